@@ -1,0 +1,1 @@
+"""Data that the code reads: queries, regions, presets, report templates, references."""

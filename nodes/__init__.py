@@ -1,0 +1,1 @@
+"""Science: arrays in, arrays out; no files, no printing."""

@@ -1,0 +1,40 @@
+"""Errors that a user can act on."""
+
+
+class NigraError(ValueError):
+    """An error whose message is one sentence that says what is wrong and how to mend it.
+
+    Examples
+    --------
+    >>> raise NigraError('echo_times must rise, got [0.02, 0.01]; sort them')
+    Traceback (most recent call last):
+    ...
+    nigra.nodes.errors.NigraError: echo_times must rise, got [0.02, 0.01]; sort them
+    """
+
+
+class InputError(NigraError):
+    """Bad input: names the file or option, what is wrong with its value, and the fix.
+
+    Parameters
+    ----------
+    where
+        The file, folder or option, as the user wrote or would find it.
+    problem
+        What is wrong, with the value.
+    fix
+        What the user should do.
+
+    Examples
+    --------
+    >>> print(InputError('sub-01_T2starw.json', 'EchoTime is 20', 'give it in seconds'))
+    sub-01_T2starw.json: EchoTime is 20; give it in seconds.
+    """
+
+    def __init__(self, where: object, problem: str, fix: str) -> None:
+        super().__init__(f'{where}: {problem}; {fix}.')
+        self.where, self.problem, self.fix = str(where), problem, fix
+
+    def __reduce__(self):
+        """Survive pickling between worker processes."""
+        return type(self), (self.where, self.problem, self.fix)
