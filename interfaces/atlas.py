@@ -135,7 +135,9 @@ def _on_grid(image: nib.Nifti1Image, template: nib.Nifti1Image) -> NDArray[np.in
     start = np.rint(offset).astype(int)
     same_axes = np.allclose(image.affine[:3, :3], template.affine[:3, :3])
     if not (same_axes and np.allclose(offset, start) and np.all(start >= 0)):
-        raise InputError(image.get_filename(), 'is not on the template grid', 'reinstall its wheel')
+        raise InputError(
+            image.get_filename(), 'is not on the template grid', 'reinstall its wheel'
+        )
     out = np.zeros(template.shape, np.int32)
     box = tuple(slice(s, s + n) for s, n in zip(start, image.shape, strict=True))
     out[box] = np.asanyarray(image.dataobj).astype(np.int32)

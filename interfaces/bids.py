@@ -1,0 +1,428 @@
+"""Find the scans of a participant in a BIDS data set and refuse what cannot be measured.
+
+Parsing file names and inheriting metadata is `bids2table`'s work; the checks are ours, because
+BIDS leaves them open: it does not require a field strength, and an echo time in milliseconds is
+only a warning to its validator.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import json
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from ..nodes.errors import InputError
+from ..nodes.grid import GAMMA_BAR_MHZ_PER_T
+from .headers import check_same_grid, read_header
+
+FIELD_RANGE_T = (0.2, 12.0)
+"""Field strengths, tesla, outside of which a sidecar is taken to be wrong."""
+
+
+@dataclass(frozen=True)
+class GreScan:
+    """One gradient-echo acquisition: all echoes of one run.
+
+    Attributes
+    ----------
+    prefix
+        File name up to the entities that name an echo or a part: `sub-01_ses-1_run-1`.
+    session_id, run_id
+        With their keys (`ses-1`, `run-1`), or None.
+    magnitude, phase
+        One file per echo, in the order of `echo_times`.
+    echo_times
+        Seconds, rising.
+    b0
+        Field strength, tesla.
+    metadata
+        The first phase file's sidecar, inherited as BIDS says.
+    warnings
+        Sentences for the report.
+    """
+
+    prefix: str
+    session_id: str | None
+    run_id: str | None
+    magnitude: tuple[Path, ...]
+    phase: tuple[Path, ...]
+    echo_times: tuple[float, ...]
+    b0: float
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Visit:
+    """A T1w image and the gradient-echo scans measured with its anatomy."""
+
+    participant_id: str
+    session_id: str | None
+    t1w: Path
+    scans: tuple[GreScan, ...]
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def prefix(self) -> str:
+        """Entities that name the visit: `sub-01` or `sub-01_ses-1`."""
+        return '_'.join(filter(None, (self.participant_id, self.session_id)))
+
+
+@dataclass(frozen=True)
+class _File:
+    """A file of the index, with its entities as they stand in its name."""
+
+    path: Path
+    entities: Mapping[str, str]
+
+    def get(self, entity: str) -> str | None:
+        return self.entities.get(entity)
+
+
+@functools.cache
+def io_spec() -> dict[str, Any]:
+    """Input queries and output names, from `data/io_spec.json`."""
+    text = (resources.files('nigra.data') / 'io_spec.json').read_text(encoding='utf-8')
+    return json.loads(text)
+
+
+def list_participants(bids_dir: Path, wanted: Sequence[str] = ()) -> list[str]:
+    """Participants to process, sorted, with their `sub-` keys.
+
+    Parameters
+    ----------
+    bids_dir
+        Root of the data set.
+    wanted
+        Labels, with or without `sub-`; empty for all.
+
+    Raises
+    ------
+    InputError
+        The folder is missing or holds no participants, or a label is unknown.
+    """
+    if not bids_dir.is_dir():
+        raise InputError(bids_dir, 'is not a folder', 'give the root of a BIDS data set')
+    present = sorted(p.name for p in bids_dir.glob('sub-*') if p.is_dir())
+    if not present:
+        raise InputError(bids_dir, 'holds no sub-* folders', 'give the root of a BIDS data set')
+    labels = [f'sub-{label.removeprefix("sub-")}' for label in wanted]
+    for label in labels:
+        if label not in present:
+            some = ', '.join(present[:5]) + (', ...' if len(present) > 5 else '')
+            raise InputError(
+                f'--participant-label {label.removeprefix("sub-")}',
+                f'is not in {bids_dir}',
+                f'choose among {some}',
+            )
+    return sorted(set(labels)) or present
+
+
+def load_filters(path: Path | None) -> dict[str, dict[str, Any]]:
+    """Read a BIDS filter file: `{"t1w": {...}, "gre": {...}}`, entities by long or short name.
+
+    Raises
+    ------
+    InputError
+        Not JSON, or a query or value of another form.
+    """
+    if path is None:
+        return {}
+    try:
+        filters = json.loads(path.read_text(encoding='utf-8'))
+    except (OSError, ValueError) as error:
+        raise InputError(
+            path, f'cannot be read as JSON ({error})', 'mend the filter file'
+        ) from error
+    queries = io_spec()['queries']
+    for name, query in filters.items() if isinstance(filters, dict) else [(filters, None)]:
+        if name not in queries or not isinstance(query, dict):
+            raise InputError(
+                path, f'has the query {name!r}', f'use objects named {" or ".join(queries)}'
+            )
+    long_names = io_spec()['entity_names']
+    return {
+        name: {long_names.get(key, key): value for key, value in query.items()}
+        for name, query in filters.items()
+    }
+
+
+def find_visits(
+    bids_dir: Path,
+    participant_id: str,
+    *,
+    sessions: Sequence[str] = (),
+    filters: Mapping[str, Mapping[str, Any]] | None = None,
+) -> tuple[Visit, ...]:
+    """Collect a participant's scans, checked against each other.
+
+    Parameters
+    ----------
+    bids_dir
+        Root of the data set.
+    participant_id
+        With its `sub-` key.
+    sessions
+        Session labels to keep; empty for all.
+    filters
+        Further entities by query name, as `load_filters` returns them.
+
+    Returns
+    -------
+    tuple of Visit
+        One per T1w image used. A gradient-echo scan takes the T1w of its own session, else the
+        first of the participant.
+
+    Raises
+    ------
+    InputError
+        Something needed is missing, unreadable or contradictory.
+    """
+    kept = {label.removeprefix('ses-') for label in sessions}
+    files = [f for f in _index(bids_dir, participant_id) if not kept or f.get('ses') in kept]
+    filters = filters or {}
+    gre = _select(files, 'gre', filters.get('gre', {}))
+    folder = bids_dir / participant_id
+    if not gre:
+        raise InputError(
+            folder,
+            'has no gradient-echo images (looked for anat/*_part-mag and *_part-phase named '
+            'MEGRE or T2starw)',
+            'name them as BIDS says or widen the filter',
+        )
+    t1w = _select(files, 't1w', filters.get('t1w', {}))
+    if not t1w:
+        raise InputError(
+            folder,
+            'has no T1w image (looked for anat/*_T1w.nii.gz)',
+            'add one or widen the filter',
+        )
+    scans = [_build_scan(bids_dir, run) for run in _group_runs(gre)]
+    return _match_t1w(participant_id, scans, t1w)
+
+
+def _index(bids_dir: Path, participant_id: str) -> list[_File]:
+    import bids2table
+
+    logging.getLogger('bids2table').setLevel(logging.ERROR)
+    table = bids2table.index_dataset(bids_dir, include_subjects=participant_id)
+    paths = sorted(table.column('path').to_pylist())
+    # Entities come from the name itself so that `run-01` keeps its zero in output names.
+    return [_File(bids_dir / p, bids2table.parse_bids_entities(bids_dir / p)) for p in paths]
+
+
+def _select(files: Iterable[_File], query: str, extra: Mapping[str, Any]) -> list[_File]:
+    wanted = {**io_spec()['queries'][query], **extra}
+    return [f for f in files if all(_matches(f.get(key), value) for key, value in wanted.items())]
+
+
+def _matches(value: str | None, wanted: Any) -> bool:
+    if wanted is None:
+        return value is None
+    options = wanted if isinstance(wanted, list) else [wanted]
+    return value in options or (
+        value is not None
+        and value.isdigit()
+        and any(str(o).isdigit() and int(o) == int(value) for o in options)
+    )
+
+
+def _prefix(file: _File) -> str:
+    keys = io_spec()['run_entities']
+    return '_'.join(f'{key}-{file.get(key)}' for key in keys if file.get(key))
+
+
+def _group_runs(files: Sequence[_File]) -> list[list[_File]]:
+    runs: dict[tuple[str, str | None], list[_File]] = {}
+    for file in files:
+        runs.setdefault((_prefix(file), file.get('suffix')), []).append(file)
+    prefixes = [prefix for prefix, _ in runs]
+    for prefix in prefixes:
+        if prefixes.count(prefix) > 1:
+            raise InputError(
+                prefix,
+                'has both MEGRE and T2starw images, whose results would share names',
+                'choose one with --bids-filter-file {"gre": {"suffix": "MEGRE"}}',
+            )
+    return list(runs.values())
+
+
+def _build_scan(bids_dir: Path, files: Sequence[_File]) -> GreScan:
+    magnitude, phase = _parts(files)
+    times = {
+        part: _echo_times(bids_dir, part_files)
+        for part, part_files in (('magnitude', magnitude), ('phase', phase))
+    }
+    if times['magnitude'] != times['phase']:
+        raise InputError(
+            phase[0].path,
+            f'has echo times {times["phase"]} s where the magnitude has {times["magnitude"]} s',
+            'give both the same EchoTime in their sidecars',
+        )
+    order = sorted(range(len(phase)), key=lambda i: times['phase'][i])
+    metadata = _metadata(bids_dir, phase[order[0]].path)
+    for file in (*magnitude, *phase):
+        if len(read_header(file.path).shape) != 3:
+            raise InputError(
+                file.path,
+                f'has shape {read_header(file.path).shape} where one 3D image per echo is needed',
+                'split it into one file per echo',
+            )
+        check_same_grid(magnitude[0].path, file.path)
+    first = files[0]
+    return GreScan(
+        prefix=_prefix(first),
+        session_id=_with_key(first, 'ses'),
+        run_id=_with_key(first, 'run'),
+        magnitude=tuple(magnitude[i].path for i in order),
+        phase=tuple(phase[i].path for i in order),
+        echo_times=tuple(times['phase'][i] for i in order),
+        b0=_field_strength(phase[order[0]].path, metadata),
+        metadata=metadata,
+        warnings=(
+            *_missing_echo_warnings(files),
+            *_spacing_warnings([times['phase'][i] for i in order]),
+        ),
+    )
+
+
+def _with_key(file: _File, key: str) -> str | None:
+    return f'{key}-{file.get(key)}' if file.get(key) else None
+
+
+def _parts(files: Sequence[_File]) -> tuple[list[_File], list[_File]]:
+    """Magnitude and phase files of a run, in the order of their echo entities."""
+    by_echo = sorted(files, key=lambda f: int(f.get('echo') or 0))
+    magnitude = [f for f in by_echo if f.get('part') == 'mag']
+    phase = [f for f in by_echo if f.get('part') == 'phase']
+    where = files[0].path.parent / f'{_prefix(files[0])}_*_{files[0].get("suffix")}.nii.gz'
+    if any(f.get('part') in ('real', 'imag') for f in files) and not phase:
+        raise InputError(
+            where, 'is stored as real and imaginary parts', 'convert it to part-mag and part-phase'
+        )
+    for name, found in (('phase', phase), ('mag', magnitude)):
+        if not found:
+            raise InputError(
+                where,
+                f'has no part-{name} image',
+                f'add the part-{name} files; susceptibility needs magnitude and phase',
+            )
+    numbers = [[f.get('echo') for f in part] for part in (magnitude, phase)]
+    if numbers[0] != numbers[1]:
+        raise InputError(
+            where,
+            f'has magnitude echoes {numbers[0]} but phase echoes {numbers[1]}',
+            'give every echo both parts',
+        )
+    return magnitude, phase
+
+
+def _metadata(bids_dir: Path, path: Path) -> dict[str, Any]:
+    import bids2table
+
+    suffix = path.name.split('.')[0].rpartition('_')[2]
+    for folder in (path.parent, *path.parent.parents):
+        # bids2table passes over a sidecar that is not JSON; a user must hear of it.
+        for sidecar in sorted(folder.glob(f'*{suffix}.json')):
+            try:
+                json.loads(sidecar.read_text(encoding='utf-8-sig'))
+            except (OSError, ValueError) as error:
+                raise InputError(
+                    sidecar, f'is not valid JSON ({error})', 'mend the sidecar'
+                ) from error
+        if folder == bids_dir:
+            break
+    return bids2table.load_bids_metadata(path)
+
+
+def _number(path: Path, metadata: Mapping[str, Any], key: str, unit: str) -> float:
+    if key not in metadata:
+        raise InputError(path, f'has no {key} in its sidecars', f'add {key} in {unit}')
+    value = metadata[key]
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise InputError(path, f'has {key} {value!r}', f'give one number in {unit}')
+    return float(value)
+
+
+def _echo_times(bids_dir: Path, files: Sequence[_File]) -> list[float]:
+    times = []
+    for file in files:
+        value = _number(file.path, _metadata(bids_dir, file.path), 'EchoTime', 'seconds')
+        if not 0 < value < 1:
+            problem = f'has EchoTime {value:g}'
+            fix = (
+                f'BIDS wants seconds, write {value / 1000:g}'
+                if value >= 1
+                else 'give the true echo time in seconds'
+            )
+            raise InputError(file.path, problem, fix)
+        if value in times:
+            raise InputError(
+                file.path, f'repeats the EchoTime {value:g} s of another echo', 'correct one'
+            )
+        times.append(value)
+    return times
+
+
+def _field_strength(path: Path, metadata: Mapping[str, Any]) -> float:
+    b0 = _number(path, metadata, 'MagneticFieldStrength', 'tesla')
+    low, high = FIELD_RANGE_T
+    if not low <= b0 <= high:
+        raise InputError(
+            path, f'has MagneticFieldStrength {b0:g}', f'give it in tesla, {low:g} to {high:g}'
+        )
+    frequency = metadata.get('ImagingFrequency')
+    if isinstance(frequency, int | float) and frequency > 0:
+        implied = frequency / GAMMA_BAR_MHZ_PER_T
+        if abs(implied / b0 - 1) > 0.1:
+            raise InputError(
+                path,
+                f'has MagneticFieldStrength {b0:g} but ImagingFrequency {frequency:g} MHz, '
+                f'which is {implied:.2f} T',
+                'correct one of the two',
+            )
+    return b0
+
+
+def _missing_echo_warnings(files: Sequence[_File]) -> list[str]:
+    numbers = {int(f.get('echo') or 1) for f in files}
+    missing = sorted(set(range(1, max(numbers) + 1)) - numbers)
+    if not missing:
+        return []
+    return [f'Echo {", ".join(map(str, missing))} is missing between 1 and {max(numbers)}.']
+
+
+def _spacing_warnings(times: Sequence[float]) -> list[str]:
+    steps = [round(b - a, 6) for a, b in itertools.pairwise(times)]
+    if len(steps) > 1 and max(steps) > 1.5 * min(steps):
+        return [f'Echo times are unevenly spaced ({", ".join(f"{t * 1e3:g}" for t in times)} ms).']
+    return []
+
+
+def _match_t1w(
+    participant_id: str, scans: Sequence[GreScan], t1w: Sequence[_File]
+) -> tuple[Visit, ...]:
+    visits: dict[Path, tuple[str | None, list[GreScan], list[str]]] = {}
+    for scan in scans:
+        same = [f for f in t1w if _with_key(f, 'ses') == scan.session_id] or list(t1w)
+        chosen = same[0]
+        _, members, warnings = visits.setdefault(chosen.path, (_with_key(chosen, 'ses'), [], []))
+        members.append(scan)
+        if len(same) > 1 and not warnings:
+            warnings.append(
+                f'Of {len(same)} T1w images {chosen.path.name} was used; '
+                'choose another with --bids-filter-file.'
+            )
+    for path in visits:
+        if len(read_header(path).shape) != 3:
+            raise InputError(path, f'has shape {read_header(path).shape}', 'give a 3D T1w image')
+    return tuple(
+        Visit(participant_id, session, path, tuple(members), tuple(warnings))
+        for path, (session, members, warnings) in visits.items()
+    )

@@ -1,0 +1,106 @@
+"""Write files so that a final name always means a whole file."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from ..nodes.errors import InputError
+
+
+@contextlib.contextmanager
+def atomic_path(path: str | Path) -> Iterator[Path]:
+    """Temporary path in the same folder that takes the final name when the block succeeds.
+
+    The temporary name is hidden and keeps the suffix, so that writers that look at it (nibabel,
+    ITK) choose the right format. After an exception nothing is left behind.
+
+    Raises
+    ------
+    InputError
+        The folder cannot be written to or the disk is full.
+    """
+    path = Path(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        folder = Path(tempfile.mkdtemp(prefix='.part-', dir=path.parent))
+    except OSError as error:
+        raise _cannot_write(path, error) from error
+    temporary = folder / path.name
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    except OSError as error:
+        raise _cannot_write(path, error) from error
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _cannot_write(path: Path, error: OSError) -> InputError:
+    reason = error.strerror or str(error)
+    return InputError(path, f'cannot be written ({reason})', 'check permissions and free space')
+
+
+def save_image(
+    data: ArrayLike, affine: ArrayLike, path: str | Path, *, dtype: Any = np.float32
+) -> Path:
+    """Save an array as NIfTI with unit scaling, both transforms set and lengths in mm.
+
+    Parameters
+    ----------
+    data
+        Array (x, y, z) or (x, y, z, echo); booleans become uint8 by `dtype`.
+    affine
+        Voxel-to-world matrix, mm.
+    path
+        Final name, `.nii` or `.nii.gz`.
+    dtype
+        Type on disk.
+    """
+    import nibabel as nib
+
+    image = nib.Nifti1Image(np.asarray(data).astype(dtype, copy=False), np.asarray(affine, float))
+    image.header.set_data_dtype(dtype)
+    image.header.set_xyzt_units('mm')
+    image.set_sform(affine, code=1)
+    image.set_qform(affine, code=1)
+    with atomic_path(path) as temporary:
+        nib.save(image, temporary)
+    return Path(path)
+
+
+def save_json(content: Mapping[str, Any], path: str | Path) -> Path:
+    """Save a mapping as indented JSON; numpy scalars, arrays and paths become plain values."""
+    text = json.dumps(content, indent=2, default=_plain, ensure_ascii=False)
+    return save_text(text + '\n', path)
+
+
+def save_text(text: str, path: str | Path) -> Path:
+    """Save text as UTF-8."""
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, encoding='utf-8')
+    return Path(path)
+
+
+def copy_file(source: str | Path, path: str | Path) -> Path:
+    """Copy a file to its final name."""
+    with atomic_path(path) as temporary:
+        shutil.copyfile(source, temporary)
+    return Path(path)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, np.ndarray | set | frozenset):
+        return list(value)
+    return str(value)

@@ -1,0 +1,85 @@
+"""Image headers: whether a file can be read, and whether two files share one grid."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ..nodes.errors import InputError
+
+POSITION_TOLERANCE = 1e-2
+"""Voxel centres of two images of one scan may differ by this much, mm (rounding in headers)."""
+
+
+@dataclass(frozen=True)
+class Header:
+    """Shape and voxel-to-world matrix (mm) of an image on disk."""
+
+    shape: tuple[int, ...]
+    affine: np.ndarray
+
+
+def read_header(path: Path) -> Header:
+    """Shape and affine of a NIfTI file; trailing axes of length one are dropped.
+
+    Raises
+    ------
+    InputError
+        The file is missing, empty, an unfetched git-annex or LFS pointer, or not an image.
+    """
+    import nibabel as nib
+
+    _check_fetched(path)
+    try:
+        image = nib.load(path)
+    except (nib.filebasedimages.ImageFileError, OSError, EOFError, ValueError) as error:
+        raise InputError(
+            path, f'cannot be read as NIfTI ({error})', 'copy or convert it again'
+        ) from error
+    shape = tuple(image.shape)
+    while len(shape) > 3 and shape[-1] == 1:
+        shape = shape[:-1]
+    return Header(shape, np.asarray(image.affine, float))
+
+
+def check_same_grid(reference: Path, other: Path) -> None:
+    """Raise InputError where two images differ in shape or position."""
+    first, second = read_header(reference), read_header(other)
+    if first.shape[:3] != second.shape[:3]:
+        raise InputError(
+            other,
+            f'has shape {second.shape} but {reference.name} has {first.shape}',
+            'give magnitude and phase of one acquisition',
+        )
+    corners = np.array(np.meshgrid(*[(0, n - 1) for n in first.shape[:3]])).reshape(3, -1)
+    homogeneous = np.vstack([corners, np.ones(corners.shape[1])])
+    apart = np.abs((first.affine - second.affine) @ homogeneous).max()
+    if not apart <= POSITION_TOLERANCE:
+        raise InputError(
+            other,
+            f'lies up to {apart:.2f} mm from {reference.name} though both have the same shape',
+            'give images of one acquisition with one affine',
+        )
+
+
+def _check_fetched(path: Path) -> None:
+    if path.is_symlink() and not path.exists():
+        raise InputError(
+            path,
+            'points to content that is not here',
+            'fetch it with `datalad get` or `git annex get`',
+        )
+    try:
+        size = path.stat().st_size
+        with path.open('rb') as stream:
+            start = stream.read(64)
+    except OSError as error:
+        raise InputError(path, f'cannot be opened ({error.strerror})', 'check the file') from error
+    if size == 0:
+        raise InputError(path, 'is empty', 'copy or convert it again')
+    if start.startswith(b'version https://git-lfs') or b'annex/objects' in start:
+        raise InputError(
+            path, 'is a pointer, not an image', 'fetch it with `git lfs pull` or `git annex get`'
+        )
