@@ -1,0 +1,50 @@
+"""Know whether a result is whole and still answers to its inputs, so that runs can resume."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from .files import save_json
+
+
+def fingerprint(files: Iterable[Path], options: Mapping[str, Any]) -> str:
+    """Hash of the inputs' names, sizes and times of change, and of every option.
+
+    Parameters
+    ----------
+    files
+        Input files.
+    options
+        Everything else that decides the result; must be representable in JSON (other values
+        enter by their text).
+    """
+    inputs = []
+    for path in sorted(files):
+        status = path.stat()
+        inputs.append([str(path), status.st_size, status.st_mtime_ns])
+    text = json.dumps([inputs, options], sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def mark_complete(marker: Path, key: str, outputs: Iterable[Path], root: Path) -> None:
+    """Record that `outputs` (below `root`) are whole and belong to the inputs with `key`."""
+    sizes = {
+        path.relative_to(root).as_posix(): path.stat().st_size
+        for path in sorted({Path(p) for p in outputs})
+    }
+    save_json({'Fingerprint': key, 'Outputs': sizes}, marker)
+
+
+def is_complete(marker: Path, key: str, root: Path) -> bool:
+    """Tell whether the marker belongs to `key` and all its outputs are there in full length."""
+    try:
+        record = json.loads(marker.read_text(encoding='utf-8'))
+        return record['Fingerprint'] == key and all(
+            (root / name).stat().st_size == size for name, size in record['Outputs'].items()
+        )
+    except (OSError, ValueError, KeyError, TypeError):
+        return False

@@ -1,0 +1,51 @@
+"""What one run was asked to do: made once from the command line, then handed down."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything that decides a run; `cli.build_parser` describes each field for users.
+
+    Times and memory limits are those of the whole run, not of one participant.
+    """
+
+    bids_dir: Path
+    output_dir: Path
+    levels: tuple[str, ...]
+    participant_label: tuple[str, ...] = ()
+    session_label: tuple[str, ...] = ()
+    bids_filter_file: Path | None = None
+    skip_bids_validation: bool = False
+    work_dir: Path | None = None
+    nprocs: int = 1
+    omp_nthreads: int = 1
+    mem_gb: float | None = None
+    use_plugin: Path | None = None
+    stop_on_first_crash: bool = False
+    boilerplate_only: bool = False
+    write_graph: bool = False
+    clean_workdir: bool = False
+    random_seed: int = 20200101
+    registration: str = 'default'
+    background: str = 'pdf'
+    inversion: str = 'tv'
+    participants_file: Path | None = None
+    group_column: str = 'group'
+    reference_group: str | None = None
+    covariates: tuple[str, ...] | None = None
+    scores: tuple[str, ...] = ('edss',)
+    verbose: int = 0
+
+    @property
+    def scratch(self) -> Path:
+        """Working folder: `--work-dir`, or `work` inside the output folder."""
+        return self.work_dir or self.output_dir / 'work'
+
+    def science(self) -> dict[str, object]:
+        """Fields that change a participant's results (not where or how fast they are made)."""
+        names = ('random_seed', 'omp_nthreads', 'registration', 'background', 'inversion')
+        return {f.name: getattr(self, f.name) for f in fields(self) if f.name in names}
