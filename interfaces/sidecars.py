@@ -1,0 +1,140 @@
+"""What stands beside every result: units, reference, acquisition, methods, versions, sources."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ..nodes.grid import Grid
+from .bids import GreScan, Visit
+from .headers import read_header
+
+REFERENCE = 'mean over the QSM mask (whole brain)'
+"""What susceptibility is relative to, as sidecars and tables name it."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What every visit of a run has in common.
+
+    Attributes
+    ----------
+    bids_dir, output_dir
+        Roots of the data set and of the derivatives.
+    registration, background, inversion
+        Methods by name.
+    nthreads, random_seed
+        Of the registration and the kernels.
+    version
+        Of nigra.
+    versions
+        Of the libraries that compute.
+    methods_html
+        Methods text for the report, by number of echoes.
+    """
+
+    bids_dir: Path
+    output_dir: Path
+    registration: str
+    background: str
+    inversion: str
+    nthreads: int
+    random_seed: int
+    version: str
+    versions: Mapping[str, str] = field(default_factory=dict)
+    methods_html: Mapping[int, str] = field(default_factory=dict)
+
+
+def anat_folder(output_dir: Path, participant_id: str, session_id: str | None) -> Path:
+    """Where the results of a session lie."""
+    return output_dir.joinpath(*filter(None, (participant_id, session_id)), 'anat')
+
+
+def marker_path(output_dir: Path, visit: Visit) -> Path:
+    """The file that says that a visit is whole."""
+    return output_dir / 'logs' / f'{visit.prefix}_complete.json'
+
+
+def scan_grid(scan: GreScan) -> Grid:
+    """Geometry of a run, with the main field along the world's z axis."""
+    header = read_header(scan.phase[0])
+    return Grid.from_affine(header.shape, header.affine)
+
+
+def scan_memory_gb(scan: GreScan) -> float:
+    """Memory that the largest step of a run may take, GB."""
+    voxels = math.prod(scan_grid(scan).shape)
+    return 0.5 + voxels * (60 + 16 * len(scan.echo_times)) / 1e9
+
+
+def scan_facts(scan: GreScan) -> dict[str, Any]:
+    """What a reader of the report wants to know of the acquisition."""
+    grid = scan_grid(scan)
+    return {
+        'MagneticFieldStrength': scan.b0,
+        'EchoTimes': list(scan.echo_times),
+        'VoxelSize': [round(v, 4) for v in grid.voxel_size],
+        'B0Direction': [round(c, 5) for c in grid.b0_dir],
+        'Shape': list(grid.shape),
+    }
+
+
+def sources(plan: Plan, files: Sequence[Path]) -> list[str]:
+    """BIDS URIs of raw files."""
+    return [f'bids:raw:{path.relative_to(plan.bids_dir).as_posix()}' for path in files]
+
+
+def anat_metadata(visit: Visit, plan: Plan) -> dict[str, dict[str, Any]]:
+    """Sidecars of the anatomical results."""
+    shared = {'Sources': sources(plan, [visit.t1w]), 'RandomSeed': plan.random_seed,
+              'Threads': plan.nthreads, 'SoftwareVersions': dict(plan.versions)}  # fmt: skip
+    return {
+        't1w_preproc': {
+            'Description': 'T1w image with the intensity bias removed', 'SkullStripped': False,
+            **shared},
+        'brain_mask': {'Description': 'Brain', 'Type': 'Brain', **shared},
+    }  # fmt: skip
+
+
+def scan_metadata(scan: GreScan, visit: Visit, plan: Plan) -> dict[str, dict[str, Any]]:
+    """Sidecars of a run's results: units, reference, acquisition, methods, versions, sources."""
+    shared = {
+        **scan_facts(scan),
+        'SkullStripped': True,
+        'SoftwareVersions': dict(plan.versions),
+        'Sources': sources(plan, [*scan.magnitude, *scan.phase]),
+    }
+    methods = {'BackgroundRemoval': plan.background, 'Inversion': plan.inversion}
+    reference = {'ReferenceRegion': REFERENCE}
+    labels = {'Sources': sources(plan, [visit.t1w]), 'SoftwareVersions': dict(plan.versions)}
+    return {
+        'chimap': {'Description': 'Magnetic susceptibility', 'Units': 'ppm', **reference,
+                   **methods, **shared},
+        'totalfield': {'Description': 'Total field, offset from the scanner frequency',
+                       'Units': 'Hz', **shared},
+        'localfield': {'Description': 'Field of the sources inside the mask', 'Units': 'Hz',
+                       'BackgroundRemoval': plan.background, **shared},
+        'r2star': {'Description': 'Effective transverse relaxation rate', 'Units': '1/s',
+                   **shared},
+        'qsm_mask': {'Description': 'Voxels where the susceptibility map holds', 'Type': 'ROI',
+                     **shared},
+        'dseg': {'Description': 'Deep grey matter in acquisition space, by one composed '
+                                'transform from the template', 'Registration': plan.registration,
+                 'RandomSeed': plan.random_seed, 'Threads': plan.nthreads, **labels},
+    }  # fmt: skip
+
+
+def region_provenance(scan: GreScan, plan: Plan) -> dict[str, Any]:
+    """What the group level must know to tell whether participants may be compared."""
+    return {
+        'ReferenceRegion': REFERENCE,
+        'Units': 'ppb',
+        'MagneticFieldStrength': scan.b0,
+        'NigraVersion': plan.version,
+        'BackgroundRemoval': plan.background,
+        'Inversion': plan.inversion,
+        'Registration': plan.registration,
+    }

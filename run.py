@@ -1,0 +1,233 @@
+"""Run a graph of all participants and say in one sentence each what failed."""
+
+from __future__ import annotations
+
+import logging
+import re
+import sys
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from .nodes.errors import InputError, NigraError
+from .settings import Settings
+
+LOGGER = logging.getLogger('nigra')
+_OWN_ERROR = re.compile(r'^nigra\.nodes\.errors\.\w+: (?P<message>.+)$', re.MULTILINE)
+
+
+@dataclass
+class Progress:
+    """Follows Nipype's status callback: counts finished steps and collects failures.
+
+    Attributes
+    ----------
+    total
+        Steps in the graph.
+    failures
+        Sentences by top-level workflow name.
+    """
+
+    total: int
+    report: Callable[[str], None]
+    done: int = 0
+    failures: dict[str, list[str]] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+    _ended: set[str] = field(default_factory=set, repr=False)
+
+    def __call__(self, node: Any, status: str) -> None:
+        """Take one event of Nipype: `start`, `end` or `exception`."""
+        with self._lock:
+            if status == 'end' and node.fullname not in self._ended:
+                self._ended.add(node.fullname)
+                self.done += 1
+                self.report(f'[{self.done}/{self.total}] {_readable(node.fullname)}')
+            elif status == 'exception':
+                self.failures.setdefault(_owner(node.fullname), [])
+
+
+def _owner(fullname: str) -> str:
+    """Name of the visit's workflow inside the whole graph.
+
+    Examples
+    --------
+    >>> _owner('nigra_wf.sub_01_wf.anat_wf.bias')
+    'sub_01_wf'
+    """
+    parts = fullname.split('.')
+    return parts[1] if len(parts) > 1 else parts[0]
+
+
+def _readable(fullname: str) -> str:
+    """Name a step for people.
+
+    Examples
+    --------
+    >>> _readable('nigra_wf.sub_01_wf.anat_wf.bias')
+    'sub-01: anat bias'
+    """
+    owner, *steps = fullname.split('.')[1:] or [fullname]
+    words = ' '.join(step.removesuffix('_wf').replace('_', ' ') for step in steps)
+    return f'{visit_name(owner)}: {words}'
+
+
+def visit_name(owner: str) -> str:
+    """Entities of a visit from its workflow's name.
+
+    Examples
+    --------
+    >>> visit_name('sub_01_ses_1_wf')
+    'sub-01_ses-1'
+    """
+    return re.sub(r'(^|_)(sub|ses)_', r'\1\2-', owner.removesuffix('_wf'))
+
+
+def plugin_for(settings: Settings) -> tuple[str, dict[str, Any]]:
+    """Nipype plugin and arguments: the user's file, or processes on this machine.
+
+    Raises
+    ------
+    InputError
+        The plugin file is not a mapping with a plugin name.
+    """
+    if settings.use_plugin is not None:
+        return _read_plugin(settings.use_plugin)
+    if settings.nprocs == 1:
+        return 'Linear', {}
+    arguments: dict[str, Any] = {
+        'n_procs': settings.nprocs,
+        'raise_insufficient': False,
+        'poll_sleep_duration': 0.1,
+    }
+    if settings.mem_gb is not None:
+        arguments['memory_gb'] = settings.mem_gb
+    return 'MultiProc', arguments
+
+
+def _read_plugin(path: Path) -> tuple[str, dict[str, Any]]:
+    import yaml
+
+    try:
+        content = yaml.safe_load(path.read_text(encoding='utf-8'))
+        plugin, arguments = content['plugin'], content.get('plugin_args', {})
+    except (OSError, yaml.YAMLError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(
+            path,
+            f'is not a Nipype plugin file ({error})',
+            'write YAML or JSON with `plugin` and `plugin_args`',
+        ) from error
+    return str(plugin), dict(arguments)
+
+
+def run_graph(graph: Any, settings: Settings, *, log_dir: Path) -> dict[str, list[str]]:
+    """Run a Nipype workflow and return what failed, by visit.
+
+    Parameters
+    ----------
+    graph
+        The workflow of all visits.
+    settings
+        Of this run.
+    log_dir
+        Crash files go there.
+
+    Returns
+    -------
+    dict
+        Sentences by visit (`sub-01_ses-1`); empty when all went well.
+    """
+    log_dir.mkdir(parents=True, exist_ok=True)
+    _configure(graph, settings, log_dir)
+    plugin, arguments = plugin_for(settings)
+    progress = Progress(total=_count_steps(graph), report=LOGGER.info)
+    before = set(log_dir.glob('crash-*.txt'))
+    stop = _watch_workers() if plugin == 'MultiProc' else None
+    try:
+        graph.run(plugin=plugin, plugin_args={**arguments, 'status_callback': progress})
+    except NigraError:
+        raise
+    except Exception as error:
+        if not progress.failures:
+            raise NigraError(f'the run stopped: {error}') from error
+    finally:
+        if stop is not None:
+            stop.set()
+    for crash in sorted(set(log_dir.glob('crash-*.txt')) - before):
+        owner, sentence = _read_crash(crash)
+        known = progress.failures.setdefault(owner, [])
+        if sentence not in known:
+            known.append(sentence)
+    return {
+        visit_name(owner): sentences or ['a step failed; see the log folder']
+        for owner, sentences in progress.failures.items()
+    }
+
+
+def _configure(graph: Any, settings: Settings, log_dir: Path) -> None:
+    from nipype import config
+
+    execution = {
+        'crashdump_dir': str(log_dir),
+        'crashfile_format': 'txt',
+        'stop_on_first_crash': settings.stop_on_first_crash,
+        'check_version': False,
+        'remove_unnecessary_outputs': False,
+        'poll_sleep_duration': 0.1,
+    }
+    config.update_config(
+        {
+            'execution': {
+                k: str(v).lower() if isinstance(v, bool) else v for k, v in execution.items()
+            }
+        }
+    )
+    graph.config['execution'] = {**graph.config.get('execution', {}), **execution}
+    level = 'INFO' if settings.verbose > 1 else 'ERROR'
+    for name in ('nipype.workflow', 'nipype.interface', 'nipype.utils', 'nipype'):
+        logging.getLogger(name).setLevel(level if settings.verbose > 1 else logging.CRITICAL)
+
+
+def _count_steps(graph: Any) -> int:
+    return sum(
+        1 for name in graph.list_node_names() if not name.endswith(('inputnode', 'outputnode'))
+    )
+
+
+def _read_crash(path: Path) -> tuple[str, str]:
+    text = path.read_text(encoding='utf-8', errors='replace')
+    node = re.search(r'^Node: (.+)$', text, re.MULTILINE)
+    owner = _owner(node.group(1).strip()) if node else 'nigra'
+    own = _OWN_ERROR.search(text)
+    if own:
+        return owner, own.group('message').strip()
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    errors = [line for line in lines if re.match(r'^[\w.]+(Error|Exception|Interrupt)\b', line)]
+    step = _readable(node.group(1).strip()) if node else path.name
+    return owner, f'{step} failed ({(errors or lines)[-1]}); the whole story is in {path}'
+
+
+def _watch_workers() -> threading.Event:
+    """End the run when a worker was killed: Nipype itself would wait for it for ever."""
+    import multiprocessing
+    import os
+    import signal
+
+    stop = threading.Event()
+    seen: set[Any] = set()  # active_children() forgets the dead, so remember who lived
+
+    def watch() -> None:
+        while not stop.wait(1.0):
+            seen.update(multiprocessing.active_children())
+            codes = [child.exitcode for child in seen if (child.exitcode or 0) < 0]
+            if any(-code != signal.SIGTERM for code in codes):
+                sys.stderr.write(
+                    f'nigra: a worker was killed by signal {-min(codes)}, most likely for want '
+                    'of memory; give --mem-gb or fewer --nprocs and run the same command again.\n'
+                )
+                sys.stderr.flush()
+                os._exit(1)
+
+    threading.Thread(target=watch, daemon=True, name='worker-watch').start()
+    return stop
