@@ -1,0 +1,34 @@
+"""Work cut into fixed pieces, so that results do not depend on how many threads share it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+_PIECES = 32
+
+
+def slabs(length: int, pieces: int = _PIECES) -> list[slice]:
+    """Cut `range(length)` into at most `pieces` runs whose borders depend on `length` alone.
+
+    Examples
+    --------
+    >>> slabs(5, pieces=2)
+    [slice(0, 2, None), slice(2, 5, None)]
+    """
+    count = max(1, min(pieces, length))
+    edges = [length * i // count for i in range(count + 1)]
+    return [slice(a, b) for a, b in zip(edges[:-1], edges[1:], strict=True)]
+
+
+def run(task: Callable[[Any], Any], items: Iterable[Any], nthreads: int = 1) -> list[Any]:
+    """Results of `task` on each item, in order; `nthreads` decides only who does the work.
+
+    The task should release the interpreter lock (FFTs, `nogil` numba functions and most of
+    NumPy do).
+    """
+    if nthreads <= 1:
+        return [task(item) for item in items]
+    with ThreadPoolExecutor(nthreads) as pool:
+        return list(pool.map(task, items))
