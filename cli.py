@@ -1,0 +1,281 @@
+"""The `nigra` command: BIDS-App arguments to settings, settings to graphs, graphs to results."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from . import __version__
+from .settings import Settings
+
+LOGGER = logging.getLogger('nigra')
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Arguments by the names that users of BIDS-Apps know."""
+    parser = argparse.ArgumentParser(
+        prog='nigra',
+        description='Iron in the deep grey matter: susceptibility maps, deep grey labels and '
+        'group statistics from a BIDS data set.',
+        epilog='Example: nigra bids_example out participant group',
+    )
+    parser.add_argument('bids_dir', type=Path, help='root of the BIDS data set')
+    parser.add_argument('output_dir', type=Path, help='root of the derivatives')
+    parser.add_argument(
+        'levels',
+        nargs='+',
+        choices=('participant', 'group'),
+        metavar='{participant,group}',
+        help='levels to run; both may be given',
+    )
+    parser.add_argument('--version', action='version', version=f'nigra {__version__}')
+    parser.add_argument(
+        '-v',
+        '--verbose',
+        action='count',
+        default=0,
+        help='say more (-v: every step, -vv: Nipype too)',
+    )
+    _add_selection(parser.add_argument_group('which data'))
+    _add_methods(parser.add_argument_group('how to measure'))
+    _add_group(parser.add_argument_group('group comparison'))
+    _add_running(parser.add_argument_group('how to run'))
+    return parser
+
+
+def _add_selection(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        '--participant-label',
+        nargs='+',
+        default=[],
+        metavar='LABEL',
+        help='participants to process, with or without "sub-"',
+    )
+    group.add_argument(
+        '--session-label',
+        nargs='+',
+        default=[],
+        metavar='LABEL',
+        help='sessions to process, with or without "ses-"',
+    )
+    group.add_argument(
+        '--bids-filter-file',
+        type=Path,
+        metavar='FILE',
+        help='JSON with further entities for the queries "t1w" and "gre"',
+    )
+    group.add_argument(
+        '--skip-bids-validation',
+        action='store_true',
+        help='do not run bids-validator-deno (it runs only where installed)',
+    )
+
+
+def _add_methods(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        '--background',
+        default=Settings.background,
+        metavar='METHOD',
+        help='background field removal (default: %(default)s)',
+    )
+    group.add_argument(
+        '--inversion',
+        default=Settings.inversion,
+        metavar='METHOD',
+        help='dipole inversion (default: %(default)s); `nigra-stage --list-methods` shows all',
+    )
+    group.add_argument(
+        '--registration',
+        default=Settings.registration,
+        metavar='PRESET',
+        help='registration preset (default: %(default)s)',
+    )
+    group.add_argument(
+        '--random-seed',
+        type=int,
+        default=Settings.random_seed,
+        metavar='N',
+        help='seed of the registration (default: %(default)s)',
+    )
+
+
+def _add_group(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        '--participants-file',
+        type=Path,
+        metavar='FILE',
+        help='table of participants (default: participants.tsv of BIDS_DIR)',
+    )
+    group.add_argument(
+        '--group-column',
+        default=Settings.group_column,
+        metavar='COLUMN',
+        help='column that holds the groups (default: %(default)s)',
+    )
+    group.add_argument(
+        '--reference-group',
+        metavar='LEVEL',
+        help='group that the others are compared with (default: the controls)',
+    )
+    group.add_argument(
+        '--covariates',
+        nargs='*',
+        default=None,
+        metavar='COLUMN',
+        help='columns to adjust for (default: age and sex where present)',
+    )
+    group.add_argument(
+        '--scores',
+        nargs='*',
+        default=list(Settings.scores),
+        metavar='COLUMN',
+        help='clinical scores to correlate (default: edss)',
+    )
+
+
+def _add_running(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        '-w',
+        '--work-dir',
+        type=Path,
+        metavar='DIR',
+        help='working folder (default: OUTPUT_DIR/work)',
+    )
+    group.add_argument(
+        '--nprocs',
+        type=_positive,
+        default=None,
+        metavar='N',
+        help='steps to run at once (default: all processors)',
+    )
+    group.add_argument(
+        '--omp-nthreads',
+        type=_positive,
+        default=1,
+        metavar='N',
+        help='threads of one step; registration depends on it in the last digits, '
+        'so keep it for a whole study (default: %(default)s)',
+    )
+    group.add_argument(
+        '--mem-gb', type=float, metavar='GB', help='memory that all steps together may use'
+    )
+    group.add_argument(
+        '--use-plugin',
+        type=Path,
+        metavar='FILE',
+        help='YAML or JSON with a Nipype `plugin` and its `plugin_args`',
+    )
+    group.add_argument(
+        '--stop-on-first-crash',
+        action='store_true',
+        help='end at the first failure instead of finishing the others',
+    )
+    group.add_argument(
+        '--boilerplate-only', action='store_true', help='write the methods text and stop'
+    )
+    group.add_argument(
+        '--write-graph', action='store_true', help='save the graph of steps as logs/graph.dot'
+    )
+    group.add_argument(
+        '--clean-workdir', action='store_true', help='remove the working folder when all went well'
+    )
+    group.add_argument(
+        '--config-file',
+        type=Path,
+        metavar='FILE',
+        help='TOML with options by their long names; the command line wins',
+    )
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f'{text} is not at least 1')
+    return value
+
+
+def parse_settings(argv: Sequence[str] | None = None) -> Settings:
+    """Command line (and `--config-file`) to settings.
+
+    Raises
+    ------
+    InputError
+        The configuration file or a folder cannot serve.
+    SystemExit
+        Unknown options, `--help`, `--version`; as argparse does.
+    """
+    parser = build_parser()
+    arguments = parser.parse_args(argv)
+    if arguments.config_file is not None:
+        parser.set_defaults(**_read_config(arguments.config_file, parser))
+        arguments = parser.parse_args(argv)
+    values: dict[str, Any] = vars(arguments)
+    values.pop('config_file')
+    if values['nprocs'] is None:
+        values['nprocs'] = (
+            len(os.sched_getaffinity(0))
+            if hasattr(os, 'sched_getaffinity')
+            else (os.cpu_count() or 1)
+        )
+    for name, value in values.items():
+        if isinstance(value, Path):
+            values[name] = value.expanduser().absolute()
+        elif isinstance(value, list):
+            values[name] = tuple(value)
+    return Settings(**values)
+
+
+def _read_config(path: Path, parser: argparse.ArgumentParser) -> dict[str, Any]:
+    import tomllib
+
+    from .nodes.errors import InputError
+
+    try:
+        content = tomllib.loads(path.read_text(encoding='utf-8'))
+    except (OSError, ValueError) as error:
+        raise InputError(path, f'cannot be read as TOML ({error})', 'mend the file') from error
+    actions = {
+        action.option_strings[-1].lstrip('-'): action
+        for action in parser._actions
+        if action.option_strings and action.dest not in ('help', 'version', 'config_file')
+    }
+    defaults = {}
+    for key, value in content.items():
+        action = actions.get(key.replace('_', '-'))
+        if action is None:
+            known = ', '.join(sorted(actions))
+            raise InputError(path, f'has the unknown option {key!r}', f'use one of {known}')
+        if action.type is Path:
+            value = Path(value)
+        defaults[action.dest] = value
+    return defaults
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; 0 means that everything asked for exists and is whole."""
+    try:
+        settings = parse_settings(argv)
+        logging.basicConfig(format='%(message)s', stream=sys.stderr)
+        LOGGER.setLevel(logging.DEBUG if settings.verbose else logging.INFO)
+        from .app import run
+
+        return run(settings)
+    except ValueError as error:
+        from .nodes.errors import NigraError
+
+        if not isinstance(error, NigraError):
+            raise
+        sys.stderr.write(f'nigra: error: {error}\n')
+        return 1
+    except KeyboardInterrupt:
+        sys.stderr.write('nigra: interrupted; the same command takes up where it stopped.\n')
+        return 130
+
+
+if __name__ == '__main__':
+    sys.exit(main())
