@@ -141,11 +141,15 @@ def load_filters(path: Path | None) -> dict[str, dict[str, Any]]:
             path, f'cannot be read as JSON ({error})', 'mend the filter file'
         ) from error
     queries = io_spec()['queries']
-    for name, query in filters.items() if isinstance(filters, dict) else [(filters, None)]:
-        if name not in queries or not isinstance(query, dict):
-            raise InputError(
-                path, f'has the query {name!r}', f'use objects named {" or ".join(queries)}'
-            )
+    valid = isinstance(filters, dict) and all(
+        name in queries and isinstance(query, dict) for name, query in filters.items()
+    )
+    if not valid:
+        raise InputError(
+            path,
+            f'holds {json.dumps(filters)[:80]}',
+            f'use one object with queries named {" or ".join(queries)}',
+        )
     long_names = io_spec()['entity_names']
     return {
         name: {long_names.get(key, key): value for key, value in query.items()}

@@ -1,0 +1,223 @@
+"""Finding scans: what is found, and which sentence a user reads when something is wrong."""
+
+import json
+
+import numpy as np
+import pytest
+from helpers import write_image, write_sidecar
+
+from nigra.interfaces.bids import find_visits, list_participants, load_filters
+from nigra.nodes.errors import InputError
+
+
+def anat(raw):
+    return raw / 'sub-01' / 'anat'
+
+
+def refused(raw, match, participant='sub-01', **options):
+    with pytest.raises(InputError, match=match) as caught:
+        find_visits(raw, participant, **options)
+    assert str(caught.value).count('\n') == 0
+    return str(caught.value)
+
+
+def test_single_echo(raw):
+    (visit,) = find_visits(raw, 'sub-01')
+    (scan,) = visit.scans
+    assert (visit.prefix, scan.prefix) == ('sub-01', 'sub-01')
+    assert scan.echo_times == (0.02,)
+    assert scan.b0 == 1.5
+    assert scan.phase[0].name == 'sub-01_part-phase_T2starw.nii.gz'
+    assert not scan.warnings
+
+
+def test_echoes_are_sorted_by_time_and_keep_their_pairs(raw):
+    (visit,) = find_visits(raw, 'sub-02')
+    (scan,) = visit.scans
+    assert visit.prefix == 'sub-02_ses-a'
+    assert scan.prefix == 'sub-02_ses-a_run-01'  # the zero stays
+    assert scan.echo_times == (0.01, 0.02, 0.03)
+    assert [p.name.split('_')[3] for p in scan.phase] == ['echo-2', 'echo-3', 'echo-1']
+    assert [p.name.split('_')[3] for p in scan.magnitude] == ['echo-2', 'echo-3', 'echo-1']
+
+
+def test_labels_with_and_without_key(raw):
+    assert list_participants(raw, ['sub-02', '01']) == ['sub-01', 'sub-02']
+    with pytest.raises(InputError, match=r'--participant-label 9.*choose among sub-01, sub-02'):
+        list_participants(raw, ['9'])
+
+
+def test_missing_folder(tmp_path):
+    with pytest.raises(InputError, match='is not a folder'):
+        list_participants(tmp_path / 'nothing')
+
+
+def test_missing_phase(raw):
+    for path in anat(raw).glob('*phase*'):
+        path.unlink()
+    assert 'part-phase' in refused(raw, 'has no part-phase image')
+
+
+def test_missing_magnitude(raw):
+    for path in anat(raw).glob('*part-mag*'):
+        path.unlink()
+    refused(raw, 'has no part-mag image')
+
+
+def test_no_gre_names_what_was_looked_for(raw):
+    for path in anat(raw).glob('*T2starw*'):
+        path.unlink()
+    refused(raw, 'MEGRE or T2starw')
+
+
+def test_no_t1w(raw):
+    (anat(raw) / 'sub-01_T1w.nii.gz').unlink()
+    refused(raw, 'has no T1w image')
+
+
+def test_shapes_differ_and_both_are_named(raw):
+    write_image(anat(raw) / 'sub-01_part-phase_T2starw.nii.gz', shape=(6, 7, 4))
+    refused(raw, r'phase_T2starw.*\(6, 7, 4\).*mag_T2starw.*\(6, 7, 5\)')
+
+
+def test_affines_differ(raw):
+    affine = np.diag([2.0, 2.0, 2.0, 1.0])
+    affine[0, 3] = 3.0
+    write_image(anat(raw) / 'sub-01_part-phase_T2starw.nii.gz', affine=affine)
+    refused(raw, r'3\.00 mm from sub-01_part-mag')
+
+
+@pytest.mark.parametrize(
+    ('change', 'sentence'),
+    [
+        ({'EchoTime': 20}, r'EchoTime 20; BIDS wants seconds, write 0\.02'),
+        ({'EchoTime': 0}, 'EchoTime 0; give the true echo time'),
+        ({'EchoTime': '0.02'}, "EchoTime '0.02'; give one number in seconds"),
+        ({'EchoTime': None}, 'EchoTime None'),
+        ({'EchoTime': 0.03}, r'echo times \[0\.03\] s where the magnitude has \[0\.02\] s'),
+        ({'MagneticFieldStrength': 15000}, 'MagneticFieldStrength 15000; give it in tesla'),
+        ({'MagneticFieldStrength': 0}, 'MagneticFieldStrength 0'),
+        ({'ImagingFrequency': 123.2}, r'MagneticFieldStrength 1\.5 but ImagingFrequency 123'),
+    ],
+)
+def test_wrong_metadata(raw, change, sentence):
+    path = anat(raw) / 'sub-01_part-phase_T2starw.nii.gz'
+    write_sidecar(path, **{'EchoTime': 0.02, 'MagneticFieldStrength': 1.5, **change})
+    refused(raw, sentence)
+
+
+@pytest.mark.parametrize('key', ['EchoTime', 'MagneticFieldStrength'])
+def test_missing_metadata(raw, key):
+    path = anat(raw) / 'sub-01_part-phase_T2starw.nii.gz'
+    content = {'EchoTime': 0.02, 'MagneticFieldStrength': 1.5}
+    content.pop(key)
+    write_sidecar(path, **content)
+    refused(raw, f'has no {key}')
+
+
+def test_metadata_is_inherited(raw):
+    for path in anat(raw).glob('*T2starw.json'):
+        path.unlink()
+    (raw / 'T2starw.json').write_text('{"EchoTime": 0.025, "MagneticFieldStrength": 3}')
+    (visit,) = find_visits(raw, 'sub-01')
+    assert visit.scans[0].echo_times == (0.025,)
+    assert visit.scans[0].b0 == 3
+
+
+def test_invalid_json_is_named(raw):
+    (anat(raw) / 'sub-01_part-phase_T2starw.json').write_text('{"EchoTime": 0.02,')
+    refused(raw, r'part-phase_T2starw\.json: is not valid JSON')
+
+
+@pytest.mark.parametrize(
+    ('content', 'sentence'),
+    [
+        (b'', 'is empty'),
+        (b'version https://git-lfs.github.com/spec/v1\noid sha256:0\n', 'is a pointer'),
+        (b'/annex/objects/MD5E-s1--0.nii.gz\n', 'is a pointer'),
+        (b'no image at all', 'cannot be read as NIfTI'),
+    ],
+)
+def test_files_that_are_no_images(raw, content, sentence):
+    (anat(raw) / 'sub-01_part-mag_T2starw.nii.gz').write_bytes(content)
+    refused(raw, f'part-mag_T2starw.nii.gz: {sentence}')
+
+
+def test_dangling_annex_link(raw):
+    path = anat(raw) / 'sub-01_T1w.nii.gz'
+    path.unlink()
+    path.symlink_to('../../.git/annex/objects/nothing.nii.gz')
+    refused(raw, 'points to content that is not here')
+
+
+def test_4d_image(raw):
+    write_image(anat(raw) / 'sub-01_part-mag_T2starw.nii.gz', shape=(6, 7, 5, 2))
+    refused(raw, r'shape \(6, 7, 5, 2\) where one 3D image per echo')
+
+
+def test_repeated_echo_time(raw):
+    folder = raw / 'sub-02' / 'ses-a' / 'anat'
+    for part in ('mag', 'phase'):
+        name = f'sub-02_ses-a_run-01_echo-3_part-{part}_MEGRE.nii.gz'
+        write_sidecar(folder / name, EchoTime=0.01, MagneticFieldStrength=3)
+    refused(raw, 'repeats the EchoTime 0.01 s', participant='sub-02')
+
+
+def test_echo_without_phase(raw):
+    folder = raw / 'sub-02' / 'ses-a' / 'anat'
+    (folder / 'sub-02_ses-a_run-01_echo-3_part-phase_MEGRE.nii.gz').unlink()
+    refused(raw, 'magnitude echoes', participant='sub-02')
+
+
+def test_missing_middle_echo_is_a_warning(raw):
+    folder = raw / 'sub-02' / 'ses-a' / 'anat'
+    for path in folder.glob('*echo-2*'):
+        path.unlink()
+    (visit,) = find_visits(raw, 'sub-02')
+    assert visit.scans[0].warnings == ('Echo 2 is missing between 1 and 3.',)
+
+
+def test_two_t1w_images_are_a_warning(raw):
+    write_image(anat(raw) / 'sub-01_acq-b_T1w.nii.gz')
+    (visit,) = find_visits(raw, 'sub-01')
+    assert 'sub-01_T1w.nii.gz' in visit.warnings[0] or 'acq-b' in visit.warnings[0]
+    (filtered,) = find_visits(raw, 'sub-01', filters={'t1w': {'acq': 'b'}})
+    assert filtered.t1w.name == 'sub-01_acq-b_T1w.nii.gz'
+    assert not filtered.warnings
+
+
+def test_t1w_of_another_session_serves(raw):
+    (raw / 'sub-02' / 'ses-b' / 'anat').mkdir(parents=True)
+    old = raw / 'sub-02' / 'ses-a' / 'anat' / 'sub-02_ses-a_T1w.nii.gz'
+    old.rename(raw / 'sub-02' / 'ses-b' / 'anat' / 'sub-02_ses-b_T1w.nii.gz')
+    (visit,) = find_visits(raw, 'sub-02')
+    assert (visit.session_id, visit.scans[0].session_id) == ('ses-b', 'ses-a')
+
+
+def test_filter_file(raw, tmp_path):
+    path = tmp_path / 'filter.json'
+    path.write_text(json.dumps({'gre': {'run': 2}}))
+    refused(raw, 'no gradient-echo images', participant='sub-02', filters=load_filters(path))
+    path.write_text(json.dumps({'gre': {'run': 1, 'session': 'a'}}))
+    assert find_visits(raw, 'sub-02', filters=load_filters(path))
+
+
+@pytest.mark.parametrize('text', ['{"gre": ', '{"bold": {}}', '[1]', '{"gre": 3}'])
+def test_malformed_filter_file(tmp_path, text):
+    path = tmp_path / 'filter.json'
+    path.write_text(text)
+    with pytest.raises(InputError, match=r'filter\.json'):
+        load_filters(path)
+
+
+def test_megre_and_t2starw_of_one_name(raw):
+    for part in ('mag', 'phase'):
+        path = write_image(anat(raw) / f'sub-01_echo-1_part-{part}_MEGRE.nii.gz')
+        write_sidecar(path, EchoTime=0.02, MagneticFieldStrength=1.5)
+    refused(raw, 'both MEGRE and T2starw')
+
+
+def test_real_and_imaginary_parts(raw):
+    for path in anat(raw).glob('*T2starw*'):
+        path.rename(path.with_name(path.name.replace('mag', 'real').replace('phase', 'imag')))
+    refused(raw, 'real and imaginary')

@@ -1,0 +1,74 @@
+"""Whole files or none, and markers that know when work is done."""
+
+import json
+import os
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from nigra.interfaces.completion import fingerprint, is_complete, mark_complete
+from nigra.interfaces.files import atomic_path, save_image, save_json
+from nigra.nodes.errors import InputError
+
+
+def write_half(target):
+    with atomic_path(target) as temporary:
+        temporary.write_text('half')
+        raise RuntimeError
+
+
+def test_failure_leaves_nothing(tmp_path):
+    with pytest.raises(RuntimeError):
+        write_half(tmp_path / 'a.txt')
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_failure_keeps_what_was_there(tmp_path):
+    target = tmp_path / 'a.txt'
+    target.write_text('whole')
+    with pytest.raises(RuntimeError):
+        write_half(target)
+    assert target.read_text() == 'whole'
+
+
+def test_folder_that_is_a_file(tmp_path):
+    (tmp_path / 'f').write_text('')
+    with (
+        pytest.raises(InputError, match='cannot be written'),
+        atomic_path(tmp_path / 'f' / 'a.txt'),
+    ):
+        pytest.fail('the block must not run')
+
+
+def test_image_keeps_values_and_geometry(tmp_path):
+    data = np.random.default_rng(0).normal(size=(3, 4, 5)).astype(np.float32)
+    affine = np.array([[0, -2, 0, 1], [1, 0, 0, 2], [0, 0, 3, 3], [0, 0, 0, 1.0]])
+    image = nib.load(save_image(data, affine, tmp_path / 'x.nii.gz'))
+    assert np.array_equal(image.get_fdata(dtype=np.float32), data)
+    assert np.allclose(image.affine, affine)
+    assert image.header['sform_code'] == image.header['qform_code'] == 1
+
+
+def test_json_takes_numpy(tmp_path):
+    path = save_json({'a': np.float32(0.5), 'b': np.arange(2), 'c': tmp_path}, tmp_path / 'x.json')
+    assert json.loads(path.read_text()) == {'a': 0.5, 'b': [0, 1], 'c': str(tmp_path)}
+
+
+def test_marker(tmp_path):
+    source, output = tmp_path / 'in', tmp_path / 'sub' / 'out'
+    output.parent.mkdir()
+    source.write_text('1')
+    output.write_text('whole')
+    marker = tmp_path / 'logs' / 'done.json'
+    key = fingerprint([source], {'seed': 1})
+    assert not is_complete(marker, key, tmp_path)
+    mark_complete(marker, key, [output], tmp_path)
+    assert is_complete(marker, key, tmp_path)
+    assert not is_complete(marker, fingerprint([source], {'seed': 2}), tmp_path)
+    os.utime(source, ns=(1, 1))
+    assert fingerprint([source], {'seed': 1}) != key
+    output.write_text('half')
+    assert not is_complete(marker, key, tmp_path)
+    output.unlink()
+    assert not is_complete(marker, key, tmp_path)
