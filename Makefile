@@ -17,6 +17,7 @@ lint: $(VENV)/installed-for-tests
 	$(BIN)/ruff format --check .
 
 types: $(VENV)/installed-for-tests
+	@mkdir -p .venv/src && ln -sfn ../.. .venv/src/nigra
 	$(BIN)/mypy
 
 unit: $(VENV)/installed-for-tests

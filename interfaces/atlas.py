@@ -112,9 +112,9 @@ def load_dgm_atlas() -> Atlas:
     labels = np.zeros(template.shape, np.uint8)
     for name in ('HCPEx', 'AAL3'):
         source = _on_grid(nib.Nifti1Image.from_filename(carrier_path(name)), template)
-        for row in table[table.atlas == name].itertuples():
+        for row in table[table.atlas == name].rename(columns={'index': 'value'}).itertuples():
             chosen = np.isin(source, parse_labels(str(row.labels))) & (labels == 0)
-            labels[chosen] = int(row.index)  # type: ignore[arg-type]
+            labels[chosen] = int(row.value)
     header = template.header.copy()
     header.set_data_dtype(np.uint8)
     image = nib.Nifti1Image(labels, template.affine, header)

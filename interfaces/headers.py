@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -33,7 +34,7 @@ def read_header(path: Path) -> Header:
 
     _check_fetched(path)
     try:
-        image = nib.load(path)
+        image: Any = nib.load(path)
     except (nib.filebasedimages.ImageFileError, OSError, EOFError, ValueError) as error:
         raise InputError(
             path, f'cannot be read as NIfTI ({error})', 'copy or convert it again'

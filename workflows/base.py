@@ -219,8 +219,13 @@ def init_scan_wf(scan: GreScan, visit: Visit, plan: Plan, *, name: str) -> Workf
     facts.inputs.facts = scan_facts(scan)
     facts.inputs.scan_warnings = list(scan.warnings)
     files = Node(Merge(3), name='files')
-    maps = ('totalfield', 'localfield', 'chimap', 'qsm_mask')
-    maps += ('r2star',) if n_echoes > 1 else ()
+    maps = [
+        'totalfield',
+        'localfield',
+        'chimap',
+        'qsm_mask',
+        *(['r2star'] if n_echoes > 1 else []),
+    ]
     workflow.connect([
         (load_gre, registration_wf, [('first_magnitude', 'inputnode.gre_magnitude')]),
         (inputnode, registration_wf, [(f, f'inputnode.{f}') for f in
