@@ -1,0 +1,102 @@
+"""Fused finite differences over volumes, in numba; each works on a slab of planes.
+
+All differences are periodic, as the Fourier transform's. Slabs write disjoint planes and read
+whole arrays, so they may run side by side and give the same bits as one after the other.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+
+@numba.njit(cache=True, nogil=True, fastmath={'contract', 'nsz'})
+def update_edges(x, dual, weights, steps, limit, first, last):
+    """p <- grad x + u, where u = p's projection onto the ball of radius `limit * weights`.
+
+    Parameters
+    ----------
+    x
+        Image, (x, y, z).
+    dual
+        The vector field p, (3, x, y, z); overwritten.
+    weights
+        Edge weights, (x, y, z), or of length 1 along every axis where all are one.
+    steps
+        Reciprocal voxel lengths, 1/mm.
+    limit
+        Threshold of the shrinkage, lambda / mu.
+    first, last
+        Planes of the slab.
+    """
+    nx, ny, nz = x.shape
+    uniform = weights.size == 1
+    for i in range(first, last):
+        i1 = i + 1 if i + 1 < nx else 0
+        for j in range(ny):
+            j1 = j + 1 if j + 1 < ny else 0
+            for k in range(nz):
+                k1 = k + 1 if k + 1 < nz else 0
+                p0, p1, p2 = dual[0, i, j, k], dual[1, i, j, k], dual[2, i, j, k]
+                radius = limit if uniform else limit * weights[i, j, k]
+                length = np.sqrt(p0 * p0 + p1 * p1 + p2 * p2)
+                scale = np.float32(1) if length <= radius else radius / length
+                centre = x[i, j, k]
+                dual[0, i, j, k] = scale * p0 + (x[i1, j, k] - centre) * steps[0]
+                dual[1, i, j, k] = scale * p1 + (x[i, j1, k] - centre) * steps[1]
+                dual[2, i, j, k] = scale * p2 + (x[i, j, k1] - centre) * steps[2]
+
+
+@numba.njit(cache=True, nogil=True, fastmath={'contract', 'nsz'})
+def _reflection(dual, i, j, k, radius):
+    p0, p1, p2 = dual[0, i, j, k], dual[1, i, j, k], dual[2, i, j, k]
+    length = np.sqrt(p0 * p0 + p1 * p1 + p2 * p2)
+    return np.float32(1) - np.float32(2) * (np.float32(1) if length <= radius else radius / length)
+
+
+@numba.njit(cache=True, nogil=True, fastmath={'contract', 'nsz'})
+def edge_scales(dual, weights, limit, out, first, last):
+    """Factor that turns p into z - u: 1 - 2 min(1, radius / |p|), voxel by voxel."""
+    _, nx, ny, nz = dual.shape
+    uniform = weights.size == 1
+    for i in range(first, last):
+        for j in range(ny):
+            for k in range(nz):
+                radius = limit if uniform else limit * weights[i, j, k]
+                out[i, j, k] = _reflection(dual, i, j, k, radius)
+
+
+@numba.njit(cache=True, nogil=True, fastmath={'contract', 'nsz'})
+def adjoint_gradient(dual, scales, steps, out, first, last):
+    """E^H(scales * p): adjoint of the periodic forward differences, (x, y, z)."""
+    nx, ny, nz = out.shape
+    for i in range(first, last):
+        i1 = i - 1 if i > 0 else nx - 1
+        for j in range(ny):
+            j1 = j - 1 if j > 0 else ny - 1
+            for k in range(nz):
+                k1 = k - 1 if k > 0 else nz - 1
+                s = scales[i, j, k]
+                out[i, j, k] = (
+                    (scales[i1, j, k] * dual[0, i1, j, k] - s * dual[0, i, j, k]) * steps[0]
+                    + (scales[i, j1, k] * dual[1, i, j1, k] - s * dual[1, i, j, k]) * steps[1]
+                    + (scales[i, j, k1] * dual[2, i, j, k1] - s * dual[2, i, j, k]) * steps[2]
+                )
+
+
+@numba.njit(cache=True, nogil=True)
+def blend_spectra(spectrum, factor, constant, first, last):
+    """spectrum <- spectrum * factor + constant, plane by plane."""
+    _, ny, nz = spectrum.shape
+    for i in range(first, last):
+        for j in range(ny):
+            for k in range(nz):
+                spectrum[i, j, k] = spectrum[i, j, k] * factor[i, j, k] + constant[i, j, k]
+
+
+def reciprocal_steps(voxel_size: tuple[float, float, float]) -> NDArray[Any]:
+    """Reciprocal voxel lengths as the stencils want them, 1/mm, float32."""
+    return (1.0 / np.asarray(voxel_size)).astype(np.float32)
