@@ -77,9 +77,7 @@ def pdf(
     field -= _harmonic_polynomial(field, weight, inside, crop.grid)
     kernel = voxel_dipole_kernel(crop.grid, nthreads=nthreads)
     convolve = convolver(kernel, crop.grid.shape, nthreads=nthreads)
-    sources = _external_sources(
-        convolve, field, weight, ~inside, iterations, tolerance, progress
-    )
+    sources = _external_sources(convolve, field, weight, ~inside, iterations, tolerance, progress)
     field -= convolve(sources)
     field[~inside] = 0
     return crop.put(field)
@@ -119,9 +117,7 @@ def _external_sources(
     return x
 
 
-def _weights(
-    noise: NDArray[Any] | None, inside: NDArray[np.bool_]
-) -> NDArray[np.float32]:
+def _weights(noise: NDArray[Any] | None, inside: NDArray[np.bool_]) -> NDArray[np.float32]:
     """Inverse variance, mean one over the mask; the best voxels are not trusted beyond measure.
 
     A floor at the median noise keeps voxels of high signal from outvoting the rest: the model's
@@ -148,7 +144,9 @@ def _harmonic_polynomial(
     """Weighted fit of the harmonic polynomials of order 0 to 2."""
     x, y, z = (
         np.linspace(-1, 1, n)[s] * n * h / 200.0
-        for n, h, s in zip(grid.shape, grid.voxel_size, np.ix_(*map(range, grid.shape)), strict=True)
+        for n, h, s in zip(
+            grid.shape, grid.voxel_size, np.ix_(*map(range, grid.shape)), strict=True
+        )
     )
     terms = [1 + 0 * x, x, y, z, x * y, y * z, x * z, x**2 - y**2, 2 * z**2 - x**2 - y**2]
     where = np.nonzero(inside)
@@ -268,7 +266,5 @@ def _dot(a: NDArray[Any], b: NDArray[Any]) -> float:
 
 def _check(totalfield: NDArray[Any], mask: NDArray[np.bool_], grid: Grid) -> None:
     if totalfield.shape != grid.shape:
-        raise NigraError(
-            f'the field has shape {totalfield.shape} but its grid {grid.shape}'
-        )
+        raise NigraError(f'the field has shape {totalfield.shape} but its grid {grid.shape}')
     check_mask(mask, grid)

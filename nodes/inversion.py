@@ -66,10 +66,9 @@ def tkd(
     """
     if not 0 < threshold <= 2 / 3:
         raise NigraError(f'threshold must lie between 0 and 2/3, got {threshold}')
-    kernel_of = dipole_kernel
 
     def inverse(padded: Grid) -> NDArray[np.float32]:
-        kernel = kernel_of(padded)
+        kernel = dipole_kernel(padded)
         sign = np.where(kernel < 0, np.float32(-1), np.float32(1))
         return sign / np.maximum(np.abs(kernel), np.float32(threshold))
 
@@ -265,10 +264,10 @@ def _admm(
         if iteration % 5 == 4 and _relative_change(x, previous) < tolerance:
             break
         previous[...] = x
-        scales = x  # the map itself is no longer needed: x is rebuilt below
-        run(lambda s: edge_scales(dual, weights, limit, scales, s.start, s.stop), pieces,
+        # x is rebuilt below, so it holds the scales meanwhile
+        run(lambda s: edge_scales(dual, weights, limit, x, s.start, s.stop), pieces,
             nthreads)  # fmt: skip
-        run(lambda s: adjoint_gradient(dual, scales, steps, image, s.start, s.stop), pieces,
+        run(lambda s: adjoint_gradient(dual, x, steps, image, s.start, s.stop), pieces,
             nthreads)  # fmt: skip
         # chi subproblem: X <- [D F + mu F(E^H(z - u))] / [D^2 + mu |E|^2]
         rfftn(image, spectrum, nthreads=nthreads)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 @numba.njit(cache=True, nogil=True, fastmath={'contract', 'nsz'})
 def update_edges(x, dual, weights, steps, limit, first, last):
-    """p <- grad x + u, where u = p's projection onto the ball of radius `limit * weights`.
+    """Update p <- grad x + u, where u projects p onto the ball of radius `limit * weights`.
 
     Parameters
     ----------
@@ -60,7 +60,7 @@ def _reflection(dual, i, j, k, radius):
 @numba.njit(cache=True, nogil=True, fastmath={'contract', 'nsz'})
 def edge_scales(dual, weights, limit, out, first, last):
     """Factor that turns p into z - u: 1 - 2 min(1, radius / |p|), voxel by voxel."""
-    _, nx, ny, nz = dual.shape
+    ny, nz = dual.shape[2:]
     uniform = weights.size == 1
     for i in range(first, last):
         for j in range(ny):
@@ -89,7 +89,7 @@ def adjoint_gradient(dual, scales, steps, out, first, last):
 
 @numba.njit(cache=True, nogil=True)
 def blend_spectra(spectrum, factor, constant, first, last):
-    """spectrum <- spectrum * factor + constant, plane by plane."""
+    """Replace spectrum by spectrum * factor + constant, plane by plane."""
     _, ny, nz = spectrum.shape
     for i in range(first, last):
         for j in range(ny):
