@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import re
-import sys
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -15,7 +14,7 @@ from .nodes.errors import InputError, NigraError
 from .settings import Settings
 
 LOGGER = logging.getLogger('nigra')
-_OWN_ERROR = re.compile(r'^nigra\.nodes\.errors\.\w+: (?P<message>.+)$', re.MULTILINE)
+_OWN_ERROR = re.compile(r'^\s*nigra\.nodes\.errors\.\w+: (?P<message>.+)$', re.MULTILINE)
 
 
 @dataclass
@@ -143,17 +142,19 @@ def run_graph(graph: Any, settings: Settings, *, log_dir: Path) -> dict[str, lis
     plugin, arguments = plugin_for(settings)
     progress = Progress(total=_count_steps(graph), report=LOGGER.info)
     before = set(log_dir.glob('crash-*.txt'))
-    stop = _watch_workers() if plugin == 'MultiProc' else None
+    arguments['status_callback'] = progress
     try:
-        graph.run(plugin=plugin, plugin_args={**arguments, 'status_callback': progress})
+        if plugin == 'MultiProc':
+            from .plugin import ResilientMultiProc
+
+            graph.run(plugin=ResilientMultiProc(plugin_args=arguments))
+        else:
+            graph.run(plugin=plugin, plugin_args=arguments)
     except NigraError:
         raise
     except Exception as error:
         if not progress.failures:
             raise NigraError(f'the run stopped: {error}') from error
-    finally:
-        if stop is not None:
-            stop.set()
     for crash in sorted(set(log_dir.glob('crash-*.txt')) - before):
         owner, sentence = _read_crash(crash)
         known = progress.failures.setdefault(owner, [])
@@ -206,28 +207,3 @@ def _read_crash(path: Path) -> tuple[str, str]:
     errors = [line for line in lines if re.match(r'^[\w.]+(Error|Exception|Interrupt)\b', line)]
     step = _readable(node.group(1).strip()) if node else path.name
     return owner, f'{step} failed ({(errors or lines)[-1]}); the whole story is in {path}'
-
-
-def _watch_workers() -> threading.Event:
-    """End the run when a worker was killed: Nipype itself would wait for it for ever."""
-    import multiprocessing
-    import os
-    import signal
-
-    stop = threading.Event()
-    seen: set[Any] = set()  # active_children() forgets the dead, so remember who lived
-
-    def watch() -> None:
-        while not stop.wait(1.0):
-            seen.update(multiprocessing.active_children())
-            codes = [child.exitcode for child in seen if (child.exitcode or 0) < 0]
-            if any(-code != signal.SIGTERM for code in codes):
-                sys.stderr.write(
-                    f'nigra: a worker was killed by signal {-min(codes)}, most likely for want '
-                    'of memory; give --mem-gb or fewer --nprocs and run the same command again.\n'
-                )
-                sys.stderr.flush()
-                os._exit(1)
-
-    threading.Thread(target=watch, daemon=True, name='worker-watch').start()
-    return stop

@@ -1,0 +1,43 @@
+"""Nipype's process pool, mended: a killed worker fails its steps instead of hanging the run."""
+
+from __future__ import annotations
+
+from concurrent.futures.process import BrokenProcessPool
+from typing import Any
+
+from nipype.pipeline.plugins.multiproc import MultiProcPlugin
+
+_KILLED = (
+    'nigra.nodes.errors.NigraError: a worker process was killed, most likely for want of memory; '
+    'run the same command again with fewer --nprocs or a lower --mem-gb.\n'
+)
+
+
+class ResilientMultiProc(MultiProcPlugin):
+    """MultiProc that survives the death of a worker, as an out-of-memory kill causes it.
+
+    Nipype waits for ever for the results of a broken pool. Here the steps that were running fail
+    with a sentence, a new pool takes the others.
+    """
+
+    def _submit_job(self, node: Any, updatehash: bool = False) -> int:
+        try:
+            return super()._submit_job(node, updatehash=updatehash)
+        except BrokenProcessPool:
+            self._renew_pool()
+            return super()._submit_job(node, updatehash=updatehash)
+
+    def _async_callback(self, args: Any) -> None:
+        if not isinstance(args.exception(), BrokenProcessPool):
+            super()._async_callback(args)
+
+    def _get_result(self, taskid: int) -> Any:
+        task = self._task_obj.get(taskid)
+        if task is not None and task.done() and isinstance(task.exception(), BrokenProcessPool):
+            self._renew_pool()
+            return {'taskid': taskid, 'result': None, 'traceback': [_KILLED]}
+        return super()._get_result(taskid)
+
+    def _renew_pool(self) -> None:
+        if self.pool._broken:
+            self.pool = type(self)(plugin_args=self.plugin_args).pool
