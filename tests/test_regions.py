@@ -1,0 +1,160 @@
+"""Region statistics against values known by construction."""
+
+import json
+
+import nibabel as nib
+import numpy as np
+import pandas as pd
+import pytest
+
+from nigra.interfaces.atlas import load_dgm_atlas
+from nigra.interfaces.regions import RegionTable
+from nigra.nodes.errors import InputError, NigraError
+from nigra.nodes.regions import COLUMNS, Maps, Region, measure_regions
+
+REGIONS = [Region('a', 'L', (1,)), Region('a', 'R', (2,)), Region('ab', 'L', (1, 3))]
+
+
+def example():
+    """Two sides of unlike size and value, a third label, a mask that misses some."""
+    labels = np.zeros((6, 6, 6), np.int16)
+    labels[:2], labels[2, :, :3], labels[3] = 1, 2, 3
+    chi = np.zeros(labels.shape, np.float32)
+    chi[labels == 1], chi[labels == 2], chi[labels == 3] = 0.1, 0.02, -0.05
+    mask = np.ones(labels.shape, bool)
+    mask[0] = False
+    return labels, chi, mask
+
+
+def row(rows, region, hemisphere):
+    (found,) = [r for r in rows if (r['region'], r['hemisphere']) == (region, hemisphere)]
+    return found
+
+
+def test_values_volumes_and_coverage():
+    labels, chi, mask = example()
+    rows = measure_regions(Maps(chi, mask, 2.0), labels, REGIONS)
+    assert all(tuple(r) == COLUMNS for r in rows)
+    left, right, both = (row(rows, 'a', side) for side in ('L', 'R', 'both'))
+    assert (left['n_voxels'], left['volume_mm3'], left['coverage']) == (72, 144.0, 0.5)
+    assert left['chi_mean'] == pytest.approx(100, abs=1e-4)  # ppb
+    assert right['coverage'] == 1.0
+    # 36 covered voxels of 100 ppb and 18 of 20 ppb
+    assert both['chi_mean'] == pytest.approx((36 * 100 + 18 * 20) / 54, abs=1e-4)
+    assert both['chi_median'] == pytest.approx(100, abs=1e-4)
+    assert both['n_voxels'] == left['n_voxels'] + right['n_voxels']
+
+
+def test_spread_is_that_of_a_sample():
+    rng = np.random.default_rng(1)
+    labels, _, mask = example()
+    chi = rng.normal(size=labels.shape).astype(np.float32)
+    values = chi[(labels == 2) & mask].astype(float) * 1e3
+    found = row(measure_regions(Maps(chi, mask, 1.0), labels, REGIONS), 'a', 'R')
+    assert found['chi_sd'] == pytest.approx(np.sqrt(((values - values.mean()) ** 2).sum() / 17))
+
+
+def test_a_whole_made_of_parts():
+    labels, chi, mask = example()
+    rows = measure_regions(Maps(chi, mask, 1.0), labels, REGIONS)
+    assert row(rows, 'ab', 'L')['n_voxels'] == 72 + 36
+
+
+def test_empty_or_uncovered_regions_stay_as_rows():
+    labels, chi, _ = example()
+    labels[labels == 2] = 0
+    rows = measure_regions(Maps(chi, np.zeros(labels.shape, bool), 1.0), labels, REGIONS)
+    empty, uncovered = row(rows, 'a', 'R'), row(rows, 'a', 'L')
+    assert empty['n_voxels'] == 0
+    assert np.isnan(empty['coverage'])
+    assert uncovered['coverage'] == 0
+    assert np.isnan(uncovered['chi_mean'])
+
+
+def test_nan_in_the_map_is_not_covered():
+    labels, chi, mask = example()
+    chi[2, 0, 0] = np.nan
+    found = row(measure_regions(Maps(chi, mask, 1.0), labels, REGIONS), 'a', 'R')
+    assert found['coverage'] == pytest.approx(17 / 18)
+    assert found['chi_mean'] == pytest.approx(20, abs=1e-4)
+
+
+def test_brain_row_and_r2star():
+    labels, chi, mask = example()
+    rates = np.full(chi.shape, 30.0)
+    maps = Maps(chi, mask, 1.0, rates)
+    rows = measure_regions(maps, labels, REGIONS, brain_mask=labels >= 0)
+    assert row(rows, 'brain', 'both')['volume_mm3'] == 216
+    assert row(rows, 'a', 'L')['r2star_mean'] == 30
+
+
+@pytest.mark.parametrize('name', ['mask', 'labels', 'brain_mask'])
+def test_shapes_must_agree(name):
+    labels, chi, mask = example()
+    arrays = {'mask': mask, 'labels': labels, 'brain_mask': mask}
+    arrays[name] = arrays[name][:-1]
+    with pytest.raises(NigraError, match=name):
+        measure_regions(
+            Maps(chi, arrays['mask'], 1.0),
+            arrays['labels'],
+            REGIONS,
+            brain_mask=arrays['brain_mask'],
+        )
+
+
+def write(path, data, affine):
+    nib.save(nib.Nifti1Image(data, affine), path)
+    return str(path)
+
+
+@pytest.fixture
+def files(tmp_path):
+    """Atlas labels on a coarse grid, so that every region is there."""
+    atlas = load_dgm_atlas().image
+    labels = np.asanyarray(atlas.dataobj)[60:140:2, 80:160:2, 40:120:2]
+    affine = atlas.affine @ np.diag([2, 2, 2, 1])
+    chi = (labels * 0.01).astype(np.float32)
+    ones = np.ones(labels.shape, np.uint8)
+    return {
+        'chimap': write(tmp_path / 'chi.nii.gz', chi, affine),
+        'dseg': write(tmp_path / 'dseg.nii.gz', labels, affine),
+        'mask': write(tmp_path / 'mask.nii.gz', ones, affine),
+        'brain_mask': write(tmp_path / 'brain.nii.gz', ones, affine),
+    }
+
+
+def test_table_on_disk(files, tmp_path):
+    out_file = tmp_path / 'out' / 'sub-01_seg-dgm_regions.tsv'
+    RegionTable(
+        **files, participant_id='sub-01', provenance={'Units': 'ppb'}, out_file=str(out_file)
+    ).run()
+    table = pd.read_csv(out_file, sep='\t', keep_default_na=False, na_values=['n/a'])
+    assert (
+        list(table.columns)
+        == (
+            'participant_id session_id run_id atlas region hemisphere n_voxels volume_mm3 coverage '
+            'chi_mean chi_median chi_sd r2star_mean'
+        ).split()
+    )
+    assert set(table.region) == {
+        'caudate', 'putamen', 'pallidum', 'thalamus', 'pulvinar', 'thalamus_whole',
+        'substantia_nigra', 'red_nucleus', 'accumbens', 'brain',
+    }  # fmt: skip
+    assert len(table) == 9 * 3 + 1
+    side = table[(table.region == 'putamen') & (table.hemisphere == 'R')].iloc[0]
+    assert side.chi_mean == pytest.approx(40, abs=1e-3)  # label 4
+    whole = table[(table.region == 'thalamus_whole') & (table.hemisphere == 'both')].iloc[0]
+    parts = table[table.region.isin(['thalamus', 'pulvinar']) & (table.hemisphere == 'both')]
+    assert whole.n_voxels == parts.n_voxels.sum()
+    dictionary = json.loads(out_file.with_suffix('.json').read_text())
+    assert dictionary['Units'] == 'ppb'
+    assert set(table.columns) <= set(dictionary)
+
+
+def test_labels_on_another_grid_are_refused(files, tmp_path):
+    image = nib.load(files['dseg'])
+    moved = image.affine.copy()
+    moved[0, 3] += 2
+    files['dseg'] = write(tmp_path / 'moved.nii.gz', np.asanyarray(image.dataobj), moved)
+    with pytest.raises(InputError, match=r'moved\.nii\.gz'):
+        RegionTable(**files, participant_id='sub-01', out_file=str(tmp_path / 'x.tsv')).run()
