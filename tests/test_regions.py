@@ -129,13 +129,10 @@ def test_table_on_disk(files, tmp_path):
         **files, participant_id='sub-01', provenance={'Units': 'ppb'}, out_file=str(out_file)
     ).run()
     table = pd.read_csv(out_file, sep='\t', keep_default_na=False, na_values=['n/a'])
-    assert (
-        list(table.columns)
-        == (
-            'participant_id session_id run_id atlas region hemisphere n_voxels volume_mm3 coverage '
-            'chi_mean chi_median chi_sd r2star_mean'
-        ).split()
-    )
+    assert list(table.columns) == [
+        'participant_id', 'session_id', 'run_id', 'atlas', 'region', 'hemisphere', 'n_voxels',
+        'volume_mm3', 'coverage', 'chi_mean', 'chi_median', 'chi_sd', 'r2star_mean',
+    ]  # fmt: skip
     assert set(table.region) == {
         'caudate', 'putamen', 'pallidum', 'thalamus', 'pulvinar', 'thalamus_whole',
         'substantia_nigra', 'red_nucleus', 'accumbens', 'brain',
