@@ -48,7 +48,8 @@ def fast_shape(shape: tuple[int, ...]) -> tuple[int, int, int]:
 
 def empty_spectrum(image: NDArray[Any]) -> NDArray[Any]:
     """Uninitialised half spectrum that fits a real image, complex64 or complex128."""
-    return np.empty(half_shape(image.shape), _COMPLEX[image.dtype])  # type: ignore[arg-type]
+    nx, ny, nz = image.shape
+    return np.empty(half_shape((nx, ny, nz)), _COMPLEX[image.dtype])
 
 
 def rfftn(
@@ -125,7 +126,7 @@ def convolver(
     """
     if kernel.shape != half_shape(shape):
         raise NigraError(f'kernel of shape {kernel.shape} does not fit images of shape {shape}')
-    spectrum = np.empty(kernel.shape, _COMPLEX[kernel.dtype])
+    spectrum: NDArray[Any] = np.empty(kernel.shape, _COMPLEX[kernel.dtype])
 
     def apply(image: NDArray[Any], out: NDArray[Any] | None = None) -> NDArray[Any]:
         rfftn(image, spectrum, nthreads=nthreads)

@@ -9,15 +9,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import NigraError
-from .fft import crop_to_mask, empty_spectrum, irfftn, rfftn
+from .fft import crop_to_mask, irfftn, rfftn
 from .grid import Grid
 from .kernels import dipole_kernel, gradient_kernel
 from .parallel import run, slabs
 from .stencils import (
     adjoint_gradient,
-    blend_spectra,
     edge_scales,
+    fill_field,
     reciprocal_steps,
+    solve_spectra,
     update_edges,
 )
 
@@ -122,7 +123,7 @@ def closed_form_l2(
     def inverse(padded: Grid) -> NDArray[np.float32]:
         kernel, edges = dipole_kernel(padded), gradient_kernel(padded)
         edges[0, 0, 0] = 1
-        return kernel / (kernel**2 + np.float32(regularisation) * edges)
+        return np.asarray(kernel / (kernel**2 + regularisation * edges), np.float32)
 
     return _filtered(localfield, mask, grid, inverse, margin, nthreads)
 
@@ -151,11 +152,13 @@ def tv_admm(
     mask: NDArray[np.bool_],
     grid: Grid,
     *,
+    noise: NDArray[Any] | None = None,
     magnitude: NDArray[Any] | None = None,
     regularisation: float = 4e-4,
+    outside: float = 0.0,
     edge_weight: float = 0.0,
     penalty: float = 100.0,
-    iterations: int = 50,
+    iterations: int = 40,
     tolerance: float = 2e-3,
     margin: float = 20.0,
     nthreads: int = 1,
@@ -171,10 +174,15 @@ def tv_admm(
         Where it holds.
     grid
         Geometry.
+    noise
+        Standard deviation of the field, ppm; voxels noisier than the median weigh less.
     magnitude
         Magnitude image; where given and `edge_weight` is above 0, edges seen in it cost less.
     regularisation
         Weight lambda of the total variation, ppm mm.
+    outside
+        Share of that weight outside the mask: sources there cost little, so that they, not the
+        brain, take up what background removal left over or took too much of.
     edge_weight
         How much a strong magnitude edge lowers the cost of a susceptibility edge, 0 to 1.
     penalty
@@ -202,29 +210,40 @@ def tv_admm(
 
     Notes
     -----
-    Minimises 1/2 |D * chi - f|^2 + lambda |w E chi|_(2,1) (Bilgic et al. 2014, doi
-    10.1002/mrm.25029; Milovic et al. 2018, doi 10.1002/mrm.27073). With p = E chi + u the
-    shrinkage is z = p - proj(p) and the new multiplier u = proj(p), proj onto the ball of radius
-    lambda w / mu (Moreau), so one vector field p holds both.
+    Minimises 1/2 |W (D * chi + c - f)|^2 + lambda |w E chi|_(2,1) (Bilgic et al. 2014, doi
+    10.1002/mrm.25029; Milovic et al. 2018, doi 10.1002/mrm.27073), W zero outside the mask, c a
+    free constant. With p = E chi + u the shrinkage is z = p - proj(p) and the new multiplier
+    u = proj(p), proj onto the ball of radius lambda w / mu (Moreau), so one vector field p holds
+    both. The weighted data term is majorised about the last map: the field that it predicts
+    stands where W = 0 (Hunter & Lange 2004), which keeps each step a division in k-space.
     """
     for name, value in (('regularisation', regularisation), ('penalty', penalty)):
         if not value > 0:
             raise NigraError(f'{name} must be positive, got {value}')
     if iterations < 1:
         raise NigraError(f'iterations must be at least 1, got {iterations}')
-    if not 0 <= edge_weight <= 1:
-        raise NigraError(f'edge_weight must lie between 0 and 1, got {edge_weight}')
+    for name, value in (('edge_weight', edge_weight), ('outside', outside)):
+        if not 0 <= value <= 1:
+            raise NigraError(f'{name} must lie between 0 and 1, got {value}')
     check_field(localfield, grid)
     crop = crop_to_mask(mask, grid, margin=margin)
-    image = crop.take(centred(localfield, mask))
-    weights = np.ones((1, 1, 1), np.float32)
+    edges = np.full(crop.grid.shape, outside, np.float32)
+    edges[crop.target][mask[crop.source]] = 1
     if magnitude is not None and edge_weight > 0:
         weights = crop.take(_edge_weights(magnitude, mask, grid, edge_weight))
-        weights[weights == 0] = 1
+        edges *= np.where(weights > 0, weights, 1)
     chi = _admm(
-        image, crop.grid, weights, np.float32(regularisation), np.float32(1 / penalty),
-        iterations, tolerance, nthreads, progress,
-    )  # fmt: skip
+        crop.take(centred(localfield, mask)),
+        crop.take(_data_weights(noise, mask)),
+        edges,
+        crop.grid,
+        strength=np.float32(regularisation),
+        limit=np.float32(1 / penalty),
+        iterations=iterations,
+        tolerance=tolerance,
+        nthreads=nthreads,
+        progress=progress,
+    )
     full = crop.put(chi)
     full[~mask] = 0
     return full
@@ -232,8 +251,10 @@ def tv_admm(
 
 def _admm(
     field: NDArray[np.float32],
+    weight: NDArray[np.float32],
+    edges: NDArray[np.float32],
     grid: Grid,
-    weights: NDArray[np.float32],
+    *,
     strength: np.float32,
     limit: np.float32,
     iterations: int,
@@ -243,39 +264,57 @@ def _admm(
 ) -> NDArray[np.float32]:
     """Alternate between the quadratic problem in k-space and the shrinkage of edges."""
     mu, steps, pieces = strength / limit, reciprocal_steps(grid.voxel_size), slabs(grid.shape[0])
+
+    def sweep(kernel: Callable[..., Any], *arguments: Any) -> None:
+        run(lambda s: kernel(*arguments, s.start, s.stop), pieces, nthreads)
+
     kernel = dipole_kernel(grid)
     denominator = kernel**2 + mu * gradient_kernel(grid)
     denominator[0, 0, 0] = 1
     data = rfftn(field, nthreads=nthreads)
-    data *= kernel / denominator
-    data[0, 0, 0] = 0
-    factor = mu / denominator
-    factor[0, 0, 0] = 0
-    del kernel, denominator
-    spectrum = empty_spectrum(field)
-    np.copyto(spectrum, data)
-    x = irfftn(spectrum, np.empty_like(field), nthreads=nthreads)
-    previous, image = np.zeros_like(x), np.empty_like(x)
-    dual = np.zeros((3, *x.shape), np.float32)
+    sparse = np.zeros_like(data)
+    model, x, previous = np.empty_like(field), np.empty_like(field), np.zeros_like(field)
+    dual = np.zeros((3, *field.shape), np.float32)
+    total = float(weight.sum(dtype=np.float64))
     for iteration in range(iterations):
-        # z and u subproblems: p <- E x + u
-        run(lambda s: update_edges(x, dual, weights, steps, limit, s.start, s.stop), pieces,
-            nthreads)  # fmt: skip
-        if iteration % 5 == 4 and _relative_change(x, previous) < tolerance:
-            break
-        previous[...] = x
-        # x is rebuilt below, so it holds the scales meanwhile
-        run(lambda s: edge_scales(dual, weights, limit, x, s.start, s.stop), pieces,
-            nthreads)  # fmt: skip
-        run(lambda s: adjoint_gradient(dual, x, steps, image, s.start, s.stop), pieces,
-            nthreads)  # fmt: skip
-        # chi subproblem: X <- [D F + mu F(E^H(z - u))] / [D^2 + mu |E|^2]
-        rfftn(image, spectrum, nthreads=nthreads)
-        run(lambda s: blend_spectra(spectrum, factor, data, s.start, s.stop), pieces, nthreads)
-        irfftn(spectrum, x, nthreads=nthreads)
+        # chi subproblem: X = [D F + mu F(E^H(z - u))] / [D^2 + mu |E|^2]
+        sparse[0, 0, 0] = 0
+        sweep(solve_spectra, data, sparse, kernel, denominator, mu)
+        irfftn(sparse, x, nthreads=nthreads)
         if progress:
             progress(iteration + 1, iterations)
+        if iteration + 1 == iterations or _relative_change(x, previous) < tolerance:
+            break
+        previous[...] = x
+        # majorised data term: the predicted field stands where there is no data
+        irfftn(data, model, nthreads=nthreads)
+        constant = np.float32(_dot(weight, field - model) / total)
+        sweep(fill_field, model, field, weight, constant)
+        rfftn(model, data, nthreads=nthreads)
+        # z and u subproblems: p <- E chi + u; then z - u = scales * p
+        sweep(update_edges, x, dual, edges, steps, limit)
+        sweep(edge_scales, dual, edges, limit, x)
+        sweep(adjoint_gradient, dual, x, steps, model)
+        rfftn(model, sparse, nthreads=nthreads)
     return x
+
+
+def _data_weights(noise: NDArray[Any] | None, mask: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """1 in the mask, less where the noise exceeds its median; 0 outside."""
+    weight = mask.astype(np.float32)
+    if noise is not None:
+        values = noise[mask].astype(np.float64)
+        good = np.isfinite(values) & (values > 0)
+        if good.any():
+            typical = float(np.median(values[good]))
+            weight[mask] = np.where(
+                good, np.minimum(1, (typical / np.where(good, values, 1)) ** 2), 0
+            )
+    return weight
+
+
+def _dot(a: NDArray[Any], b: NDArray[Any]) -> float:
+    return float(np.einsum('ijk,ijk->', a, b, dtype=np.float64))
 
 
 def _relative_change(new: NDArray[Any], old: NDArray[Any]) -> float:

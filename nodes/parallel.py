@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -19,7 +20,7 @@ def slabs(length: int, pieces: int = _PIECES) -> list[slice]:
     """
     count = max(1, min(pieces, length))
     edges = [length * i // count for i in range(count + 1)]
-    return [slice(a, b) for a, b in zip(edges[:-1], edges[1:], strict=True)]
+    return [slice(a, b) for a, b in itertools.pairwise(edges)]
 
 
 def run(task: Callable[[Any], Any], items: Iterable[Any], nthreads: int = 1) -> list[Any]:

@@ -14,6 +14,19 @@ R2STAR_MAX = 1000.0
 """Upper bound of R2*, 1/s; faster decay is gone before the first echo."""
 
 
+def r2star_method(echo_times: ArrayLike) -> str:
+    """Name of the fit that suits the echoes: `arlo` or `loglinear`.
+
+    Examples
+    --------
+    >>> r2star_method([0.01, 0.02, 0.03]), r2star_method([0.01, 0.02])
+    ('arlo', 'loglinear')
+    """
+    gaps = np.diff(np.asarray(echo_times, float))
+    even = gaps.size >= 2 and np.allclose(gaps, gaps[0], rtol=1e-3)
+    return 'arlo' if even else 'loglinear'
+
+
 def fit_r2star(
     magnitude: NDArray[Any], echo_times: ArrayLike, mask: NDArray[np.bool_]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -31,7 +44,8 @@ def fit_r2star(
     Returns
     -------
     tuple
-        R2*, 1/s, from 0 to 1000; and S0, in the magnitude's units; both zero outside the mask.
+        R2*, 1/s, from 0 to 1000; and S0, in the magnitude's units; both zero outside the
+        mask.
 
     Raises
     ------
@@ -49,9 +63,8 @@ def fit_r2star(
     if times.size < 2:
         raise NigraError('R2* needs at least two echoes, got 1')
     signal = np.maximum(magnitude[mask].astype(np.float64), 0)
-    gaps = np.diff(times)
-    if times.size >= 3 and np.allclose(gaps, gaps[0], rtol=1e-3):
-        rate = _arlo(signal, float(gaps.mean()))
+    if r2star_method(times) == 'arlo':
+        rate = _arlo(signal, float(np.diff(times).mean()))
     else:
         rate = _log_linear(signal, times)
     rate = np.clip(np.nan_to_num(rate, nan=0.0, posinf=R2STAR_MAX, neginf=0.0), 0, R2STAR_MAX)

@@ -24,7 +24,7 @@ def update_edges(x, dual, weights, steps, limit, first, last):
     dual
         The vector field p, (3, x, y, z); overwritten.
     weights
-        Edge weights, (x, y, z), or of length 1 along every axis where all are one.
+        Edge weights, (x, y, z).
     steps
         Reciprocal voxel lengths, 1/mm.
     limit
@@ -33,7 +33,6 @@ def update_edges(x, dual, weights, steps, limit, first, last):
         Planes of the slab.
     """
     nx, ny, nz = x.shape
-    uniform = weights.size == 1
     for i in range(first, last):
         i1 = i + 1 if i + 1 < nx else 0
         for j in range(ny):
@@ -41,7 +40,7 @@ def update_edges(x, dual, weights, steps, limit, first, last):
             for k in range(nz):
                 k1 = k + 1 if k + 1 < nz else 0
                 p0, p1, p2 = dual[0, i, j, k], dual[1, i, j, k], dual[2, i, j, k]
-                radius = limit if uniform else limit * weights[i, j, k]
+                radius = limit * weights[i, j, k]
                 length = np.sqrt(p0 * p0 + p1 * p1 + p2 * p2)
                 scale = np.float32(1) if length <= radius else radius / length
                 centre = x[i, j, k]
@@ -61,11 +60,10 @@ def _reflection(dual, i, j, k, radius):
 def edge_scales(dual, weights, limit, out, first, last):
     """Factor that turns p into z - u: 1 - 2 min(1, radius / |p|), voxel by voxel."""
     ny, nz = dual.shape[2:]
-    uniform = weights.size == 1
     for i in range(first, last):
         for j in range(ny):
             for k in range(nz):
-                radius = limit if uniform else limit * weights[i, j, k]
+                radius = limit * weights[i, j, k]
                 out[i, j, k] = _reflection(dual, i, j, k, radius)
 
 
@@ -88,13 +86,27 @@ def adjoint_gradient(dual, scales, steps, out, first, last):
 
 
 @numba.njit(cache=True, nogil=True)
-def blend_spectra(spectrum, factor, constant, first, last):
-    """Replace spectrum by spectrum * factor + constant, plane by plane."""
-    _, ny, nz = spectrum.shape
+def solve_spectra(data, edges, kernel, denominator, mu, first, last):
+    """Replace edges by X = (D data + mu edges) / denominator, and data by D X."""
+    _, ny, nz = data.shape
     for i in range(first, last):
         for j in range(ny):
             for k in range(nz):
-                spectrum[i, j, k] = spectrum[i, j, k] * factor[i, j, k] + constant[i, j, k]
+                d = kernel[i, j, k]
+                value = (d * data[i, j, k] + mu * edges[i, j, k]) / denominator[i, j, k]
+                edges[i, j, k] = value
+                data[i, j, k] = d * value
+
+
+@numba.njit(cache=True, nogil=True)
+def fill_field(model, field, weight, constant, first, last):
+    """Replace model by model + weight (field - constant - model): data in, model elsewhere."""
+    _, ny, nz = model.shape
+    for i in range(first, last):
+        for j in range(ny):
+            for k in range(nz):
+                gap = field[i, j, k] - constant - model[i, j, k]
+                model[i, j, k] += weight[i, j, k] * gap
 
 
 def reciprocal_steps(voxel_size: tuple[float, float, float]) -> NDArray[Any]:

@@ -1,0 +1,216 @@
+"""One stage of the reconstruction over a folder of files, as benchmarks exchange them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+from numpy.typing import NDArray
+
+from ..nodes.errors import InputError, NigraError
+from ..nodes.grid import Grid
+from ..nodes.masks import finite_mask, trusted_mask
+from ..nodes.methods import STAGES, Arrays, Scan, choose, parameters, read_settings, run_step
+from .files import save_image, save_json
+
+READS: dict[str, tuple[str, ...]] = {
+    'field-mapping': ('phase', 'magnitude', 'mask'),
+    'bfr': ('totalfield', 'mask'),
+    'dipole': ('localfield', 'mask'),
+    'bfr+dipole': ('totalfield', 'mask'),
+    'end-to-end': ('phase', 'magnitude', 'mask'),
+}
+OPTIONAL: dict[str, tuple[str, ...]] = {'dipole': ('magnitude',), 'bfr+dipole': ('magnitude',)}
+RESULT = {'field': 'totalfield', 'background': 'localfield', 'inversion': 'chimap'}
+
+
+def run_stage(
+    stage: str,
+    input_dir: str | Path,
+    output_dir: str | Path,
+    *,
+    method: str | None = None,
+    settings: Mapping[str, str] | None = None,
+    nthreads: int = 1,
+    version: str = '',
+) -> list[Path]:
+    """Run a stage on the files of a folder.
+
+    Parameters
+    ----------
+    stage
+        A key of `nodes.methods.STAGES`.
+    input_dir
+        Holds `params.json` and the images that the stage reads.
+    output_dir
+        Gets the stage's result, with a JSON file of the same name that says how it was made.
+    method
+        Name of the method; the stage's default where absent.
+    settings
+        Texts by name, as in `--set name=value`.
+    nthreads
+        Threads; the result does not depend on them.
+    version
+        Of nigra, for the record.
+
+    Returns
+    -------
+    list
+        Files written.
+
+    Raises
+    ------
+    NigraError
+        Input, method or setting is wrong; nothing is written then.
+    """
+    chain = choose(stage, method)
+    chosen = read_settings(chain, settings or {})
+    source, target = Path(input_dir), Path(output_dir)
+    data, scan, affine = _load(stage, source)
+    given = data['mask']
+    if stage == 'end-to-end':
+        data['mask'] = trusted_mask(data['phase'], data['magnitude'], given)
+    for step in chain:
+        data |= run_step(step, data, scan, settings=chosen[step.step], nthreads=nthreads)
+    name = RESULT[chain[-1].step]
+    record = {
+        'stage': stage,
+        'nigra_version': version,
+        'inputs': [f'{image}.nii.gz' for image in READS[stage]],
+        'steps': {m.step: parameters(m, chosen[m.step]) for m in chain},
+        'units': 'ppm',
+        'voxels_in_mask': {'given': int(given.sum()), 'used': int(data['mask'].sum())},
+    }
+    written = [save_image(data[name], affine, target / f'{name}.nii.gz')]
+    if stage == 'bfr' and not np.array_equal(data['mask'], given):
+        written.append(save_image(data['mask'], affine, target / 'mask.nii.gz', dtype=np.uint8))
+    written.append(save_json(record, target / f'{name}.json'))
+    return written
+
+
+def _load(stage: str, folder: Path) -> tuple[Arrays, Scan, NDArray[Any]]:
+    """Images and parameters of a stage, checked against each other."""
+    if not folder.is_dir():
+        raise InputError(folder, 'is not a folder', 'give the folder that holds params.json')
+    needs_echoes = 'field' in STAGES[stage]
+    params = _read_params(folder / 'params.json', needs_echoes)
+    data: Arrays = {}
+    affine: NDArray[Any] | None = None
+    wanted = READS[stage] + OPTIONAL.get(stage, ())
+    for name in wanted:
+        path = _image_path(folder, name)
+        if path is None:
+            if name in OPTIONAL.get(stage, ()):
+                continue
+            raise InputError(
+                folder / f'{name}.nii.gz', 'is missing', f'stage {stage} reads {", ".join(wanted)}'
+            )
+        image = _read_image(path)
+        array = np.asanyarray(image.dataobj)
+        if affine is None:
+            affine, shape = image.affine, array.shape[:3]
+        if array.shape[:3] != shape:
+            raise InputError(
+                path, f'has shape {array.shape} but {wanted[0]} has {shape}', 'give one grid'
+            )
+        data[name] = _shaped(path, name, array, len(params['TE']) if needs_echoes else None)
+    assert affine is not None
+    grid = _grid(folder / 'params.json', params, shape, affine)
+    images = [array for name, array in data.items() if name != 'mask']
+    data['mask'] = data['mask'] & finite_mask(*images)
+    if not data['mask'].any():
+        raise InputError(folder / 'mask.nii.gz', 'holds no finite voxel', 'check the mask')
+    for name, array in data.items():
+        if name != 'mask':
+            np.nan_to_num(array, copy=False, nan=0.0, posinf=0.0, neginf=0.0)
+    return data, Scan(grid, params['TE'], params['B0']), affine
+
+
+def _image_path(folder: Path, name: str) -> Path | None:
+    for suffix in ('.nii.gz', '.nii'):
+        path = folder / f'{name}{suffix}'
+        if path.is_file():
+            return path
+    return None
+
+
+def _read_image(path: Path) -> nib.Nifti1Image:
+    try:
+        return nib.Nifti1Image.from_filename(path)
+    except (nib.filebasedimages.ImageFileError, OSError, EOFError) as error:
+        raise InputError(
+            path, f'cannot be read as NIfTI ({error})', 'copy or convert it again'
+        ) from error
+
+
+def _shaped(path: Path, name: str, array: NDArray[Any], echoes: int | None) -> NDArray[Any]:
+    """Mask as booleans, fields in three axes, phase and magnitude in four."""
+    if name == 'mask':
+        values = array.reshape(array.shape[:3])
+        if not np.isin(np.unique(values), (0, 1)).all():
+            raise InputError(path, 'holds values other than 0 and 1', 'give a binary mask')
+        return values.astype(bool)
+    image = array.astype(np.float32)
+    if name in ('phase', 'magnitude'):
+        image = image[..., None] if image.ndim == 3 else image
+        if image.ndim != 4 or (echoes is not None and image.shape[3] != echoes):
+            raise InputError(
+                path, f'has shape {array.shape} for {echoes} echo times', 'make TE fit the echoes'
+            )
+        return image
+    if image.ndim == 4 and image.shape[3] == 1:
+        image = image[..., 0]
+    if image.ndim != 3:
+        raise InputError(path, f'has shape {array.shape}', 'give an image of three axes')
+    return image
+
+
+def _read_params(path: Path, needs_echoes: bool) -> dict[str, Any]:
+    try:
+        params = json.loads(path.read_text(encoding='utf-8'))
+    except OSError as error:
+        raise InputError(
+            path, 'is missing', 'write TE, B0, B0_dir and voxel_size there'
+        ) from error
+    except ValueError as error:
+        raise InputError(path, f'is not valid JSON ({error})', 'correct it') from error
+    if not isinstance(params, dict):
+        raise InputError(path, 'is not a JSON object', 'write TE, B0, B0_dir and voxel_size there')
+    times, b0 = params.get('TE', []), params.get('B0')
+    times = times if isinstance(times, list) else [times]
+    numbers = [*times, b0] if needs_echoes else []
+    if needs_echoes and (not times or b0 is None):
+        missing = 'B0' if times else 'TE'
+        raise InputError(path, f'has no {missing}', 'give TE in seconds and B0 in tesla')
+    if not all(isinstance(v, int | float) and np.isfinite(v) and v > 0 for v in numbers):
+        raise InputError(path, f'has TE {times} and B0 {b0}', 'give positive numbers')
+    if needs_echoes and (max(times) > 1 or any(np.diff(times) <= 0)):
+        raise InputError(path, f'has TE {times}', 'give rising echo times in seconds')
+    known = isinstance(b0, int | float) and not isinstance(b0, bool)
+    return {
+        **params,
+        'TE': tuple(float(t) for t in times) if needs_echoes else (),
+        'B0': float(b0) if known else float('nan'),  # type: ignore[arg-type]
+    }
+
+
+def _grid(
+    path: Path, params: Mapping[str, Any], shape: tuple[int, ...], affine: NDArray[Any]
+) -> Grid:
+    """Geometry of params.json; what it lacks comes from the affine."""
+    default = Grid.from_affine(shape, affine)
+    size = params.get('voxel_size', default.voxel_size)
+    direction = params.get('B0_dir', default.b0_dir)
+    try:
+        return Grid(default.shape, tuple(size), tuple(direction))
+    except (TypeError, ValueError) as error:
+        message = str(error) if isinstance(error, NigraError) else f'{size}, {direction}'
+        raise InputError(
+            path,
+            f'has a wrong geometry ({message})',
+            'give voxel_size in mm and B0_dir as 3 numbers',
+        ) from error

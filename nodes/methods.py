@@ -1,0 +1,243 @@
+"""The methods of each stage by name, with their parameters."""
+
+from __future__ import annotations
+
+import inspect
+import itertools
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .background import pdf, vsharp
+from .errors import NigraError
+from .grid import Grid
+from .inversion import closed_form_l2, tkd, tv_admm
+from .totalfield import romeo_field
+
+Arrays = dict[str, NDArray[Any]]
+_NOT_SETTINGS = {'echo_times', 'b0', 'nthreads', 'progress', 'noise', 'magnitude'}
+
+
+@dataclass(frozen=True)
+class Scan:
+    """What a reconstruction needs to know besides its images.
+
+    Attributes
+    ----------
+    grid
+        Geometry of the images.
+    echo_times
+        Echo times, s; empty where no stage asks for them.
+    b0
+        Main field, T; NaN where no stage asks for it.
+    """
+
+    grid: Grid
+    echo_times: tuple[float, ...] = ()
+    b0: float = float('nan')
+
+
+@dataclass(frozen=True)
+class Method:
+    """One way to do one step.
+
+    Attributes
+    ----------
+    name
+        As the user writes it.
+    step
+        `field`, `background` or `inversion`.
+    function
+        The kernel; its keyword-only parameters are the settings.
+    summary
+        First line of the kernel's docstring.
+    defaults
+        Settings and their default values.
+    """
+
+    name: str
+    step: str
+    function: Callable[..., Any]
+    summary: str = ''
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+
+
+def _method(name: str, step: str, function: Callable[..., Any]) -> Method:
+    defaults = {
+        p.name: p.default
+        for p in inspect.signature(function).parameters.values()
+        if p.kind is p.KEYWORD_ONLY and p.name not in _NOT_SETTINGS
+    }
+    summary = (inspect.getdoc(function) or '').splitlines()[0]
+    return Method(name, step, function, summary, defaults)
+
+
+FIELD = {m.name: m for m in [_method('romeo', 'field', romeo_field)]}
+BACKGROUND = {
+    m.name: m for m in [_method('pdf', 'background', pdf), _method('vsharp', 'background', vsharp)]
+}
+INVERSION = {
+    m.name: m
+    for m in [
+        _method('tv', 'inversion', tv_admm),
+        _method('tkd', 'inversion', tkd),
+        _method('l2', 'inversion', closed_form_l2),
+    ]
+}
+STEPS: dict[str, dict[str, Method]] = {
+    'field': FIELD,
+    'background': BACKGROUND,
+    'inversion': INVERSION,
+}
+"""Methods of each step; the first is the default."""
+
+STAGES: dict[str, tuple[str, ...]] = {
+    'field-mapping': ('field',),
+    'bfr': ('background',),
+    'dipole': ('inversion',),
+    'bfr+dipole': ('background', 'inversion'),
+    'end-to-end': ('field', 'background', 'inversion'),
+}
+"""Steps that each stage of the contract takes."""
+
+
+def stage_methods(stage: str) -> dict[str, tuple[Method, ...]]:
+    """Methods of a stage by name, the default first; names of several steps are joined by `+`.
+
+    Examples
+    --------
+    >>> list(stage_methods('bfr'))
+    ['pdf', 'vsharp']
+    >>> list(stage_methods('bfr+dipole'))[0]
+    'pdf+tv'
+    """
+    if stage not in STAGES:
+        raise NigraError(f"there is no stage '{stage}'; choose from {', '.join(STAGES)}")
+    chains = itertools.product(*(STEPS[step].values() for step in STAGES[stage]))
+    return {'+'.join(m.name for m in chain): chain for chain in chains}
+
+
+def choose(stage: str, name: str | None = None) -> tuple[Method, ...]:
+    """Methods of a stage's steps, in order; the default where no name is given."""
+    methods = stage_methods(stage)
+    if name is None:
+        return next(iter(methods.values()))
+    if name not in methods:
+        raise NigraError(f"stage {stage} has no method '{name}'; choose from {', '.join(methods)}")
+    return methods[name]
+
+
+def read_settings(
+    chain: tuple[Method, ...], texts: Mapping[str, str]
+) -> dict[str, dict[str, Any]]:
+    """Settings of each step from `name=value` texts, typed as the defaults are.
+
+    Parameters
+    ----------
+    chain
+        The methods that will run.
+    texts
+        Values by name; `step.name` where two steps share a name.
+
+    Returns
+    -------
+    dict
+        Keyword arguments by step.
+
+    Raises
+    ------
+    NigraError
+        A name is unknown or ambiguous, or its value has the wrong type.
+
+    Examples
+    --------
+    >>> read_settings(choose('bfr', 'vsharp'), {'radii': '9,6,3'})
+    {'background': {'radii': (9.0, 6.0, 3.0)}}
+    """
+    out: dict[str, dict[str, Any]] = {method.step: {} for method in chain}
+    for key, text in texts.items():
+        step, _, name = key.rpartition('.')
+        owners = [m for m in chain if name in m.defaults and step in ('', m.step)]
+        if not owners:
+            names = ', '.join(
+                name if len(chain) == 1 else f'{m.step}.{name}'
+                for m in chain
+                for name in m.defaults
+            )
+            raise NigraError(f"there is no setting '{key}'; choose from {names}")
+        if len(owners) > 1:
+            names = ' or '.join(f'{m.step}.{name}' for m in owners)
+            raise NigraError(f"the setting '{key}' is ambiguous; write {names}")
+        out[owners[0].step][name] = _typed(key, text, owners[0].defaults[name])
+    return out
+
+
+def _typed(key: str, text: str, default: Any) -> Any:
+    """Value of the default's type from a text."""
+    try:
+        if isinstance(default, bool):
+            return {'true': True, 'false': False}[text.strip().lower()]
+        if isinstance(default, tuple):
+            return tuple(float(part) for part in text.split(','))
+        return type(default)(text)
+    except (ValueError, KeyError):
+        kinds = {bool: 'true or false', int: 'a whole number', float: 'a number'}
+        kind = kinds.get(type(default), 'numbers separated by commas')
+        raise NigraError(f"the setting '{key}' must be {kind}, got '{text}'") from None
+
+
+def parameters(method: Method, settings: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Everything that decides a step's result: its method and each setting's value."""
+    return {'method': method.name, **method.defaults, **(settings or {})}
+
+
+def run_step(
+    method: Method,
+    data: Arrays,
+    scan: Scan,
+    *,
+    settings: Mapping[str, Any] | None = None,
+    nthreads: int = 1,
+) -> Arrays:
+    """Do one step.
+
+    Parameters
+    ----------
+    method
+        From `FIELD`, `BACKGROUND` or `INVERSION`.
+    data
+        Arrays by their name in the contract between stages; `noise` may be among them.
+    scan
+        Geometry, echo times and field strength.
+    settings
+        Keyword arguments that differ from the defaults.
+    nthreads
+        Threads; the result does not depend on them.
+
+    Returns
+    -------
+    dict
+        What the step makes: `totalfield` and `noise`; `localfield` and `mask`; or `chimap`.
+    """
+    keywords = {**(settings or {}), 'nthreads': nthreads}
+    mask, grid = data['mask'], scan.grid
+    if method.step == 'field':
+        total, noise = method.function(
+            data['phase'], data['magnitude'], mask, grid,
+            echo_times=scan.echo_times, b0=scan.b0, **keywords,
+        )  # fmt: skip
+        return {'totalfield': total, 'noise': noise}
+    accepted = inspect.signature(method.function).parameters
+    keywords |= {
+        name: data[name] for name in ('noise', 'magnitude') if name in accepted and name in data
+    }
+    if method.step == 'background':
+        result = method.function(data['totalfield'], mask, grid, **keywords)
+        local, kept = result if isinstance(result, tuple) else (result, mask)
+        return {'localfield': local, 'mask': kept}
+    if 'magnitude' in keywords and keywords['magnitude'].ndim == 4:
+        keywords['magnitude'] = np.sqrt((keywords['magnitude'].astype(np.float32) ** 2).sum(-1))
+    return {'chimap': method.function(data['localfield'], mask, grid, **keywords)}
