@@ -16,7 +16,7 @@ def parser() -> argparse.ArgumentParser:
     """Options of `nigra-simulate`."""
     out = argparse.ArgumentParser(
         prog='nigra-simulate',
-        description='Simulate a BIDS study of T1-weighted and gradient-echo scans with known truth.',
+        description='Simulate a BIDS study: T1-weighted and gradient-echo scans with known truth.',
     )
     out.add_argument('out_dir', metavar='OUT_DIR', type=Path, help='new folder of the data set')
     out.add_argument(

@@ -25,11 +25,10 @@ from ..nodes.simulate import (
     Scan,
     T1wProtocol,
     T1wScan,
-    make_body,
-    move,
     simulate_gre,
     simulate_t1w,
 )
+from ..nodes.simulate_body import make_body, move
 from ..nodes.simulate_cohort import Person, draw_cohort
 from ..nodes.simulate_head import HeadModel, build_head
 from .atlas import load_dgm_atlas, load_template
@@ -140,13 +139,13 @@ def template_head() -> HeadModel:
 
 def region_parts() -> Parts:
     """Labels of every region, hemisphere and composite, and of the whole brain."""
-    parts: dict[tuple[str, str], tuple[int, ...]] = {}
+    parts: dict[tuple[str, str], tuple[int, ...]] = {('brain', 'both'): ()}
     regions = load_dgm_atlas().regions
     for row in regions.itertuples():
         parts[row.region, row.hemisphere] = row.parts
     for region in regions.region.unique():
         parts[region, 'both'] = parts[region, 'L'] + parts[region, 'R']
-    return {**parts, ('brain', 'both'): ()}
+    return parts
 
 
 def write_participant(job: Job) -> tuple[str, pd.DataFrame]:
@@ -154,9 +153,7 @@ def write_participant(job: Job) -> tuple[str, pd.DataFrame]:
     study, person = job.study, job.person
     label_of = {key: parts[0] for key, parts in region_parts().items() if len(parts) == 1}
     values = {label_of[key]: chi for key, chi in person.chi_ppb.items()}
-    factors = {
-        label: person.volume_factor[key[0]] for key, label in label_of.items()  # type: ignore[index]
-    }
+    factors = {label: person.volume_factor[key[0]] for key, label in label_of.items()}
 
     def rng(stream: int) -> np.random.Generator:
         return np.random.default_rng([study.seed, 3, job.number, stream])
@@ -224,6 +221,7 @@ def _scanner(b0: float) -> dict[str, Any]:
         'ManufacturersModelName': 'nigra-simulate',
         'SoftwareVersions': __version__,
         'MagneticFieldStrength': b0,
+        'NonlinearGradientCorrection': False,
         'ImagingFrequency': round(hz_per_ppm(b0), 4),
     }
 
@@ -232,9 +230,14 @@ def _write_t1w(job: Job, scan: T1wScan) -> None:
     protocol: T1wProtocol = job.study.t1w
     label = f'sub-{job.person.label}'
     stem = job.folder / label / 'anat' / f'{label}_T1w'
-    save_image(stem.with_name(f'{stem.name}.nii.gz'), scan.image, scan.affine, protocol.orientation)
+    save_image(
+        stem.with_name(f'{stem.name}.nii.gz'), scan.image, scan.affine, protocol.orientation
+    )
     sidecar = _scanner(protocol.b0) | {
         'MRAcquisitionType': '3D',
+        'PulseSequenceType': 'MPRAGE',
+        'ScanningSequence': ['GR', 'IR'],
+        'SequenceVariant': ['SP', 'MP'],
         'RepetitionTime': protocol.repetition_time,
         'EchoTime': protocol.echo_time,
         'InversionTime': protocol.inversion_time,
@@ -252,7 +255,9 @@ def _write_gre(job: Job, scan: Scan, protocol: GreProtocol) -> None:
         suffix = 'MEGRE' if several else 'T2starw'
         sidecar = _scanner(protocol.b0) | {
             'MRAcquisitionType': '3D',
-            'SequenceType': 'spoiled gradient echo',
+            'PulseSequenceType': 'spoiled gradient echo',
+            'ScanningSequence': 'GR',
+            'SequenceVariant': 'SP',
             'RepetitionTime': protocol.repetition_time,
             'EchoTime': time,
             'FlipAngle': protocol.flip_angle,
@@ -278,28 +283,37 @@ def _write_truth(job: Job, t1w: T1wScan, scan: Scan, protocol: GreProtocol) -> p
     _write_table(table, folder / f'{label}_seg-dgm_regions.tsv')
     if job.truth == 'tables':
         return table
-    order, t1w_order = protocol.orientation, job.study.t1w.orientation
-    affine = scan.slab.affine
-    for name, data, matrix, codes in (
-        ('seg-dgm_dseg', scan.labels, affine, order),
-        ('space-T1w_seg-dgm_dseg', t1w.labels, t1w.affine, t1w_order),
-        ('space-GRE_desc-brain_mask', scan.brain.astype(np.uint8), affine, order),
-        ('desc-brain_mask', t1w.brain.astype(np.uint8), t1w.affine, t1w_order),
-    ):
-        save_image(folder / f'{label}_{name}.nii.gz', data, matrix, codes)
-    if job.truth == 'all':
-        hz = np.float32(hz_per_ppm(protocol.b0))
-        maps = {
-            'Chimap': (scan.chi, 'ppm', 'susceptibility of the brain minus its mean'),
-            'desc-total_fieldmap': (scan.total_field, 'Hz', 'field after shimming'),
-            'desc-local_fieldmap': (scan.local_field, 'Hz', 'field of sources in the brain'),
-        }
-        for name, (data, units, text) in maps.items():
-            assert data is not None
-            scaled = data * hz if units == 'Hz' else data
-            save_image(folder / f'{label}_{name}.nii.gz', scaled, affine, order)
-            _write_json(folder / f'{label}_{name}.json', {'Units': units, 'Description': text})
+    _write_truth_images(job, folder, t1w, scan, protocol)
     return table
+
+
+def _write_truth_images(
+    job: Job, folder: Path, t1w: T1wScan, scan: Scan, protocol: GreProtocol
+) -> None:
+    """Labels and masks; with `truth` being `all`, susceptibility and fields too."""
+    label = f'sub-{job.person.label}'
+    in_t1w = (t1w.affine, job.study.t1w.orientation, {'SpatialReference': 'the raw T1w image'})
+    in_gre = (scan.slab.affine, protocol.orientation, {'SpatialReference': 'the raw GRE images'})
+    brain = {'Type': 'Brain'}
+    images: list[tuple[str, NDArray, tuple[NDArray, str, dict[str, str]], dict[str, str]]] = [
+        ('seg-dgm_dseg', scan.labels, in_gre, {}),
+        ('space-T1w_seg-dgm_dseg', t1w.labels, in_t1w, {}),
+        ('space-GRE_desc-brain_mask', scan.brain.astype(np.uint8), in_gre, brain),
+        ('desc-brain_mask', t1w.brain.astype(np.uint8), in_t1w, brain),
+    ]
+    if scan.chi is not None and scan.total_field is not None and scan.local_field is not None:
+        hz = np.float32(hz_per_ppm(protocol.b0))
+        text = 'Susceptibility of the brain minus its mean'
+        images.append(('Chimap', scan.chi, in_gre, {'Units': 'ppm', 'Description': text}))
+        for name, field, text in (
+            ('total', scan.total_field, 'Field after shimming'),
+            ('local', scan.local_field, 'Field of the sources in the brain'),
+        ):
+            words = {'Units': 'Hz', 'Description': text}
+            images.append((f'desc-{name}_fieldmap', field * hz, in_gre, words))
+    for name, data, (affine, codes, place), words in images:
+        save_image(folder / f'{label}_{name}.nii.gz', data, affine, codes)
+        _write_json(folder / f'{label}_{name}.json', {'SkullStripped': False} | place | words)
 
 
 # -- files of the data set ------------------------------------------------------------------
@@ -346,6 +360,7 @@ def write_dataset_files(study: Study, people: Sequence[Person], root: Path) -> N
             'GeneratedBy': [{'Name': 'nigra-simulate', 'Version': __version__}],
         },
     )
+    (truth / '.bidsignore').write_text('*_regions.tsv\n*_fieldmap.*\n', encoding='utf-8')
     regions = load_dgm_atlas().regions
     simple = regions[regions.parts.map(len) == 1]
     names = simple.region + '_' + simple.hemisphere
@@ -366,9 +381,7 @@ representations about its suitability, it is provided "as is" without express or
 
 
 def _readme(study: Study, count: int) -> str:
-    groups = '\n'.join(
-        f'* {name}: {group.n} participants' for name, group in study.groups.items()
-    )
+    groups = '\n'.join(f'* {name}: {group.n} participants' for name, group in study.groups.items())
     return f"""# {study.name}
 
 **These data are simulated.** No person was scanned; nothing here says anything about a disease.
@@ -400,9 +413,7 @@ def _participants_dictionary(study: Study) -> dict[str, Any]:
             'Description': 'Time since the first symptoms; n/a for healthy participants',
             'Units': 'year',
         },
-        'edss': {
-            'Description': 'Expanded Disability Status Scale, 0 to 10; n/a for healthy participants'
-        },
+        'edss': {'Description': 'Expanded Disability Status Scale, 0 to 10; n/a for the healthy'},
     }
 
 

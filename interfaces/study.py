@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import tomllib
 import types
 import typing
@@ -13,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from ..nodes.errors import InputError
-from ..nodes.simulate import AnatomyModel, GreProtocol, T1wProtocol
+from ..nodes.simulate import GreProtocol, T1wProtocol
+from ..nodes.simulate_body import AnatomyModel
 from ..nodes.simulate_cohort import GroupModel, RegionModel
 from ..nodes.simulate_scanner import PHASE_CODES
 from ..nodes.simulate_tissue import TissueModel
@@ -87,19 +89,30 @@ def _reason(error: Exception) -> str:
     return getattr(error, 'strerror', None) or type(error).__name__
 
 
+_NAMED: dict[str, type] = {
+    'groups': GroupModel,
+    'regions': RegionModel,
+    'protocols': GreProtocol,
+}
+_SINGLE: dict[str, type] = {'tissue': TissueModel, 'anatomy': AnatomyModel, 't1w': T1wProtocol}
+
+
+def _own_name(kind: type, name: str) -> dict[str, str]:
+    return {'name': name} if kind is GroupModel else {}
+
+
 def _study(table: dict[str, Any], where: str) -> Study:
     table = dict(table)
     parts: dict[str, Any] = {}
-    for key, kind in (('groups', GroupModel), ('regions', RegionModel), ('protocols', GreProtocol)):
+    for key, kind in _NAMED.items():
         rows = table.pop(key, None)
         if not isinstance(rows, dict) or not rows:
             raise InputError(where, f'has no [{key}.NAME] table', 'add at least one')
-        extra = {'name'} if kind is GroupModel else set()
         parts[key] = {
-            name: _build(kind, row, where, f'{key}.{name}', given={k: name for k in extra})
+            name: _build(kind, row, where, f'{key}.{name}', given=_own_name(kind, name))
             for name, row in rows.items()
         }
-    for key, kind in (('tissue', TissueModel), ('anatomy', AnatomyModel), ('t1w', T1wProtocol)):
+    for key, kind in _SINGLE.items():
         parts[key] = _build(kind, table.pop(key, {}), where, key)
     return _build(Study, table, where, '', given=parts)
 
@@ -200,7 +213,7 @@ def _check_group(study: Study, group: GroupModel, where: str, place: str) -> Non
 
 def _check_protocol(protocol: GreProtocol, where: str, place: str) -> None:
     times = protocol.echo_times
-    rising = all(a < b for a, b in zip(times[:-1], times[1:], strict=True))
+    rising = all(a < b for a, b in itertools.pairwise(times))
     rules = (
         ('echo_times', times, times[0] > 0 and rising, 'give rising positive times'),
         ('echo_times', times, times[-1] < 0.5, 'give seconds'),

@@ -1,8 +1,8 @@
-"""Simulate one participant: anatomy, a T1-weighted image, and gradient-echo scans with truth."""
+"""Scan one simulated person: a T1-weighted image, and gradient-echo scans with their truth."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -11,44 +11,13 @@ from scipy import ndimage
 
 from . import simulate_scanner as scanner
 from . import simulate_tissue as tissue_models
-from .grid import Grid
-from .simulate_head import BRAIN_MATERIALS, OUTSIDE_INTENSITY, HeadModel, Material
+from .simulate_body import Body, Sample, head_corners, sample_body, transform
+from .simulate_head import Material
 from .simulate_scanner import Slab
 from .simulate_tissue import TissueModel
-from .simulate_veins import vein_mask
-from .simulate_warp import Warp, atrophy_warp, chain, pull_points, random_warp, smooth_noise
 
-
-Parts = Mapping[Hashable, tuple[int, ...]]
-"""Regions whose truth is wanted: name -> labels that make it, none for the whole brain."""
-
-
-@dataclass(frozen=True)
-class AnatomyModel:
-    """How much people differ in shape and position.
-
-    Attributes
-    ----------
-    displacement_mm, smoothness_mm
-        Mean length and smoothness of the random displacement.
-    size_sd_percent
-        Spread of head size.
-    tilt_sd_deg, shift_sd_mm
-        Spread of head position in the scanner.
-    motion_deg, motion_mm
-        Head movement between scans.
-    cortical_veins
-        Veins on the brain's surface.
-    """
-
-    displacement_mm: float = 4.5
-    smoothness_mm: float = 30.0
-    size_sd_percent: float = 2.5
-    tilt_sd_deg: float = 4.0
-    shift_sd_mm: float = 3.0
-    motion_deg: float = 0.7
-    motion_mm: float = 0.7
-    cortical_veins: int = 60
+Parts = Mapping[tuple[str, str], tuple[int, ...]]
+"""Regions whose truth is wanted: (region, hemisphere) -> labels, none for the whole brain."""
 
 
 @dataclass(frozen=True)
@@ -141,50 +110,6 @@ class GreProtocol:
 
 
 @dataclass(frozen=True)
-class Body:
-    """Anatomy of one person.
-
-    Attributes
-    ----------
-    head
-        Head in template space, with this person's veins.
-    warp
-        Pull-back from the person's own axes to template space.
-    texture
-        Smooth noise on the warp's grid.
-    fibres
-        Unit vectors on the warp's grid.
-    pose
-        4 x 4 matrix from the person's own axes to the scanner's world.
-    """
-
-    head: HeadModel
-    warp: Warp
-    texture: NDArray[np.float32]
-    fibres: NDArray[np.float32]
-    pose: NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class Sample:
-    """Anatomy of one person on a grid; `texture` is smooth noise of unit deviation."""
-
-    materials: NDArray[np.uint8]
-    intensity: NDArray[np.float32]
-    labels: NDArray[np.uint8]
-    texture: NDArray[np.float32]
-
-    @property
-    def brain(self) -> NDArray[np.bool_]:
-        """Voxels of the brain."""
-        return np.isin(self.materials, BRAIN_MATERIALS)
-
-    def cut(self, box: tuple[slice, ...]) -> Sample:
-        """Part of it."""
-        return Sample(*(v[box] for v in (self.materials, self.intensity, self.labels, self.texture)))
-
-
-@dataclass(frozen=True)
 class Scan:
     """A simulated gradient-echo scan with its truth, on the scan's grid.
 
@@ -208,7 +133,7 @@ class Scan:
     slab: Slab
     labels: NDArray[np.uint8]
     brain: NDArray[np.bool_]
-    regions: Mapping[Hashable, Mapping[str, float]]
+    regions: Mapping[tuple[str, str], Mapping[str, float]]
     chi: NDArray[np.float32] | None = None
     total_field: NDArray[np.float32] | None = None
     local_field: NDArray[np.float32] | None = None
@@ -224,133 +149,7 @@ class T1wScan:
     brain: NDArray[np.bool_]
 
 
-def make_body(
-    head: HeadModel, rng: np.random.Generator, anatomy: AnatomyModel,
-    volume_factors: Mapping[int, float],
-) -> Body:  # fmt: skip
-    """Deform the head into one person's and place it in the scanner.
-
-    Parameters
-    ----------
-    head
-        Template head.
-    rng
-        Source of everything that is this person's own.
-    anatomy
-        How much people differ.
-    volume_factors
-        Volume of each label over its volume in the template, at the template's head size.
-    """
-    spacing = 4.0
-    affine = head.affine.copy()
-    affine[:3, :3] *= spacing
-    shape = tuple(int(n // spacing) + 1 for n in head.labels.shape)
-    inside = head.brain[::4, ::4, ::4]
-    within = np.zeros(shape, bool)
-    within[tuple(slice(0, n) for n in inside.shape)] = inside
-    person = random_warp(
-        rng, shape, affine, mean_mm=anatomy.displacement_mm,
-        smoothness_mm=anatomy.smoothness_mm, within=within,
-    )  # fmt: skip
-    local = atrophy_warp(head.labels, head.affine, volume_factors, person=person)
-    warp = chain(person, local)
-    grid = warp.displacement.shape[1:]
-    texture = smooth_noise(rng, grid, 1.1)
-    fibres = tissue_models.fibre_directions(rng, grid, warp.affine)
-    materials = head.materials.copy()
-    veins = vein_mask(rng, head.brain, head.affine, cortical=anatomy.cortical_veins)
-    soft = materials == Material.BRAIN
-    dentate = tissue_models.dentate_nuclei(head.affine, materials.shape)
-    materials[dentate & soft] = Material.DENTATE
-    materials[veins & soft & (head.labels == 0)] = Material.VEIN
-    materials[veins & np.isin(materials, (Material.CSF, Material.BONE))] = Material.SINUS
-    pose = _pose(
-        rng.normal(0, anatomy.tilt_sd_deg * np.array([1, 0.5, 0.5])),
-        rng.normal(0, anatomy.shift_sd_mm, 3),
-        1 + rng.normal(0, anatomy.size_sd_percent / 100),
-    )
-    return Body(replace(head, materials=materials), warp, texture, fibres, pose)
-
-
-def move(body: Body, rng: np.random.Generator, anatomy: AnatomyModel) -> Body:
-    """The same person after a small movement."""
-    step = _pose(rng.normal(0, anatomy.motion_deg, 3), rng.normal(0, anatomy.motion_mm, 3), 1.0)
-    return replace(body, pose=step @ body.pose)
-
-
-def _pose(tilt_deg: NDArray, shift_mm: NDArray, size: float) -> NDArray[np.float64]:
-    """Similarity about the middle of the head."""
-    centre = np.array([0.0, -20.0, 0.0])
-    matrix = np.eye(4)
-    matrix[:3, :3] = size * scanner.rotation(tilt_deg)
-    matrix[:3, 3] = centre + shift_mm - matrix[:3, :3] @ centre
-    return matrix
-
-
-def sample_body(body: Body, affine: NDArray[np.float64], shape: tuple[int, int, int]) -> Sample:
-    """Anatomy on a grid of the scanner's world.
-
-    Parameters
-    ----------
-    body
-        The person.
-    affine, shape
-        The grid.
-    """
-    head = body.head
-    own = (np.linalg.inv(body.pose) @ affine).astype(np.float32)
-    out = Sample(
-        np.empty(shape, np.uint8), np.empty(shape, np.float32), np.empty(shape, np.uint8),
-        np.empty(shape, np.float32),
-    )  # fmt: skip
-    to_template = np.linalg.inv(head.affine).astype(np.float32)
-    to_warp = np.linalg.inv(body.warp.affine).astype(np.float32)
-    step = max(1, 2_000_000 // (shape[1] * shape[2]))
-    for first in range(0, shape[0], step):
-        part = slice(first, min(first + step, shape[0]))
-        index = np.indices((part.stop - first, *shape[1:]), np.float32)
-        index[0] += first
-        points = _apply(own, index)
-        out.texture[part] = ndimage.map_coordinates(
-            body.texture, _apply(to_warp, points), order=1, mode='nearest'
-        )
-        source = _apply(to_template, pull_points(body.warp, points))
-        out.intensity[part] = ndimage.map_coordinates(
-            head.intensity, source, order=1, mode='constant', cval=OUTSIDE_INTENSITY
-        )
-        nearest = np.rint(source).astype(np.int32)
-        outside = np.zeros(nearest.shape[1:], bool)
-        for axis, n in enumerate(head.labels.shape):
-            outside |= (nearest[axis] < 0) | (nearest[axis] >= n)
-            np.clip(nearest[axis], 0, n - 1, out=nearest[axis])
-        where = tuple(nearest)
-        out.materials[part] = np.where(outside, Material.AIR, head.materials[where])
-        out.labels[part] = np.where(outside, 0, head.labels[where])
-    return out
-
-
-def _apply(matrix: NDArray[np.float32], points: NDArray[np.float32]) -> NDArray[np.float32]:
-    moved = np.tensordot(matrix[:3, :3], points, 1)
-    return moved + matrix[:3, 3].reshape(3, *[1] * (points.ndim - 1))
-
-
-def head_corners(body: Body) -> NDArray[np.float64]:
-    """Corners of a box that holds the head, in the scanner's world, (8, 3) mm."""
-    spacing = 4.0
-    shape = tuple(n // 2 for n in body.warp.displacement.shape[1:])
-    affine = body.warp.affine.copy()
-    affine[:3, :3] = np.eye(3) * spacing
-    still = replace(body, pose=np.eye(4))
-    used = np.argwhere(sample_body(still, affine, shape).materials != Material.AIR)
-    low, high = used.min(axis=0) - 1, used.max(axis=0) + 1
-    index = np.array(np.meshgrid(*zip(low, high, strict=True))).reshape(3, -1)
-    world = body.pose @ affine @ np.vstack([index, np.ones(index.shape[1])])
-    return world[:3].T
-
-
-def simulate_t1w(
-    body: Body, protocol: T1wProtocol, rng: np.random.Generator
-) -> T1wScan:
+def simulate_t1w(body: Body, protocol: T1wProtocol, rng: np.random.Generator) -> T1wScan:
     """T1-weighted image with gain, noise and truth."""
     affine = scanner.scan_affine(protocol.matrix, protocol.voxel_mm, protocol.centre_mm)
     factor = (protocol.oversampling,) * 3
@@ -366,33 +165,12 @@ def simulate_t1w(
     scale = np.float32(protocol.white_matter / tissue_models.WHITE_INTENSITY)
     true = scanner.block_mean(image, factor) * gain * scale
     noisy = np.abs(scanner.add_noise(rng, true.astype(np.complex64), protocol.noise))
-    return T1wScan(_integers(noisy), affine, majority(fine.labels, factor), _half(fine.brain, factor))
-
-
-def _half(mask: NDArray[np.bool_], factor: tuple[int, int, int]) -> NDArray[np.bool_]:
-    return scanner.block_mean(mask.astype(np.float32), factor) >= 0.5
-
-
-def majority(
-    labels: NDArray[np.uint8], factor: tuple[int, int, int]
-) -> NDArray[np.uint8]:
-    """Label that fills most of each block; ties go to the larger label, background last.
-
-    Examples
-    --------
-    >>> block = np.array([0, 0, 0, 3, 3, 3, 3, 3], np.uint8).reshape(2, 2, 2)
-    >>> majority(block, (2, 2, 2)).tolist()
-    [[[3]]]
-    """
-    best = np.zeros(tuple(n // f for n, f in zip(labels.shape, factor, strict=True)), np.uint8)
-    most = scanner.block_mean((labels == 0).astype(np.float32), factor)
-    for label in np.flatnonzero(np.bincount(labels.ravel())):
-        if label:
-            share = scanner.block_mean((labels == label).astype(np.float32), factor)
-            better = share >= most if best.size else share > most
-            best[better & (share > 0)] = label
-            most = np.maximum(most, share)
-    return best
+    return T1wScan(
+        _integers(noisy),
+        affine,
+        scanner.majority(fine.labels, factor),
+        scanner.half(fine.brain, factor),
+    )
 
 
 def simulate_gre(
@@ -433,7 +211,7 @@ def simulate_gre(
     )
     tell('field')
     total, white = _total_field(body, fine, chi, slab, tissue, protocol.padding)
-    brain = _half(fine.brain[slab.fine_scan], slab.oversampling)
+    brain = scanner.half(fine.brain[slab.fine_scan], slab.oversampling)
     shim = scanner.shim_terms(
         scanner.block_mean(total[slab.fine_scan], slab.oversampling), brain, affine,
         protocol.shim_order,
@@ -447,7 +225,11 @@ def simulate_gre(
     )  # fmt: skip
     magnitude, phase = _acquire(signal, total, slab, protocol, brain, rng)
     scan = Scan(
-        magnitude, phase, slab, majority(inside.labels, slab.oversampling), brain,
+        magnitude,
+        phase,
+        slab,
+        scanner.majority(inside.labels, slab.oversampling),
+        brain,
         _region_values(fine, chi, slab, protocol.b0, parts),
     )
     if not maps:
@@ -479,7 +261,7 @@ def _total_field(
     source += chi
     total = scanner.forward_field(source, slab.fine_grid, pad=padding)
     white = _white_matter_field(body, fine, slab, tissue)
-    total += scanner.block_repeat(white, slab)
+    total += scanner.upsample(white, slab)
     return total, white
 
 
@@ -500,7 +282,7 @@ def _white_matter_field(
     affine[:3, 3] += slab.affine[:3, :3] @ np.asarray(slab.start)
     own = (np.linalg.inv(body.pose) @ affine).astype(np.float32)
     to_warp = np.linalg.inv(body.warp.affine).astype(np.float32)
-    index = _apply(to_warp, _apply(own, np.indices(slab.model_shape, np.float32)))
+    index = transform(to_warp, transform(own, np.indices(slab.model_shape, np.float32)))
     vectors = np.stack(
         [ndimage.map_coordinates(c, index, order=1, mode='nearest') for c in body.fibres]
     )
@@ -519,12 +301,11 @@ def _local_field(
     fine: Sample, chi: NDArray[np.float32], slab: Slab, white: NDArray[np.float32], padding: float
 ) -> NDArray[np.float32]:
     """Field of the sources inside the brain, in scan voxels, ppm."""
-    grid = Grid(slab.fine_shape, slab.fine_grid.voxel_size, slab.fine_grid.b0_dir)
     mean = np.float32(chi[fine.brain].mean())
     inner = np.where(fine.brain, chi - mean, np.float32(0))
-    field = scanner.forward_field(inner, grid, pad=padding)
-    local = scanner.block_mean(field[slab.fine_scan], slab.oversampling)
-    return local + white[slab.scan]
+    field = scanner.forward_field(inner, slab.fine_grid, pad=padding)
+    field += scanner.upsample(white, slab)
+    return scanner.block_mean(field[slab.fine_scan], slab.oversampling)
 
 
 def _acquire(
@@ -563,7 +344,7 @@ def _integers(image: NDArray[np.float32]) -> NDArray:
 
 def _region_values(
     fine: Sample, chi: NDArray[np.float32], slab: Slab, b0: float, parts: Parts
-) -> dict[Hashable, dict[str, float]]:
+) -> dict[tuple[str, str], dict[str, float]]:
     """Truth of each region over the model grid."""
     brain = fine.brain.ravel()
     reference = float(chi.ravel()[brain].mean(dtype=np.float64))
@@ -572,7 +353,7 @@ def _region_values(
     labelled = np.flatnonzero(fine.labels)
     which = fine.labels.ravel()[labelled]
     grey = tissue_models.DEEP_GREY
-    values: dict[Hashable, dict[str, float]] = {}
+    values: dict[tuple[str, str], dict[str, float]] = {}
     for key, labels in parts.items():
         chosen = labelled[np.isin(which, labels)] if labels else np.flatnonzero(brain)
         own = 1000 * chi.ravel()[chosen].astype(np.float64)

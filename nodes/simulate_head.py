@@ -6,6 +6,7 @@ may be any that covers them. Everything is deterministic; people differ by defor
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -289,7 +290,7 @@ def _fill_tube(
     radius: float, material: Material, allowed: NDArray[np.bool_],
 ) -> None:  # fmt: skip
     axes = world_axes(affine, materials.shape)
-    for start, end in zip(line[:-1], line[1:], strict=True):
+    for start, end in itertools.pairwise(line):
         box = _box(affine, materials.shape, np.minimum(start, end) - radius,
                    np.maximum(start, end) + radius)  # fmt: skip
         near = [a[tuple(b if i == j else slice(None) for j, b in enumerate(box))]
@@ -306,7 +307,5 @@ def distance_to_segment(
     length2 = float(along @ along) or 1.0
     share = sum((a - s) * d for a, s, d in zip(axes, start, along, strict=True)) / length2
     share = np.clip(share, 0, 1)
-    square = sum(
-        (a - (s + share * d)) ** 2 for a, s, d in zip(axes, start, along, strict=True)
-    )
+    square = sum((a - (s + share * d)) ** 2 for a, s, d in zip(axes, start, along, strict=True))
     return np.sqrt(square).astype(np.float32)

@@ -1,4 +1,4 @@
-"""From susceptibility to what a gradient-echo scan stores: field, shim, signal, noise, integers."""
+"""From susceptibility to what a scanner stores: field, shim, signal, noise, integers."""
 
 from __future__ import annotations
 
@@ -139,7 +139,32 @@ def block_mean(image: NDArray, factor: tuple[int, int, int]) -> NDArray:
     return blocks.mean(axis=(1, 3, 5))
 
 
-def block_repeat(image: NDArray[np.float32], slab: Slab) -> NDArray[np.float32]:
+def half(mask: NDArray[np.bool_], factor: tuple[int, int, int]) -> NDArray[np.bool_]:
+    """Blocks of which a mask fills at least half."""
+    return block_mean(mask.astype(np.float32), factor) >= 0.5
+
+
+def majority(labels: NDArray[np.uint8], factor: tuple[int, int, int]) -> NDArray[np.uint8]:
+    """Label that fills most of each block; ties go to the larger label, background last.
+
+    Examples
+    --------
+    >>> block = np.array([0, 0, 0, 3, 3, 3, 3, 3], np.uint8).reshape(2, 2, 2)
+    >>> majority(block, (2, 2, 2)).tolist()
+    [[[3]]]
+    """
+    best = np.zeros(tuple(n // f for n, f in zip(labels.shape, factor, strict=True)), np.uint8)
+    most = block_mean((labels == 0).astype(np.float32), factor)
+    for label in np.flatnonzero(np.bincount(labels.ravel())):
+        if label:
+            share = block_mean((labels == label).astype(np.float32), factor)
+            better = share >= most if best.size else share > most
+            best[better & (share > 0)] = label
+            most = np.maximum(most, share)
+    return best
+
+
+def upsample(image: NDArray[np.float32], slab: Slab) -> NDArray[np.float32]:
     """Linear interpolation from scan voxels of the model to model voxels."""
     if slab.oversampling == (1, 1, 1):
         return image

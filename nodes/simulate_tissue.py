@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from .simulate_head import BRAIN_MATERIALS, Material
 from .simulate_warp import smooth_noise
@@ -282,7 +281,9 @@ def fibre_directions(
     spacing = float(affine[0, 0])
     vectors = np.stack([smooth_noise(rng, shape, 14.0 / spacing) for _ in range(3)])
     x, y, z = (
-        (affine[i, i] * np.arange(n) + affine[i, 3]).reshape([-1 if i == j else 1 for j in range(3)])
+        (affine[i, i] * np.arange(n) + affine[i, 3]).reshape(
+            [-1 if i == j else 1 for j in range(3)]
+        )
         for i, n in enumerate(shape)
     )
     callosum = 3 * np.exp(-((x / 16) ** 2) - ((y + 5) / 45) ** 2 - ((z - 22) / 14) ** 2)
@@ -297,12 +298,19 @@ def fibre_directions(
 def dentate_nuclei(affine: NDArray[np.float64], shape: tuple[int, ...]) -> NDArray[np.bool_]:
     """Two folded sheets where the dentate nuclei lie, as shells of tilted ellipsoids."""
     mask = np.zeros(shape, bool)
+    low = np.array([-30.0, -70.0, -44.0]) - affine[:3, 3]
+    box = tuple(
+        slice(max(int(a), 0), min(int(a) + size, n))
+        for a, size, n in zip(low, (61, 26, 18), shape, strict=True)
+    )
     x, y, z = (
-        (np.arange(n) + affine[i, 3]).reshape([-1 if i == j else 1 for j in range(3)])
-        for i, n in enumerate(shape)
+        (np.arange(b.start, b.stop) + affine[i, 3]).reshape(
+            [-1 if i == j else 1 for j in range(3)]
+        )
+        for i, b in enumerate(box)
     )
     for side in (-1, 1):
         u, v, w = side * x - 16, y + 58, z + 35
         r = np.sqrt(((u - 0.3 * v) / 5) ** 2 + (v / 8.5) ** 2 + (w / 5.5) ** 2)
-        mask |= (r < 1) & (r > 0.55) & (w > -4)
-    return ndimage.binary_opening(mask, iterations=1) | mask
+        mask[box] |= (r < 1) & (r > 0.55) & (w > -4)
+    return mask

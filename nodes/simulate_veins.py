@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -107,7 +109,7 @@ def _draw(
         return
     steps = [
         np.linspace(a, b, max(2, int(np.ceil(np.linalg.norm(b - a) / 0.5))))
-        for a, b in zip(line[:-1], line[1:], strict=True)
+        for a, b in itertools.pairwise(line)
         if np.linalg.norm(b - a) < 20
     ]
     if not steps:

@@ -16,6 +16,8 @@ from scipy import ndimage
 from .errors import NigraError
 
 SPACING_MM = 2.0
+MARGIN_MM = 40
+"""Spacing of a local warp's grid, and how far it reaches beyond the regions that it changes."""
 
 
 @dataclass(frozen=True)
@@ -157,11 +159,11 @@ def smooth_noise(
     return field / max(float(field.std()), 1e-12)
 
 
-def atrophy_warp(
+def shape_warp(
     labels: NDArray[np.uint8], affine: ArrayLike, factors: Mapping[int, float], *,
     person: Warp | None = None, rounds: int = 6,
 ) -> Warp:  # fmt: skip
-    """Pull-back that gives labelled regions wanted volumes.
+    """Pull-back that gives labelled regions wanted volumes, after a person's own warp.
 
     Parameters
     ----------
@@ -172,15 +174,14 @@ def atrophy_warp(
     factors
         Volume wanted over volume in `labels`, for each label; 1 for labels not named.
     person
-        Pull-back that will be applied before this one: what it does to a region's volume is
-        made up for.
+        Pull-back that comes first: what it does to a region's volume is made up for.
     rounds
         Corrections of the rates by the volumes reached.
 
     Returns
     -------
     Warp
-        On a grid of `SPACING_MM` over the whole label image.
+        Both maps in one, on a grid of `SPACING_MM` over the whole label image.
 
     Raises
     ------
@@ -195,30 +196,73 @@ def atrophy_warp(
     counting voxels, because tissue crosses the borders of a region that grows.
     """
     matrix = np.asarray(affine, float)
-    step = round(SPACING_MM / matrix[0, 0])
-    coarse_affine = matrix.copy()
-    coarse_affine[:3, :3] *= step
-    # A coarse voxel's centre is the middle of its step^3 block.
-    coarse_affine[:3, 3] += 0.5 * (step - 1) * matrix[0, 0]
     volumes = np.bincount(labels.ravel(), minlength=256)
+    _check_factors(factors, volumes)
+    targets = {int(k): volumes[k] * factors.get(k, 1.0) for k in np.flatnonzero(volumes) if k}
+    step = round(SPACING_MM / matrix[0, 0])
+    lattice = _lattice(labels.shape, matrix, step)
+    moved = lattice.points if person is None else pull_points(person, lattice.points)
+    if not targets:
+        return Warp(moved - lattice.points, lattice.affine)
+    box = _label_box(labels, MARGIN_MM, step)
+    shares = {k: _block_share(labels[box], k, step) for k in targets}
+    local_affine = lattice.affine.copy()
+    local_affine[:3, 3] += [b.start * matrix[0, 0] for b in box]
+    shape = next(iter(shares.values())).shape
+    window = _edge_window(shape, int(0.4 * MARGIN_MM / SPACING_MM))
+    near = _label_box(labels, 12 if person is None else 24, step)
+    few = (slice(None), *(slice(b.start // step, b.stop // step + 1) for b in near))
+    reach = ndimage.binary_dilation(labels > 0, iterations=4)
+    rates = dict.fromkeys(targets, 0.0)
+    local = Warp(np.zeros((3, *shape), np.float32), local_affine)
+    for _ in range(rounds):
+        both = pull_points(local, moved[few]) - lattice.points[few]
+        corner = lattice.affine.copy()
+        corner[:3, 3] = lattice.points[few][:, 0, 0, 0]
+        reached = _pulled_volumes(labels, reach, matrix, lattice.points[few], Warp(both, corner))
+        for k in rates:
+            rates[k] += float(np.log(targets[k] / reached[k]))
+        source = sum(rates[k] * share for k, share in shares.items())
+        velocity = _gradient_of_potential(np.asarray(source), SPACING_MM) * window
+        local = Warp(exponential(-velocity, SPACING_MM), local_affine)
+    return Warp(pull_points(local, moved) - lattice.points, lattice.affine)
+
+
+def _check_factors(factors: Mapping[int, float], volumes: NDArray[np.int64]) -> None:
     for label, factor in factors.items():
         if not 0.3 <= factor <= 2:
             raise NigraError(f'volume factor of label {label} must be within 0.3 to 2: {factor}')
         if not volumes[label]:
             raise NigraError(f'label {label}, whose volume should change, has no voxels')
-    targets = {int(k): volumes[k] * factors.get(k, 1.0) for k in np.flatnonzero(volumes) if k}
-    shares = {k: _block_share(labels, k, step) for k in targets}
-    local = Warp(np.zeros((3, *(n // step for n in labels.shape)), np.float32), coarse_affine)
-    rates = dict.fromkeys(targets, 0.0)
-    box = _label_box(labels, margin=12 if person is None else 24)
-    for _ in range(rounds):
-        counts = _pulled_counts(labels, matrix, person, local, box)
-        for k in rates:
-            rates[k] += float(np.log(targets[k] / counts[k]))
-        source = sum(rates[k] * share for k, share in shares.items())
-        velocity = _gradient_of_potential(np.asarray(source), SPACING_MM)
-        local = Warp(exponential(-velocity, SPACING_MM), coarse_affine)
-    return local
+
+
+@dataclass(frozen=True)
+class _Lattice:
+    """Points in the middle of blocks of label voxels, (3, ...), world mm."""
+
+    points: NDArray[np.float32]
+    affine: NDArray[np.float64]
+
+
+def _lattice(shape: tuple[int, ...], affine: NDArray[np.float64], step: int) -> _Lattice:
+    matrix = affine.copy()
+    matrix[:3, :3] *= step
+    matrix[:3, 3] += 0.5 * (step - 1) * affine[0, 0]
+    axes = [
+        (matrix[i, i] * np.arange(n // step) + matrix[i, 3]).astype(np.float32)
+        for i, n in enumerate(shape)
+    ]
+    return _Lattice(np.stack(np.meshgrid(*axes, indexing='ij')), matrix)
+
+
+def _edge_window(shape: tuple[int, ...], width: int) -> NDArray[np.float32]:
+    """One inside, falling smoothly to zero over the last `width` voxels of each side."""
+    window = np.ones(shape, np.float32)
+    for axis, n in enumerate(shape):
+        edge = np.minimum(np.arange(n), np.arange(n)[::-1]) / max(width, 1)
+        ramp = 0.5 - 0.5 * np.cos(np.pi * np.clip(edge, 0, 1))
+        window *= ramp.reshape([-1 if i == axis else 1 for i in range(len(shape))])
+    return window
 
 
 def _block_share(labels: NDArray[np.uint8], label: int, step: int) -> NDArray[np.float32]:
@@ -241,33 +285,50 @@ def _gradient_of_potential(source: NDArray[np.float32], spacing: float) -> NDArr
     spectrum *= -1j / square
     spectrum[0, 0, 0] = 0
     return np.stack(
-        [np.fft.irfftn(axis * spectrum, source.shape).astype(np.float32) for axis in k]
+        [
+            np.fft.irfftn(axis * spectrum, source.shape, axes=(0, 1, 2)).astype(np.float32)
+            for axis in k
+        ]
     )
 
 
-def _label_box(labels: NDArray[np.uint8], margin: int) -> tuple[slice, ...]:
+def _label_box(labels: NDArray[np.uint8], margin: int, step: int) -> tuple[slice, ...]:
+    """Box around all labels, of whole blocks of `step` voxels."""
     used = ndimage.find_objects((labels > 0).astype(np.uint8))[0]
     return tuple(
-        slice(max(0, s.start - margin), min(n, s.stop + margin))
+        slice(max(0, s.start - margin) // step * step, min(n, s.stop + margin) // step * step)
         for s, n in zip(used, labels.shape, strict=True)
     )
 
 
-def _pulled_counts(
-    labels: NDArray[np.uint8], affine: NDArray[np.float64], person: Warp | None, local: Warp,
-    box: tuple[slice, ...],
-) -> NDArray[np.int64]:  # fmt: skip
-    """Voxels of each label after the pull-backs, counted within a box."""
-    spacing = float(affine[0, 0])
-    index = [np.arange(b.start, b.stop) for b in box]
-    world = np.stack(np.meshgrid(*index, indexing='ij')).astype(np.float32) * spacing
-    world += affine[:3, 3, None, None, None].astype(np.float32)
-    source = pull_points(local, world if person is None else pull_points(person, world))
-    found = np.rint((source - affine[:3, 3, None, None, None]) / spacing).astype(np.int32)
-    for axis, n in enumerate(labels.shape):
-        np.clip(found[axis], 0, n - 1, out=found[axis])
-    counts = np.bincount(labels[tuple(found)].ravel(), minlength=256)
-    return np.maximum(counts, 1)
+def _pulled_volumes(
+    labels: NDArray[np.uint8], reach: NDArray[np.bool_], affine: NDArray[np.float64],
+    points: NDArray[np.float32], warp: Warp,
+) -> NDArray[np.float64]:  # fmt: skip
+    """Volume of each label after the pull-back, in voxels of `labels`.
+
+    64 samples are taken in each cell around `points` (the warp's grid) that the warp sends into
+    `reach`; finer than the voxels, because small shifts change no nearest voxel.
+    """
+    near = _at_nearest(reach, affine, points + warp.displacement)
+    spacing = np.float32(warp.affine[0, 0])
+    quarter = np.array([-3, -1, 1, 3], np.float32) * spacing / 8
+    offsets = np.stack(np.meshgrid(quarter, quarter, quarter)).reshape(3, 1, 64)
+    samples = (points[:, near][:, :, None] + offsets).reshape(3, -1)
+    found = _at_nearest(labels, affine, pull_points(warp, samples))
+    share = (float(spacing) / affine[0, 0]) ** 3 / 64
+    return np.maximum(np.bincount(found, minlength=256) * share, share)
+
+
+def _at_nearest(
+    image: NDArray, affine: NDArray[np.float64], points: NDArray[np.float32]
+) -> NDArray:
+    """Values of the voxels nearest to world points; points outside take the edge's."""
+    origin = affine[:3, 3].astype(np.float32).reshape(3, *[1] * (points.ndim - 1))
+    index = np.rint((points - origin) / np.float32(affine[0, 0])).astype(np.int32)
+    for axis, n in enumerate(image.shape):
+        np.clip(index[axis], 0, n - 1, out=index[axis])
+    return image[tuple(index)]
 
 
 def pull_points(warp: Warp, points: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -275,17 +336,5 @@ def pull_points(warp: Warp, points: NDArray[np.float32]) -> NDArray[np.float32]:
     spacing = float(warp.affine[0, 0])
     origin = warp.affine[:3, 3].astype(np.float32).reshape(3, *[1] * (points.ndim - 1))
     index = (points - origin) / np.float32(spacing)
-    moved = [
-        ndimage.map_coordinates(c, index, order=1, mode='nearest') for c in warp.displacement
-    ]
+    moved = [ndimage.map_coordinates(c, index, order=1, mode='nearest') for c in warp.displacement]
     return points + np.stack(moved)
-
-
-def chain(person: Warp, template: Warp) -> Warp:
-    """One pull-back on the template warp's grid: first `person`, then `template`."""
-    shape = template.displacement.shape[1:]
-    spacing, origin = template.affine[0, 0], template.affine[:3, 3]
-    axes = [(spacing * np.arange(n) + o).astype(np.float32) for n, o in zip(shape, origin, strict=True)]
-    points = np.stack(np.meshgrid(*axes, indexing='ij'))
-    source = pull_points(template, pull_points(person, points))
-    return Warp(source - points, template.affine)
