@@ -15,7 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from .svg import Element, add, drawing, number, short, ticks, to_text
-from .tables import readable
+from .tables import fixed, readable
 
 COLOURS = ('#0072B2', '#D55E00', '#009E73', '#CC79A7', '#E69F00', '#56B4E9', '#8C6D31')
 _MARKS = ('circle', 'triangle', 'square', 'diamond')
@@ -183,7 +183,7 @@ def _draw_points(
         add(parent, 'path', d=dots, stroke=colour, class_='crowd')
         return
     for a, b, value, person in zip(x, y, values, people, strict=True):
-        point = _mark(parent, mark, float(a), float(b), 3.0)
+        point = _mark(parent, mark, float(a), float(b), 3.2)
         point.set('fill', colour)
         point.set('class', 'point')
         add(point, 'title', f'{person}: {number(float(value), 4)} {unit}')
@@ -351,22 +351,23 @@ def effect_map(effects: Sequence[Effect], *, label: str, width: float = 1100.0) 
         x = 190 + cell * contrasts.index(effect.contrast)
         y = 30 + 27.0 * regions.index(effect.region)
         known = bool(np.isfinite(effect.effect_size))
-        fill, ink = _diverging(effect.effect_size) if known else ('#f1f3f5', '#5c6773')
+        fill, dark = _diverging(effect.effect_size) if known else ('#f1f3f5', False)
         box = add(root, 'rect', x=x + 1.5, y=y + 1.5, width=cell - 3, height=24, rx=4, fill=fill,
                   class_='cell ring' if effect.significant else 'cell')  # fmt: skip
         add(box, 'title', f'{effect.region}, {effect.contrast}: {effect.text}')
-        text = number(round(effect.effect_size, 2), 3) if known else 'n/a'
+        text = fixed(2)(effect.effect_size) if known else 'n/a'
         text += ' *' if effect.significant else ''
-        add(root, 'text', text, x=x + cell / 2, y=y + 18, fill=ink, class_='value mid')
+        css_class = 'value mid on-dark' if dark else 'value mid'
+        add(root, 'text', text, x=x + cell / 2, y=y + 18, class_=css_class)
     return to_text(root)
 
 
-def _diverging(value: float, limit: float = 1.5) -> tuple[str, str]:
-    """Fill and ink for a value: blue below zero, orange above, full colour at `limit`."""
+def _diverging(value: float, limit: float = 1.5) -> tuple[str, bool]:
+    """Fill for a value, and whether it is dark: blue below zero, orange above, full at `limit`."""
     share = float(np.clip(abs(value) / limit, 0, 1))
     end = np.array([0x0B, 0x62, 0x9B] if value < 0 else [0xC6, 0x54, 0x00])
     red, green, blue = np.rint(np.array([246, 247, 249]) * (1 - share) + end * share).astype(int)
-    return f'#{red:02x}{green:02x}{blue:02x}', '#fff' if share > 0.55 else '#1b2430'
+    return f'#{red:02x}{green:02x}{blue:02x}', share > 0.55
 
 
 def region_profile(regions: pd.DataFrame, *, width: float = 1100.0) -> str:
@@ -440,7 +441,7 @@ class Axis:
     @property
     def ticks(self) -> list[float]:
         """Round values on the scale."""
-        return ticks(self.low, self.high, 4)
+        return ticks(self.low, self.high, 4 if abs(self.end - self.start) < 400 else 8)
 
     def draw_left(self, root: Element, *, x: float, right: float, unit: str) -> None:
         """Draw grid lines with numbers to their left and the unit above."""

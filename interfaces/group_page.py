@@ -22,6 +22,7 @@ from .tables import (
     read_table,
     readable,
     significant,
+    together,
 )
 
 MEASURES = {
@@ -29,9 +30,31 @@ MEASURES = {
     'chi_median': ('median susceptibility', 'ppb', 'higher', 'lower'),
     'r2star_mean': ('R2*', '1/s', 'higher', 'lower'),
     'volume_mm3': ('volume', 'mm³', 'larger', 'smaller'),
-    'volume_normalised': ('volume as a share of the brain’s', '‰', 'larger', 'smaller'),
+    'volume_normalised': ('normalised volume', '‰', 'larger', 'smaller'),
 }
 """Name, unit and words for more and less, by measure."""
+_MEANINGS = {
+    'chi_mean': 'parts per billion, relative to the reference region',
+    'chi_median': 'parts per billion, relative to the reference region',
+    'r2star_mean': 'mean transverse relaxation rate',
+    'volume_normalised': 'volume of the nucleus as a share of brain volume',
+}
+_HINTS = {
+    'n_a': 'people in the first group',
+    'n_b': 'people in the second group',
+    'p_adjusted': 'p adjusted for multiple tests',
+    'effect_size': 'standardised difference',
+    'estimate': 'difference of adjusted means',
+}
+_CONTRAST_COLUMNS = (
+    'measure',
+    'region',
+    'contrast',
+    'estimate',
+    'ci_low',
+    'ci_high',
+    'p_adjusted',
+)
 _SEPARATORS = (' - ', ' − ', '-', ' vs ', ' v ', ' minus ')
 
 
@@ -61,10 +84,10 @@ class GroupData:
         text = (column, 'group', 'contrast', 'measure', 'score')
         left_out = pd.DataFrame(columns=['participant_id', 'reason'])
         return cls(
-            read_table(regions, text=text),
-            read_table(models, text=text),
-            read_table(contrasts, text=text),
-            read_table(correlations, text=text),
+            read_table(regions, text=text, needs=('participant_id', 'region', column)),
+            read_table(models, text=text, needs=('measure', 'region')),
+            read_table(contrasts, text=text, needs=_CONTRAST_COLUMNS),
+            read_table(correlations, text=text, needs=('measure', 'region', 'group', 'score')),
             left_out if exclusions is None else read_table(exclusions, text=('reason',)),
             settings,
         )
@@ -93,8 +116,9 @@ class GroupData:
 
     @property
     def measures(self) -> list[str]:
-        """Measures compared, in the order of the table of contrasts."""
-        return list(dict.fromkeys(self.contrasts['measure']))
+        """Measures compared, in the order of their table; the usual ones where it is empty."""
+        compared = list(dict.fromkeys(self.contrasts['measure']))
+        return compared or [m for m in ('chi_mean', 'volume_normalised') if m in self.regions]
 
     @property
     def region_order(self) -> list[str]:
@@ -135,7 +159,7 @@ def group_context(data: GroupData) -> dict[str, Any]:
         'sections': [
             ('findings', 'Findings'),
             ('people', 'Participants'),
-            *((part['anchor'], part['name'].capitalize()) for part in measures),
+            *((part['anchor'], _capital(part['name'])) for part in measures),
             *((part['anchor'], part['score']) for part in scores),
             ('tables', 'Tables'),
             ('methods', 'Methods'),
@@ -160,7 +184,7 @@ def overview(data: GroupData) -> list[tuple[str, str]]:
         ('participants compared', str(data.people[data.group_column].notna().sum())),
         ('groups', str(len(data.groups))),
         ('left out', str(len(data.exclusions))),
-        ('differences tested, both sides together', str(len(both))),
+        ('differences tested', str(len(both))),
         ('significant after adjustment', str(len(hits))),
     ]
 
@@ -185,42 +209,47 @@ def sides(contrast: str, groups: Sequence[str]) -> tuple[str, str] | None:
     return None
 
 
-def findings(data: GroupData) -> list[str]:
-    """A sentence per significant difference, both sides together, strongest first."""
-    both = _both(data.contrasts)
-    hits = both[both['p_adjusted'] < data.alpha].sort_values('p_adjusted', kind='stable')
-    return [_difference(row, data.groups) for row in hits.to_dict('records')]
+def findings(data: GroupData) -> list[tuple[str, str]]:
+    """A sentence and its numbers per significant difference, both sides together."""
+    rows = [row for measure in data.measures for row in _in_order(data, measure)]
+    hits = [row for row in rows if row['p_adjusted'] < data.alpha]
+    return [_difference(row, data.groups) for row in hits]
 
 
-def _difference(row: Mapping[Any, Any], groups: Sequence[str]) -> str:
+def _difference(row: Mapping[Any, Any], groups: Sequence[str]) -> tuple[str, str]:
     name, unit, more, less = describe(row['measure'])
-    show = significant(3)
     pair = sides(str(row['contrast']), groups)
-    place = f'{name.capitalize() if name != "R2*" else name} of the {readable(row["region"])}'
-    numbers = f'{show(abs(row["estimate"]))} {unit}'.strip()
-    low, high = row['ci_low'], row['ci_high']
+    place = f'{_capital(name)} of the {readable(row["region"])}'
+    estimate, ends = row['estimate'], sorted((row['ci_low'], row['ci_high']))
+    if pair is not None and estimate < 0:
+        ends = sorted((-ends[0], -ends[1]))
+    shown, low, high = together(estimate if pair is None else abs(estimate), *ends)
+    shown = f'{shown} {unit}'.strip()
     if pair is None:
-        lead = f'{place}, {row["contrast"]}: {show(row["estimate"])} {unit}'.strip()
+        lead = f'{place}, {row["contrast"]}: {shown}.'
     else:
-        word = more if row['estimate'] > 0 else less
-        lead = f'{place} was {word} in {pair[0]} than in {pair[1]} by {numbers}'
-        if row['estimate'] < 0:
-            low, high = -high, -low
-    details = [f'95 % CI {show(low)} to {show(high)}', f'adjusted p {_equals(row["p_adjusted"])}']
+        word = more if estimate > 0 else less
+        lead = f'{place} was {word} in {pair[0]} than in {pair[1]}, by {shown}.'
+    details = [f'95 % CI {low} to {high}', f'adjusted p {_equals(row["p_adjusted"])}']
     if pd.notna(row.get('effect_size')):
-        details.append(f'effect size {fixed(2)(row["effect_size"])}')
+        details.append(f'effect size {fixed(2)(abs(row["effect_size"]))}')
     if pd.notna(row.get('n_a')) and pd.notna(row.get('n_b')):
         details.append(f'n = {row["n_a"]:.0f} and {row["n_b"]:.0f}')
-    return f'{lead} ({"; ".join(details)}).'
+    return lead, '; '.join(details)
+
+
+def _capital(name: str) -> str:
+    return name[:1].upper() + name[1:]
 
 
 def _equals(p: float) -> str:
     text = p_value(p)
-    return f'< {text[1:]}' if text.startswith('<') else f'= {text}'
+    sign, text = ('<', text[1:]) if text.startswith('<') else ('=', text)
+    return f'{sign}\u00a0{text}'
 
 
-def relations(data: GroupData) -> list[str]:
-    """A sentence per significant correlation, both sides together."""
+def relations(data: GroupData) -> list[tuple[str, str]]:
+    """A sentence and its numbers per significant correlation, both sides together."""
     both = _both(data.correlations)
     p_name = 'p_adjusted' if 'p_adjusted' in both else 'p'
     if p_name not in both or 'score' not in both:
@@ -231,11 +260,14 @@ def relations(data: GroupData) -> list[str]:
         name, _, more, less = describe(row['measure'])
         rho = _rho(row)
         adjusted = 'adjusted ' if p_name == 'p_adjusted' else ''
-        sentences.append(
+        lead = (
             f'In {row["group"]}, a higher {_score_name(row["score"])} went with '
-            f'{more if rho > 0 else less} {name} of the {readable(row["region"])} '
-            f'(ρ = {fixed(2)(rho)}; {adjusted}p {_equals(row[p_name])}; n = {row["n"]:.0f}).'
+            f'{more if rho > 0 else less} {name} of the {readable(row["region"])}.'
         )
+        details = [f'ρ = {fixed(2)(rho)}', f'{adjusted}p {_equals(row[p_name])}']
+        if pd.notna(row.get('n')):
+            details.append(f'n = {row["n"]:.0f}')
+        sentences.append((lead, '; '.join(details)))
     return sentences
 
 
@@ -294,12 +326,13 @@ def _measure_part(data: GroupData, measure: str, colours: Mapping[str, str]) -> 
                 label=f'{name} of the {readable(region)} by group',
             )  # fmt: skip
             panels.append((readable(region).capitalize(), Markup(svg)))
-    effects = [_effect(row, data, unit) for row in _in_order(data, measure)]
+    effects = [_effect(row, data) for row in _in_order(data, measure)]
     label = f'Differences in {name}'
     return {
         'anchor': f'measure-{data.measures.index(measure) + 1}',
         'name': name,
-        'unit': unit,
+        'title': _capital(name),
+        'meaning': _MEANINGS.get(measure, unit),
         'panels': panels,
         'forest': Markup(charts.forest_chart(effects, unit=unit, label=label)),
         'map': Markup(charts.effect_map(effects, label=f'Effect sizes, {name}')),
@@ -315,17 +348,18 @@ def _in_order(data: GroupData, measure: str) -> list[Mapping[Any, Any]]:
     return sorted(rows, key=lambda row: rank.get(row['region'], len(rank)))
 
 
-def _effect(row: Mapping[Any, Any], data: GroupData, unit: str) -> charts.Effect:
-    show = significant(3)
+def _effect(row: Mapping[Any, Any], data: GroupData) -> charts.Effect:
     estimate, low, high = (float(row[k]) for k in ('estimate', 'ci_low', 'ci_high'))
     adjusted = float(row['p_adjusted'])
+    text = 'not tested'
     if np.isfinite(estimate):
-        text = f'{show(estimate)} [{show(low)}, {show(high)}]'
-        text += f'  p {_equals(adjusted)}' if np.isfinite(adjusted) else ''
-    else:
-        text = 'not tested'
+        shown = together(estimate, low, high)
+        text = f'{shown[0]} [{shown[1]}, {shown[2]}]'
+        text += f',  p {_equals(adjusted)}' if np.isfinite(adjusted) else ''
+    pair = sides(str(row['contrast']), data.groups)
+    contrast = ' − '.join(pair) if pair else str(row['contrast'])
     return charts.Effect(
-        readable(row['region']), str(row['contrast']), estimate, low, high, text,
+        readable(row['region']), contrast, estimate, low, high, text,
         bool(adjusted < data.alpha), float(row.get('effect_size', np.nan)),
     )  # fmt: skip
 
@@ -364,7 +398,7 @@ def _score_parts(data: GroupData, colours: Mapping[str, str]) -> Iterator[dict[s
             rows = table[(table['score'] == score) & (table['measure'] == measure)]
             panels = _scatter_panels(data, colours, score, measure, rows)
             if panels:
-                blocks.append((describe(measure)[0].capitalize(), panels))
+                blocks.append((_capital(describe(measure)[0]), panels))
         yield {'anchor': f'score-{number}', 'score': _score_name(score), 'blocks': blocks}
 
 
@@ -420,7 +454,7 @@ def _auto_column(name: str, values: pd.Series) -> Column:
     if not pd.api.types.is_numeric_dtype(values):
         return Column(title, words=name in ('region', 'hemisphere', 'score'))
     if name == 'p' or name.startswith('p_'):
-        return Column(title, show=p_value)
+        return Column(title, _HINTS.get(name, ''), p_value)
     if name == 'n' or name.startswith('n_'):
-        return Column(title, show=fixed(0))
-    return Column(title, show=significant(4))
+        return Column(title, _HINTS.get(name, ''), fixed(0))
+    return Column(title, _HINTS.get(name, ''), significant(4))

@@ -15,6 +15,7 @@ from ..nodes.grid import hz_per_ppm
 from . import figures as fig
 from .atlas import region_table
 from .charts import region_profile
+from .outlines import label_outlines, merge_labels, tissue_outlines
 from .tables import Column, Table, fixed, flatten, make_table, read_table, readable
 
 CHI_LIMIT = 0.15
@@ -125,7 +126,7 @@ def _template_picture(
     template = fig.load_volume(path)
     over = fig.grey_layer(template.data, name='over')
     box = fig.bounding_box(mask, image.zooms, 6)
-    edges = fig.tissue_outlines(template.data, template.data > 0)
+    edges = tissue_outlines(template.data, template.data > 0)
     svg = fig.draw_slices(
         [base, over],
         fig.overview(mask),
@@ -154,8 +155,8 @@ def _label_picture(
     caption: str,
     bar: fig.ColourBar | None = None,
 ) -> Picture:
-    merged, regions = fig.merge_labels(labels, names)
-    outlines = fig.label_outlines(merged, dict(enumerate(regions, start=1)))
+    merged, regions = merge_labels(labels, names)
+    outlines = label_outlines(merged, dict(enumerate(regions, start=1)))
     box = fig.bounding_box(merged > 0, image.zooms, 12)
     gap = [round(5 / z) for z in image.zooms]
     rows = [
@@ -167,9 +168,22 @@ def _label_picture(
     return Picture(title, caption, Markup(svg), legend, outlined=True)
 
 
-def run_page(
-    run: Mapping[str, Any], number: int, names: Mapping[int, str], *, several: bool
-) -> Run:
+def run_titles(runs: Sequence[Mapping[str, Any]], participant_id: str) -> list[str]:
+    """Headings of the runs: what tells them apart from each other on this page.
+
+    Examples
+    --------
+    >>> run_titles([{'entities': {'prefix': f'sub-01_run-{i}'}} for i in (1, 2)], 'sub-01')
+    ['Gradient echo run-1', 'Gradient echo run-2']
+    """
+    if len(runs) == 1:
+        return ['Gradient echo']
+    names = [str((run.get('entities') or {}).get('prefix') or '') for run in runs]
+    own = [name.removeprefix(participant_id).strip('_') for name in names]
+    return [f'Gradient echo {n or i}' for i, n in enumerate(own, start=1)]
+
+
+def run_page(run: Mapping[str, Any], number: int, names: Mapping[int, str], *, title: str) -> Run:
     """Everything that is shown of one gradient-echo run.
 
     Parameters
@@ -180,16 +194,14 @@ def run_page(
         Of the run on the page, from 1.
     names
         Region of each label.
-    several
-        Whether the page has more than one run.
+    title
+        Of its section.
     """
-    entities = run.get('entities') or {}
-    title = str(entities.get('prefix') or 'Gradient-echo run')
     regions = read_table(run['regions_tsv'])
     warnings = run_warnings(run)
     return Run(
         anchor=f'run-{number}',
-        title=f'Gradient echo: {title}' if several else 'Gradient echo',
+        title=title,
         facts=scan_facts(run.get('facts') or {}, run.get('quality') or {}),
         checks=region_checks(regions, warnings),
         warnings=warnings,
@@ -273,7 +285,7 @@ def _alignment_picture(
     ]
     svg = fig.draw_slices(
         layers, fig.overview(mask), chi, label='T1w edges on the gradient-echo magnitude', box=box,
-        outlines=fig.tissue_outlines(t1w.data, mask, only_within=True),
+        outlines=tissue_outlines(t1w.data, mask, only_within=True),
     )  # fmt: skip
     return Picture(
         'Gradient echo to T1w',

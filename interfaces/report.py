@@ -109,9 +109,10 @@ def render_participant(
 
     names = page.region_names() if names is None else names
     versions = versions or {}
+    titles = page.run_titles(runs, participant_id)
     shown = [
-        page.run_page(run, number, names, several=len(runs) > 1)
-        for number, run in enumerate(runs, start=1)
+        page.run_page(run, number, names, title=title)
+        for number, (run, title) in enumerate(zip(runs, titles, strict=True), start=1)
     ]
     checks = [check for run in shown for check in run.checks]
     if warnings:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import Any
 from xml.etree import ElementTree
 
 from ..nodes.errors import NigraError
 
 Element = ElementTree.Element
+_FORBIDDEN = re.compile(
+    '[^\\t\\n\\x20-\\x7e\\x85\\xa0-\\ud7ff\\ue000-\\ufffd\\U00010000-\\U0010ffff]'
+)
 
 
 def drawing(width: float, height: float, *, label: str, css_class: str = 'chart') -> Element:
@@ -30,7 +34,7 @@ def drawing(width: float, height: float, *, label: str, css_class: str = 'chart'
             'viewBox': f'0 0 {short(width)} {short(height)}',
             'class': css_class,
             'role': 'img',
-            'aria-label': label,
+            'aria-label': printable(label),
         },
     )
     root.set('style', f'aspect-ratio:{short(width)}/{short(height)}')
@@ -48,7 +52,9 @@ def add(parent: Element, tag: str, text: str | None = None, **attributes: Any) -
     '<text x="1.23">a &lt; b</text>'
     """
     named = {
-        key.rstrip('_').replace('_', '-'): short(value) if isinstance(value, float) else str(value)
+        key.rstrip('_').replace('_', '-'): short(value)
+        if isinstance(value, float)
+        else printable(value)
         for key, value in attributes.items()
         if value is not None
     }
@@ -65,7 +71,7 @@ def to_text(element: Element) -> str:
 
 def printable(text: object) -> str:
     """Text without the control characters that XML forbids."""
-    return ''.join(c for c in str(text) if c.isprintable() or c in '\n\t ')
+    return _FORBIDDEN.sub('', str(text))
 
 
 def short(value: float, digits: int = 2) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -55,7 +56,9 @@ class Table:
     row_classes: tuple[str, ...] = field(default=())
 
 
-def read_table(path: str | Path, *, text: Sequence[str] = ()) -> pd.DataFrame:
+def read_table(
+    path: str | Path, *, text: Sequence[str] = (), needs: Sequence[str] = ()
+) -> pd.DataFrame:
     """Read a TSV; only `n/a` and nothing at all count as missing, so a group may be called NA.
 
     Parameters
@@ -64,15 +67,17 @@ def read_table(path: str | Path, *, text: Sequence[str] = ()) -> pd.DataFrame:
         The file.
     text
         Further columns that are never numbers.
+    needs
+        Columns that must be there.
 
     Raises
     ------
     InputError
-        The file is absent or not a table.
+        The file is absent, not a table, or lacks a column.
     """
     names = ('participant_id', 'session_id', 'run_id', 'region', 'hemisphere', 'atlas')
     try:
-        return pd.read_csv(
+        frame = pd.read_csv(
             path,
             sep='\t',
             keep_default_na=False,
@@ -82,6 +87,11 @@ def read_table(path: str | Path, *, text: Sequence[str] = ()) -> pd.DataFrame:
         )
     except (OSError, ValueError) as error:
         raise InputError(path, f'cannot be read as a table ({error})', 'make it again') from error
+    absent = [name for name in needs if name not in frame.columns]
+    if absent:
+        has = ', '.join(map(str, frame.columns))
+        raise InputError(path, f'has no column {absent[0]!r}, only {has}', 'make it again')
+    return frame
 
 
 def fixed(digits: int) -> Callable[[float], str]:
@@ -120,6 +130,20 @@ def significant(digits: int) -> Callable[[float], str]:
         return f'{value:.{digits - 1}e}'.replace('-', MINUS)
 
     return show
+
+
+def together(*values: float) -> list[str]:
+    """Numbers with one count of decimals, so that the largest has three significant digits.
+
+    Examples
+    --------
+    >>> together(-6.391, -8.03, -4.75), together(0.0121, -0.1)
+    (['−6.39', '−8.03', '−4.75'], ['0.012', '−0.100'])
+    """
+    largest = max((abs(v) for v in values if math.isfinite(v)), default=0.0)
+    digits = 2 - math.floor(math.log10(largest)) if largest > 0 else 0
+    show = fixed(min(max(digits, 0), 9))
+    return [show(v) if math.isfinite(v) else 'n/a' for v in values]
 
 
 def p_value(value: float) -> str:

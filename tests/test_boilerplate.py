@@ -1,0 +1,103 @@
+"""The methods text says what ran, cites it, and says nothing else."""
+
+import itertools
+import re
+
+import pytest
+
+from nigra.interfaces.boilerplate import methods_text, read_references
+from nigra.nodes.errors import NigraError
+
+STEPS = {
+    'unwrap': ['romeo'], 'offsets': ['mcpc3ds', None], 'n_echoes': [1, 2, 4],
+    'background': ['pdf', 'vsharp'], 'inversion': ['tv', 'tkd', 'l2', None],
+    'r2star': ['arlo', None], 'reference': ['brain'], 'registration': ['default'],
+    'group': [None, {'group_column': 'group', 'covariates': ['age'], 'scores': ['edss'],
+                     'adjustment': 'holm'}],
+}  # fmt: skip
+CITES = {
+    'romeo': 'dymerska2021', 'mcpc3ds': 'eckstein2018', 'pdf': 'liu2011', 'vsharp': 'wu2012',
+    'tv': 'bilgic2014tv', 'tkd': 'shmueli2009', 'l2': 'bilgic2014l2', 'brain': 'bilgic2024',
+    'default': 'avants2008',
+}  # fmt: skip
+
+
+def keys(text):
+    return re.findall(r'^@\w+\{(\w+),', text.bib, re.MULTILINE)
+
+
+def choices():
+    for values in itertools.product(*STEPS.values()):
+        yield dict(zip(STEPS, values, strict=True))
+
+
+def test_just_what_ran_is_cited():
+    for steps in choices():
+        text = methods_text(steps, version='1.2.3')
+        cited = set(keys(text))
+        assert '1.2.3' in text.markdown
+        for value, key in CITES.items():
+            ran = any(v == value for v in steps.values() if isinstance(v, str))
+            assert (key in cited) == ran, (value, steps)
+        assert ('seabold2010' in cited) == (steps['group'] is not None)
+        several = steps['r2star'] == 'arlo' and steps['n_echoes'] != 2
+        assert ('pei2015' in cited) == several
+
+
+def test_all_three_forms_have_the_same_references():
+    text = methods_text({k: v[0] for k, v in STEPS.items()}, version='1')
+    entries = read_references()
+    used = keys(text)
+    assert used == sorted(set(used))
+    for key in entries:
+        title = entries[key]['title'].rstrip('?')
+        assert (title in text.markdown) == (key in used)
+        assert (f'id="ref-{key}"' in text.html) == (key in used)
+        assert (f'href="#ref-{key}"' in text.html) == (key in used)
+    assert '[@' not in text.markdown + text.html
+
+
+def test_references_are_whole():
+    entries = read_references()
+    source = sum(e['source'].count('@') for e in entries.values())
+    assert source == len(entries) > 20
+    for key, entry in entries.items():
+        assert {'author', 'title', 'year', 'pages', 'source'} <= set(entry), key
+        assert 'journal' in entry or 'booktitle' in entry
+        assert key.startswith(re.sub(r'\W', '', entry['author'].split(',')[0].lower()).strip())
+        assert entry['year'] in key
+        if key != 'holm1979':
+            assert re.fullmatch(r'10\.\d{4,5}/\S+', entry['doi']), key
+
+
+@pytest.mark.parametrize(
+    ('steps', 'message'),
+    [
+        ({'background': 'magic'}, "no background 'magic', only pdf, vsharp"),
+        ({'inversion': ''}, "no inversion ''"),
+        ({'unwrap': 'laplacian'}, "no unwrap 'laplacian'"),
+        ({'magic': 'x'}, "no step 'magic'"),
+        ({'unwrap': 'romeo', 'n_echoes': 0}, 'n_echoes must be a positive integer, got 0'),
+        ({'registration': 3}, 'registration must be the name'),
+        ({'group': {}}, 'group must be a mapping with group_column'),
+        ({'group': {'group_column': 'g', 'adjustment': 'x'}}, "no adjustment 'x'"),
+    ],
+)
+def test_unknown_steps_are_refused(steps, message):
+    with pytest.raises(NigraError, match=re.escape(message)):
+        methods_text(steps, version='1')
+
+
+@pytest.mark.parametrize('name', ['<script>x</script>', '[@liu2011]', 'a`b<i>', '**bold**'])
+def test_column_names_are_data(name):
+    text = methods_text({'group': {'group_column': name, 'covariates': [name]}}, version='1')
+    assert '<script' not in text.html
+    assert '<i>' not in text.html
+    assert 'liu2011' not in keys(text)
+    assert '<strong>bold' not in text.html
+
+
+def test_two_echoes_are_fitted_by_logarithm():
+    steps = {'unwrap': 'romeo', 'r2star': 'arlo', 'n_echoes': 2}
+    assert 'logarithm' in methods_text(steps, version='1').markdown
+    assert 'single echo' in methods_text({'unwrap': 'romeo', 'n_echoes': 1}, version='1').markdown

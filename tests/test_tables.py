@@ -1,0 +1,99 @@
+"""Tables: what counts as missing, how numbers are written, and that nothing is lost."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from nigra.interfaces.tables import (
+    Column,
+    fixed,
+    flatten,
+    make_table,
+    p_value,
+    read_table,
+    significant,
+    together,
+)
+from nigra.nodes.errors import InputError
+
+
+def write(path, text):
+    path.write_text(text, encoding='utf-8')
+    return path
+
+
+def test_only_na_in_lower_case_and_nothing_are_missing(tmp_path):
+    path = write(tmp_path / 'x.tsv', '\ufeffgroup\tx\nNA\t1.5\nNone\tn/a\nnan\t\n')
+    frame = read_table(path, text=('group',))
+    assert frame['group'].tolist() == ['NA', 'None', 'nan']
+    assert frame['x'].isna().tolist() == [False, True, True]
+
+
+def test_labels_that_look_like_numbers_stay_text(tmp_path):
+    path = write(tmp_path / 'x.tsv', 'participant_id\tgroup\n001\t01\n')
+    frame = read_table(path, text=('group',))
+    assert frame.iloc[0].tolist() == ['001', '01']
+
+
+def test_bad_tables_are_named(tmp_path):
+    with pytest.raises(InputError, match=r'gone\.tsv: cannot be read'):
+        read_table(tmp_path / 'gone.tsv')
+    with pytest.raises(InputError, match=r'empty\.tsv: cannot be read'):
+        read_table(write(tmp_path / 'empty.tsv', ''))
+    with pytest.raises(InputError, match=r"x\.tsv: has no column 'p', only a, b"):
+        read_table(write(tmp_path / 'x.tsv', 'a\tb\n1\t2\n'), needs=('a', 'p'))
+
+
+def back(text):
+    return float(text.replace('−', '-').replace('\u202f', ''))
+
+
+def test_numbers_are_rounded_not_changed():
+    rng = np.random.default_rng(1)
+    for value in rng.normal(size=300) * 10 ** rng.uniform(-5, 6, 300):
+        assert back(fixed(2)(value)) == pytest.approx(value, abs=0.005 + 1e-9)
+        assert back(significant(4)(value)) == pytest.approx(value, rel=5.1e-4)
+        assert '-' not in fixed(2)(value)
+    assert fixed(1)(-0.01) == '0.0'
+    assert fixed(0)(1925078.2) == '1\u202f925\u202f078'
+
+
+def test_numbers_shown_together_share_their_decimals():
+    rng = np.random.default_rng(2)
+    for values in rng.normal(size=(100, 3)) * 10 ** rng.uniform(-4, 4, (100, 1)):
+        texts = together(*values)
+        assert len({len(t.partition('.')[2]) for t in texts}) == 1
+        largest = np.abs(values).max()
+        for text, value in zip(texts, values, strict=True):
+            assert back(text) == pytest.approx(value, abs=largest * 6e-3 + 0.5 * (largest > 999))
+    assert together(np.nan, 1.0) == ['n/a', '1.00']
+    assert together(0.0) == ['0']
+
+
+@pytest.mark.parametrize(
+    ('p', 'text'),
+    [(0, '<.001'), (0.00099, '<.001'), (0.001, '.001'), (0.0496, '.050'), (0.2, '.20'), (1, '1')],
+)
+def test_p_values(p, text):
+    assert p_value(p) == text
+
+
+def test_cells_sort_by_full_values_and_missing_ones_last():
+    frame = pd.DataFrame(
+        {'region': ['red_nucleus', 'b'], 'x': [1 / 3, np.nan], 'own': ['a_b', 'c']}
+    )
+    columns = {
+        'region': Column('Region', words=True), 'absent': Column('?'),
+        'x': Column('X', '', fixed(1)), 'own': Column('Own'),
+    }  # fmt: skip
+    table = make_table(frame, columns, row_class=lambda row: 'low' if row['x'] < 1 else '')
+    assert [c.title for c in table.columns] == ['Region', 'X', 'Own']
+    assert [c.text for c in table.rows[0]] == ['red nucleus', '0.3', 'a_b']
+    assert float(table.rows[0][1].sort) == 1 / 3
+    assert (table.rows[1][1].text, table.rows[1][1].sort) == ('n/a', '')
+    assert table.row_classes == ('low', '')
+
+
+def test_nested_settings_are_flattened():
+    pairs = dict(flatten({'a': {'b': 1, 'c': {'d': None}}, 'e': [0.5, 'x'], 'f': True}))
+    assert pairs == {'a.b': '1', 'a.c.d': 'none', 'e': '0.5, x', 'f': 'yes'}
