@@ -191,7 +191,7 @@ class Reference(SimpleInterface):
         data, _, affine = _load(self.inputs, 'chimap', 'region', mask='mask')
         region = data['region'] > 0 if 'region' in data else None
         chi, offset = reference_to(data['chimap'], data['mask'], region)
-        self._results['chimap'] = _save(chi, affine, Path(runtime.cwd), 'chimap')
+        self._results['chimap'] = _save(chi, affine, Path(runtime.cwd), 'chimap_referenced')
         self._results['offset'] = offset
         name = 'brain' if region is None else Path(self.inputs.region).name
         self._results['parameters'] = {'method': name, 'offset_ppm': offset}
@@ -279,7 +279,7 @@ def load_gre(
     warnings = []
     if broken.any():
         warnings.append(f'{where.name}: {int(broken.sum())} voxels are not finite and left out.')
-    if 'unwrapped before' in note:
+    if 'it spans' in note:
         warnings.append(f'{where.name}: {note}')
     return {
         'magnitude': sizes,

@@ -170,9 +170,9 @@ def smv_kernel(
     """
     if not radius_mm > 0:
         raise NigraError(f'radius_mm must be positive, got {radius_mm}')
-    ball = _ball(grid.voxel_size, radius_mm)
-    if any(b > n for b, n in zip(ball.shape, grid.shape, strict=True)):
+    if any(2 * radius_mm > (n - 2) * h for n, h in zip(grid.shape, grid.voxel_size, strict=True)):
         raise NigraError(f'a ball of {radius_mm} mm does not fit into a grid of {grid.shape}')
+    ball = _ball(grid.voxel_size, radius_mm)
     image = np.zeros(grid.shape, dtype)
     image[tuple(slice(0, n) for n in ball.shape)] = ball
     image = np.roll(image, [-(n // 2) for n in ball.shape], axis=(0, 1, 2))

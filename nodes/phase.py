@@ -39,7 +39,8 @@ def to_radians(
     Raises
     ------
     NigraError
-        The phase is constant or has no finite value, or `units` is unknown.
+        The phase is constant, has no finite value or spans more than a hundred turns, or `units`
+        is unknown.
 
     Notes
     -----
@@ -74,8 +75,15 @@ def to_radians(
     out = ((values.astype(np.float64) - centre) * (TWO_PI / turn)).astype(np.float32)
     out[~finite] = np.nan
     reach = (high - low) / turn
+    if reach > 100:
+        raise NigraError(
+            f"the phase spans {reach:.0f} turns as '{units}'; if it is in scanner units, set "
+            "Units to 'arbitrary'"
+        )
     if reach > 1.05:
         note += f'; it spans {reach:.1f} turns, so it may have been unwrapped before'
+    elif reach < 0.1:
+        note += f'; it spans only {reach:.2g} of a turn, so its units may be wrong'
     return out, f'Phase {note} (stored {low:g} to {high:g}).'
 
 
@@ -122,12 +130,15 @@ def looks_swapped(phase: NDArray[Any], magnitude: NDArray[Any]) -> bool:
     -------
     bool
         True where the `magnitude` has negative values, or where neighbours differ by more than
-        0.8 of its range (wraps) far more often than in `phase`.
+        0.8 of its range (wraps) far more often than in `phase`; zeros (masked background) do not
+        count.
     """
+    if np.nanmin(phase) == np.nanmax(phase):
+        return False  # constant: another mistake, told elsewhere
     if np.nanmin(magnitude) < 0:
         return True
     wraps_here, wraps_there = _wrap_share(magnitude), _wrap_share(phase)
-    return wraps_here > 1e-3 and wraps_here > 10 * wraps_there
+    return wraps_here > 2e-3 and wraps_here > 4 * wraps_there
 
 
 def _wrap_share(image: NDArray[Any]) -> float:
@@ -136,7 +147,9 @@ def _wrap_share(image: NDArray[Any]) -> float:
     span = float(values.max() - values.min())
     if span == 0:
         return 0.0
-    return float(np.mean(np.abs(np.diff(values, axis=0)) > 0.8 * span))
+    there = values != 0
+    steep = np.abs(np.diff(values, axis=0)) > 0.8 * span
+    return float(np.mean(steep & there[1:] & there[:-1]))
 
 
 def remove_offsets(
@@ -212,14 +225,32 @@ def _smooth_angle(
     nthreads: int,
 ) -> NDArray[np.float32]:
     """Angle of the weighted complex mean under a Gaussian."""
-    everywhere = np.ones(grid.shape, bool)
-    crop = crop_to_mask(everywhere, grid, margin=2 * sigma)
-    kernel = gaussian_kernel(crop.grid, sigma)
     weight = np.where(mask, np.minimum(weight, np.percentile(weight[mask], 90)), 0)
+    weight = weight.astype(np.float32)
+    # a slope would be flattened where the mask ends, so it is taken out and put back
+    slope = _mean_slope(angle, weight)
+    angle = angle - slope
+    crop = crop_to_mask(np.ones(grid.shape, bool), grid, margin=2 * sigma)
+    kernel = gaussian_kernel(crop.grid, sigma)
     parts = []
     for component in (np.sin, np.cos):
         image = crop.take(np.where(mask, weight * component(angle), 0), np.float32)
         spectrum = rfftn(image, nthreads=nthreads)
         spectrum *= kernel
         parts.append(crop.put(irfftn(spectrum, image, nthreads=nthreads)))
-    return np.arctan2(parts[0], parts[1])
+    return _wrapped(np.arctan2(parts[0], parts[1]) + slope)
+
+
+def _mean_slope(angle: NDArray[Any], weight: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Plane with the weighted mean slope of an angle along each axis, rad, (x, y, z)."""
+    plane = np.zeros(angle.shape, np.float32)
+    for axis, length in enumerate(angle.shape):
+        if length < 2:
+            continue
+        shared = np.minimum(np.delete(weight, 0, axis), np.delete(weight, -1, axis))
+        rise = np.diff(angle, axis=axis)
+        mean = np.sum(shared * np.exp(1j * rise), dtype=np.complex128)
+        steps = np.arange(length, dtype=np.float32) - np.float32(length / 2)
+        shape = [-1 if a == axis else 1 for a in range(3)]
+        plane += (np.angle(mean) * steps).astype(np.float32).reshape(shape)
+    return plane
