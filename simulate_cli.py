@@ -31,9 +31,9 @@ def parser() -> argparse.ArgumentParser:
         '--participant-label', nargs='+', metavar='LABEL', help='write these participants only'
     )
     out.add_argument(
-        '--truth', choices=('tables', 'labels', 'all'), default='all',
-        help='how much of the truth to write: regional values; with labels and masks; with '
-        'susceptibility and field maps (default: all)',
+        '--truth', choices=('tables', 'labels', 'all'),
+        help='how much of the truth to write: regional values; labels and masks too; '
+        "susceptibility and field maps too (default: the study's own)",
     )  # fmt: skip
     out.add_argument(
         '--nprocs', type=int, default=1, metavar='N', help='participants at a time (default: 1)'
@@ -58,11 +58,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         study = read_study(args.study)
         if args.seed is not None:
             study = replace(study, seed=args.seed)
+        if args.truth is not None:
+            study = replace(study, truth=args.truth)
         if args.participants_per_group is not None:
             study = with_size(study, args.participants_per_group)
         simulate_study(
-            study, args.out_dir, participants=args.participant_label, truth=args.truth,
-            nprocs=args.nprocs, progress=tell,
+            study, args.out_dir, participants=args.participant_label, nprocs=args.nprocs,
+            progress=tell,
         )  # fmt: skip
     except NigraError as error:
         print(f'nigra-simulate: {error}', file=sys.stderr)

@@ -32,9 +32,8 @@ from ..nodes.simulate_body import make_body, move
 from ..nodes.simulate_cohort import Person, draw_cohort
 from ..nodes.simulate_head import HeadModel, build_head
 from .atlas import load_dgm_atlas, load_template
-from .study import Study
+from .study import TRUTH, Study
 
-TRUTH = ('tables', 'labels', 'all')
 REGION_COLUMNS = (
     'participant_id', 'session_id', 'run_id', 'atlas', 'region', 'hemisphere', 'n_voxels',
     'volume_mm3', 'coverage', 'chi_mean', 'chi_median', 'chi_sd', 'r2star_mean',
@@ -50,12 +49,11 @@ class Job:
     person: Person
     number: int
     folder: Path
-    truth: str
 
 
 def simulate_study(
     study: Study, folder: str | Path, *, participants: Sequence[str] | None = None,
-    truth: str = 'all', nprocs: int = 1, progress: Callable[[str], None] | None = None,
+    nprocs: int = 1, progress: Callable[[str], None] | None = None,
 ) -> Path:  # fmt: skip
     """Simulate a study and write it.
 
@@ -67,8 +65,6 @@ def simulate_study(
         New or empty folder of the BIDS data set.
     participants
         Labels to write (`01` or `sub-01`); all if absent.
-    truth
-        `tables` of regional values, with `labels` and masks, or `all`: susceptibility and fields.
     nprocs
         Participants at a time; the result does not depend on it.
     progress
@@ -82,12 +78,12 @@ def simulate_study(
     Raises
     ------
     InputError
-        The folder is not empty, a participant is unknown, or `truth` is none of the three.
+        The folder is not empty, a participant is unknown, or `study.truth` is none of `TRUTH`.
     """
     root = Path(folder)
     tell = progress or (lambda text: None)
-    if truth not in TRUTH:
-        raise InputError('truth', f'is {truth!r}', f'give one of {", ".join(TRUTH)}')
+    if study.truth not in TRUTH:
+        raise InputError('truth', f'is {study.truth!r}', f'give one of {", ".join(TRUTH)}')
     if root.exists() and (not root.is_dir() or any(root.iterdir())):
         raise InputError(root, 'is not an empty folder', 'name a new one')
     people = draw_cohort(
@@ -96,7 +92,7 @@ def simulate_study(
     chosen = _select(people, participants)
     write_dataset_files(study, chosen, root)
     jobs = [
-        Job(study, person, number, root, truth)
+        Job(study, person, number, root)
         for number, person in enumerate(people)
         if person in chosen
     ]
@@ -164,7 +160,7 @@ def write_participant(job: Job) -> tuple[str, pd.DataFrame]:
     protocol = study.protocols[person.protocol]
     scan = simulate_gre(
         move(body, rng(2), study.anatomy), protocol, study.tissue, values, rng(3),
-        parts=region_parts(), maps=job.truth == 'all',
+        parts=region_parts(), maps=job.study.truth == 'all',
     )  # fmt: skip
     _write_gre(job, scan, protocol)
     return person.label, _write_truth(job, t1w, scan, protocol)
@@ -281,7 +277,7 @@ def _write_truth(job: Job, t1w: T1wScan, scan: Scan, protocol: GreProtocol) -> p
     ]  # fmt: skip
     table = pd.DataFrame(rows, columns=list(REGION_COLUMNS))
     _write_table(table, folder / f'{label}_seg-dgm_regions.tsv')
-    if job.truth == 'tables':
+    if job.study.truth == 'tables':
         return table
     _write_truth_images(job, folder, t1w, scan, protocol)
     return table

@@ -22,6 +22,8 @@ from ..nodes.simulate_tissue import TissueModel
 from .atlas import region_table
 
 BUILT_IN = ('example', 'pudlac2020')
+TRUTH = ('tables', 'labels', 'all')
+"""How much of the truth is written: regional values; labels and masks too; maps too."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,8 @@ class Study:
         Age at which the regions' susceptibilities hold.
     groups, regions, protocols
         By name, in the file's order.
+    truth
+        How much of the truth is written, one of `TRUTH`.
     tissue, anatomy, t1w
         The rest of the physics and anatomy.
     """
@@ -49,6 +53,7 @@ class Study:
     protocols: Mapping[str, GreProtocol]
     seed: int = 0
     reference_age: float = 45.0
+    truth: str = 'all'
     tissue: TissueModel = field(default_factory=TissueModel)
     anatomy: AnatomyModel = field(default_factory=AnatomyModel)
     t1w: T1wProtocol = field(default_factory=T1wProtocol)
@@ -178,6 +183,8 @@ def _check(study: Study, where: str) -> None:
         _check_group(study, group, where, f'[groups.{name}]')
     for name, protocol in study.protocols.items():
         _check_protocol(protocol, where, f'[protocols.{name}]')
+    if study.truth not in TRUTH:
+        raise InputError(where, f'truth is {study.truth!r}', f'give one of {", ".join(TRUTH)}')
     if study.seed < 0:
         raise InputError(where, f'seed is {study.seed}', 'give zero or a positive number')
 

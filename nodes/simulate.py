@@ -20,6 +20,10 @@ Parts = Mapping[tuple[str, str], tuple[int, ...]]
 """Regions whose truth is wanted: (region, hemisphere) -> labels, none for the whole brain."""
 
 
+_SLICES = 16
+"""Slices of a T1-weighted image that are computed together, which bounds the memory."""
+
+
 @dataclass(frozen=True)
 class T1wProtocol:
     """T1-weighted scan.
@@ -104,7 +108,7 @@ class GreProtocol:
     phase: str = '0..4095'
     shim_order: int = 2
     offset_rad: float = 0.6
-    gain: float = 0.15
+    gain: float = 0.1
     orientation: str = 'RAS'
     padding: float = 1.6
 
@@ -150,27 +154,37 @@ class T1wScan:
 
 
 def simulate_t1w(body: Body, protocol: T1wProtocol, rng: np.random.Generator) -> T1wScan:
-    """T1-weighted image with gain, noise and truth."""
+    """T1-weighted image with gain, noise and truth.
+
+    Parameters
+    ----------
+    body
+        The person, where they lie.
+    protocol
+        The scan.
+    rng
+        Source of contrast, gain and noise.
+    """
     affine = scanner.scan_affine(protocol.matrix, protocol.voxel_mm, protocol.centre_mm)
-    factor = (protocol.oversampling,) * 3
-    slab = Slab(protocol.matrix, affine, factor, (0, 0, 0), protocol.matrix)
-    fine = sample_body(body, slab.fine_affine, slab.fine_shape)
     contrast = 1 + protocol.contrast_sd * rng.standard_normal()
-    image = tissue_models.t1_weighted(
-        fine.materials, fine.intensity, fine.texture, contrast=contrast
-    )
-    gain = np.exp(
-        scanner.smooth_polynomial(rng, affine, protocol.matrix, protocol.bias_percent / 100)
-    )
-    scale = np.float32(protocol.white_matter / tissue_models.WHITE_INTENSITY)
-    true = scanner.block_mean(image, factor) * gain * scale
-    noisy = np.abs(scanner.add_noise(rng, true.astype(np.complex64), protocol.noise))
-    return T1wScan(
-        _integers(noisy),
-        affine,
-        scanner.majority(fine.labels, factor),
-        scanner.half(fine.brain, factor),
-    )
+    clean = np.empty(protocol.matrix, np.float32)
+    labels, brain = np.empty(protocol.matrix, np.uint8), np.empty(protocol.matrix, bool)
+    factor = (protocol.oversampling,) * 3
+    for first in range(0, protocol.matrix[0], _SLICES):
+        part = slice(first, min(first + _SLICES, protocol.matrix[0]))
+        size = (part.stop - first, *protocol.matrix[1:])
+        slab = Slab(size, scanner.shift_affine(affine, (first, 0, 0)), factor, (0, 0, 0), size)
+        fine = sample_body(body, slab.fine_affine, slab.fine_shape)
+        image = tissue_models.t1_weighted(
+            fine.materials, fine.intensity, fine.texture, contrast=contrast
+        )
+        clean[part] = scanner.block_mean(image, factor)
+        labels[part] = scanner.majority(fine.labels, factor)
+        brain[part] = scanner.half(fine.brain, factor)
+    bias = scanner.smooth_polynomial(rng, affine, protocol.matrix, protocol.bias_percent / 100)
+    clean *= np.exp(bias) * np.float32(protocol.white_matter / tissue_models.WHITE_INTENSITY)
+    noisy = np.abs(scanner.add_noise(rng, clean.astype(np.complex64), protocol.noise))
+    return T1wScan(_integers(noisy), affine, labels, brain)
 
 
 def simulate_gre(
@@ -216,7 +230,11 @@ def simulate_gre(
         scanner.block_mean(total[slab.fine_scan], slab.oversampling), brain, affine,
         protocol.shim_order,
     )  # fmt: skip
-    total = scanner.remove_shim(total[slab.fine_scan], shim, _cut_affine(slab))
+    total = scanner.remove_shim(
+        total[slab.fine_scan],
+        shim,
+        scanner.shift_affine(slab.fine_affine, [s.start for s in slab.fine_scan]),
+    )
     tell('signal')
     inside = fine.cut(slab.fine_scan)
     signal = tissue_models.signal_maps(
@@ -242,14 +260,6 @@ def simulate_gre(
         scan, chi=scanner.block_mean(referenced, slab.oversampling),
         total_field=scanner.block_mean(total, slab.oversampling), local_field=local,
     )  # fmt: skip
-
-
-def _cut_affine(slab: Slab) -> NDArray[np.float64]:
-    """Affine of the model voxels of the scan."""
-    matrix = slab.fine_affine
-    first = np.array([s.start for s in slab.fine_scan])
-    matrix[:3, 3] += matrix[:3, :3] @ first
-    return matrix
 
 
 def _total_field(
@@ -278,8 +288,7 @@ def _white_matter_field(
     pure = np.isin(fine.materials, (Material.BRAIN, Material.CORD)) & (fine.labels == 0)
     white = tissue_models.fractions(fine.intensity)[2] * pure
     share = scanner.block_mean(white.astype(np.float32), slab.oversampling)
-    affine = slab.affine.copy()
-    affine[:3, 3] += slab.affine[:3, :3] @ np.asarray(slab.start)
+    affine = scanner.shift_affine(slab.affine, slab.start)
     own = (np.linalg.inv(body.pose) @ affine).astype(np.float32)
     to_warp = np.linalg.inv(body.warp.affine).astype(np.float32)
     index = transform(to_warp, transform(own, np.indices(slab.model_shape, np.float32)))

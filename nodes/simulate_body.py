@@ -13,7 +13,15 @@ from .simulate_head import BRAIN_MATERIALS, OUTSIDE_INTENSITY, HeadModel, Materi
 from .simulate_scanner import rotation
 from .simulate_tissue import dentate_nuclei, fibre_directions
 from .simulate_veins import vein_mask
-from .simulate_warp import Warp, pull_points, random_warp, shape_warp, smooth_noise
+from .simulate_warp import (
+    Warp,
+    at_nearest,
+    grid_points,
+    pull_points,
+    random_warp,
+    shape_warp,
+    smooth_noise,
+)
 
 
 @dataclass(frozen=True)
@@ -24,8 +32,8 @@ class AnatomyModel:
     ----------
     displacement_mm, smoothness_mm
         Mean length and smoothness of the random displacement.
-    size_sd_percent
-        Spread of head size.
+    size_percent, size_sd_percent
+        Length of heads relative to the template, which is larger than most, and its spread.
     tilt_sd_deg, shift_sd_mm
         Spread of head position in the scanner.
     motion_deg, motion_mm
@@ -36,7 +44,8 @@ class AnatomyModel:
 
     displacement_mm: float = 4.5
     smoothness_mm: float = 30.0
-    size_sd_percent: float = 2.5
+    size_percent: float = 94.0
+    size_sd_percent: float = 2.0
     tilt_sd_deg: float = 4.0
     shift_sd_mm: float = 3.0
     motion_deg: float = 0.7
@@ -104,7 +113,7 @@ def make_body(
     anatomy
         How much people differ.
     volume_factors
-        Volume of each label over its volume in the template, at the template's head size.
+        Volume of each label, as a share of the brain, over the same in the template.
     """
     spacing = 4.0
     affine = head.affine.copy()
@@ -117,7 +126,14 @@ def make_body(
         rng, (nx, ny, nz), affine, mean_mm=anatomy.displacement_mm,
         smoothness_mm=anatomy.smoothness_mm, within=within,
     )  # fmt: skip
-    warp = shape_warp(head.labels, head.affine, volume_factors, person=person)
+    # Nuclei grow and shrink with the brain, so that factors hold after normalisation by it.
+    pulled = at_nearest(
+        head.brain, head.affine, pull_points(person, grid_points(affine, within.shape))
+    )
+    growth = float(pulled.sum() / within.sum())
+    factors = {int(k): growth for k in np.unique(head.labels) if k}
+    factors |= {k: growth * factor for k, factor in volume_factors.items()}
+    warp = shape_warp(head.labels, head.affine, factors, person=person)
     grid = warp.displacement.shape[1:]
     texture = smooth_noise(rng, grid, 1.1)
     fibres = fibre_directions(rng, grid, warp.affine)
@@ -131,7 +147,7 @@ def make_body(
     pose = _pose(
         rng.normal(0, anatomy.tilt_sd_deg * np.array([1, 0.5, 0.5])),
         rng.normal(0, anatomy.shift_sd_mm, 3),
-        1 + rng.normal(0, anatomy.size_sd_percent / 100),
+        rng.normal(anatomy.size_percent, anatomy.size_sd_percent) / 100,
     )
     return Body(replace(head, materials=materials), warp, texture, fibres, pose)
 

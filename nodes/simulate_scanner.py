@@ -93,6 +93,19 @@ def scan_affine(
     return matrix
 
 
+def shift_affine(affine: NDArray[np.float64], voxels: ArrayLike) -> NDArray[np.float64]:
+    """Matrix of the part of an array that begins at a voxel.
+
+    Examples
+    --------
+    >>> shift_affine(np.diag([2.0, 2, 2, 1]), (3, 0, 0))[:3, 3].tolist()
+    [6.0, 0.0, 0.0]
+    """
+    matrix = affine.copy()
+    matrix[:3, 3] += affine[:3, :3] @ np.asarray(voxels, float)
+    return matrix
+
+
 def rotation(degrees: ArrayLike) -> NDArray[np.float64]:
     """Rotation matrix about x, then y, then z."""
     ax, ay, az = np.deg2rad(np.asarray(degrees, float))
@@ -247,9 +260,7 @@ def remove_shim(
     order = {1: 0, 4: 1, 9: 2}[len(terms)]
     out = np.empty_like(field)
     for i in range(field.shape[0]):
-        offset = affine.copy()
-        offset[:3, 3] += i * affine[:3, 0]
-        points = world_points(offset, (1, *field.shape[1:]))
+        points = world_points(shift_affine(affine, (i, 0, 0)), (1, *field.shape[1:]))
         out[i] = field[i] - np.tensordot(terms, _harmonics(points, order), 1)[0]
     return out
 

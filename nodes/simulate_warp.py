@@ -248,11 +248,16 @@ def _lattice(shape: tuple[int, ...], affine: NDArray[np.float64], step: int) -> 
     matrix = affine.copy()
     matrix[:3, :3] *= step
     matrix[:3, 3] += 0.5 * (step - 1) * affine[0, 0]
+    return _Lattice(grid_points(matrix, tuple(n // step for n in shape)), matrix)
+
+
+def grid_points(affine: NDArray[np.float64], shape: tuple[int, ...]) -> NDArray[np.float32]:
+    """World coordinates of an axis-aligned grid, (3, *shape), mm."""
     axes = [
-        (matrix[i, i] * np.arange(n // step) + matrix[i, 3]).astype(np.float32)
+        (affine[i, i] * np.arange(n) + affine[i, 3]).astype(np.float32)
         for i, n in enumerate(shape)
     ]
-    return _Lattice(np.stack(np.meshgrid(*axes, indexing='ij')), matrix)
+    return np.stack(np.meshgrid(*axes, indexing='ij'))
 
 
 def _edge_window(shape: tuple[int, ...], width: int) -> NDArray[np.float32]:
@@ -310,17 +315,17 @@ def _pulled_volumes(
     64 samples are taken in each cell around `points` (the warp's grid) that the warp sends into
     `reach`; finer than the voxels, because small shifts change no nearest voxel.
     """
-    near = _at_nearest(reach, affine, points + warp.displacement)
+    near = at_nearest(reach, affine, points + warp.displacement)
     spacing = np.float32(warp.affine[0, 0])
     quarter = np.array([-3, -1, 1, 3], np.float32) * spacing / 8
     offsets = np.stack(np.meshgrid(quarter, quarter, quarter)).reshape(3, 1, 64)
     samples = (points[:, near][:, :, None] + offsets).reshape(3, -1)
-    found = _at_nearest(labels, affine, pull_points(warp, samples))
+    found = at_nearest(labels, affine, pull_points(warp, samples))
     share = (float(spacing) / affine[0, 0]) ** 3 / 64
     return np.maximum(np.bincount(found, minlength=256) * share, share)
 
 
-def _at_nearest(
+def at_nearest(
     image: NDArray, affine: NDArray[np.float64], points: NDArray[np.float32]
 ) -> NDArray:
     """Values of the voxels nearest to world points; points outside take the edge's."""

@@ -46,6 +46,7 @@ def test_the_example_has_what_the_tests_and_tutorial_need():
         ('thalamus = -25, pulvinar', 'thalamus = -99, pulvinar', 'give -60 to 80'),
         ('accumbens = {', 'claustrum = {', 'claustrum'),
         ('female_percent = 67', 'female_percent = 167', '0 to 100'),
+        ('truth = "labels"', 'truth = "some"', "truth is 'some'"),
         ('[regions]', '[regions', 'not valid TOML'),
     ],
 )
