@@ -1,0 +1,181 @@
+"""Read `participants.tsv` as BIDS defines it, and refuse in words what cannot be right."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from ..nodes.errors import InputError
+from ..nodes.sample import check_column, name_some
+
+MISSING = ('n/a', '')
+OLDEST = '89+'
+"""How BIDS writes ages that privacy rules do not allow to be told."""
+
+_LIMITS = {'age': (0, 120, 'years'), 'edss': (0, 10, 'points')}
+
+
+def read_participants(
+    path: str | Path, *, group_column: str = 'group'
+) -> tuple[pd.DataFrame, list[str]]:
+    """Read the table of participants.
+
+    A byte order mark and any line ends are accepted, as are participants without the key `sub-`.
+    Columns of numbers become numbers; the group column stays text.
+
+    Parameters
+    ----------
+    path
+        `participants.tsv`; a JSON file of the same name beside it may list the `Levels` of the
+        group column.
+    group_column
+        Column of groups.
+
+    Returns
+    -------
+    tuple
+        Table in the file's order with `participant_id` first, and warnings.
+
+    Raises
+    ------
+    InputError
+        The file is missing, is no tab-separated table, names a participant twice or none, lacks
+        the group column, or holds a group, age or EDSS that cannot be.
+    """
+    path = Path(path)
+    table = _read_text_table(path)
+    if 'participant_id' not in table:
+        raise InputError(
+            path,
+            f'has no column participant_id but {", ".join(table.columns)}',
+            'name the first column participant_id',
+        )
+    offered = [c for c in table.columns if c != 'participant_id']
+    check_column(group_column, offered, '--group-column', str(path))
+    table = table[['participant_id', *offered]].assign(
+        participant_id=_full_ids(table.participant_id, path)
+    )
+    _check_levels(table, path, group_column)
+    warnings = _clean_ages(table, path)
+    for name in offered:
+        if name != group_column:
+            table[name] = _numbers_where_possible(table[name])
+    for name in offered:
+        if name.lower() in _LIMITS:
+            _check_limits(table, name, path)
+    return table, warnings
+
+
+def _read_text_table(path: Path) -> pd.DataFrame:
+    """Cells as text, None where missing."""
+    try:
+        text = path.read_text(encoding='utf-8-sig')
+    except FileNotFoundError as error:
+        raise InputError(
+            path, 'is missing', 'add it with the columns participant_id and group'
+        ) from error
+    except UnicodeDecodeError as error:
+        raise InputError(path, 'is not UTF-8 text', 'save it as UTF-8') from error
+    except OSError as error:
+        raise InputError(path, f'cannot be read ({error.strerror})', 'check the path') from error
+    lines = [line for line in text.splitlines() if line.strip()]
+    if len(lines) < 2:
+        raise InputError(path, 'holds no participants', 'add a row for each')
+    for sign, word in ((',', 'commas'), (';', 'semicolons')):
+        if '\t' not in lines[0] and sign in lines[0]:
+            raise InputError(path, f'is separated by {word}', 'save it separated by tabs')
+    header, *rows = [[cell.strip().strip('"') for cell in line.split('\t')] for line in lines]
+    twice = {name for name in header if header.count(name) > 1}
+    if twice:
+        raise InputError(path, f'has the column {min(twice)!r} twice', 'rename one')
+    for row in rows:
+        if len(row) != len(header):
+            raise InputError(
+                path,
+                f'has {len(row)} cells in the row of {row[0]!r} but {len(header)} columns',
+                'separate all cells by one tab and write n/a where a value is missing',
+            )
+    cells = [[None if cell in MISSING else cell for cell in row] for row in rows]
+    return pd.DataFrame(cells, columns=header, dtype=object)
+
+
+def _full_ids(ids: pd.Series, path: Path) -> pd.Series:
+    if ids.isna().any():
+        raise InputError(path, 'has a row without participant_id', 'add it or remove the row')
+    full = 'sub-' + ids.astype(str).str.removeprefix('sub-')
+    twice = full[full.duplicated()].unique()
+    if len(twice):
+        raise InputError(path, f'names {name_some(twice)} more than once', 'keep one row for each')
+    return full
+
+
+def _check_levels(table: pd.DataFrame, path: Path, group_column: str) -> None:
+    levels = read_dictionary(path).get(group_column, {}).get('Levels')
+    if not isinstance(levels, dict | list):
+        return
+    for who, group in zip(table.participant_id, table[group_column], strict=True):
+        if group is not None and group not in [str(level) for level in levels]:
+            raise InputError(
+                path,
+                f'{group_column} of {who} is {group!r}, which {path.with_suffix(".json").name} '
+                f'does not list',
+                f'write one of {", ".join(map(str, levels))}, or add it there',
+            )
+
+
+def read_dictionary(path: Path) -> dict[str, Any]:
+    """Column descriptions from the JSON file beside a table; empty where there is none.
+
+    Raises
+    ------
+    InputError
+        The file is not JSON.
+    """
+    sidecar = path.with_suffix('.json')
+    try:
+        content = json.loads(sidecar.read_text(encoding='utf-8-sig'))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise InputError(sidecar, f'cannot be read as JSON ({error})', 'mend the file') from error
+    if not isinstance(content, dict):
+        raise InputError(sidecar, 'is no JSON object', 'describe each column by its name')
+    return {k: v for k, v in content.items() if isinstance(v, dict)}
+
+
+def _clean_ages(table: pd.DataFrame, path: Path) -> list[str]:
+    warnings = []
+    for name in [c for c in table.columns if c.lower() == 'age']:
+        oldest = table[name] == OLDEST
+        if oldest.any():
+            table.loc[oldest, name] = OLDEST.rstrip('+')
+            who = table.participant_id[oldest]
+            warnings.append(
+                f'{name} is {OLDEST} for {name_some(who)} in {path.name}; models take it as 89.'
+            )
+    return warnings
+
+
+def _numbers_where_possible(column: pd.Series) -> pd.Series:
+    """Numbers where all known cells are finite numbers, else the text."""
+    numbers = pd.to_numeric(column, errors='coerce').astype(float)
+    finite = numbers.abs() < float('inf')
+    if (finite | column.isna()).all() and finite.any():
+        return numbers
+    return column
+
+
+def _check_limits(table: pd.DataFrame, name: str, path: Path) -> None:
+    low, high, unit = _LIMITS[name.lower()]
+    numbers = pd.to_numeric(table[name], errors='coerce')
+    bad = table[name].notna() & ~numbers.between(low, high)
+    if bad.any():
+        first = table[bad].iloc[0]
+        raise InputError(
+            path,
+            f'{name} of {first.participant_id} is {first[name]!r}',
+            f'give {low} to {high} {unit}, or n/a where unknown',
+        )
