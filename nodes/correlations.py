@@ -1,10 +1,10 @@
-"""Rank correlation of regional values with clinical scores within each patient group."""
+"""Rank correlation of region values with clinical scores, within groups."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from functools import lru_cache
-from itertools import permutations
+import functools
+import itertools
+import math
 from typing import Any
 
 import numpy as np
@@ -12,169 +12,126 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
-from .errors import NigraError
-from .stats import MIN_GROUP, Notes, adjust_families, is_control
+from .multiplicity import adjust_families
+from .sample import MIN_GROUP, Sample
 
 CORRELATION_COLUMNS = (
     'measure', 'region', 'hemisphere', 'group', 'score', 'n', 'rho', 'ci_low', 'ci_high', 'p',
     'p_adjusted',
 )  # fmt: skip
-"""Columns of the table of correlations, in order."""
+EXACT_LIMIT = 8
+"""Up to this many participants the p value counts all orders."""
 
-_MAX_EXACT = 8  # 40,320 orders; beyond, the t approximation is close
 
-
-def spearman(x: ArrayLike, y: ArrayLike) -> tuple[float, float]:
-    """Rank correlation and its two-sided p value.
-
-    Up to 8 pairs p is exact: the share of all orders of `y`, ties kept, whose correlation is at
-    least as far from zero (with three patients even a perfect order has p = 1/3, where the t
-    approximation says 0). Beyond, p comes from Student's t.
+def spearman(x: ArrayLike, y: ArrayLike, *, confidence: float = 0.95) -> dict[str, float]:
+    """Spearman's rank correlation with an interval and a two-sided test.
 
     Parameters
     ----------
     x, y
-        Pairs without missing values.
+        Paired values, (n,), finite.
+    confidence
+        Of the interval.
 
     Returns
     -------
-    rho, p
-        NaN where one of the two is constant.
+    dict
+        `rho`, `ci_low`, `ci_high`, `p`; NaN where n < 3 or one of the two is constant, and the
+        interval also where n < 4 or the ranks agree perfectly, where it has no width.
 
-    Raises
-    ------
-    NigraError
-        Lengths differ or there are fewer than 3 pairs.
+    Notes
+    -----
+    The interval is on Fisher's scale with the variance (1 + rho^2 / 2) / (n - 3) of Bonett and
+    Wright 2000, doi 10.1007/BF02294183. The p value counts all n! orders up to `EXACT_LIMIT`
+    participants, so that three people can never be significant; beyond, it follows Student's t,
+    but never below the 2 / n! that the most extreme order has.
 
     Examples
     --------
-    >>> rho, p = spearman([1, 2, 3], [5, 6, 9])
-    >>> round(rho, 6), round(p, 4)
-    (1.0, 0.3333)
+    >>> round(spearman([1, 2, 3], [4, 5, 6])['p'], 6)  # two of six orders are as extreme
+    0.333333
     """
-    x, y = np.asarray(x, float), np.asarray(y, float)
-    if x.shape != y.shape or x.size < 3:
-        raise NigraError(f'spearman needs 3 pairs or more, got {x.size} and {y.size} values')
-    u, v = stats.rankdata(x) - (x.size + 1) / 2, stats.rankdata(y) - (y.size + 1) / 2
-    scale = np.sqrt((u @ u) * (v @ v))
-    if scale == 0:
-        return float('nan'), float('nan')
-    rho = float(np.clip(u @ v / scale, -1, 1))
-    if x.size <= _MAX_EXACT:
-        orders = v[_orders(x.size)] @ u
-        return rho, float(np.mean(np.abs(orders) >= abs(u @ v) - 1e-9))
-    df = x.size - 2
-    with np.errstate(divide='ignore'):
-        t = abs(rho) * np.sqrt(df / max(1 - rho**2, 0.0))
-    return rho, float(2 * stats.t.sf(t, df))
+    out = dict.fromkeys(('rho', 'ci_low', 'ci_high', 'p'), float('nan'))
+    first, second = (stats.rankdata(v) for v in (x, y))
+    n = first.size
+    if n < 3 or np.ptp(first) == 0 or np.ptp(second) == 0:
+        return out
+    first, second = (_standard(v) for v in (first, second))
+    rho = float(np.clip(first @ second, -1, 1))
+    out.update(rho=rho, p=_p_value(first, second, rho))
+    if n > 3 and abs(rho) < 1 - 1e-12:
+        z = stats.norm.ppf((1 + confidence) / 2) * math.sqrt((1 + rho**2 / 2) / (n - 3))
+        out.update(ci_low=math.tanh(math.atanh(rho) - z), ci_high=math.tanh(math.atanh(rho) + z))
+    return out
 
 
-@lru_cache(maxsize=_MAX_EXACT)
+def _standard(ranks: NDArray[np.float64]) -> NDArray[np.float64]:
+    centred = ranks - ranks.mean()
+    return centred / np.linalg.norm(centred)
+
+
+def _p_value(first: NDArray[np.float64], second: NDArray[np.float64], rho: float) -> float:
+    n = first.size
+    if n <= EXACT_LIMIT:
+        others = second[_orders(n)] @ first
+        return float(np.mean(np.abs(others) >= abs(rho) - 1e-9))
+    free = max(1 - rho**2, np.finfo(float).tiny)
+    t = abs(rho) * math.sqrt((n - 2) / free)
+    return max(2 * float(stats.t.sf(t, n - 2)), 2 * math.exp(-math.lgamma(n + 1)))
+
+
+@functools.cache
 def _orders(n: int) -> NDArray[np.intp]:
-    return np.array(list(permutations(range(n))), np.intp)
+    return np.array(list(itertools.permutations(range(n))), dtype=np.intp)
 
 
-def spearman_interval(rho: float, n: int, *, confidence: float = 0.95) -> tuple[float, float]:
-    """Confidence interval of a rank correlation.
+def correlation_table(sample: Sample) -> tuple[pd.DataFrame, list[str]]:
+    """Correlate every measure, region and hemisphere with every score within each group.
 
-    Bonett and Wright, Psychometrika 2000, doi 10.1007/BF02294183: Fisher's z with variance
-    (1 + rho^2 / 2) / (n - 3).
-
-    Returns
-    -------
-    low, high
-        NaN for fewer than 4 pairs or a perfect correlation, where the formula fails.
-
-    Examples
-    --------
-    >>> [round(float(v), 4) for v in spearman_interval(0.5, 28)]
-    [0.1356, 0.7455]
-    """
-    if n < 4 or not abs(rho) < 1 - 1e-12:
-        return float('nan'), float('nan')
-    reach = stats.norm.ppf((1 + confidence) / 2) * np.sqrt((1 + rho**2 / 2) / (n - 3))
-    z = np.arctanh(rho)
-    return float(np.tanh(z - reach)), float(np.tanh(z + reach))
-
-
-def correlate_scores(
-    values: pd.DataFrame,
-    members: pd.Series,
-    scores: pd.DataFrame,
-    *,
-    groups: Sequence[str],
-    measures: Sequence[str],
-    confidence: float = 0.95,
-) -> tuple[pd.DataFrame, list[str]]:
-    """Correlate every measure and region with every score, within each patient group.
-
-    Patient groups are those not called like controls in which anybody has the score.
+    Groups in whom nobody has the score (healthy people and their EDSS) or everybody the same
+    have no rows; groups of fewer than `MIN_GROUP` have rows of NaN.
 
     Parameters
     ----------
-    values
-        One row per participant, region and hemisphere, with the measures as columns.
-    members
-        Group label by participant_id.
-    scores
-        One column per score, numbers, indexed by participant_id.
-    groups
-        Labels in the order wanted.
-    measures
-        Columns of `values`.
-    confidence
-        Level of the intervals.
+    sample
+        From `make_sample`.
 
     Returns
     -------
-    correlations
-        `CORRELATION_COLUMNS`.
-    notes
-        Sentences on what was not computed, and why.
+    tuple
+        Table with `CORRELATION_COLUMNS`, and warnings.
     """
-    notes = Notes()
-    table: list[dict[str, Any]] = []
-    wanted = score_groups(members, scores, groups)
-    for measure in measures:
-        for (region, hemisphere), rows in values.groupby(['region', 'hemisphere'], sort=False):
-            regional = pd.Series(rows[measure].to_numpy(float), index=rows['participant_id'])
-            for score, patients in wanted.items():
-                for group in patients:
-                    pairs = pd.DataFrame(
-                        {'x': scores[score].reindex(regional.index), 'y': regional}
-                    )
-                    pairs = pairs[(members.reindex(pairs.index) == group).to_numpy()].dropna()
-                    row, reason = _correlate(pairs, confidence)
-                    if reason is not None:
-                        place = f'{measure} of {region} ({hemisphere})'
-                        notes.add_place(f'{score} in {group!r} {reason}', place)
-                    key = {'measure': measure, 'region': region, 'hemisphere': hemisphere}
-                    table.append(key | {'group': group, 'score': score} | row)
-    frame = pd.DataFrame(table, columns=list(CORRELATION_COLUMNS))
-    return adjust_families(frame, ['measure', 'score']), notes.all()
+    rows: list[dict[str, Any]] = []
+    warnings: list[str] = []
+    members = {g: (sample.labels == g).to_numpy() for g in sample.groups}
+    scored = _varying_scores(sample, members, warnings)
+    for key in sample.values.columns:
+        values = sample.values[key].to_numpy(float)
+        keys = dict(zip(('measure', 'region', 'hemisphere'), key, strict=True))
+        for (score, group), points in scored.items():
+            own = values[members[group]]
+            used = np.isfinite(points) & np.isfinite(own)
+            n = int(used.sum())
+            result = spearman(own[used], points[used]) if n >= MIN_GROUP else {}
+            rows.append({**keys, 'group': group, 'score': score, 'n': n, **result})
+    table = pd.DataFrame(rows).reindex(columns=list(CORRELATION_COLUMNS))
+    table['p_adjusted'] = adjust_families(table, ('measure', 'score'))
+    return table, warnings
 
 
-def score_groups(
-    members: pd.Series, scores: pd.DataFrame, groups: Sequence[str]
-) -> Mapping[str, list[str]]:
-    """Patient groups in which anybody has a score, by score."""
-    labels = members.reindex(scores.index)
-    return {
-        str(score): [
-            group
-            for group in groups
-            if not is_control(group) and scores.loc[labels == group, score].notna().any()
-        ]
-        for score in scores
-    }
-
-
-def _correlate(pairs: pd.DataFrame, confidence: float) -> tuple[dict[str, Any], str | None]:
-    row: dict[str, Any] = {'n': len(pairs)}
-    if len(pairs) < MIN_GROUP:
-        return row, f'was not tested, as only {len(pairs)} have both values'
-    rho, p = spearman(pairs['x'], pairs['y'])
-    if not np.isfinite(rho):
-        return row, 'was not tested, as all have the same value'
-    low, high = spearman_interval(rho, len(pairs), confidence=confidence)
-    return row | {'rho': rho, 'ci_low': low, 'ci_high': high, 'p': p}, None
+def _varying_scores(
+    sample: Sample, members: dict[str, NDArray[np.bool_]], warnings: list[str]
+) -> dict[tuple[str, str], NDArray[np.float64]]:
+    """Scores of each group in whom they can be correlated."""
+    scored = {}
+    for score, group in itertools.product(sample.scores, sample.groups):
+        points = sample.people.loc[members[group], score].to_numpy(float)
+        known = points[np.isfinite(points)]
+        if known.size >= MIN_GROUP and np.ptp(known) == 0:
+            warnings.append(
+                f'{score} is {known[0]:g} for everyone in {group}, so nothing is correlated with '
+                'it there.'
+            )
+        elif known.size:
+            scored[score, group] = points
+    return scored

@@ -1,264 +1,291 @@
-"""Analysis of covariance per region, and the pairwise differences of groups within it."""
+"""Analysis of covariance of one region's values between groups, and all regions' tables."""
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import combinations
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import statsmodels.formula.api as smf
+from numpy.typing import NDArray
 from scipy import stats
-from statsmodels.stats.anova import anova_lm
+from scipy.special import gammaln
 
-from .stats import (
-    MIN_GROUP,
-    Covariates,
-    Notes,
-    adjust_families,
-    design_matrix,
-    formula_name,
-    hedges_correction,
-    large_groups,
-)
+from .errors import NigraError
+from .multiplicity import adjust_families
+from .sample import MIN_GROUP, Covariate, Sample, covariate_columns, group_columns
 
 MODEL_COLUMNS = (
     'measure', 'region', 'hemisphere', 'formula', 'n', 'n_excluded', 'statistic', 'df_num',
-    'df_den', 'p', 'p_adjusted', 'partial_eta_squared', 'shapiro_p', 'levene_p',
+    'df_den', 'p', 'p_adjusted', 'partial_eta_squared', 'normality_p', 'equal_variance_p',
+    'max_cooks_distance', 'most_influential', 'note',
 )  # fmt: skip
-"""Columns of the table of omnibus tests, in order."""
-
 CONTRAST_COLUMNS = (
     'measure', 'region', 'hemisphere', 'contrast', 'n_a', 'n_b', 'estimate', 'ci_low', 'ci_high',
     'statistic', 'p', 'p_adjusted', 'effect_size',
 )  # fmt: skip
-"""Columns of the table of pairwise differences, in order."""
-
-MIN_RESIDUAL_DF = 2
-"""Fewest residual degrees of freedom with which a model is tested."""
-
-_MAX_SHAPIRO = 5000  # beyond, the approximation of its p value is not valid
+CONFIDENCE = 0.95
+_SHAPIRO_LIMIT = 5000  # Royston's approximation is made for samples up to this size
 
 
 @dataclass(frozen=True)
-class Sample:
-    """Participants of one model.
+class Design:
+    """Group means and covariates of the participants of one model.
+
+    The groups have an indicator each and there is no intercept, so that a coefficient is a
+    group's adjusted mean at the average of the covariates, and any group may be absent.
 
     Attributes
     ----------
-    frame
-        Columns `value`, `group` and one per covariate, complete rows of groups that are large
-        enough.
-    sizes
-        Participants with complete data by group, small groups included.
-    n_excluded
-        Participants of any group that are not in `frame`.
+    matrix
+        (participants, groups + covariate columns).
+    labels
+        Group of each participant.
+    groups
+        Of the first columns.
     """
 
-    frame: pd.DataFrame
-    sizes: dict[str, int]
-    n_excluded: int
+    matrix: NDArray[np.float64]
+    labels: NDArray[Any]
+    groups: tuple[str, ...]
 
 
-def model_formula(measure: str, group: str, covariates: Covariates) -> str:
-    """Formula of a model in the names of the tables.
-
-    Examples
-    --------
-    >>> people = pd.DataFrame({'age': [40.0], 'sex': ['F']})
-    >>> model_formula('chi_mean', 'group', Covariates(('age', 'sex'), people))
-    'chi_mean ~ C(group) + age + C(sex)'
-    """
-    terms = [f'C({formula_name(group)})']
-    for name in covariates.names:
-        shown = formula_name(name)
-        terms.append(f'C({shown})' if covariates.is_categorical(name) else shown)
-    return f'{measure} ~ {" + ".join(terms)}'
-
-
-def pair_groups(groups: Sequence[str]) -> list[tuple[str, str]]:
-    """Every pair of groups, the one that comes first in `groups` (the reference) second.
-
-    Examples
-    --------
-    >>> pair_groups(['HC', 'NMO', 'RRMS'])
-    [('NMO', 'HC'), ('RRMS', 'HC'), ('RRMS', 'NMO')]
-    """
-    return [(b, a) for a, b in combinations(groups, 2)]
-
-
-def compare_groups(
-    values: pd.DataFrame,
-    members: pd.Series,
-    *,
+def make_design(
+    labels: pd.Series,
+    people: pd.DataFrame,
     groups: Sequence[str],
-    covariates: Covariates,
-    measures: Sequence[str],
-    group_column: str = 'group',
-    confidence: float = 0.95,
-) -> tuple[pd.DataFrame, pd.DataFrame, list[str]]:
-    """Analysis of covariance of every measure, region and hemisphere.
+    covariates: Sequence[Covariate] = (),
+) -> Design:
+    """Code groups and covariates as numbers.
+
+    Parameters
+    ----------
+    labels
+        Group of each participant.
+    people
+        Covariates of the same participants, none missing.
+    groups
+        Levels to compare; those without a participant are passed over.
+    covariates
+        Columns of `people`.
+
+    Raises
+    ------
+    NigraError
+        A covariate is missing for someone.
+    """
+    present = tuple(g for g in groups if (labels == g).any())
+    if people[[c.name for c in covariates]].isna().any(axis=None):
+        raise NigraError('covariates must be complete; leave out participants who miss one')
+    columns = [group_columns(labels, present)]
+    columns += [covariate_columns(people[c.name], c) for c in covariates]
+    return Design(np.hstack(columns), labels.to_numpy(), present)
+
+
+class Ancova:
+    """Least-squares fit of one region's values.
 
     Parameters
     ----------
     values
-        One row per participant, region and hemisphere, with the measures as columns.
-    members
-        Group label by participant_id; missing for those not compared.
-    groups
-        Labels, the reference first.
-    covariates
-        From `prepare_covariates`.
-    measures
-        Columns of `values` to compare.
-    group_column
-        Name of the groups' column, for the formula shown.
-    confidence
-        Level of the intervals.
+        One per participant, finite.
+    design
+        Of the same participants.
 
-    Returns
-    -------
-    models
-        `MODEL_COLUMNS`: F test of the group effect (type II: given the covariates), partial eta
-        squared, and p of Shapiro-Wilk and Levene (about medians) on the residuals.
-    contrasts
-        `CONTRAST_COLUMNS`: adjusted differences, t intervals and tests from the same model (one
-        residual variance), and Hedges' g from its residual SD. They are given whether or not the
-        omnibus test is significant: the adjustment holds without that condition.
-    notes
-        Sentences on what was not tested, and why.
+    Raises
+    ------
+    NigraError
+        The model cannot be tested; the message says why.
+
+    Examples
+    --------
+    >>> labels = pd.Series(['A', 'A', 'A', 'B', 'B', 'B'])
+    >>> fit = Ancova(np.array([1.0, 2, 3, 3, 4, 5]), make_design(labels, pd.DataFrame(), 'AB'))
+    >>> round(fit.contrast('B', 'A')['estimate'], 9), round(fit.omnibus()['statistic'], 9)
+    (2.0, 6.0)
+    """
+
+    def __init__(self, values: NDArray[np.float64], design: Design):
+        from statsmodels.regression.linear_model import OLS
+
+        n, k = design.matrix.shape
+        if len(design.groups) < 2:
+            raise NigraError(f'fewer than two groups have {MIN_GROUP} participants')
+        if np.linalg.matrix_rank(design.matrix) < k:
+            raise NigraError('a covariate is constant or collinear among these participants')
+        if n <= k:
+            raise NigraError('no more participants than coefficients')
+        self.design = design
+        self.fit = OLS(np.asarray(values, float), design.matrix).fit()
+        if self.fit.ssr <= 1e-24 * max(float(np.sum(values**2)), np.finfo(float).tiny):
+            raise NigraError('values do not vary within groups')
+
+    def omnibus(self) -> dict[str, float]:
+        """Test of no difference between groups, adjusted for the covariates (type II).
+
+        Without interactions, the type II test of the group is that its adjusted means are equal.
+        """
+        n_groups = len(self.design.groups)
+        hypothesis = np.zeros((n_groups - 1, self.design.matrix.shape[1]))
+        hypothesis[:, : n_groups - 1] = np.eye(n_groups - 1)
+        hypothesis[:, n_groups - 1] = -1
+        test = self.fit.f_test(hypothesis)
+        f, df_num, df_den = float(np.squeeze(test.fvalue)), n_groups - 1, float(test.df_denom)
+        return {
+            'statistic': f,
+            'df_num': df_num,
+            'df_den': df_den,
+            'p': float(test.pvalue),
+            'partial_eta_squared': f * df_num / (f * df_num + df_den),
+        }
+
+    def contrast(self, a: str, b: str) -> dict[str, float]:
+        """Difference of adjusted means of groups a and b, with its interval, test and size."""
+        groups = self.design.groups
+        weights = np.zeros(self.design.matrix.shape[1])
+        weights[groups.index(a)], weights[groups.index(b)] = 1, -1
+        test = self.fit.t_test(weights)
+        low, high = np.squeeze(test.conf_int(alpha=1 - CONFIDENCE))
+        estimate = float(np.squeeze(test.effect))
+        return {
+            'estimate': estimate,
+            'ci_low': float(low),
+            'ci_high': float(high),
+            'statistic': float(np.squeeze(test.tvalue)),
+            'p': float(np.squeeze(test.pvalue)),
+            'effect_size': hedges_g(estimate, self.fit.scale, self.fit.df_resid),
+        }
+
+    def checks(self, names: Sequence[Any]) -> dict[str, Any]:
+        """How far the residuals keep to what the tests assume.
+
+        Shapiro and Wilk's test of normality, Brown and Forsythe's of equal variances (both on
+        residuals, so approximate in small samples), and the largest of Cook's distances.
+
+        Parameters
+        ----------
+        names
+            Of the participants, in the order of the values.
+        """
+        residuals = np.asarray(self.fit.resid)
+        parts = [residuals[self.design.labels == g] for g in self.design.groups]
+        normal = len(residuals) <= _SHAPIRO_LIMIT
+        distance = cooks_distance(self.fit)
+        known = np.isfinite(distance).any()
+        return {
+            'normality_p': float(stats.shapiro(residuals).pvalue) if normal else np.nan,
+            'equal_variance_p': float(stats.levene(*parts, center='median').pvalue),
+            'max_cooks_distance': float(np.nanmax(distance)) if known else np.nan,
+            'most_influential': names[int(np.nanargmax(distance))] if known else None,
+        }
+
+
+def cooks_distance(fit: Any) -> NDArray[np.float64]:
+    """How far each participant moves the fit; NaN for one whom the fit meets of necessity.
+
+    Cook 1977, doi 10.1080/00401706.1977.10489493.
+
+    Parameters
+    ----------
+    fit
+        Least-squares result of statsmodels.
+    """
+    exog = np.asarray(fit.model.exog)
+    leverage = np.einsum('ij,ji->i', exog, np.asarray(fit.model.pinv_wexog))
+    free = np.where(leverage < 1 - 1e-10, 1 - leverage, np.nan)
+    return fit.resid**2 * leverage / (exog.shape[1] * fit.scale * free**2)
+
+
+def hedges_g(difference: float, variance: float, df: float) -> float:
+    """Standardised difference without the bias of small samples.
+
+    Parameters
+    ----------
+    difference
+        Of adjusted means.
+    variance
+        Of the residuals, so that the unit is the spread between people who are alike in group
+        and covariates.
+    df
+        Degrees of freedom of the variance.
 
     Notes
     -----
-    Groups with fewer than `MIN_GROUP` complete participants take no part in a model; their
-    contrasts are rows without numbers, and the other groups are compared.
+    Hedges 1981, doi 10.3102/10769986006002107, with the exact correction factor.
+
+    Examples
+    --------
+    >>> round(hedges_g(1.0, 1.0, 10), 4)
+    0.9227
     """
-    notes = Notes()
-    pairs = pair_groups(groups)
+    if df <= 1:
+        return float('nan')
+    factor = np.exp(gammaln(df / 2) - gammaln((df - 1) / 2)) / np.sqrt(df / 2)
+    return float(difference / np.sqrt(variance) * factor)
+
+
+def group_tables(sample: Sample) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Omnibus tests and pairwise contrasts of every measure, region and hemisphere.
+
+    A model leaves out participants without the value or a covariate, and groups of whom fewer
+    than `MIN_GROUP` are left; what cannot be tested is a row of NaN with a note.
+
+    Parameters
+    ----------
+    sample
+        From `make_sample`.
+
+    Returns
+    -------
+    tuple
+        Tables with `MODEL_COLUMNS` and `CONTRAST_COLUMNS`.
+    """
     models: list[dict[str, Any]] = []
     contrasts: list[dict[str, Any]] = []
-    for measure in measures:
-        formula = model_formula(measure, group_column, covariates)
-        for (region, hemisphere), rows in values.groupby(['region', 'hemisphere'], sort=False):
-            key = {'measure': measure, 'region': region, 'hemisphere': hemisphere}
-            place = f'{measure} of {region} ({hemisphere})'
-            sample = take_sample(rows, measure, members, groups, covariates)
-            for group, n in sample.sizes.items():
-                if n < MIN_GROUP:
-                    reason = f'Group {group!r} has only {n} participants with all values, so it'
-                    notes.add_place(f'{reason} was not tested', place)
-            model, differences, reason = fit_sample(sample, pairs, confidence=confidence)
-            if reason is not None:
-                notes.add_place(reason, place)
-            models.append(key | {'formula': formula} | model)
-            contrasts += [key | difference for difference in differences]
-    return (
-        adjust_families(pd.DataFrame(models, columns=list(MODEL_COLUMNS)), ['measure']),
-        adjust_families(pd.DataFrame(contrasts, columns=list(CONTRAST_COLUMNS)), ['measure']),
-        notes.all(),
-    )
+    designs: dict[bytes, Design] = {}
+    complete = sample.complete.to_numpy()
+    for key in sample.values.columns:
+        row = dict(zip(('measure', 'region', 'hemisphere'), key, strict=True))
+        values = sample.values[key].to_numpy(float)
+        usable = complete & np.isfinite(values)
+        counts = sample.labels[usable].value_counts()
+        enough = [g for g in sample.groups if counts.get(g, 0) >= MIN_GROUP]
+        used = usable & sample.labels.isin(enough).to_numpy()
+        signature = used.tobytes()
+        if signature not in designs:
+            designs[signature] = make_design(
+                sample.labels[used], sample.people[used], enough, sample.covariates
+            )
+        model, fit = _model_row(sample, values[used], designs[signature], used)
+        models.append({**row, **model})
+        for a, b in itertools.combinations(sample.groups, 2):
+            tested = fit.contrast(a, b) if fit and {a, b} <= set(enough) else {}
+            sizes = {'n_a': int(counts.get(a, 0)), 'n_b': int(counts.get(b, 0))}
+            contrasts.append({**row, 'contrast': f'{a} - {b}', **sizes, **tested})
+    return _finish(models, MODEL_COLUMNS), _finish(contrasts, CONTRAST_COLUMNS)
 
 
-def take_sample(
-    rows: pd.DataFrame,
-    measure: str,
-    members: pd.Series,
-    groups: Sequence[str],
-    covariates: Covariates,
-) -> Sample:
-    """Participants with value, group and covariates, of groups that are large enough."""
-    frame = covariates.frame.reindex(rows['participant_id'])
-    frame.columns = [f'x{i}' for i in range(frame.shape[1])]
-    codes = {label: f'g{i:02d}' for i, label in enumerate(groups)}
-    labels = members.reindex(frame.index)
-    frame.insert(0, 'group', labels.map(codes).astype(object))
-    frame.insert(0, 'value', rows[measure].to_numpy(float))
-    n_people = int(labels.notna().sum())
-    frame = frame[np.isfinite(frame['value']) & frame.notna().all(axis=1)]
-    counts = frame['group'].value_counts()
-    sizes = {label: int(counts.get(code, 0)) for label, code in codes.items()}
-    frame = frame[large_groups(frame['group'])] if len(frame) else frame
-    return Sample(frame, sizes, n_people - len(frame))
-
-
-def fit_sample(
-    sample: Sample, pairs: Sequence[tuple[str, str]], *, confidence: float = 0.95
-) -> tuple[dict[str, Any], list[dict[str, Any]], str | None]:
-    """Fit one model; return its omnibus test, its contrasts, and why there is none."""
-    model: dict[str, Any] = {'n': len(sample.frame), 'n_excluded': sample.n_excluded}
-    sizes = sample.sizes
-    rows: list[dict[str, Any]] = [
-        {'contrast': f'{a} - {b}', 'n_a': sizes[a], 'n_b': sizes[b]} for a, b in pairs
-    ]
-    reason = _untestable(sample.frame)
-    if reason is not None:
-        return model, rows, reason
-    frame = sample.frame
-    terms = [
-        name if pd.api.types.is_numeric_dtype(frame[name]) else f'C({name})'
-        for name in frame.columns.drop(['value', 'group'])
-    ]
-    fit = smf.ols(' + '.join(['value ~ C(group)', *terms]), frame).fit()
-    if fit.ssr <= 1e-12 * fit.centered_tss:
-        return model, rows, 'Not tested, as the values have no spread'
-    model |= _omnibus(fit) | _check_residuals(fit.resid, frame['group'])
-    codes = {label: f'g{i:02d}' for i, label in enumerate(sizes)}
-    for row, (a, b) in zip(rows, pairs, strict=True):
-        if min(sizes[a], sizes[b]) >= MIN_GROUP:
-            row |= _contrast(fit, codes[a], codes[b], confidence)
-    return model, rows, None
-
-
-def _untestable(frame: pd.DataFrame) -> str | None:
-    if frame['group'].nunique() < 2:
-        return f'Not tested, as fewer than two groups have {MIN_GROUP} participants'
-    design = design_matrix(frame['group'], frame.drop(columns=['value', 'group']))
-    if len(frame) - design.shape[1] < MIN_RESIDUAL_DF:
-        return 'Not tested, as there are too few participants for so many covariates'
-    if np.linalg.matrix_rank(design) < design.shape[1]:
-        return 'Not tested, as among those with values a covariate is constant or collinear'
-    if np.ptp(frame['value'].to_numpy()) == 0:
-        return 'Not tested, as the values have no spread'
-    return None
-
-
-def _omnibus(fit: Any) -> dict[str, Any]:
-    table = anova_lm(fit, typ=2)
-    group = table.loc['C(group)']
-    return {
-        'statistic': group['F'],
-        'df_num': int(group['df']),
-        'df_den': int(fit.df_resid),
-        'p': group['PR(>F)'],
-        'partial_eta_squared': group['sum_sq'] / (group['sum_sq'] + fit.ssr),
+def _model_row(
+    sample: Sample, values: NDArray[np.float64], design: Design, used: NDArray[np.bool_]
+) -> tuple[dict[str, Any], Ancova | None]:
+    row: dict[str, Any] = {
+        'formula': sample.formula,
+        'n': int(used.sum()),
+        'n_excluded': int((~used).sum()),
     }
+    small = [g for g in sample.groups if g not in design.groups]
+    note = f'fewer than {MIN_GROUP} participants in {", ".join(small)}' if small else None
+    try:
+        fit = Ancova(values, design)
+    except NigraError as error:
+        return {**row, 'note': f'not tested: {error}'}, None
+    names = sample.labels.index[used]
+    return {**row, **fit.omnibus(), **fit.checks(names), 'note': note}, fit
 
 
-def _check_residuals(residuals: pd.Series, group: pd.Series) -> dict[str, float]:
-    parts = [part.to_numpy() for _, part in residuals.groupby(group.to_numpy())]
-    shapiro = stats.shapiro(residuals).pvalue if len(residuals) <= _MAX_SHAPIRO else np.nan
-    return {'shapiro_p': shapiro, 'levene_p': stats.levene(*parts, center='median').pvalue}
-
-
-def _contrast(fit: Any, a: str, b: str, confidence: float) -> dict[str, Any]:
-    """Difference a - b as a linear hypothesis on the coefficients (treatment coding)."""
-    names = list(fit.model.exog_names)
-    weights = np.zeros(len(names))
-    for code, sign in ((a, 1.0), (b, -1.0)):
-        name = f'C(group)[T.{code}]'
-        if name in names:  # the reference group of the fit has no coefficient
-            weights[names.index(name)] = sign
-    test = fit.t_test(weights)
-    low, high = np.ravel(test.conf_int(alpha=1 - confidence))
-    estimate = np.ravel(test.effect)[0]
-    g = estimate / np.sqrt(fit.mse_resid) * hedges_correction(fit.df_resid)
-    return {
-        'estimate': estimate,
-        'ci_low': low,
-        'ci_high': high,
-        'statistic': np.ravel(test.tvalue)[0],
-        'p': np.ravel(test.pvalue)[0],
-        'effect_size': g,
-    }
+def _finish(rows: list[dict[str, Any]], columns: Sequence[str]) -> pd.DataFrame:
+    table = pd.DataFrame(rows).reindex(columns=list(columns))
+    table['p_adjusted'] = adjust_families(table)
+    return table
