@@ -30,14 +30,14 @@ MEASURES = {
     'chi_median': ('median susceptibility', 'ppb', 'higher', 'lower'),
     'r2star_mean': ('R2*', '1/s', 'higher', 'lower'),
     'volume_mm3': ('volume', 'mm³', 'larger', 'smaller'),
-    'volume_normalised': ('normalised volume', '‰', 'larger', 'smaller'),
+    'volume_normalised': ('normalised volume', 'mm³/L', 'larger', 'smaller'),
 }
 """Name, unit and words for more and less, by measure."""
 _MEANINGS = {
     'chi_mean': 'parts per billion, relative to the reference region',
     'chi_median': 'parts per billion, relative to the reference region',
     'r2star_mean': 'mean transverse relaxation rate',
-    'volume_normalised': 'volume of the nucleus as a share of brain volume',
+    'volume_normalised': 'mm³ of nucleus per litre of brain',
 }
 _HINTS = {
     'n_a': 'people in the first group',
@@ -83,8 +83,9 @@ class GroupData:
         column = str(settings.get('group_column', 'group'))
         text = (column, 'group', 'contrast', 'measure', 'score')
         left_out = pd.DataFrame(columns=['participant_id', 'reason'])
+        needs = ('participant_id', 'region', 'hemisphere', 'volume_mm3', column)
         return cls(
-            read_table(regions, text=text, needs=('participant_id', 'region', column)),
+            _first_visits(read_table(regions, text=text, needs=needs)),
             read_table(models, text=text, needs=('measure', 'region')),
             read_table(contrasts, text=text, needs=_CONTRAST_COLUMNS),
             read_table(correlations, text=text, needs=('measure', 'region', 'group', 'score')),
@@ -105,14 +106,16 @@ class GroupData:
     @property
     def groups(self) -> list[str]:
         """Group labels, the reference group last."""
-        labels = sorted(self.people[self.group_column].dropna().unique())
+        labels = sorted(self.regions[self.group_column].dropna().unique())
         reference = self.settings.get('reference_group')
         return [g for g in labels if g != reference] + [g for g in labels if g == reference]
 
     @property
     def people(self) -> pd.DataFrame:
-        """First row of each participant."""
-        return self.regions.drop_duplicates('participant_id')
+        """First row of each participant who belongs to a group and was not left out."""
+        people = self.regions.drop_duplicates('participant_id')
+        out = people['participant_id'].isin(self.exclusions['participant_id'])
+        return people[people[self.group_column].notna() & ~out]
 
     @property
     def measures(self) -> list[str]:
@@ -124,6 +127,16 @@ class GroupData:
     def region_order(self) -> list[str]:
         """Regions, in the order of the table, without the whole brain."""
         return [r for r in dict.fromkeys(self.regions['region']) if r != 'brain']
+
+
+def _first_visits(regions: pd.DataFrame) -> pd.DataFrame:
+    """One row per participant, region and side, with the volume normalised where it is not yet."""
+    regions = regions.drop_duplicates(['participant_id', 'region', 'hemisphere'])
+    if 'volume_normalised' in regions:
+        return regions
+    brain = regions[regions['region'] == 'brain'].set_index('participant_id')['volume_mm3']
+    litres = regions['participant_id'].map(brain / 1e6)
+    return regions.assign(volume_normalised=regions['volume_mm3'] / litres.where(litres > 0))
 
 
 def group_context(data: GroupData) -> dict[str, Any]:
@@ -181,7 +194,7 @@ def overview(data: GroupData) -> list[tuple[str, str]]:
     both = _both(data.contrasts)
     hits = both[both['p_adjusted'] < data.alpha]
     return [
-        ('participants compared', str(data.people[data.group_column].notna().sum())),
+        ('participants compared', str(len(data.people))),
         ('groups', str(len(data.groups))),
         ('left out', str(len(data.exclusions))),
         ('differences tested', str(len(both))),
@@ -453,7 +466,7 @@ def _auto_column(name: str, values: pd.Series) -> Column:
     title = name.replace('_', ' ').replace('ci low', 'CI low').replace('ci high', 'CI high')
     if not pd.api.types.is_numeric_dtype(values):
         return Column(title, words=name in ('region', 'hemisphere', 'score'))
-    if name == 'p' or name.startswith('p_'):
+    if name == 'p' or name.startswith('p_') or name.endswith('_p'):
         return Column(title, _HINTS.get(name, ''), p_value)
     if name == 'n' or name.startswith('n_'):
         return Column(title, _HINTS.get(name, ''), fixed(0))

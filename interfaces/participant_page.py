@@ -22,7 +22,7 @@ CHI_LIMIT = 0.15
 """Ends of the grey scale of susceptibility maps, ppm: the same for everybody."""
 _LOW_COVERAGE, _NO_COVERAGE = 0.9, 0.5
 _ASYMMETRY = 0.25
-_BRAIN_ML = (900.0, 2000.0)
+_BRAIN_ML = (800.0, 2200.0)
 
 
 @dataclass(frozen=True)

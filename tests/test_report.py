@@ -384,6 +384,31 @@ def test_group_interface_writes_the_page(tmp_path):
     check_alone(Path(out).read_text(encoding='utf-8'))
 
 
+def test_volumes_are_normalised_per_litre_of_brain(tmp_path):
+    paths = study(tmp_path)
+    frame = pd.read_csv(paths['regions_tsv'], sep='\t')
+    brain = frame.drop_duplicates('participant_id').assign(
+        region='brain', hemisphere='both', volume_mm3=1.25e6
+    )
+    later = frame.assign(session_id='ses-2', volume_mm3=5.0)
+    pd.concat([frame, brain, later]).to_csv(paths['regions_tsv'], sep='\t', index=False)
+    data = group_page.GroupData.read(*paths.values(), None, {})
+    nuclei = data.regions[data.regions.region != 'brain']
+    assert len(nuclei) == len(frame)
+    np.testing.assert_allclose(nuclei.volume_normalised, 800.0)
+    assert 'brain' not in data.region_order
+
+
+def test_people_left_out_are_not_counted(tmp_path):
+    (tmp_path / 'out.tsv').write_text(
+        'participant_id\treason\nsub-HC-0\tage n/a\nsub-x\tno maps\n'
+    )
+    page = Page(render_group(**study(tmp_path), exclusions_tsv=tmp_path / 'out.tsv'))
+    assert {'HC: n = 3', 'NMO: n = 4'} <= {w.strip() for w in page.text}
+    assert 'participants compared 11' in page.words
+    assert 'left out 2' in page.words
+
+
 @pytest.mark.parametrize('separator', [' - ', '-', ' vs ', ' − '])
 def test_sides_of_a_contrast(separator):
     groups = ['A', 'A-B', 'B', 'C d']
