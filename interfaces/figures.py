@@ -87,15 +87,15 @@ class Outline:
         Shown when the pointer rests on the line.
     level
         Where the line runs.
-    dashed
-        Second mark beside the colour.
+    equals
+        Draw around the voxels of this value instead.
     """
 
     values: NDArray[Any]
     colour: str
     label: str
     level: float = 0.5
-    dashed: bool = False
+    equals: int | None = None
 
 
 @dataclass(frozen=True)
@@ -360,10 +360,11 @@ def _draw_panel(
         )  # fmt: skip
     lines = add(panel, 'g', class_='outlines')
     for outline in outlines:
-        path = contour_path(_plane(outline.values, view, box), outline.level, size)
+        plane = _plane(outline.values, view, box)
+        plane = plane if outline.equals is None else plane == outline.equals
+        path = contour_path(plane, outline.level, size)
         if path:
-            dash = '4 2.5' if outline.dashed else None
-            line = add(lines, 'path', d=path, stroke=outline.colour, stroke_dasharray=dash)
+            line = add(lines, 'path', d=path, stroke=outline.colour)
             add(line, 'title', outline.label)
     left, right = _SIDES[axis]
     add(panel, 'text', left, x=4, y=14, class_='side')

@@ -98,6 +98,69 @@ def region_colours(regions: Sequence[str]) -> dict[str, str]:
     return {region: REGION_COLOURS.get(region) or extra[region] for region in regions}
 
 
+def label_outlines(merged: NDArray[np.uint8], regions: Sequence[str]) -> list[Outline]:
+    """Outline of each region, as `merge_labels` gives them, in its colour."""
+    colours = region_colours(regions)
+    return [
+        Outline(merged, colours[region], region.replace('_', ' '), equals=value)
+        for value, region in enumerate(regions, start=1)
+    ]
+
+
+def tissue_outlines(
+    data: NDArray[Any], within: NDArray[np.bool_], *, only_within: bool = False
+) -> list[Outline]:
+    """Lines at the two intensities that best part a T1w image into three tissues (Otsu 1979).
+
+    Parameters
+    ----------
+    data
+        T1w image, (x, y, z).
+    within
+        Brain; its intensities set the levels.
+    only_within
+        Whether lines end where the brain ends.
+    """
+    from scipy import ndimage
+
+    smooth = ndimage.gaussian_filter(np.asarray(data, np.float32), 0.7)
+    dark, bright = two_thresholds(smooth[within])
+    if only_within:
+        smooth[~ndimage.binary_dilation(within, iterations=2)] = np.nan
+    return [
+        Outline(smooth, '#F0E442', 'outer border of grey matter', dark),
+        Outline(smooth, '#E8602C', 'border of white matter', bright),
+    ]
+
+
+def two_thresholds(values: NDArray[Any], bins: int = 96) -> tuple[float, float]:
+    """Thresholds that maximise the variance between three classes (Otsu 1979)."""
+    low, high = robust_range(values, 0.5, 99.5)
+    counts, edges = np.histogram(values, bins=bins, range=(low, high))
+    weight = np.concatenate([[0.0], np.cumsum(counts, dtype=float)])
+    total = np.concatenate([[0.0], np.cumsum(counts * (edges[:-1] + edges[1:]) / 2)])
+
+    def between(start: NDArray[Any], stop: NDArray[Any]) -> NDArray[np.float64]:
+        n, s = weight[stop] - weight[start], total[stop] - total[start]
+        return np.where(n > 0, s**2 / np.maximum(n, 1), 0.0)
+
+    first, second = np.triu_indices(bins - 1, 1)
+    first, second = first + 1, second + 1
+    nothing = np.zeros_like(first)
+    spread = between(nothing, first) + between(first, second) + between(second, nothing + bins)
+    best = int(np.argmax(spread))
+    return float(edges[first[best]]), float(edges[second[best]])
+
+
+def region_colours(regions: Sequence[str]) -> dict[str, str]:
+    """A colour per region: fixed for the known nuclei, spare ones for others."""
+    taken = {REGION_COLOURS[r] for r in regions if r in REGION_COLOURS}
+    free = [c for c in (*_SPARE_COLOURS, *REGION_COLOURS.values()) if c not in taken]
+    unknown = [r for r in regions if r not in REGION_COLOURS]
+    extra = {r: free[i % len(free)] if free else '#FFFFFF' for i, r in enumerate(unknown)}
+    return {region: REGION_COLOURS.get(region) or extra[region] for region in regions}
+
+
 def label_outlines(labels: NDArray[Any], names: Mapping[int, str]) -> list[Outline]:
     """Outline of each region; labels that share a region (left and right) share its colour."""
     present = {int(v) for v in np.unique(labels) if v}

@@ -156,7 +156,7 @@ def _label_picture(
     bar: fig.ColourBar | None = None,
 ) -> Picture:
     merged, regions = merge_labels(labels, names)
-    outlines = label_outlines(merged, dict(enumerate(regions, start=1)))
+    outlines = label_outlines(merged, regions)
     box = fig.bounding_box(merged > 0, image.zooms, 12)
     gap = [round(5 / z) for z in image.zooms]
     rows = [

@@ -7,6 +7,7 @@ import pytest
 
 from nigra.interfaces.boilerplate import methods_text, read_references
 from nigra.nodes.errors import NigraError
+from nigra.nodes.methods import BACKGROUND, FIELD, INVERSION
 
 STEPS = {
     'unwrap': ['romeo'], 'offsets': ['mcpc3ds', None], 'n_echoes': [1, 2, 4],
@@ -95,6 +96,12 @@ def test_column_names_are_data(name):
     assert '<i>' not in text.html
     assert 'liu2011' not in keys(text)
     assert '<strong>bold' not in text.html
+
+
+def test_every_method_that_can_run_has_its_sentence():
+    for step, methods in (('background', BACKGROUND), ('inversion', INVERSION), ('unwrap', FIELD)):
+        for name in methods:
+            assert keys(methods_text({step: name}, version='1'))
 
 
 def test_two_echoes_are_fitted_by_logarithm():

@@ -174,6 +174,20 @@ def test_outlines_carry_names_that_cannot_be_markup():
     assert path[0].text == '<script>x</script>'
 
 
+def test_outline_of_one_value_is_that_of_its_mask():
+    labels = np.random.default_rng(3).integers(0, 3, (9, 8, 7)).astype(np.uint8)
+    volume = fig.Volume(labels, np.eye(4))
+    layer = fig.Layer(fig.to_pixels(labels, 0, 3), GREY)
+    drawn = [
+        fig.draw_slices([layer], [[(2, 3)]], volume, label='x', outlines=[outline])
+        for outline in (
+            fig.Outline(labels, '#fff', 'two', equals=2), fig.Outline(labels == 2, '#fff', 'two')
+        )
+    ]  # fmt: skip
+    assert drawn[0] == drawn[1]
+    assert panels(drawn[0])[0]['paths']
+
+
 def test_box_holds_the_mask_with_its_margin():
     mask = np.zeros((30, 30, 30), bool)
     mask[10:15, 12:13, 2:29] = True
