@@ -21,7 +21,6 @@ from ..nodes.errors import InputError
 from ..nodes.grid import hz_per_ppm
 from ..nodes.simulate import (
     GreProtocol,
-    Parts,
     Scan,
     T1wProtocol,
     T1wScan,
@@ -31,6 +30,7 @@ from ..nodes.simulate import (
 from ..nodes.simulate_body import make_body, move
 from ..nodes.simulate_cohort import Person, draw_cohort
 from ..nodes.simulate_head import HeadModel, build_head
+from ..nodes.simulate_truth import Parts, RegionValues
 from .atlas import load_dgm_atlas, load_template
 from .study import TRUTH, Study
 
@@ -96,12 +96,14 @@ def simulate_study(
         for number, person in enumerate(people)
         if person in chosen
     ]
-    tables = []
-    for count, (label, table) in enumerate(_run(jobs, nprocs), start=1):
-        tables.append(table)
+    tables: dict[str, list[pd.DataFrame]] = {name: [] for name in _TABLES}
+    for count, (label, own) in enumerate(_run(jobs, nprocs), start=1):
+        for name, table in own.items():
+            tables[name].append(table)
         tell(f'sub-{label} done ({count} of {len(jobs)})')
-    group = pd.concat(tables).merge(_person_table(chosen), on='participant_id')
-    _write_table(group, root / 'derivatives' / 'truth' / 'group_regions.tsv')
+    for name, parts in tables.items():
+        group = pd.concat(parts).merge(_person_table(chosen), on='participant_id')
+        _write_table(group, root / 'derivatives' / 'truth' / f'group_{name}.tsv')
     return root
 
 
@@ -117,7 +119,7 @@ def _select(people: list[Person], wanted: Sequence[str] | None) -> list[Person]:
     return [person for person in people if person.label in labels]
 
 
-def _run(jobs: list[Job], nprocs: int) -> Iterator[tuple[str, pd.DataFrame]]:
+def _run(jobs: list[Job], nprocs: int) -> Iterator[tuple[str, dict[str, pd.DataFrame]]]:
     if nprocs <= 1 or len(jobs) <= 1:
         yield from map(write_participant, jobs)
         return
@@ -144,8 +146,8 @@ def region_parts() -> Parts:
     return parts
 
 
-def write_participant(job: Job) -> tuple[str, pd.DataFrame]:
-    """Simulate and write one participant; returns the label and the table of true values."""
+def write_participant(job: Job) -> tuple[str, dict[str, pd.DataFrame]]:
+    """Simulate and write one participant; returns the label and the tables of true values."""
     study, person = job.study, job.person
     label_of = {key: parts[0] for key, parts in region_parts().items() if len(parts) == 1}
     values = {label_of[key]: chi for key, chi in person.chi_ppb.items()}
@@ -267,20 +269,31 @@ def _write_gre(job: Job, scan: Scan, protocol: GreProtocol) -> None:
             _write_json(folder / f'{name}.json', sidecar | (units if part == 'phase' else {}))
 
 
-def _write_truth(job: Job, t1w: T1wScan, scan: Scan, protocol: GreProtocol) -> pd.DataFrame:
+_TABLES = {'regions': 'seg-dgm_regions', 'desc-tissue_regions': 'seg-dgm_desc-tissue_regions'}
+"""Tables of true values: name in the group's file, and in a participant's."""
+
+
+def _write_truth(
+    job: Job, t1w: T1wScan, scan: Scan, protocol: GreProtocol
+) -> dict[str, pd.DataFrame]:
     label = f'sub-{job.person.label}'
     folder = job.folder / 'derivatives' / 'truth' / label / 'anat'
+    tables = {}
+    for (name, file), values in zip(_TABLES.items(), (scan.regions, scan.tissue), strict=True):
+        tables[name] = _region_rows(label, values)
+        _write_table(tables[name], folder / f'{label}_{file}.tsv')
+    if job.study.truth != 'tables':
+        _write_truth_images(job, folder, t1w, scan, protocol)
+    return tables
+
+
+def _region_rows(participant: str, values: RegionValues) -> pd.DataFrame:
     rows = [
-        {'participant_id': label, 'session_id': np.nan, 'run_id': np.nan, 'atlas': 'dgm',
-         'region': key[0], 'hemisphere': key[1], **values}
-        for key, values in scan.regions.items()
+        {'participant_id': participant, 'session_id': np.nan, 'run_id': np.nan, 'atlas': 'dgm',
+         'region': region, 'hemisphere': hemisphere, **row}
+        for (region, hemisphere), row in values.items()
     ]  # fmt: skip
-    table = pd.DataFrame(rows, columns=list(REGION_COLUMNS))
-    _write_table(table, folder / f'{label}_seg-dgm_regions.tsv')
-    if job.study.truth == 'tables':
-        return table
-    _write_truth_images(job, folder, t1w, scan, protocol)
-    return table
+    return pd.DataFrame(rows, columns=list(REGION_COLUMNS))
 
 
 def _write_truth_images(
@@ -297,7 +310,7 @@ def _write_truth_images(
         ('space-GRE_desc-brain_mask', scan.brain.astype(np.uint8), in_gre, brain),
         ('desc-brain_mask', t1w.brain.astype(np.uint8), in_t1w, brain),
     ]
-    if scan.chi is not None and scan.total_field is not None and scan.local_field is not None:
+    if scan.total_field is not None and scan.local_field is not None:
         hz = np.float32(hz_per_ppm(protocol.b0))
         text = 'Susceptibility of the brain minus its mean'
         images.append(('Chimap', scan.chi, in_gre, {'Units': 'ppm', 'Description': text}))
@@ -390,9 +403,12 @@ def _readme(study: Study, count: int) -> str:
 
 `nigra-simulate` deforms a template brain, builds a head around it, and computes the signal of a
 T1-weighted and a gradient-echo scan: dipole field, shim, decay, receiver phase, noise.
-`derivatives/truth` holds what a perfect analysis would find: `group_regions.tsv` has the true
-susceptibility (ppb, relative to the brain's mean) and volume of each deep-grey-matter region,
-and the folders beside it the labels and masks behind them. Seed: {study.seed}.
+
+`derivatives/truth` holds what a perfect analysis would find. `group_regions.tsv` has each
+deep-grey-matter region's volume and its susceptibility (ppb, relative to the brain's mean) as a
+perfect map of this scan and perfect labels would show it; `group_desc-tissue_regions.tsv` has the
+susceptibility of the tissue itself, which partial volume takes away from in small regions. The
+folders beside them hold the labels and masks. Seed: {study.seed}.
 """
 
 

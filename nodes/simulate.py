@@ -15,10 +15,7 @@ from .simulate_body import Body, Sample, head_corners, sample_body, transform
 from .simulate_head import Material
 from .simulate_scanner import Slab
 from .simulate_tissue import TissueModel
-
-Parts = Mapping[tuple[str, str], tuple[int, ...]]
-"""Regions whose truth is wanted: (region, hemisphere) -> labels, none for the whole brain."""
-
+from .simulate_truth import Parts, RegionValues, scan_values, tissue_values
 
 _SLICES = 16
 """Slices of a T1-weighted image that are computed together, which bounds the memory."""
@@ -107,7 +104,7 @@ class GreProtocol:
     noise: float = 2.5
     phase: str = '0..4095'
     shim_order: int = 2
-    offset_rad: float = 0.6
+    offset_rad: float = 0.4
     gain: float = 0.1
     orientation: str = 'RAS'
     padding: float = 1.6
@@ -125,11 +122,13 @@ class Scan:
         Geometry.
     labels, brain
         Truth; a voxel belongs to what fills most of it.
-    chi, total_field, local_field
-        ppm; chi is that of the brain, minus its mean over the brain. Absent if not asked for.
-    regions
-        For each region: voxels, volume, susceptibility mean, median and deviation (ppb) and R2*
-        over the model grid of the whole head, and the share inside the slab.
+    chi
+        Susceptibility of the brain minus its mean over `brain`, ppm.
+    regions, tissue
+        True values of each region at the scan's resolution, and of the tissue itself (see
+        `simulate_truth`).
+    total_field, local_field
+        ppm; absent if not asked for.
     """
 
     magnitude: NDArray
@@ -137,8 +136,9 @@ class Scan:
     slab: Slab
     labels: NDArray[np.uint8]
     brain: NDArray[np.bool_]
-    regions: Mapping[tuple[str, str], Mapping[str, float]]
-    chi: NDArray[np.float32] | None = None
+    chi: NDArray[np.float32]
+    regions: RegionValues
+    tissue: RegionValues
     total_field: NDArray[np.float32] | None = None
     local_field: NDArray[np.float32] | None = None
 
@@ -209,7 +209,7 @@ def simulate_gre(
     parts
         Regions whose true values are wanted.
     maps
-        Also return true susceptibility and fields.
+        Also return the true fields.
     progress
         Told in words what comes next.
     """
@@ -242,24 +242,19 @@ def simulate_gre(
         repetition_time=protocol.repetition_time, flip_angle=protocol.flip_angle,
     )  # fmt: skip
     magnitude, phase = _acquire(signal, total, slab, protocol, brain, rng)
-    scan = Scan(
-        magnitude,
-        phase,
-        slab,
-        scanner.majority(inside.labels, slab.oversampling),
-        brain,
-        _region_values(fine, chi, slab, protocol.b0, parts),
-    )
+    tell('truth')
+    labels = scanner.majority(inside.labels, slab.oversampling)
+    chi_map = scanner.block_mean(chi[slab.fine_scan], slab.oversampling)
+    chi_map = np.where(brain, chi_map - chi_map[brain].mean(), np.float32(0))
+    own = tissue_values(fine, chi, slab, protocol.b0, parts)
+    decay = scanner.block_mean(signal.r2star, slab.oversampling)
+    seen = scan_values(chi_map, decay, labels, brain, own, parts)
+    scan = Scan(magnitude, phase, slab, labels, brain, chi_map, seen, own)
     if not maps:
         return scan
-    tell('truth')
     local = _local_field(fine, chi, slab, white, protocol.padding)
-    mean = float(chi[fine.brain].mean())
-    referenced = np.where(inside.brain, chi[slab.fine_scan] - np.float32(mean), 0)
-    return replace(
-        scan, chi=scanner.block_mean(referenced, slab.oversampling),
-        total_field=scanner.block_mean(total, slab.oversampling), local_field=local,
-    )  # fmt: skip
+    total = scanner.block_mean(total, slab.oversampling)
+    return replace(scan, total_field=total, local_field=local)
 
 
 def _total_field(
@@ -349,32 +344,3 @@ def _integers(image: NDArray[np.float32]) -> NDArray:
     if float(np.quantile(whole, 0.9999)) <= 255:
         return np.clip(whole, 0, 255).astype(np.uint8)
     return np.clip(whole, 0, 32767).astype(np.int16)
-
-
-def _region_values(
-    fine: Sample, chi: NDArray[np.float32], slab: Slab, b0: float, parts: Parts
-) -> dict[tuple[str, str], dict[str, float]]:
-    """Truth of each region over the model grid."""
-    brain = fine.brain.ravel()
-    reference = float(chi.ravel()[brain].mean(dtype=np.float64))
-    inside = np.zeros(chi.shape, bool)
-    inside[slab.fine_scan] = True
-    labelled = np.flatnonzero(fine.labels)
-    which = fine.labels.ravel()[labelled]
-    grey = tissue_models.DEEP_GREY
-    values: dict[tuple[str, str], dict[str, float]] = {}
-    for key, labels in parts.items():
-        chosen = labelled[np.isin(which, labels)] if labels else np.flatnonzero(brain)
-        own = 1000 * chi.ravel()[chosen].astype(np.float64)
-        decay = grey.r2star + b0 * grey.r2star_slope
-        decay += tissue_models.R2STAR_PER_PPM_TESLA * b0 * float(np.abs(own).mean()) / 1000
-        values[key] = {
-            'n_voxels': chosen.size,
-            'volume_mm3': chosen.size * slab.fine_grid.voxel_volume,
-            'coverage': float(inside.ravel()[chosen].mean()),
-            'chi_mean': float(own.mean()) - 1000 * reference,
-            'chi_median': float(np.median(own)) - 1000 * reference,
-            'chi_sd': float(own.std()),
-            'r2star_mean': decay if labels else float('nan'),
-        }
-    return values

@@ -117,7 +117,7 @@ def test_participants_and_truth_tables(written):
 
 def test_true_values_carry_the_group_effects(written):
     """The example's people: RRMS has a low thalamus, NMO a high substantia nigra."""
-    table = pd.read_csv(written / 'derivatives/truth/group_regions.tsv', sep='\t')
+    table = pd.read_csv(written / 'derivatives/truth/group_desc-tissue_regions.tsv', sep='\t')
     chi = table[table.hemisphere == 'both'].pivot(index='group', columns='region',
                                                   values='chi_mean')  # fmt: skip
     difference = chi.loc['NMO'] - chi.loc['RRMS'] - (chi.loc['NMO'] - chi.loc['RRMS'])['caudate']

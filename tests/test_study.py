@@ -87,4 +87,4 @@ def test_values_and_defaults_arrive(tmp_path):
     assert study.tissue.anisotropy_ppb == 24.0
     assert study.groups['RRMS'].edss_ppb == {'putamen': 8.0}
     assert study.protocols['oblique'].tilt_deg == (12.0, 0.0, 0.0)
-    assert study.protocols['single'].matrix == (114, 142, 48)
+    assert study.protocols['single'].matrix == (116, 144, 48)
