@@ -215,6 +215,7 @@ def group_methods(settings: Settings) -> dict[str, Any]:
             settings.covariates if settings.covariates is not None else ('age', 'sex')
         ),
         'scores': list(settings.scores),
+        'adjustment': 'fdr_bh',
     }
 
 
