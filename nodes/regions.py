@@ -173,9 +173,9 @@ def _statistics(maps: Maps, chosen: NDArray[np.bool_], min_voxels: int) -> dict[
         'n_voxels': n_voxels,
         'volume_mm3': n_voxels * maps.voxel_volume,
         'coverage': chi.size / n_voxels if n_voxels else np.nan,
-        'chi_mean': chi.mean() if enough else np.nan,
-        'chi_median': np.median(chi) if enough else np.nan,
-        'chi_sd': chi.std(ddof=1) if enough else np.nan,
+        'chi_mean': float(chi.mean()) if enough else np.nan,
+        'chi_median': float(np.median(chi)) if enough else np.nan,
+        'chi_sd': float(chi.std(ddof=1)) if enough else np.nan,
         'r2star_mean': np.nan,
     }
     if maps.r2star is not None and enough:
