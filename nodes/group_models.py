@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from scipy import stats
 from scipy.special import gammaln
 
+from .covariates import Covariate, covariate_columns, group_columns
 from .errors import NigraError
 from .multiplicity import adjust_families
-from .sample import MIN_GROUP, Covariate, Sample, covariate_columns, group_columns
+from .sample import MIN_GROUP, Sample
 
 MODEL_COLUMNS = (
     'measure', 'region', 'hemisphere', 'formula', 'n', 'n_excluded', 'statistic', 'df_num',

@@ -11,7 +11,8 @@ import pandas as pd
 from .correlations import correlation_table
 from .group_models import CONFIDENCE, group_tables
 from .multiplicity import FAMILY
-from .sample import MIN_GROUP, Sample, make_sample, name_some
+from .sample import MIN_GROUP, Sample, make_sample
+from .visits import name_some
 
 
 @dataclass(frozen=True)
@@ -95,15 +96,8 @@ def compare_groups(
     )
 
 
-def _usable_counts(sample: Sample) -> dict[str, int]:
-    """Participants per group who have all covariates."""
-    labels = sample.labels[sample.complete]
-    return {g: int((labels == g).sum()) for g in sample.groups}
-
-
 def _group_warnings(sample: Sample) -> list[str]:
-    counts = _usable_counts(sample)
-    small = [f'{g} ({n})' for g, n in counts.items() if n < MIN_GROUP]
+    small = [f'{g} ({n})' for g, n in sample.sizes.items() if n < MIN_GROUP]
     if not small:
         return []
     return [
@@ -113,8 +107,7 @@ def _group_warnings(sample: Sample) -> list[str]:
 
 
 def _small_groups(sample: Sample) -> pd.DataFrame:
-    small = [g for g, n in _usable_counts(sample).items() if n < MIN_GROUP]
-    who = sample.labels[sample.labels.isin(small) & sample.complete]
+    who = sample.labels[~sample.labels.isin(sample.large_groups) & sample.complete]
     rows = [(p, f'fewer than {MIN_GROUP} participants in group {g}') for p, g in who.items()]
     return pd.DataFrame(rows, columns=['participant_id', 'reason'])
 

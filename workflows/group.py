@@ -1,0 +1,117 @@
+"""From the derivatives of all participants to the group comparison and its report."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from nipype.interfaces.utility import Merge
+from nipype.pipeline.engine import Node, Workflow
+
+from .. import __version__
+from ..interfaces.outputs import SaveFile
+from ..interfaces.report import GroupReport
+from ..interfaces.stats import GatherRegions, GroupModels
+
+TABLES = {
+    'regions': 'group_regions',
+    'models': 'group_models',
+    'contrasts': 'group_contrasts',
+    'correlations': 'group_correlations',
+    'exclusions': 'exclusions',
+}
+"""Final names without suffix, by table."""
+
+REPORT = 'group.html'
+GROUP_OUTPUTS = (*(f'{name}.{kind}' for name in TABLES.values() for kind in ('tsv', 'json')),
+                 REPORT)  # fmt: skip
+"""Everything that the group level leaves in the output folder."""
+
+
+def init_group_wf(
+    *,
+    derivatives_dir: str | Path,
+    participants_file: str | Path,
+    output_dir: str | Path,
+    group_column: str = 'group',
+    covariates: Sequence[str] | None = None,
+    score_columns: Sequence[str] | None = None,
+    reference_group: str | None = None,
+    methods_html: str = '',
+    name: str = 'group_wf',
+) -> Workflow:
+    """Gather region tables, compare groups, save tables, report.
+
+    gather -> models -> save_* -> report
+
+    Parameters
+    ----------
+    derivatives_dir
+        Root of the participants' derivatives; nothing else of the study is read.
+    participants_file
+        Table of participants.
+    output_dir
+        Where `GROUP_OUTPUTS` go.
+    group_column
+        Column of groups.
+    covariates
+        Columns to adjust for; age and sex where present if None.
+    score_columns
+        Clinical scores to correlate; edss where present if None.
+    reference_group
+        Group that the others are compared with; controls by name if None.
+    methods_html
+        Methods text for the report.
+    name
+        Of the workflow.
+
+    Outputs
+    -------
+    Files `GROUP_OUTPUTS` in `output_dir`.
+    """
+    output_dir = Path(output_dir)
+    workflow = Workflow(name=name)
+    gather = Node(
+        GatherRegions(
+            derivatives_dir=str(derivatives_dir),
+            participants_file=str(participants_file),
+            group_column=group_column,
+        ),
+        name='gather',
+    )
+    models = Node(
+        GroupModels(group_column=group_column, source=str(participants_file)), name='models'
+    )
+    for field, value in (
+        ('covariates', None if covariates is None else list(covariates)),
+        ('scores', None if score_columns is None else list(score_columns)),
+        ('reference_group', reference_group),
+    ):
+        if value is not None:
+            setattr(models.inputs, field, value)
+    warnings = Node(Merge(2), name='warnings')
+    report = Node(
+        GroupReport(
+            methods_html=methods_html,
+            version=__version__,
+            out_file=str(output_dir / REPORT),
+        ),
+        name='report',
+    )
+    workflow.connect([
+        (gather, models, [('regions_tsv', 'regions_tsv'), ('exclusions_tsv', 'exclusions_tsv')]),
+        (gather, warnings, [('warnings', 'in1')]),
+        (models, warnings, [('warnings', 'in2')]),
+        (warnings, report, [('out', 'warnings')]),
+        (models, report, [('settings', 'settings')]),
+    ])  # fmt: skip
+    for table, stem in TABLES.items():
+        source = gather if table == 'regions' else models
+        for kind in ('tsv', 'json'):
+            save = Node(
+                SaveFile(out_file=str(output_dir / f'{stem}.{kind}')), name=f'save_{table}_{kind}'
+            )
+            workflow.connect(source, f'{table}_{kind}', save, 'in_file')
+            if kind == 'tsv':
+                workflow.connect(save, 'out_file', report, f'{table}_tsv')
+    return workflow
