@@ -75,8 +75,7 @@ def _p_value(first: NDArray[np.float64], second: NDArray[np.float64], rho: float
     if n <= EXACT_LIMIT:
         others = second[_orders(n)] @ first
         return float(np.mean(np.abs(others) >= abs(rho) - 1e-9))
-    free = max(1 - rho**2, np.finfo(float).tiny)
-    t = abs(rho) * math.sqrt((n - 2) / free)
+    t = abs(rho) * math.sqrt((n - 2) / max(1 - rho**2, np.finfo(float).eps))
     return max(2 * float(stats.t.sf(t, n - 2)), 2 * math.exp(-math.lgamma(n + 1)))
 
 

@@ -46,7 +46,8 @@ class Covariate:
 
 def formula_term(name: str, *, categorical: bool) -> str:
     """Column name as a term of a model formula."""
-    quoted = name if name.isidentifier() else f'Q("{name}")'
+    text = name.replace('\\', r'\\').replace('"', r'\"')
+    quoted = name if name.isidentifier() else f'Q("{text}")'
     return f'C({quoted})' if categorical else quoted
 
 

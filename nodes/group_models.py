@@ -80,6 +80,8 @@ def make_design(
     present = tuple(g for g in groups if (labels == g).any())
     if people[[c.name for c in covariates]].isna().any(axis=None):
         raise NigraError('covariates must be complete; leave out participants who miss one')
+    if not present:
+        return Design(np.zeros((0, 0)), labels.to_numpy(), present)
     columns = [group_columns(labels, present)]
     columns += [covariate_columns(people[c.name], c) for c in covariates]
     return Design(np.hstack(columns), labels.to_numpy(), present)
