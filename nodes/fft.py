@@ -39,7 +39,7 @@ def fast_shape(shape: tuple[int, ...]) -> tuple[int, int, int]:
     Examples
     --------
     >>> fast_shape((157, 191, 13))
-    (160, 192, 14)
+    (160, 192, 15)
     """
     return tuple(  # type: ignore[return-value]
         max(n, int(ducc0.fft.good_size(n, axis == 2))) for axis, n in enumerate(shape)
@@ -157,9 +157,9 @@ class Crop:
     target: tuple[slice, slice, slice]
     full: tuple[int, int, int]
 
-    def take(self, image: NDArray[Any], dtype: Any = None) -> NDArray[Any]:
-        """Padded copy of the part, zero elsewhere."""
-        out = np.zeros(self.grid.shape, image.dtype if dtype is None else dtype)
+    def take(self, image: NDArray[Any], dtype: Any = None, *, fill: float = 0) -> NDArray[Any]:
+        """Padded copy of the part, `fill` elsewhere."""
+        out = np.full(self.grid.shape, fill, image.dtype if dtype is None else dtype)
         out[self.target] = image[self.source]
         return out
 

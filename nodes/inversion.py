@@ -154,9 +154,9 @@ def tv_admm(
     *,
     noise: NDArray[Any] | None = None,
     magnitude: NDArray[Any] | None = None,
-    regularisation: float = 4e-4,
+    regularisation: float = 2e-4,
     outside: float = 0.0,
-    edge_weight: float = 0.0,
+    edge_weight: float = 0.5,
     penalty: float = 100.0,
     iterations: int = 40,
     tolerance: float = 2e-3,
@@ -212,30 +212,24 @@ def tv_admm(
     -----
     Minimises 1/2 |W (D * chi + c - f)|^2 + lambda |w E chi|_(2,1) (Bilgic et al. 2014, doi
     10.1002/mrm.25029; Milovic et al. 2018, doi 10.1002/mrm.27073), W zero outside the mask, c a
-    free constant. With p = E chi + u the shrinkage is z = p - proj(p) and the new multiplier
-    u = proj(p), proj onto the ball of radius lambda w / mu (Moreau), so one vector field p holds
-    both. The weighted data term is majorised about the last map: the field that it predicts
-    stands where W = 0 (Hunter & Lange 2004), which keeps each step a division in k-space.
+    free constant.
     """
-    for name, value in (('regularisation', regularisation), ('penalty', penalty)):
-        if not value > 0:
-            raise NigraError(f'{name} must be positive, got {value}')
-    if iterations < 1:
-        raise NigraError(f'iterations must be at least 1, got {iterations}')
-    for name, value in (('edge_weight', edge_weight), ('outside', outside)):
-        if not 0 <= value <= 1:
-            raise NigraError(f'{name} must lie between 0 and 1, got {value}')
+    _check_settings(
+        ('regularisation', regularisation, regularisation > 0, 'be positive'),
+        ('penalty', penalty, penalty > 0, 'be positive'),
+        ('iterations', iterations, iterations >= 1, 'be at least 1'),
+        ('edge_weight', edge_weight, 0 <= edge_weight <= 1, 'lie between 0 and 1'),
+        ('outside', outside, 0 <= outside <= 1, 'lie between 0 and 1'),
+    )
     check_field(localfield, grid)
     crop = crop_to_mask(mask, grid, margin=margin)
-    edges = np.full(crop.grid.shape, outside, np.float32)
-    edges[crop.target][mask[crop.source]] = 1
+    edges = np.where(mask, np.float32(1), np.float32(outside))
     if magnitude is not None and edge_weight > 0:
-        weights = crop.take(_edge_weights(magnitude, mask, grid, edge_weight))
-        edges *= np.where(weights > 0, weights, 1)
+        edges *= _edge_weights(magnitude, mask, grid, edge_weight)
     chi = _admm(
         crop.take(centred(localfield, mask)),
         crop.take(_data_weights(noise, mask)),
-        edges,
+        crop.take(edges, fill=outside),
         crop.grid,
         strength=np.float32(regularisation),
         limit=np.float32(1 / penalty),
@@ -262,7 +256,13 @@ def _admm(
     nthreads: int,
     progress: Progress | None,
 ) -> NDArray[np.float32]:
-    """Alternate between the quadratic problem in k-space and the shrinkage of edges."""
+    """Alternate between the quadratic problem in k-space and the shrinkage of edges.
+
+    With p = E chi + u the shrinkage is z = p - proj(p) and the new multiplier u = proj(p), proj
+    onto the ball of radius lambda w / mu (Moreau), so one vector field p holds both. The weighted
+    data term is majorised about the last map (Hunter & Lange 2004): the field that it predicts
+    stands where W = 0, which keeps each step a division in k-space.
+    """
     mu, steps, pieces = strength / limit, reciprocal_steps(grid.voxel_size), slabs(grid.shape[0])
 
     def sweep(kernel: Callable[..., Any], *arguments: Any) -> None:
@@ -315,6 +315,13 @@ def _data_weights(noise: NDArray[Any] | None, mask: NDArray[np.bool_]) -> NDArra
 
 def _dot(a: NDArray[Any], b: NDArray[Any]) -> float:
     return float(np.einsum('ijk,ijk->', a, b, dtype=np.float64))
+
+
+def _check_settings(*settings: tuple[str, float, bool, str]) -> None:
+    """Raise for the first (name, value, whether it is right, what is right) that is wrong."""
+    for name, value, right, wanted in settings:
+        if not right:
+            raise NigraError(f'{name} must {wanted}, got {value}')
 
 
 def _relative_change(new: NDArray[Any], old: NDArray[Any]) -> float:
