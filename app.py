@@ -40,6 +40,7 @@ def run(settings: Settings) -> int:
     from .interfaces.dataset import prepare_output
 
     check_folders(settings)
+    check_methods(settings)
     participants = 'participant' in settings.levels
     prepare_output(
         settings.output_dir,
@@ -91,6 +92,28 @@ def check_folders(settings: Settings) -> None:
         if path is not None and not path.is_file():
             flag = '--' + option.replace('_', '-')
             raise InputError(f'{flag} {path}', 'is not a file', 'check the path')
+
+
+def check_methods(settings: Settings) -> None:
+    """Refuse methods that do not exist before anything runs.
+
+    Raises
+    ------
+    InputError
+        Names the choices.
+    """
+    from .interfaces.itk import presets
+    from .nodes.methods import STEPS
+
+    choices = {
+        'background': list(STEPS['background']),
+        'inversion': list(STEPS['inversion']),
+        'registration': list(presets()),
+    }
+    for option, names in choices.items():
+        value = getattr(settings, option)
+        if value not in names:
+            raise InputError(f'--{option} {value}', 'does not exist', f'use {" or ".join(names)}')
 
 
 def run_participants(settings: Settings) -> dict[str, list[str]]:

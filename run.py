@@ -14,6 +14,8 @@ from .nodes.errors import InputError, NigraError
 from .settings import Settings
 
 LOGGER = logging.getLogger('nigra')
+TOP = 'nigra_wf'
+"""Name of the workflow that holds all visits."""
 _OWN_ERROR = re.compile(r'^\s*nigra\.nodes\.errors\.\w+: (?P<message>.+)$', re.MULTILINE)
 
 
@@ -56,7 +58,7 @@ def _owner(fullname: str) -> str:
     'sub_01_wf'
     """
     parts = fullname.split('.')
-    return parts[1] if len(parts) > 1 else parts[0]
+    return parts[1] if parts[0] == TOP and len(parts) > 1 else parts[0]
 
 
 def _readable(fullname: str) -> str:
@@ -66,8 +68,13 @@ def _readable(fullname: str) -> str:
     --------
     >>> _readable('nigra_wf.sub_01_wf.anat_wf.bias')
     'sub-01: anat bias'
+    >>> _readable('group_wf.gather')
+    'group: gather'
     """
-    owner, *steps = fullname.split('.')[1:] or [fullname]
+    top, *parts = fullname.split('.')
+    if top != TOP:
+        parts = [top, *parts]
+    owner, *steps = parts
     words = ' '.join(step.removesuffix('_wf').replace('_', ' ') for step in steps)
     return f'{visit_name(owner)}: {words}'
 

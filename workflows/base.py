@@ -90,7 +90,7 @@ def init_visit_wf(visit: Visit, plan: Plan, *, key: str) -> Workflow:
         metadata=anat_metadata(visit, plan),
     )
     workflow.connect(t1w, 't1w', anat_wf, 'inputnode.t1w')
-    connect_same(workflow, anat_wf, anat_outputs_wf, (*ANAT_IMAGES, *ANAT_FILES))
+    connect_same(workflow, anat_wf, anat_outputs_wf, (*ANAT_IMAGES, *ANAT_FILES, 'parameters'))
     report = Node(
         ParticipantReport(
             participant_id=visit.prefix,
@@ -235,7 +235,8 @@ def init_scan_wf(scan: GreScan, visit: Visit, plan: Plan, *, name: str) -> Workf
         (qsm_wf, outputs_wf, [(f'outputnode.{f}', f'inputnode.{f}') for f in
                               (*maps, 'parameters')]),
         (registration_wf, outputs_wf, [(f'outputnode.{f}', f'inputnode.{f}') for f in
-                                       ('dseg', 'dseg_tsv', 'gre_to_t1w_xfm')]),
+                                       ('dseg', 'dseg_tsv', 'gre_to_t1w_xfm')]
+                                      + [('outputnode.parameters', 'inputnode.label_parameters')]),
         (qsm_wf, measure, [('outputnode.chimap', 'chimap'), ('outputnode.qsm_mask', 'mask')]),
         (registration_wf, measure, [('outputnode.dseg', 'dseg'),
                                     ('outputnode.brain_mask_in_gre', 'brain_mask')]),

@@ -46,6 +46,8 @@ def init_anat_outputs_wf(
         Images in T1w space.
     t1w_to_template_xfm, template_to_t1w_xfm
         Composite ITK transforms.
+    parameters
+        What the steps report of themselves.
 
     Outputs
     -------
@@ -53,10 +55,14 @@ def init_anat_outputs_wf(
         Everything saved.
     """
     workflow = Workflow(name=name)
-    inputnode = Node(IdentityInterface([*ANAT_IMAGES, *ANAT_FILES]), name='inputnode')
+    inputnode = Node(
+        IdentityInterface([*ANAT_IMAGES, *ANAT_FILES, 'parameters']), name='inputnode'
+    )
     sinks = _image_sinks(ANAT_IMAGES, folder, prefix, metadata, scale={})
     sinks |= _file_sinks(ANAT_FILES, folder, prefix)
     _connect_sinks(workflow, inputnode, sinks, images=ANAT_IMAGES)
+    for field in ANAT_IMAGES:
+        workflow.connect(inputnode, 'parameters', sinks[field], 'parameters')
     return workflow
 
 
@@ -90,8 +96,8 @@ def init_scan_outputs_wf(
         Images in acquisition space.
     gre_to_t1w_xfm, dseg_tsv
         Files copied as they are.
-    parameters
-        What every step reports of itself, for the map's sidecar.
+    parameters, label_parameters
+        What every step of the reconstruction, and the registration, report of themselves.
 
     Outputs
     -------
@@ -100,7 +106,7 @@ def init_scan_outputs_wf(
     """
     workflow = Workflow(name=name)
     images = {k: v for k, v in SCAN_IMAGES.items() if k != 'r2star' or with_r2star}
-    fields = [*SCAN_IMAGES, *SCAN_FILES, 'parameters']
+    fields = [*SCAN_IMAGES, *SCAN_FILES, 'parameters', 'label_parameters']
     inputnode = Node(IdentityInterface(fields), name='inputnode')
     scale = dict.fromkeys(_FIELDS_IN_HZ, hz_per_ppm)
     sinks = _image_sinks(images, folder, prefix, metadata, scale=scale)
@@ -109,6 +115,7 @@ def init_scan_outputs_wf(
     for field in ('chimap', 'totalfield', 'localfield', 'r2star'):
         if field in sinks:
             workflow.connect(inputnode, 'parameters', sinks[field], 'parameters')
+    workflow.connect(inputnode, 'label_parameters', sinks['dseg'], 'parameters')
     return workflow
 
 

@@ -1,0 +1,138 @@
+"""Graphs without running them: every combination is built and every edge examined.
+
+Nipype accepts connections to fields that nothing declares and mandatory inputs that nothing
+feeds; these tests do not.
+"""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from nipype.interfaces.base import isdefined
+from nipype.interfaces.utility import IdentityInterface, Merge
+
+from nigra.interfaces.bids import GreScan, Visit, find_visits
+from nigra.interfaces.outputs import Gather
+from nigra.interfaces.sidecars import Plan
+from nigra.nodes.methods import BACKGROUND, INVERSION
+from nigra.workflows.base import init_nigra_wf
+from nigra.workflows.group import init_group_wf
+
+OPEN = (IdentityInterface, Merge, Gather)
+"""Interfaces whose fields are made when they are."""
+
+
+def plan(raw, **changes):
+    return replace(
+        Plan(
+            bids_dir=raw,
+            output_dir=Path('/out'),
+            registration='testing',
+            background='pdf',
+            inversion='tv',
+            nthreads=1,
+            random_seed=1,
+            version='0',
+        ),
+        **changes,
+    )
+
+
+def faults(workflow):
+    """Sentences on everything that Nipype would let pass."""
+    graph = workflow._create_flat_graph()
+    found = []
+    for node in graph.nodes():
+        fed = {
+            pair[1] for _, _, data in graph.in_edges(node, data=True) for pair in data['connect']
+        }
+        if not isinstance(node.interface, OPEN):
+            names = set(node.inputs.copyable_trait_names())
+            found += [f'{node}: no input {name}' for name in sorted(fed - names)]
+            for name in node.inputs.traits(mandatory=True):
+                if name not in fed and not isdefined(getattr(node.inputs, name)):
+                    found.append(f'{node}: nothing feeds {name}')
+        for _, target, data in graph.out_edges(node, data=True):
+            for source, _ in data['connect']:
+                field = source if isinstance(source, str) else source[0]
+                if field not in node.outputs.copyable_trait_names():
+                    found.append(f'{node}: no output {field} (for {target})')
+    return found
+
+
+@pytest.mark.parametrize('participant', ['sub-01', 'sub-02'])
+@pytest.mark.parametrize('background', BACKGROUND)
+@pytest.mark.parametrize('inversion', INVERSION)
+def test_every_input_is_fed_and_every_output_exists(
+    raw, tmp_path, participant, background, inversion
+):
+    (visit,) = find_visits(raw, participant)
+    options = plan(raw, background=background, inversion=inversion)
+    workflow = init_nigra_wf([(visit, 'key')], options, work_dir=tmp_path)
+    assert faults(workflow) == []
+
+
+def test_group_graph(tmp_path):
+    table = tmp_path / 'participants.tsv'
+    table.write_text('participant_id\tgroup\n')
+    workflow = init_group_wf(
+        derivatives_dir=tmp_path, participants_file=table, output_dir=tmp_path
+    )
+    assert faults(workflow) == []
+
+
+def test_a_fault_is_found(raw, tmp_path):
+    (visit,) = find_visits(raw, 'sub-01')
+    workflow = init_nigra_wf([(visit, 'key')], plan(raw), work_dir=tmp_path)
+    report = workflow.get_node('sub_01_wf.report')
+    report.inputs.trait_set(out_file=type(report.inputs)().out_file)
+    assert any('nothing feeds out_file' in sentence for sentence in faults(workflow))
+
+
+def outputs_of(workflow):
+    return {
+        value
+        for node in workflow._create_flat_graph().nodes()
+        for name in ('out_file', 'marker')
+        if isinstance(value := getattr(node.inputs, name, None), str) and value.startswith('/out')
+    }
+
+
+def test_names_of_results(raw, tmp_path):
+    (visit,) = find_visits(raw, 'sub-02')
+    files = outputs_of(init_nigra_wf([(visit, 'key')], plan(raw), work_dir=tmp_path))
+    anat = '/out/sub-02/ses-a/anat/sub-02_ses-a'
+    assert files == {
+        f'{anat}_desc-preproc_T1w.nii.gz',
+        f'{anat}_desc-brain_mask.nii.gz',
+        f'{anat}_from-T1w_to-MNI152NLin2009cAsym_mode-image_xfm.h5',
+        f'{anat}_from-MNI152NLin2009cAsym_to-T1w_mode-image_xfm.h5',
+        f'{anat}_run-01_from-GRE_to-T1w_mode-image_xfm.h5',
+        f'{anat}_run-01_Chimap.nii.gz',
+        f'{anat}_run-01_R2starmap.nii.gz',
+        f'{anat}_run-01_desc-total_fieldmap.nii.gz',
+        f'{anat}_run-01_desc-local_fieldmap.nii.gz',
+        f'{anat}_run-01_desc-qsm_mask.nii.gz',
+        f'{anat}_run-01_seg-dgm_dseg.nii.gz',
+        f'{anat}_run-01_seg-dgm_dseg.tsv',
+        f'{anat}_run-01_seg-dgm_regions.tsv',
+        '/out/sub-02_ses-a.html',
+        '/out/logs/sub-02_ses-a_complete.json',
+    }
+
+
+def test_one_echo_has_no_r2star(raw, tmp_path):
+    (visit,) = find_visits(raw, 'sub-01')
+    files = outputs_of(init_nigra_wf([(visit, 'key')], plan(raw), work_dir=tmp_path))
+    assert not any('R2star' in name for name in files)
+
+
+def test_two_runs_of_a_visit_keep_apart(raw, tmp_path):
+    (visit,) = find_visits(raw, 'sub-01')
+    scan = visit.scans[0]
+    runs = tuple(replace(scan, prefix=f'sub-01_run-{n}', run_id=f'run-{n}') for n in (1, 2))
+    assert isinstance(scan, GreScan)
+    both = Visit(visit.participant_id, None, visit.t1w, runs)
+    workflow = init_nigra_wf([(both, 'key')], plan(raw), work_dir=tmp_path)
+    assert faults(workflow) == []
+    assert len([name for name in outputs_of(workflow) if name.endswith('_Chimap.nii.gz')]) == 2
