@@ -175,8 +175,9 @@ def _check_limits(table: pd.DataFrame, name: str, path: Path) -> None:
     bad = table[name].notna() & ~numbers.between(low, high)
     if bad.any():
         first = table[bad].iloc[0]
+        shown = f'{first[name]:g}' if isinstance(first[name], float) else repr(first[name])
         raise InputError(
             path,
-            f'{name} of {first.participant_id} is {first[name]!r}',
+            f'{name} of {first.participant_id} is {shown}',
             f'give {low} to {high} {unit}, or n/a where unknown',
         )

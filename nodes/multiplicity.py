@@ -35,7 +35,7 @@ def adjust_fdr(p: ArrayLike) -> NDArray[np.float64]:
 
     Examples
     --------
-    >>> adjust_fdr([0.01, 0.04, np.nan, 0.03]).tolist()
+    >>> adjust_fdr([0.01, 0.04, np.nan, 0.03]).round(4).tolist()
     [0.03, 0.04, nan, 0.04]
     """
     from statsmodels.stats.multitest import multipletests

@@ -32,11 +32,8 @@ def first_visits(regions: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     """
     keys = ['participant_id', 'session_id', 'run_id']
     visits = regions[keys].fillna('n/a').astype(str).drop_duplicates()
-    order = sorted(
-        range(len(visits)),
-        key=lambda i: (visits.participant_id.iloc[i], _natural(' '.join(visits.iloc[i, 1:]))),
-    )
-    visits = visits.iloc[order]
+    ranks = [(who, _natural(f'{session} {run}')) for who, session, run in visits.to_numpy()]
+    visits = visits.iloc[sorted(range(len(ranks)), key=ranks.__getitem__)]
     first = visits.drop_duplicates('participant_id')
     several = visits.participant_id[visits.participant_id.duplicated()].unique()
     warnings = []

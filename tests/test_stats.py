@@ -1,11 +1,15 @@
 """The group comparison as a whole: what is left out and what is told."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
 from toy_cohort import make_people, make_regions
 
+from nigra.nodes.group_models import group_tables
+from nigra.nodes.sample import make_sample
 from nigra.nodes.stats import compare_groups
 
 
@@ -82,15 +86,15 @@ def test_order_of_rows_does_not_matter():
 
 def test_family_wise_error_where_nothing_differs():
     """With no effect at all, any discovery in a family is false: at most 5 % of studies."""
-    people = make_people({'A': 8, 'B': 8})
-    regions = make_regions(people).query('hemisphere == "both"')
+    sample = make_sample(make_regions(make_people({'A': 8, 'B': 8})).query('hemisphere == "both"'))
     rng = np.random.default_rng(5)
     hits = 0
-    for _ in range(100):
-        drawn = regions.assign(chi_mean=rng.normal(40, 5, len(regions)))
-        contrasts = compare_groups(drawn, scores=[]).contrasts
-        hits += (contrasts.p_adjusted[contrasts.measure == 'chi_mean'] < 0.05).any()
-    assert stats.binomtest(int(hits), 100, 0.05, alternative='greater').pvalue > 0.001
+    for _ in range(120):
+        drawn = sample.values.loc[:, ['chi_mean']] * 0
+        drawn += rng.normal(40, 5, drawn.shape)
+        _, contrasts = group_tables(replace(sample, values=drawn))
+        hits += (contrasts.p_adjusted < 0.05).any()
+    assert stats.binomtest(int(hits), 120, 0.05, alternative='greater').pvalue > 0.001
 
 
 @pytest.mark.parametrize('scores', [[], ['edss', 'age']])
