@@ -1,6 +1,6 @@
 """Find the scans of a participant in a BIDS data set and refuse what cannot be measured.
 
-Parsing file names and inheriting metadata is `bids2table`'s work; the checks are ours, because
+Parsing names and inheriting metadata is `bids2table`'s work; the checks are ours, because
 BIDS leaves them open: it does not require a field strength, and an echo time in milliseconds is
 only a warning to its validator.
 """
@@ -10,7 +10,6 @@ from __future__ import annotations
 import functools
 import itertools
 import json
-import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
@@ -214,11 +213,13 @@ def find_visits(
 def _index(bids_dir: Path, participant_id: str) -> list[_File]:
     import bids2table
 
-    logging.getLogger('bids2table').setLevel(logging.ERROR)
-    table = bids2table.index_dataset(bids_dir, include_subjects=participant_id)
-    paths = sorted(table.column('path').to_pylist())
+    # bids2table can index whole data sets, but takes a folder with a dot in its name for none.
+    folder = bids_dir / participant_id
+    paths = sorted(
+        p for pattern in ('anat', 'ses-*/anat') for p in folder.glob(f'{pattern}/*.nii*')
+    )
     # Entities come from the name itself so that `run-01` keeps its zero in output names.
-    return [_File(bids_dir / p, bids2table.parse_bids_entities(bids_dir / p)) for p in paths]
+    return [_File(path, bids2table.parse_bids_entities(path)) for path in paths]
 
 
 def _select(files: Iterable[_File], query: str, extra: Mapping[str, Any]) -> list[_File]:

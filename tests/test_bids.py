@@ -41,6 +41,12 @@ def test_echoes_are_sorted_by_time_and_keep_their_pairs(raw):
     assert [p.name.split('_')[3] for p in scan.magnitude] == ['echo-2', 'echo-3', 'echo-1']
 
 
+def test_a_folder_with_a_dot_in_its_name(raw):
+    dotted = raw.rename(raw.with_name('study.v1'))
+    (visit,) = find_visits(dotted, 'sub-02')
+    assert visit.scans[0].b0 == 3
+
+
 def test_labels_with_and_without_key(raw):
     assert list_participants(raw, ['sub-02', '01']) == ['sub-01', 'sub-02']
     with pytest.raises(InputError, match=r'--participant-label 9.*choose among sub-01, sub-02'):
