@@ -156,7 +156,7 @@ def tv_admm(
     magnitude: NDArray[Any] | None = None,
     regularisation: float = 2e-4,
     outside: float = 0.0,
-    edge_weight: float = 0.5,
+    edge_weight: float = 0.7,
     penalty: float = 100.0,
     iterations: int = 40,
     tolerance: float = 2e-3,
