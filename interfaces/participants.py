@@ -88,7 +88,7 @@ def _read_text_table(path: Path) -> pd.DataFrame:
     for sign, word in ((',', 'commas'), (';', 'semicolons')):
         if '\t' not in lines[0] and sign in lines[0]:
             raise InputError(path, f'is separated by {word}', 'save it separated by tabs')
-    header, *rows = [[cell.strip().strip('"') for cell in line.split('\t')] for line in lines]
+    header, *rows = [[_unquote(cell) for cell in line.split('\t')] for line in lines]
     twice = {name for name in header if header.count(name) > 1}
     if twice:
         raise InputError(path, f'has the column {min(twice)!r} twice', 'rename one')
@@ -101,6 +101,20 @@ def _read_text_table(path: Path) -> pd.DataFrame:
             )
     cells = [[None if cell in MISSING else cell for cell in row] for row in rows]
     return pd.DataFrame(cells, columns=header, dtype=object)
+
+
+def _unquote(cell: str) -> str:
+    """Cell without spaces around it and without the quotes that spreadsheets add.
+
+    Examples
+    --------
+    >>> _unquote(' "a ""b"" c" '), _unquote('5"')
+    ('a "b" c', '5"')
+    """
+    cell = cell.strip()
+    if len(cell) > 1 and cell[0] == cell[-1] == '"':
+        return cell[1:-1].replace('""', '"').strip()
+    return cell
 
 
 def _full_ids(ids: pd.Series, path: Path) -> pd.Series:

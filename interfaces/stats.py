@@ -87,7 +87,12 @@ def gather_regions(
     """
     root, source = Path(derivatives_dir), Path(participants_file)
     participants, warnings = read_participants(source, group_column=group_column)
-    paths = sorted(root.glob(PATTERN))
+    taken = [c for c in participants if c in (*REGION_COLUMNS[1:], *MEASURES)]
+    if group_column in taken:
+        raise InputError(
+            source, f'column {group_column!r} is also one of the region tables', 'rename it'
+        )
+    paths = find_region_tables(root)
     if not paths:
         raise InputError(root, f'holds no {PATTERN}', 'run the participant level first')
     regions = read_region_tables(paths)
@@ -105,10 +110,9 @@ def gather_regions(
     absent = participants.participant_id[~participants.participant_id.isin(measured)]
     if len(absent):
         warnings.append(
-            f'{len(absent)} participants of {source.name} have no region table and are left out: '
-            f'{name_some(absent)}.'
+            f'Participants of {source.name} without a region table, who are left out '
+            f'({len(absent)}): {name_some(absent)}.'
         )
-    taken = [c for c in participants if c in (*REGION_COLUMNS[1:], *MEASURES)]
     if taken:
         warnings.append(
             f'Columns of {source.name} that have the name of a region column are left out: '
@@ -119,6 +123,15 @@ def gather_regions(
     reasons = [(who, 'no region table in the derivatives') for who in absent]
     return Gathered(
         regions, pd.DataFrame(reasons, columns=_EXCLUSIONS), tuple(warnings), provenance
+    )
+
+
+def find_region_tables(root: Path) -> list[Path]:
+    """Region tables below a folder; hidden folders hold what a killed run left half-written."""
+    return sorted(
+        path
+        for path in root.glob(PATTERN)
+        if not any(part.startswith('.') for part in path.relative_to(root).parts)
     )
 
 
@@ -216,14 +229,12 @@ def compare_sidecars(paths: Sequence[Path], labels: pd.Series) -> tuple[dict[str
     table = pd.DataFrame([[_word(s.get(key)) for key in keys] for s in sidecars], columns=keys)
     table['participant'] = [path.name.split('_')[0] for path in paths]
     provenance: dict[str, Any] = {}
-    warnings = []
+    warnings = _silent_sidecars(table, keys)
     for key in keys:
         known = table[table[key].notna()]
         values = known[key].unique().tolist()
-        provenance[key] = values[0] if len(values) == 1 else values
-        if 0 < len(known) < len(table):
-            who = table.participant[table[key].isna()].unique()
-            warnings.append(f'The sidecars of {name_some(who)} do not tell {key}.')
+        if values:
+            provenance[key] = values[0] if len(values) == 1 else values
         if len(values) < 2:
             continue
         rarest = known[key].value_counts().index[-1]
@@ -242,6 +253,16 @@ def compare_sidecars(paths: Sequence[Path], labels: pd.Series) -> tuple[dict[str
             paths[wrong[0]].with_suffix('.json'), f'Units is {table.Units[wrong[0]]!r}', _AGAIN
         )
     return provenance, warnings
+
+
+def _silent_sidecars(table: pd.DataFrame, keys: Sequence[str]) -> list[str]:
+    """Warnings of entries that some sidecars have and others lack."""
+    lacking: dict[str, list[str]] = {}
+    for key in keys:
+        absent = table[key].isna()
+        if absent.any() and not absent.all():
+            lacking.setdefault(name_some(table.participant[absent].unique()), []).append(key)
+    return [f'Sidecars of {who} do not tell {", ".join(k)}.' for who, k in lacking.items()]
 
 
 def _read_sidecar(path: Path) -> dict[str, Any]:
@@ -263,7 +284,7 @@ def _word(value: Any) -> str | None:
 
 def _counts(known: pd.DataFrame, key: str) -> str:
     counts = known[key].value_counts()
-    return ', '.join(f'{value}: {n} tables' for value, n in counts.items())
+    return ', '.join(f'{value} in {n} of {len(known)} tables' for value, n in counts.items())
 
 
 def _difference(known: pd.DataFrame, key: str, labels: pd.Series) -> str:

@@ -43,8 +43,8 @@ def first_visits(regions: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
             for v in first[first.participant_id.isin(several)].itertuples()
         ]
         warnings.append(
-            f'{len(several)} participants have several sessions or runs; models use the first '
-            f'of each and all are kept in the table of regions: {name_some(shown)}.'
+            f'Participants with several sessions or runs ({len(several)}), of whom models use the '
+            f'first while the table of regions keeps all: {name_some(shown)}.'
         )
     wanted = pd.MultiIndex.from_frame(first[keys])
     index = pd.MultiIndex.from_frame(regions[keys].fillna('n/a').astype(str))
@@ -54,8 +54,8 @@ def first_visits(regions: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     if again.any():
         who = sorted(kept.participant_id[again].unique())
         warnings.append(
-            f'{len(who)} participants have several region tables for one session and run; '
-            f'models use the first: {name_some(who)}.'
+            f'Participants with several region tables for one session and run ({len(who)}), of '
+            f'whom models use the first: {name_some(who)}.'
         )
     return kept[~again], warnings
 
@@ -129,8 +129,8 @@ def coverage_warnings(regions: pd.DataFrame) -> list[str]:
         return []
     shown = [f'{r.participant_id} {r.region} {r.hemisphere}' for r in low.itertuples()]
     return [
-        f'In {len(low)} regions less than half of the voxels lie where the map holds, and their '
-        f'means enter the models all the same: {name_some(shown)}.'
+        f'Regions of which the map covers less than half ({len(low)}), whose means enter the '
+        f'models all the same: {name_some(shown)}.'
     ]
 
 

@@ -129,7 +129,7 @@ def test_mixed_scanners_or_methods_are_told(study, key, value, shown):
     found = gather_regions(root, file)
     (warning,) = found.warnings
     assert warning.startswith(f'{key} differs')
-    assert f'{shown}: 1 tables' in warning
+    assert f'{shown} in 1 of 16 tables' in warning
     assert 'sub-005' in warning
     assert len(found.provenance[key]) == 2
 
@@ -145,8 +145,24 @@ def test_field_strength_that_goes_with_the_group(study):
 def test_missing_sidecar_is_told(study):
     root, _, file = study
     one_file(root).with_suffix('.json').unlink()
-    warnings = gather_regions(root, file).warnings
-    assert 'The sidecars of sub-002 do not tell ReferenceRegion.' in warnings
+    (warning,) = gather_regions(root, file).warnings
+    assert warning.startswith('Sidecars of sub-002 do not tell ReferenceRegion, Units, Magn')
+
+
+def test_half_written_tables_are_not_read(study):
+    root, _, file = study
+    path = one_file(root)
+    left = path.parent / '.part-x1' / path.name
+    left.parent.mkdir()
+    left.write_text(path.read_text()[:100])
+    assert gather_regions(root, file).warnings == ()
+
+
+def test_group_column_with_a_taken_name(study):
+    root, people, file = study
+    write_participants(file, people.rename(columns={'group': 'region'}))
+    with pytest.raises(InputError, match="column 'region' is also one of the region tables"):
+        gather_regions(root, file, group_column='region')
 
 
 def test_column_with_a_taken_name(study):

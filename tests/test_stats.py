@@ -71,7 +71,7 @@ def test_longitudinal_data_are_not_averaged():
     once = compare_groups(regions)
     both = compare_groups(pd.concat([later, regions]))
     pd.testing.assert_frame_equal(both.contrasts, once.contrasts)
-    assert '16 participants have several sessions' in both.warnings[0]
+    assert 'several sessions or runs (16)' in both.warnings[0]
 
 
 def test_order_of_rows_does_not_matter():
