@@ -281,11 +281,12 @@ def validate(settings: Settings) -> None:
 def run_group(settings: Settings) -> dict[str, list[str]]:
     """Compare the groups from the derivatives alone; return what failed."""
     from .interfaces.completion import fingerprint, is_complete, mark_complete
+    from .interfaces.stats import find_region_tables
     from .run import run_graph
     from .workflows.group import GROUP_OUTPUTS, init_group_wf
 
     table = find_participants_file(settings)
-    regions = sorted(settings.output_dir.glob('sub-*/**/*_seg-dgm_regions.tsv'))
+    regions = find_region_tables(settings.output_dir)
     options = {
         'group_column': settings.group_column,
         'reference_group': settings.reference_group,

@@ -33,7 +33,11 @@ DESCRIPTIONS: dict[str, dict[str, Any]] = {
         'Levels': {'L': 'left', 'R': 'right', 'both': 'left and right together'},
     },
     'n_voxels': {'Description': 'Voxels of the region in acquisition space'},
-    'volume_mm3': {'Description': 'Volume of the region', 'Units': 'mm^3'},
+    'volume_mm3': {
+        'Description': 'Volume of the region; that of the brain is from the whole T1w image, '
+        'even where the gradient-echo slab cuts it',
+        'Units': 'mm^3',
+    },
     'coverage': {'Description': 'Share of the region inside the mask where the map holds'},
     'chi_mean': {'Description': 'Mean susceptibility of the covered voxels', 'Units': 'ppb'},
     'chi_median': {'Description': 'Median susceptibility of the covered voxels', 'Units': 'ppb'},
@@ -51,6 +55,7 @@ class _RegionTableInputSpec(BaseInterfaceInputSpec):
     mask = File(exists=True, mandatory=True, desc='where the map holds')
     dseg = File(exists=True, mandatory=True, desc='labels in acquisition space')
     brain_mask = File(exists=True, mandatory=True, desc='brain in acquisition space')
+    t1w_brain_mask = File(exists=True, desc='whole brain, T1w space; gives the brain its volume')
     r2star = File(exists=True, desc='R2*, 1/s')
     participant_id = traits.Str(mandatory=True, desc='with the key sub-')
     session_id = traits.Str('n/a', usedefault=True, desc='with the key ses-')
@@ -79,7 +84,13 @@ class RegionTable(SimpleInterface):
         )
         atlas = load_dgm_atlas()
         rows = measure_regions(
-            maps, labels, region_list(atlas.regions.to_dict('records')), brain_mask=brain
+            maps,
+            labels,
+            region_list(atlas.regions.to_dict('records')),
+            brain_mask=brain,
+            brain_volume=_volume(inputs.t1w_brain_mask)
+            if isdefined(inputs.t1w_brain_mask)
+            else None,
         )
         table = pd.DataFrame(rows)
         keys = (inputs.participant_id, inputs.session_id, inputs.run_id, atlas.name)
@@ -91,6 +102,15 @@ class RegionTable(SimpleInterface):
         sidecar = save_json({**DESCRIPTIONS, **provenance}, out_file.with_suffix('.json'))
         self._results.update(regions_tsv=str(out_file), regions_json=str(sidecar))
         return runtime
+
+
+def _volume(mask: str) -> float:
+    """Volume of a mask, mm^3."""
+    import nibabel as nib
+
+    image: Any = nib.load(mask)
+    voxel = abs(float(np.linalg.det(image.affine[:3, :3])))
+    return voxel * float(np.count_nonzero(np.asanyarray(image.dataobj)))
 
 
 def save_table(table: pd.DataFrame, path: Path) -> Path:

@@ -78,6 +78,7 @@ def measure_regions(
     regions: Iterable[Region],
     *,
     brain_mask: NDArray[np.bool_] | None = None,
+    brain_volume: float | None = None,
     min_voxels: int = MIN_VOXELS,
 ) -> list[dict[str, Any]]:
     """Measure every region on the left, on the right and both together, and the brain.
@@ -95,6 +96,8 @@ def measure_regions(
         What to measure; regions may share labels (a whole and its parts).
     brain_mask
         Brain, for the row `brain`; left out where None.
+    brain_volume
+        Volume of the whole brain, mm^3, where `brain_mask` covers but a slab of it.
     min_voxels
         With fewer voxels inside the mask the statistics are NaN; the row stays.
 
@@ -137,6 +140,8 @@ def measure_regions(
             )
     if brain_mask is not None:
         whole = _statistics(maps, np.asarray(brain_mask, bool), min_voxels)
+        if brain_volume is not None:
+            whole['volume_mm3'] = brain_volume
         rows.append({'region': BRAIN, 'hemisphere': 'both', **whole})
     return rows
 

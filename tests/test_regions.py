@@ -148,6 +148,19 @@ def test_table_on_disk(files, tmp_path):
     assert set(table.columns) <= set(dictionary)
 
 
+def test_brain_volume_comes_from_the_t1w_mask(files, tmp_path):
+    whole = write(
+        tmp_path / 't1w.nii.gz', np.ones((50, 60, 40), np.uint8), np.diag([3, 3, 3, 1.0])
+    )
+    out_file = tmp_path / 'x.tsv'
+    RegionTable(
+        **files, t1w_brain_mask=whole, participant_id='sub-01', out_file=str(out_file)
+    ).run()
+    table = pd.read_csv(out_file, sep='\t').set_index('region')
+    assert table.loc['brain', 'volume_mm3'] == 27 * 120000
+    assert table.loc['brain', 'n_voxels'] == 40 * 40 * 40
+
+
 def test_labels_on_another_grid_are_refused(files, tmp_path):
     image = nib.load(files['dseg'])
     moved = image.affine.copy()

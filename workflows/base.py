@@ -247,6 +247,7 @@ def init_scan_wf(scan: GreScan, visit: Visit, plan: Plan, *, name: str) -> Workf
                                   ('outputnode.dseg', 'dseg'),
                                   ('outputnode.quality', 'quality'),
                                   ('outputnode.warnings', 'registration_warnings')]),
+        (inputnode, measure, [('brain_mask', 't1w_brain_mask')]),
         (measure, facts, [('regions_tsv', 'regions_tsv')]),
         (facts, outputnode, [('out', 'run')]),
         (outputs_wf, files, [('outputnode.files', 'in1')]),
