@@ -20,6 +20,8 @@ class ResilientMultiProc(MultiProcPlugin):
     with a sentence, a new pool takes the others.
     """
 
+    pool: Any
+
     def _submit_job(self, node: Any, updatehash: bool = False) -> int:
         try:
             return super()._submit_job(node, updatehash=updatehash)
