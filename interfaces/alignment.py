@@ -24,8 +24,8 @@ from ..nodes.simulate_warp import jacobian
 from .atlas import Atlas, load_dgm_atlas, load_template
 from .itk import Engine, Volume, read_volume, write
 
-VOTING_MM = 1.0
-"""Voxels larger than this are divided, and their parts vote on the label."""
+VOTING_MM = 1.1
+"""Voxels larger than this are divided into an odd number of parts, which vote on the label."""
 _SLAB_MM = 150.0
 """Height of brain and skull below the top of a head: what lies lower is neck."""
 
@@ -306,11 +306,12 @@ def labels_on(
     Notes
     -----
     A voxel larger than `VOTING_MM` is divided, and the label that fills most of it wins; a point
-    sample at its centre would make thin nuclei ragged.
+    sample at its centre would make thin nuclei ragged. The number of parts is odd, for draws
+    would have to favour either label or background and so bias every volume.
     """
     labels = np.asarray(atlas.image.dataobj)
     moving = write(Volume(labels, atlas.image.affine), folder / 'atlas.nii', dtype=np.uint8)
-    factors = [max(1, int(np.ceil(v / VOTING_MM - 0.1))) for v in grid.voxel_size]
+    factors = [voting_parts(v) for v in grid.voxel_size]
     box = _label_box(moving, grid, transforms, folder, engine)
     fine_shape = [(b.stop - b.start) * f for b, f in zip(box, factors, strict=True)]
     fine = Volume(
@@ -325,15 +326,20 @@ def labels_on(
     return out
 
 
-def check_labels(drawn: NDArray[Any], labels: NDArray[Any]) -> None:
-    """Raise NigraError if resampling made a value that the atlas does not have.
+def voting_parts(length: float) -> int:
+    """Parts into which an edge of a voxel (mm) is divided: the least odd number that suffices.
 
     Examples
     --------
-    >>> check_labels(np.array([0.0, 2.5]), np.array([0, 2, 3]))
-    Traceback (most recent call last):
-    ...
-    nigra.nodes.errors.NigraError: resampling made label values [2.5] that the atlas lacks; ...
+    >>> [voting_parts(v) for v in (0.5, 1.0, 1.5, 3.0, 5.0)]
+    [1, 1, 3, 3, 5]
+    """
+    parts = int(np.ceil(length / VOTING_MM))
+    return parts + 1 - parts % 2
+
+
+def check_labels(drawn: NDArray[Any], labels: NDArray[Any]) -> None:
+    """Raise NigraError if resampling made a value that the atlas does not have.
     """
     new = np.setdiff1d(np.unique(drawn), np.unique(labels))
     if new.size:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -48,50 +49,66 @@ def largest_part(mask: Mask) -> Mask:
     return np.asarray(parts == np.bincount(parts.ravel())[1:].argmax() + 1)
 
 
-def tissue_levels(image: NDArray[Any], mask: Mask) -> tuple[float, float, float]:
-    """Typical T1-weighted intensity of fluid, grey and white matter.
+@dataclass(frozen=True)
+class Tissue:
+    """T1-weighted intensities that tell tissue from what surrounds it.
+
+    Attributes
+    ----------
+    fluid
+        Fluid, or what is as dark.
+    typical
+        Middle of grey and white matter.
+    bright
+        More than any white matter shows: fat, vessels.
+    """
+
+    fluid: float
+    typical: float
+    bright: float
+
+    def above(self, share: float) -> float:
+        """Intensity of a voxel that holds this share of tissue, the rest being fluid."""
+        return self.fluid + share * (self.typical - self.fluid)
+
+
+def tissue_intensities(image: NDArray[Any], prior: Mask, certain: Mask) -> Tissue:
+    """Find the intensities of tissue in a T1-weighted image.
 
     Parameters
     ----------
     image
         T1-weighted intensities, bias field removed.
-    mask
-        Where brain is certain, ventricles and some sulci included.
-
-    Returns
-    -------
-    tuple
-        Centres of three classes by k-means, ascending.
+    prior
+        Roughly the brain, fluid in its sulci included.
+    certain
+        Well within the brain.
 
     Raises
     ------
     NigraError
-        The mask is empty or the image has no contrast in it.
+        A mask is empty or the image has no contrast in it.
+
+    Notes
+    -----
+    Quantiles, not classes: a young brain has too little fluid well inside it for a class of its
+    own. Fluid is the darkest hundredth of the prior, but at most a quarter of the median; bright
+    begins above the 98th percentile by a quarter of its distance from fluid.
 
     Examples
     --------
-    >>> image = np.repeat([10.0, 50.0, 80.0], 9).reshape(3, 3, 3)
-    >>> tissue_levels(image, image > 0)
-    (10.0, 50.0, 80.0)
+    >>> image = np.repeat([10.0, 60.0, 80.0], 9).reshape(3, 3, 3)
+    >>> tissue_intensities(image, image > 0, image > 50)
+    Tissue(fluid=10.0, typical=70.0, bright=97.5)
     """
-    values = np.sort(np.asarray(image[mask], np.float64))
-    if values.size < 3:
-        raise NigraError(f'the brain mask holds {values.size} voxels; give a mask of the brain')
-    low, high = np.percentile(values, [1, 99])
-    if not high > low:
-        raise NigraError(f'the image is {low:g} everywhere in the brain; give one with contrast')
-    values = values[(values >= low) & (values <= high)]
-    sums = np.concatenate([[0.0], np.cumsum(values)])
-    centres = np.percentile(values, [2, 35, 80])
-    for _ in range(100):
-        borders = np.searchsorted(values, (centres[1:] + centres[:-1]) / 2)
-        edges = np.concatenate([[0], borders, [values.size]])
-        counts = np.diff(edges)
-        moved = np.where(counts > 0, np.diff(sums[edges]) / np.maximum(counts, 1), centres)
-        if np.allclose(moved, centres, rtol=1e-6, atol=0):
-            break
-        centres = moved
-    return float(centres[0]), float(centres[1]), float(centres[2])
+    if not (prior.any() and certain.any()):
+        raise NigraError('the brain mask is empty; give a mask of the brain')
+    inside = np.asarray(image[certain], np.float64)
+    typical, white = (float(v) for v in np.percentile(inside, [50, 98]))
+    fluid = min(float(np.percentile(image[prior], 1)), 0.25 * typical)
+    if not (white > fluid and float(inside.max()) > float(inside.min())):
+        raise NigraError(f'the image is {typical:g} everywhere in the brain; give a T1w image')
+    return Tissue(fluid, typical, white + (white - fluid) / 4)
 
 
 def refine_brain_mask(
@@ -124,8 +141,8 @@ def refine_brain_mask(
     sulcus
         Gaps between tissue up to twice this wide are filled, mm.
     rim
-        The outermost voxels share their volume with fluid and are darker than tissue: the mask
-        takes in this much more, mm, or one voxel where voxels are larger.
+        The outermost voxels share their volume with fluid: those up to this far out, mm, or one
+        voxel where voxels are larger, are taken in if tissue seems to fill a fifth of them.
 
     Returns
     -------
@@ -139,10 +156,10 @@ def refine_brain_mask(
 
     Notes
     -----
-    Voxels brighter than half-way from fluid to grey matter and not much brighter than white
-    matter are tissue; an opening cuts what hangs on by thin bridges and a closing takes in the
-    sulci: the classical morphological scheme (Atkins and Mackiewich 1998,
-    doi 10.1109/42.668696), with a registered template in place of its heuristics for the start.
+    Voxels that tissue more than half fills (see `Tissue`) are tissue; an opening cuts what hangs
+    on by thin bridges and a closing takes in the sulci: the classical morphological scheme
+    (Atkins and Mackiewich 1998, doi 10.1109/42.668696), with a registered template in place of
+    its heuristics for the start.
     """
     if image.shape != prior.shape:
         raise NigraError(f'image {image.shape} and mask {prior.shape} differ in shape')
@@ -153,16 +170,17 @@ def refine_brain_mask(
     inner, data = prior[box], np.asarray(image[box], np.float32)
     depth = distance_mm(inner, voxel_size) - distance_mm(~inner, voxel_size)
     certain = depth > core
-    fluid, grey, white = tissue_levels(data, certain if certain.any() else inner)
-    too_bright = data > white + (white - fluid) / 2
-    tissue = (data > (fluid + grey) / 2) & ~too_bright
+    levels = tissue_intensities(data, inner, certain if certain.any() else inner)
+    dim = data < levels.bright
+    tissue = (data > levels.above(0.5)) & dim
     tissue = ndimage.binary_opening(tissue) & (depth > -reach) | certain
     kept = largest_part(erode_mm(tissue, neck, voxel_size) | certain)
     kept = dilate_mm(kept, neck + max(voxel_size), voxel_size) & tissue
     wide = np.pad(kept, 1)
-    grown = dilate_mm(wide, sulcus + max(rim, *voxel_size), voxel_size)
-    closed = erode_mm(grown, sulcus, voxel_size)[1:-1, 1:-1, 1:-1]
-    closed &= ~too_bright
+    closed = erode_mm(dilate_mm(wide, sulcus, voxel_size), sulcus, voxel_size)[1:-1, 1:-1, 1:-1]
+    near = dilate_mm(closed, max(rim, *voxel_size), voxel_size)
+    closed |= near & (data > levels.above(0.2))
+    closed &= dim
     out = np.zeros(prior.shape, bool)
     out[box] = ndimage.binary_fill_holes(largest_part(closed | certain))
     return out
