@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import json
 import logging
 import shutil
 import subprocess
@@ -211,7 +212,7 @@ def library_versions() -> dict[str, str]:
     return {name: importlib.metadata.version(name) for name in _COMPUTING}
 
 
-def methods(settings: Settings, *, n_echoes: int) -> Any:
+def methods(settings: Settings, n_echoes: int) -> Any:
     """Methods text of what these settings run on scans of `n_echoes`."""
     from .interfaces.boilerplate import methods_text
 
@@ -307,7 +308,7 @@ def run_group(settings: Settings) -> dict[str, list[str]]:
         covariates=settings.covariates,
         score_columns=settings.scores,
         reference_group=settings.reference_group,
-        methods_html=methods(settings, n_echoes=1).html,
+        methods_html=methods(*as_processed(settings, regions)).html,
     )
     workflow.base_dir = str(settings.scratch)
     alone = replace(settings, nprocs=1, use_plugin=None)
@@ -317,6 +318,28 @@ def run_group(settings: Settings) -> dict[str, list[str]]:
     outputs = [settings.output_dir / name for name in GROUP_OUTPUTS]
     mark_complete(marker, key, outputs, settings.output_dir)
     return {}
+
+
+def as_processed(settings: Settings, tables: Sequence[Path]) -> tuple[Settings, int]:
+    """Settings with the methods that made the derivatives, and the most echoes of any run."""
+    records = []
+    for table in tables:
+        try:
+            records.append(json.loads(table.with_suffix('.json').read_text(encoding='utf-8')))
+        except (OSError, ValueError):
+            continue  # the group level itself says which sidecar is missing or broken
+    names = {
+        'background': 'BackgroundRemoval',
+        'inversion': 'Inversion',
+        'registration': 'Registration',
+    }
+    used: dict[str, Any] = {
+        option: str(records[0].get(key, getattr(settings, option)))
+        for option, key in names.items()
+        if records
+    }
+    echoes = max((len(r.get('EchoTimes', [0])) for r in records), default=1)
+    return replace(settings, **used), echoes
 
 
 def find_participants_file(settings: Settings) -> Path:

@@ -133,6 +133,7 @@ def region_provenance(scan: GreScan, plan: Plan) -> dict[str, Any]:
         'ReferenceRegion': REFERENCE,
         'Units': 'ppb',
         'MagneticFieldStrength': scan.b0,
+        'EchoTimes': list(scan.echo_times),
         'NigraVersion': plan.version,
         'BackgroundRemoval': plan.background,
         'Inversion': plan.inversion,
