@@ -339,8 +339,7 @@ def voting_parts(length: float) -> int:
 
 
 def check_labels(drawn: NDArray[Any], labels: NDArray[Any]) -> None:
-    """Raise NigraError if resampling made a value that the atlas does not have.
-    """
+    """Raise NigraError if resampling made a value that the atlas does not have."""
     new = np.setdiff1d(np.unique(drawn), np.unique(labels))
     if new.size:
         raise NigraError(

@@ -10,6 +10,8 @@ from __future__ import annotations
 import functools
 import json
 import os
+import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
@@ -24,6 +26,7 @@ from ..nodes.resample import isotropic
 from .files import save_image
 
 _THREADS = 'ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS'
+_ELSEWHERE = 'import json, sys, ants; ants.registration(json.load(sys.stdin), None)'
 
 
 @functools.cache
@@ -49,25 +52,49 @@ def load_preset(name: str) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Engine:
-    """How ANTs is run: results are the same for the same two numbers.
+    """How ANTs is run.
 
     Attributes
     ----------
     nthreads
-        Threads of ITK. They are fixed when a process first uses ITK.
+        Threads of stages with a cross-correlation metric, which cost the most.
     seed
         Of every random sampling.
+
+    Notes
+    -----
+    With several threads mutual information is summed in another order at each run, and its
+    results differ in the second decimal of a millimetre; cross-correlation gives the same bits
+    for any number. ITK fixes its threads when a process first uses it. So this process has one,
+    and cross-correlation gets a process of its own where more are wanted: results depend on the
+    seed only.
     """
 
     nthreads: int = 1
     seed: int = 1
 
     def ants(self) -> Any:
-        """Import ANTsPy with the wanted number of threads."""
-        os.environ[_THREADS] = str(self.nthreads)
+        """Import ANTsPy with one thread."""
+        os.environ[_THREADS] = '1'
         import ants
 
         return ants
+
+    def _antsregistration(self, arguments: list[str], *, nthreads: int) -> None:
+        if nthreads == 1:
+            self.ants().registration(arguments, None)
+            return
+        done = subprocess.run(
+            [sys.executable, '-c', _ELSEWHERE],
+            input=json.dumps(arguments),
+            env={**os.environ, _THREADS: str(nthreads)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            lines = done.stderr.strip().splitlines() or [f'exit status {done.returncode}']
+            raise RuntimeError(lines[-1])
 
     def register(
         self,
@@ -110,8 +137,10 @@ class Engine:
             arguments += ['--initial-moving-transform', str(initial)]
         for stage in stages:
             arguments += _stage_arguments(stage, f'{fixed},{moving}', fixed_mask)
+        alike = all(stage['metric'] == 'CC' for stage in stages)
+        nthreads = self.nthreads if alike else 1
         try:
-            self.ants().registration(arguments, None)
+            self._antsregistration(arguments, nthreads=nthreads)
         except RuntimeError as error:
             raise NigraError(
                 f'registration of {moving.name} to {fixed.name} failed ({error}); look at both '

@@ -41,7 +41,7 @@ def init_anat_wf(
     preset
         Entry of `data/registration.json`.
     nthreads
-        Threads of ITK; the result depends on their number in the last digits.
+        Threads of the costly stages; the result does not depend on their number.
     random_seed
         Of random sampling.
     name
@@ -67,12 +67,12 @@ def init_anat_wf(
     inputnode = Node(IdentityInterface(list(INPUTS)), name='inputnode')
     outputnode = Node(IdentityInterface(list(OUTPUTS)), name='outputnode')
     engine = {'preset': preset, 'nthreads': nthreads, 'random_seed': random_seed}
-    resources = {'n_procs': nthreads, 'mem_gb': 1.5}
-    align_template = Node(AlignTemplate(**engine), name='align_template', **resources)
-    correct_bias = Node(CorrectBias(entry='bias', **engine), name='correct_bias', **resources)
-    brain_mask = Node(BrainMask(), name='brain_mask', mem_gb=1.5)
-    align_deep_grey = Node(AlignDeepGrey(**engine), name='align_deep_grey', **resources)
-    template_on_t1w = Node(TemplateOnT1w(**engine), name='template_on_t1w', **resources)
+    threads, memory = {'n_procs': nthreads}, {'mem_gb': 1.5}
+    align_template = Node(AlignTemplate(**engine), name='align_template', **threads, **memory)
+    correct_bias = Node(CorrectBias(entry='bias', **engine), name='correct_bias', **memory)
+    brain_mask = Node(BrainMask(), name='brain_mask', **memory)
+    align_deep_grey = Node(AlignDeepGrey(**engine), name='align_deep_grey', **threads, **memory)
+    template_on_t1w = Node(TemplateOnT1w(**engine), name='template_on_t1w', **memory)
     warnings = Node(Merge(2), name='warnings')
     judged = {
         'start': align_template,

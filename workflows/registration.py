@@ -39,7 +39,7 @@ def init_registration_wf(
     preset
         Entry of `data/registration.json`.
     nthreads
-        Threads of ITK; the result depends on their number in the last digits.
+        Threads of the costly stages; the result does not depend on their number.
     random_seed
         Of random sampling.
     name
@@ -67,7 +67,7 @@ def init_registration_wf(
     inputnode = Node(IdentityInterface(list(INPUTS)), name='inputnode')
     outputnode = Node(IdentityInterface(list(OUTPUTS)), name='outputnode')
     engine = {'preset': preset, 'nthreads': nthreads, 'random_seed': random_seed}
-    resources = {'n_procs': nthreads, 'mem_gb': 1.5}
+    resources = {'mem_gb': 1.5}
     correct_bias = Node(CorrectBias(entry='gre_bias', **engine), name='correct_bias', **resources)
     gre_to_t1w_wf = init_gre_to_t1w_wf(preset=preset, nthreads=nthreads, random_seed=random_seed)
     label_gre = Node(LabelGre(**engine), name='label_gre', **resources)
@@ -137,7 +137,6 @@ def init_gre_to_t1w_wf(
     align_gre = Node(
         AlignGre(preset=preset, nthreads=nthreads, random_seed=random_seed),
         name='align_gre',
-        n_procs=nthreads,
         mem_gb=1.5,
     )
     workflow.connect([
