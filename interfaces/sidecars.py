@@ -90,7 +90,7 @@ def sources(plan: Plan, files: Sequence[Path]) -> list[str]:
 def anat_metadata(visit: Visit, plan: Plan) -> dict[str, dict[str, Any]]:
     """Sidecars of the anatomical results."""
     shared = {'Sources': sources(plan, [visit.t1w]), 'RandomSeed': plan.random_seed,
-              'Threads': plan.nthreads, 'SoftwareVersions': dict(plan.versions)}  # fmt: skip
+              'Threads': plan.nthreads, 'LibraryVersions': dict(plan.versions)}  # fmt: skip
     return {
         't1w_preproc': {
             'Description': 'T1w image with the intensity bias removed', 'SkullStripped': False,
@@ -104,12 +104,12 @@ def scan_metadata(scan: GreScan, visit: Visit, plan: Plan) -> dict[str, dict[str
     shared = {
         **scan_facts(scan),
         'SkullStripped': True,
-        'SoftwareVersions': dict(plan.versions),
+        'LibraryVersions': dict(plan.versions),
         'Sources': sources(plan, [*scan.magnitude, *scan.phase]),
     }
     methods = {'BackgroundRemoval': plan.background, 'Inversion': plan.inversion}
     reference = {'ReferenceRegion': REFERENCE}
-    labels = {'Sources': sources(plan, [visit.t1w]), 'SoftwareVersions': dict(plan.versions)}
+    labels = {'Sources': sources(plan, [visit.t1w]), 'LibraryVersions': dict(plan.versions)}
     return {
         'chimap': {'Description': 'Magnetic susceptibility', 'Units': 'ppm', **reference,
                    **methods, **shared},
