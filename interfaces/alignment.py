@@ -18,14 +18,14 @@ from scipy import ndimage
 
 from ..nodes.brain import dilate_mm, padded_box
 from ..nodes.errors import NigraError
-from ..nodes.resample import cropped_affine, subdivided_affine, vote
+from ..nodes.resample import cropped_affine
 from ..nodes.similarity import correlation, normalised_mutual_information
 from ..nodes.simulate_warp import jacobian
 from .atlas import Atlas, load_dgm_atlas, load_template
+from .bias import without_bias
 from .itk import Engine, Volume, read_volume, write
+from .labels import labels_on
 
-VOTING_MM = 1.1
-"""Voxels larger than this are divided into an odd number of parts, which vote on the label."""
 _SLAB_MM = 150.0
 """Height of brain and skull below the top of a head: what lies lower is neck."""
 
@@ -88,6 +88,7 @@ def align_whole_brain(
         and the similarity of the start that was chosen.
     """
     head = read_volume(t1w, canonical=True)
+    head = without_bias(head, None, folder, engine, preset['head_bias'])
     template = template_volume()
     brain = Volume((template.data > 0).astype(np.float32), template.affine)
     start, similarity = _best_start(template, brain, head, folder, engine, preset['start'])
@@ -120,29 +121,53 @@ def _best_start(
     template: Volume, brain: Volume, head: Volume, folder: Path, engine: Engine,
     settings: Mapping[str, Any],
 ) -> tuple[Path, float]:  # fmt: skip
-    """Of several positions and pitches, the one that fits best after a short rigid fit."""
+    """Of many positions, pitches and sizes, the one that fits best after a short fit.
+
+    Size matters as much as position: a small brain in a template of average size is drawn out to
+    the bright scalp, and no later step recovers from it.
+    """
     spacing = settings['resolution_mm']
     small, small_head = template.isotropic(spacing), head.isotropic(spacing)
-    mask = brain.isotropic(spacing).data > 0.1
+    near, box = _working_grid(brain, spacing, spacing, spacing)
+    small = _crop(small, box)
+    mask = near.data > 0.5
     fixed = write(small, folder / 'template_start.nii')
     moving = write(small_head, folder / 'head_start.nii')
-    centre = _centroid(small, mask)
-    shift = _head_centre(small_head) - centre
-    shifts = [np.zeros(3), shift] if np.linalg.norm(shift) > 8 else [shift]
-    best: tuple[float, Path] | None = None
-    for i, move in enumerate(shifts):
-        for j, pitch in enumerate(settings['pitch_deg']):
-            matrix = _turn(pitch, centre, move)
-            initial = engine.linear_transform(matrix, folder / f'start_{i}_{j}.mat')
-            forward, _ = engine.register(
-                fixed, moving, folder / f'start_{i}_{j}_', settings['stages'], initial=initial
-            )
-            seen = engine.resample(moving, fixed, [forward])
-            value = normalised_mutual_information(small.data, seen, mask)
-            if best is None or value > best[0]:
-                best = value, forward
-    assert best is not None
-    return best[1], best[0]
+    fixed_mask = write(near, folder / 'mask_start.nii', dtype=np.uint8)
+
+    def similarity(transform: Path) -> float:
+        seen = engine.resample(moving, fixed, [transform])
+        return normalised_mutual_information(small.data, seen, mask)
+
+    tried: list[tuple[float, Path]] = []
+    for matrix in _poses(small, mask, small_head, settings):
+        path = engine.linear_transform(matrix, folder / f'pose_{len(tried)}.mat')
+        tried.append((similarity(path), path))
+    tried.sort(key=lambda pair: -pair[0])
+    fitted = []
+    for number, (_, initial) in enumerate(tried[: settings['keep']]):
+        forward, _ = engine.register(
+            fixed, moving, folder / f'start_{number}_', settings['stages'], initial=initial,
+            fixed_mask=fixed_mask,
+        )  # fmt: skip
+        fitted.append((similarity(forward), forward))
+    value, path = max(fitted, key=lambda pair: pair[0])
+    return path, value
+
+
+def _poses(
+    template: Volume, mask: NDArray[np.bool_], head: Volume, settings: Mapping[str, Any]
+) -> list[NDArray[np.float64]]:
+    """Maps of template to head points: world or centred, over the preset's pitches and sizes."""
+    centre = _centroid(template, mask)
+    shift = _head_centre(head) - centre
+    shifts = [shift] if np.linalg.norm(shift) < template.voxel_size[0] else [np.zeros(3), shift]
+    return [
+        _turn(pitch, size, centre, move)
+        for move in shifts
+        for pitch in settings['pitch_deg']
+        for size in settings['sizes']
+    ]
 
 
 def _centroid(volume: Volume, mask: NDArray[np.bool_]) -> NDArray[np.float64]:
@@ -159,12 +184,13 @@ def _head_centre(head: Volume) -> NDArray[np.float64]:
 
 
 def _turn(
-    pitch_deg: float, centre: NDArray[np.float64], shift: NDArray[np.float64]
+    pitch_deg: float, size: float, centre: NDArray[np.float64], shift: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Rotation about the left-right axis through `centre`, then a shift, as 4 x 4 matrix."""
+    """Turn about the left-right axis through `centre`, scaling and shift, as 4 x 4 matrix."""
     angle = np.deg2rad(pitch_deg)
     matrix = np.eye(4)
     matrix[1:3, 1:3] = [[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]
+    matrix[:3, :3] *= size
     matrix[:3, 3] = centre + shift - matrix[:3, :3] @ centre
     return matrix
 
@@ -282,92 +308,6 @@ def template_on_t1w(
     )
 
 
-def labels_on(
-    grid: Volume, atlas: Atlas, transforms: Sequence[Path], folder: Path, engine: Engine
-) -> NDArray[np.uint8]:
-    """Atlas labels on the grid of an image, through one interpolation.
-
-    Parameters
-    ----------
-    grid
-        Image whose grid is wanted.
-    atlas
-        Labels in template space.
-    transforms
-        From the template to the image, in ANTs' order.
-    folder, engine
-        As in `align_whole_brain`.
-
-    Raises
-    ------
-    NigraError
-        A value came out that the atlas does not have.
-
-    Notes
-    -----
-    A voxel larger than `VOTING_MM` is divided, and the label that fills most of it wins; a point
-    sample at its centre would make thin nuclei ragged. The number of parts is odd, for draws
-    would have to favour either label or background and so bias every volume.
-    """
-    labels = np.asarray(atlas.image.dataobj)
-    moving = write(Volume(labels, atlas.image.affine), folder / 'atlas.nii', dtype=np.uint8)
-    factors = [voting_parts(v) for v in grid.voxel_size]
-    box = _label_box(moving, grid, transforms, folder, engine)
-    fine_shape = [(b.stop - b.start) * f for b, f in zip(box, factors, strict=True)]
-    fine = Volume(
-        np.zeros(fine_shape, np.uint8),
-        subdivided_affine(cropped_affine(grid.affine, box), factors),
-    )
-    reference = write(fine, folder / 'label_grid.nii', dtype=np.uint8)
-    drawn = engine.resample(moving, reference, transforms, interpolator='genericLabel')
-    check_labels(drawn, labels)
-    out = np.zeros(grid.data.shape, np.uint8)
-    out[box] = vote(drawn.astype(np.uint8), factors)
-    return out
-
-
-def voting_parts(length: float) -> int:
-    """Parts into which an edge of a voxel (mm) is divided: the least odd number that suffices.
-
-    Examples
-    --------
-    >>> [voting_parts(v) for v in (0.5, 1.0, 1.5, 3.0, 5.0)]
-    [1, 1, 3, 3, 5]
-    """
-    parts = int(np.ceil(length / VOTING_MM))
-    return parts + 1 - parts % 2
-
-
-def check_labels(drawn: NDArray[Any], labels: NDArray[Any]) -> None:
-    """Raise NigraError if resampling made a value that the atlas does not have."""
-    new = np.setdiff1d(np.unique(drawn), np.unique(labels))
-    if new.size:
-        raise NigraError(
-            f'resampling made label values {new[:5].tolist()} that the atlas lacks; report this '
-            'with the atlas and the version of antspyx'
-        )
-
-
-def _label_box(
-    moving: Path, grid: Volume, transforms: Sequence[Path], folder: Path, engine: Engine
-) -> tuple[slice, ...]:
-    """Part of a grid in which labels can be: found on coarse voxels, with a border of two."""
-    spacing = 3.0
-    step = [max(1, round(spacing / v)) for v in grid.voxel_size]
-    affine = grid.affine.copy()
-    affine[:3, :3] *= step
-    affine[:3, 3] += grid.affine[:3, :3] @ ((np.array(step) - 1) / 2)
-    shape = [int(np.ceil(n / s)) for n, s in zip(grid.data.shape, step, strict=True)]
-    coarse = write(Volume(np.zeros(shape, np.uint8), affine), folder / 'box.nii', dtype=np.uint8)
-    found = engine.resample(moving, coarse, transforms, interpolator='nearestNeighbor') > 0
-    if not found.any():
-        return (slice(0, 1),) * 3
-    return tuple(
-        slice(max(0, (b.start - 2) * s), min(n, (b.stop + 2) * s))
-        for b, s, n in zip(padded_box(found, (0, 0, 0)), step, grid.data.shape, strict=True)
-    )
-
-
 def align_gre(
     gre: Path, t1w: Path, brain_mask: Path, folder: Path, engine: Engine,
     preset: Mapping[str, Any],
@@ -402,7 +342,7 @@ def align_gre(
         raise NigraError(f'{brain_mask} holds no voxel; check the T1w image and its brain mask')
     settings = preset['gre_to_t1w']
     moving_brain = write(brain.isotropic(3.0), folder / 'brain.nii')
-    start = _gre_start(fixed_full, moving_full, brain, folder, engine, preset['start'])
+    start = _gre_start(fixed_full, moving_full, brain, folder, engine, preset['gre_start'])
     spacing = settings['resolution_mm']
     small = fixed_full.isotropic(spacing)
     fixed = write(small, folder / 'gre.nii')
@@ -432,7 +372,7 @@ def _gre_start(
     gre: Volume, t1w: Volume, brain: Volume, folder: Path, engine: Engine,
     settings: Mapping[str, Any],
 ) -> Path:  # fmt: skip
-    spacing = min(6.0, settings['resolution_mm'])
+    spacing = settings['resolution_mm']
     small, small_t1w = gre.isotropic(spacing), t1w.isotropic(spacing)
     fixed = write(small, folder / 'gre_start.nii')
     moving = write(small_t1w, folder / 't1w_start.nii')

@@ -15,21 +15,21 @@ from nipype.interfaces.base import (
     traits,
 )
 
-from ..nodes.brain import padded_box, refine_brain_mask
+from ..nodes.brain import refine_brain_mask
 from ..nodes.errors import InputError
-from ..nodes.resample import cropped_affine
 from ..nodes.similarity import dice
 from .alignment import (
     Pair,
     align_deep_grey,
     align_gre,
     align_whole_brain,
-    labels_on,
     template_on_t1w,
 )
 from .atlas import TEMPLATE_SPACE, load_dgm_atlas
+from .bias import without_bias
 from .files import save_image
-from .itk import Engine, Volume, load_preset, read_volume, write
+from .itk import Engine, load_preset, read_volume, write, write_like
+from .labels import labels_on
 from .regions import save_table
 
 BRAIN_ML = (850.0, 2400.0)
@@ -116,50 +116,17 @@ class CorrectBias(SimpleInterface):
     output_spec = _CorrectBiasOutputSpec
 
     def _run_interface(self, runtime):
-        mask = self.inputs.mask if isdefined(self.inputs.mask) else None
-        out_file = correct_bias(
-            Path(self.inputs.in_file),
-            Path(mask) if mask else None,
-            Path(runtime.cwd),
-            _engine(self.inputs),
-            load_preset(self.inputs.preset)[self.inputs.entry],
-        )
+        image = read_volume(self.inputs.in_file, canonical=True)
+        mask = None
+        if isdefined(self.inputs.mask):
+            mask = read_volume(self.inputs.mask, canonical=True, must_vary=False).data > 0.5
+        settings = load_preset(self.inputs.preset)[self.inputs.entry]
+        flat = without_bias(image, mask, Path(runtime.cwd), _engine(self.inputs), settings)
+        out_file = write_like(flat, self.inputs.in_file, Path(runtime.cwd) / 'corrected.nii.gz')
         self._results.update(
             out_file=str(out_file), parameters=_parameters(self.inputs, self.inputs.entry)
         )
         return runtime
-
-
-def correct_bias(
-    in_file: Path, mask_file: Path | None, folder: Path, engine: Engine, settings: dict[str, Any]
-) -> Path:
-    """Divide an image by its bias field, whose mean inside the mask is one."""
-    import nibabel as nib
-    from nibabel.processing import resample_from_to
-
-    own, turned = read_volume(in_file), read_volume(in_file, canonical=True)
-    small = turned.isotropic(settings['resolution_mm'])
-    if mask_file is None:
-        mask = small.data > small.data.mean()
-    else:
-        given = read_volume(mask_file, canonical=True, must_vary=False)
-        mask = given.isotropic(settings['resolution_mm']).data > 0.5
-    mask &= small.data > 0  # N4 takes logarithms
-    if not mask.any():
-        raise InputError(in_file, 'has no bright voxel inside its mask', 'check image and mask')
-    box = padded_box(mask, (2, 2, 2))
-    affine = cropped_affine(small.affine, box)
-    field = engine.bias_field(
-        write(Volume(small.data[box], affine), folder / 'small.nii'),
-        write(Volume(mask[box], affine), folder / 'small_mask.nii', dtype=np.uint8),
-        settings,
-    )
-    field = np.clip(field / field[mask[box]].mean(), 0.1, 10)
-    full = resample_from_to(
-        nib.Nifti1Image(field, affine), (own.data.shape, own.affine), order=1, mode='nearest'
-    )
-    corrected = own.data / np.asarray(full.dataobj, np.float32)
-    return save_image(corrected, own.affine, folder / 'corrected.nii.gz')
 
 
 class _BrainMaskInputSpec(BaseInterfaceInputSpec):

@@ -353,3 +353,15 @@ def read_volume(path: str | Path, *, canonical: bool = False, must_vary: bool = 
 def write(volume: Volume, path: Path, *, dtype: Any = np.float32) -> Path:
     """Write a volume where ANTs will read it."""
     return save_image(volume.data, volume.affine, path, dtype=dtype)
+
+
+def write_like(volume: Volume, original: str | Path, path: Path) -> Path:
+    """Write a volume that was read in canonical order in the order and place of its original."""
+    import nibabel as nib
+
+    image: Any = nib.load(original)
+    back = nib.orientations.ornt_transform(
+        nib.io_orientation(volume.affine), nib.io_orientation(image.affine)
+    )
+    stored: Any = nib.Nifti1Image(volume.data, volume.affine).as_reoriented(back)
+    return save_image(stored.dataobj, image.affine, path)

@@ -11,7 +11,6 @@ from nipype.pipeline.engine import Node
 from toy_anatomy import grid_around, pose, sample, save, toy_head
 
 from nigra.interfaces import ants as nigra_ants
-from nigra.interfaces.alignment import check_labels, labels_on, voting_parts
 from nigra.interfaces.ants import (
     AlignGre,
     AlignTemplate,
@@ -23,6 +22,7 @@ from nigra.interfaces.ants import (
 )
 from nigra.interfaces.atlas import load_dgm_atlas, region_table
 from nigra.interfaces.itk import Engine, read_volume, write
+from nigra.interfaces.labels import check_labels, labels_on, voting_parts
 from nigra.interfaces.outputs import Gather
 from nigra.nodes.errors import InputError, NigraError
 from nigra.nodes.similarity import dice

@@ -29,12 +29,12 @@ def volume(shape=(30, 32, 28), voxel=(2, 2, 2), turn=(0, 0, 0), centre=(0, 0, 0)
 
 
 def test_every_preset_is_whole():
-    steps = {'start', 'affine', 'whole_brain', 'deep_grey', 'gre_to_t1w'}
+    steps = {'start', 'gre_start', 'affine', 'whole_brain', 'deep_grey', 'gre_to_t1w'}
     assert {'default', 'precise', 'testing'} <= set(presets())
     for name in presets():
         preset = load_preset(name)
         assert preset['field_mm'] > 0
-        for entry in ('bias', 'gre_bias'):
+        for entry in ('head_bias', 'bias', 'gre_bias'):
             assert set(preset[entry]) == {'resolution_mm', 'spline_mm', 'iterations', 'tolerance'}
         for step in steps:
             assert preset[step]['resolution_mm'] > 0
