@@ -36,17 +36,25 @@ class Progress:
     done: int = 0
     failures: dict[str, list[str]] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+    _started: set[str] = field(default_factory=set, repr=False)
     _ended: set[str] = field(default_factory=set, repr=False)
 
     def __call__(self, node: Any, status: str) -> None:
         """Take one event of Nipype: `start`, `end` or `exception`."""
+        name = node.fullname
         with self._lock:
-            if status == 'end' and node.fullname not in self._ended:
-                self._ended.add(node.fullname)
-                self.done += 1
-                self.report(f'[{self.done}/{self.total}] {_readable(node.fullname)}')
+            if status == 'start':
+                self._started.add(name)
             elif status == 'exception':
-                self.failures.setdefault(_owner(node.fullname), [])
+                self.failures.setdefault(_owner(name), [])
+            elif status == 'end' and name not in self._ended and self._has_run(name):
+                self._ended.add(name)
+                self.done += 1
+                self.report(f'[{self.done}/{self.total}] {_readable(name)}')
+
+    def _has_run(self, name: str) -> bool:
+        # Nipype's Linear plugin also says `end` of steps that it passes over after a failure.
+        return name in self._started or _owner(name) not in self.failures
 
 
 def _owner(fullname: str) -> str:

@@ -59,6 +59,13 @@ def test_failures_are_sentences_and_stay_alone(tmp_path, nprocs):
     assert not finished(tmp_path, 'sub_02_wf')
 
 
+def test_steps_passed_over_are_not_reported(tmp_path, caplog):
+    caplog.set_level('INFO', logger='nigra')
+    run_graph(graph_of(tmp_path, ['refused', 'fine']), settings(1), log_dir=tmp_path / 'logs')
+    messages = [record.getMessage() for record in caplog.records]
+    assert messages == ['[1/4] sub-02: first', '[2/4] sub-02: last']
+
+
 def test_a_killed_worker_does_not_hang_the_run(tmp_path):
     graph = graph_of(tmp_path, ['killed', 'fine', 'fine'])
     failed = run_graph(graph, settings(2), log_dir=tmp_path / 'logs')
