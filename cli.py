@@ -39,7 +39,7 @@ def build_parser() -> argparse.ArgumentParser:
         '--verbose',
         action='count',
         default=0,
-        help='say more (-v: every step, -vv: Nipype too)',
+        help="show Nipype's own messages too",
     )
     _add_selection(parser.add_argument_group('which data'))
     _add_methods(parser.add_argument_group('how to measure'))
@@ -158,8 +158,7 @@ def _add_running(group: argparse._ArgumentGroup) -> None:
         type=_positive,
         default=1,
         metavar='N',
-        help='threads of one step; registration depends on it in the last digits, '
-        'so keep it for a whole study (default: %(default)s)',
+        help='threads of one step; the result does not depend on it (default: %(default)s)',
     )
     group.add_argument(
         '--mem-gb', type=float, metavar='GB', help='memory that all steps together may use'
@@ -250,10 +249,27 @@ def _read_config(path: Path, parser: argparse.ArgumentParser) -> dict[str, Any]:
         if action is None:
             known = ', '.join(sorted(actions))
             raise InputError(path, f'has the unknown option {key!r}', f'use one of {known}')
-        if action.type is Path:
-            value = Path(value)
-        defaults[action.dest] = value
+        defaults[action.dest] = _config_value(path, key, value, action)
     return defaults
+
+
+def _config_value(path: Path, key: str, value: Any, action: argparse.Action) -> Any:
+    """Check a value of the configuration file as argparse would check it on the command line."""
+    from .nodes.errors import InputError
+
+    kind = action.type if callable(action.type) else str
+    try:
+        if action.nargs == 0 and action.const is True:
+            if not isinstance(value, bool):
+                raise ValueError('write true or false')
+            return value
+        if action.nargs in ('+', '*'):
+            return [kind(str(entry)) for entry in (value if isinstance(value, list) else [value])]
+        if isinstance(value, list | dict | bool):
+            raise ValueError('write one value')
+        return kind(str(value))
+    except (ValueError, argparse.ArgumentTypeError) as error:
+        raise InputError(path, f'has {key} = {value!r}', f'mend it ({error})') from error
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -261,7 +277,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         settings = parse_settings(argv)
         logging.basicConfig(format='%(message)s', stream=sys.stderr)
-        LOGGER.setLevel(logging.DEBUG if settings.verbose else logging.INFO)
+        LOGGER.setLevel(logging.INFO)
         from .app import run
 
         return run(settings)

@@ -125,14 +125,14 @@ def _read_plugin(path: Path) -> tuple[str, dict[str, Any]]:
 
     try:
         content = yaml.safe_load(path.read_text(encoding='utf-8'))
-        plugin, arguments = content['plugin'], content.get('plugin_args', {})
-    except (OSError, yaml.YAMLError, KeyError, TypeError, AttributeError) as error:
+        plugin, arguments = content['plugin'], dict(content.get('plugin_args') or {})
+    except (OSError, yaml.YAMLError, KeyError, TypeError, ValueError, AttributeError) as error:
         raise InputError(
             path,
             f'is not a Nipype plugin file ({error})',
             'write YAML or JSON with `plugin` and `plugin_args`',
         ) from error
-    return str(plugin), dict(arguments)
+    return str(plugin), arguments
 
 
 def run_graph(graph: Any, settings: Settings, *, log_dir: Path) -> dict[str, list[str]]:
@@ -200,9 +200,8 @@ def _configure(graph: Any, settings: Settings, log_dir: Path) -> None:
         }
     )
     graph.config['execution'] = {**graph.config.get('execution', {}), **execution}
-    level = 'INFO' if settings.verbose > 1 else 'ERROR'
     for name in ('nipype.workflow', 'nipype.interface', 'nipype.utils', 'nipype'):
-        logging.getLogger(name).setLevel(level if settings.verbose > 1 else logging.CRITICAL)
+        logging.getLogger(name).setLevel(logging.INFO if settings.verbose else logging.CRITICAL)
 
 
 def _count_steps(graph: Any) -> int:
@@ -215,9 +214,9 @@ def _read_crash(path: Path) -> tuple[str, str]:
     text = path.read_text(encoding='utf-8', errors='replace')
     node = re.search(r'^Node: (.+)$', text, re.MULTILINE)
     owner = _owner(node.group(1).strip()) if node else 'nigra'
-    own = _OWN_ERROR.search(text)
+    own = [found.group('message').strip() for found in _OWN_ERROR.finditer(text)]
     if own:
-        return owner, own.group('message').strip()
+        return owner, own[-1]  # the last of a chain is the one that names the file
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     errors = [line for line in lines if re.match(r'^[\w.]+(Error|Exception|Interrupt)\b', line)]
     step = _readable(node.group(1).strip()) if node else path.name

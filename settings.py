@@ -47,5 +47,5 @@ class Settings:
 
     def science(self) -> dict[str, object]:
         """Fields that change a participant's results (not where or how fast they are made)."""
-        names = ('random_seed', 'omp_nthreads', 'registration', 'background', 'inversion')
+        names = ('random_seed', 'registration', 'background', 'inversion')
         return {f.name: getattr(self, f.name) for f in fields(self) if f.name in names}

@@ -11,6 +11,26 @@ from typing import Any
 from .files import save_json
 
 
+def marker_folder(root: Path) -> Path:
+    """Where the markers of a derivative data set lie; the participant level makes it."""
+    return root / 'logs' / 'complete'
+
+
+def finished_outputs(root: Path) -> set[Path] | None:
+    """Outputs of finished visits; None where the derivatives came without their markers."""
+    folder = marker_folder(root)
+    if not folder.is_dir():
+        return None
+    found: set[Path] = set()
+    for marker in folder.glob('sub-*.json'):
+        try:
+            names = json.loads(marker.read_text(encoding='utf-8'))['Outputs']
+        except (OSError, ValueError, KeyError, TypeError):
+            continue
+        found.update(root / name for name in names)
+    return found
+
+
 def fingerprint(files: Iterable[Path], options: Mapping[str, Any]) -> str:
     """Hash of the inputs' names, sizes and times of change, and of every option.
 

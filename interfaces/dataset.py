@@ -44,8 +44,6 @@ def prepare_output(
         ) from error
     if not os.access(output_dir, os.W_OK):
         raise InputError(output_dir, 'is read-only', 'give a folder you may write to')
-    if output_dir.resolve() == bids_dir.resolve():
-        return
     raw = _read_description(bids_dir)
     save_json(
         {

@@ -10,6 +10,7 @@ from typing import Any
 
 from ..nodes.grid import Grid
 from .bids import GreScan, Visit
+from .completion import marker_folder
 from .headers import read_header
 
 REFERENCE = 'mean over the QSM mask (whole brain)'
@@ -55,7 +56,7 @@ def anat_folder(output_dir: Path, participant_id: str, session_id: str | None) -
 
 def marker_path(output_dir: Path, visit: Visit) -> Path:
     """The file that says that a visit is whole."""
-    return output_dir / 'logs' / f'{visit.prefix}_complete.json'
+    return marker_folder(output_dir) / f'{visit.prefix}.json'
 
 
 def scan_grid(scan: GreScan) -> Grid:

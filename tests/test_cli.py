@@ -5,7 +5,8 @@ import sys
 
 import pytest
 
-from nigra.app import check_folders, find_participants_file
+from nigra.app import clean_work, work_folder
+from nigra.checks import check_folders, find_participants_file
 from nigra.cli import main, parse_settings
 from nigra.nodes.errors import InputError
 from nigra.run import Progress, plugin_for
@@ -62,7 +63,11 @@ def test_help_and_version_import_nothing_heavy():
 def test_folders_that_would_endanger_the_input(raw):
     with pytest.raises(InputError, match='is also the input'):
         check_folders(parse_settings([str(raw), str(raw), 'participant']))
-    check_folders(parse_settings([str(raw), str(raw), 'group']))  # derivatives alone
+    with pytest.raises(InputError, match='is also the input'):
+        check_folders(parse_settings([str(raw), str(raw), 'group']))
+    with pytest.raises(InputError, match='lies inside the input'):
+        check_folders(parse_settings([str(raw), str(raw / 'sub-01'), 'participant']))
+    check_folders(parse_settings([str(raw), str(raw / 'derivatives' / 'nigra'), 'participant']))
     with pytest.raises(InputError, match='lies inside the input'):
         check_folders(parse_settings([str(raw), 'o', 'participant', '-w', str(raw / 'work')]))
     with pytest.raises(InputError, match=r'--bids-filter-file .*nothing: is not a file'):
@@ -125,3 +130,80 @@ def test_progress_counts_each_step_once():
     progress(Step('nigra_wf.sub_01_wf.anat_wf.bias'), 'exception')
     assert lines == ['[1/2] sub-01: report']
     assert progress.failures == {'sub_01_wf': []}
+
+
+def describe(folder, name):
+    folder.mkdir(parents=True, exist_ok=True)
+    text = f'{{"Name": "x", "GeneratedBy": [{{"Name": "{name}"}}]}}'
+    (folder / 'dataset_description.json').write_text(text)
+
+
+def test_another_programs_data_set_is_not_written_into(raw, tmp_path):
+    (tmp_path / 'old').mkdir()
+    with pytest.raises(InputError, match='nigra did not make'):
+        check_folders(parse_settings([str(tmp_path / 'old'), str(raw), 'participant']))  # swapped
+    describe(tmp_path / 'fmriprep', 'fMRIPrep')
+    with pytest.raises(InputError, match='nigra did not make'):
+        check_folders(parse_settings([str(raw), str(tmp_path / 'fmriprep'), 'participant']))
+    describe(tmp_path / 'own', 'nigra')
+    check_folders(parse_settings([str(raw), str(tmp_path / 'own'), 'participant']))
+
+
+def test_group_level_needs_no_raw_data(tmp_path):
+    own = tmp_path / 'own'
+    describe(own, 'nigra')
+    check_folders(parse_settings([str(tmp_path / 'gone'), str(own), 'group']))
+    check_folders(parse_settings([str(own), str(own), 'group']))
+    with pytest.raises(InputError, match='does not apply to the group level alone'):
+        check_folders(parse_settings([str(own), str(own), 'group', '--participant-label', '1']))
+
+
+@pytest.mark.parametrize('work', ['.', 'out', 'raw', 'raw/w'])
+def test_working_folder_has_its_own_place(raw, tmp_path, work):
+    arguments = [str(raw), str(tmp_path / 'out'), 'participant', '-w', str(tmp_path / work)]
+    with pytest.raises(InputError, match='working folder'):
+        check_folders(parse_settings(arguments))
+
+
+def test_cleaning_leaves_what_is_not_ours(tmp_path):
+    settings = parse_settings(['raw', 'out', 'group', '-w', str(tmp_path / 'home')])
+    (tmp_path / 'home' / 'thesis').mkdir(parents=True)
+    work_folder(settings).mkdir()
+    clean_work(settings)
+    assert [p.name for p in (tmp_path / 'home').iterdir()] == ['thesis']
+    (tmp_path / 'home' / 'thesis').rmdir()
+    clean_work(settings)
+    assert not (tmp_path / 'home').exists()
+
+
+@pytest.mark.parametrize(
+    ('text', 'expected'),
+    [
+        ('participant-label = "01"', ('participant_label', ('01',))),
+        ('covariates = "age"', ('covariates', ('age',))),
+        ('skip-bids-validation = true', ('skip_bids_validation', True)),
+        ('nprocs = 3', ('nprocs', 3)),
+    ],
+)
+def test_config_values_take_their_type(tmp_path, text, expected):
+    config = tmp_path / 'nigra.toml'
+    config.write_text(text)
+    settings = parse_settings(['a', 'b', 'group', '--config-file', str(config)])
+    assert getattr(settings, expected[0]) == expected[1]
+
+
+@pytest.mark.parametrize(
+    'text', ['nprocs = 0', 'nprocs = "many"', 'skip-bids-validation = "no"', 'random-seed = [1]']
+)
+def test_config_values_of_a_wrong_type(tmp_path, text):
+    config = tmp_path / 'nigra.toml'
+    config.write_text(text)
+    with pytest.raises(InputError, match=r'nigra\.toml: has'):
+        parse_settings(['a', 'b', 'group', '--config-file', str(config)])
+
+
+def test_empty_plugin_arguments(tmp_path):
+    path = tmp_path / 'plugin.yml'
+    path.write_text('plugin: Linear\nplugin_args:\n')
+    settings = parse_settings(['a', 'b', 'participant', '--use-plugin', str(path)])
+    assert plugin_for(settings) == ('Linear', {})

@@ -7,8 +7,15 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from nigra.interfaces.completion import fingerprint, is_complete, mark_complete
+from nigra.interfaces.completion import (
+    fingerprint,
+    finished_outputs,
+    is_complete,
+    mark_complete,
+    marker_folder,
+)
 from nigra.interfaces.files import atomic_path, save_image, save_json
+from nigra.interfaces.stats import find_region_tables
 from nigra.nodes.errors import InputError
 
 
@@ -72,3 +79,14 @@ def test_marker(tmp_path):
     assert not is_complete(marker, key, tmp_path)
     output.unlink()
     assert not is_complete(marker, key, tmp_path)
+
+
+def test_tables_left_from_before_a_failure_do_not_count(tmp_path):
+    tables = [tmp_path / s / 'anat' / f'{s}_seg-dgm_regions.tsv' for s in ('sub-01', 'sub-02')]
+    for table in tables:
+        table.parent.mkdir(parents=True)
+        table.write_text('x')
+    assert finished_outputs(tmp_path) is None
+    assert find_region_tables(tmp_path) == tables  # derivatives that came without markers
+    mark_complete(marker_folder(tmp_path) / 'sub-01.json', 'key', tables[:1], tmp_path)
+    assert find_region_tables(tmp_path) == tables[:1]

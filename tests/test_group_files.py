@@ -83,7 +83,7 @@ def test_participant_without_derivatives(study):
     write_participants(file, pd.concat([people, extra]))
     found = gather_regions(root, file)
     assert found.exclusions.to_numpy().tolist() == [
-        ['sub-999', 'no region table in the derivatives']
+        ['sub-999', 'no region table of a finished visit in the derivatives']
     ]
     assert 'sub-999' in found.warnings[0]
     assert 'sub-999' not in set(found.regions.participant_id)

@@ -117,7 +117,7 @@ def test_names_of_results(raw, tmp_path):
         f'{anat}_run-01_seg-dgm_dseg.tsv',
         f'{anat}_run-01_seg-dgm_regions.tsv',
         '/out/sub-02_ses-a.html',
-        '/out/logs/sub-02_ses-a_complete.json',
+        '/out/logs/complete/sub-02_ses-a.json',
     }
 
 
