@@ -11,17 +11,14 @@ import functools
 import itertools
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from ..nodes.errors import InputError
-from ..nodes.grid import GAMMA_BAR_MHZ_PER_T
 from .headers import check_same_grid, read_header
-
-FIELD_RANGE_T = (0.2, 12.0)
-"""Field strengths, tesla, outside of which a sidecar is taken to be wrong."""
+from .runs import echo_times, field_strength, load_metadata
 
 
 @dataclass(frozen=True)
@@ -129,7 +126,7 @@ def load_filters(path: Path | None) -> dict[str, dict[str, Any]]:
     Raises
     ------
     InputError
-        Not JSON, or a query or value of another form.
+        Not JSON, a query or value of another form, or an entity that BIDS does not know.
     """
     if path is None:
         return {}
@@ -149,11 +146,20 @@ def load_filters(path: Path | None) -> dict[str, dict[str, Any]]:
             f'holds {json.dumps(filters)[:80]}',
             f'use one object with queries named {" or ".join(queries)}',
         )
-    long_names = io_spec()['entity_names']
-    return {
-        name: {long_names.get(key, key): value for key, value in query.items()}
-        for name, query in filters.items()
-    }
+    return {name: _short_names(path, name, query) for name, query in filters.items()}
+
+
+def _short_names(path: Path, name: str, query: Mapping[str, Any]) -> dict[str, Any]:
+    names = io_spec()['entity_names']
+    for key in query:
+        if key not in names and key not in names.values():
+            known = (s if s == long else f'{s} ({long})' for long, s in names.items())
+            raise InputError(
+                path,
+                f'asks in "{name}" for the unknown entity "{key}"',
+                f'use one of {", ".join(known)}',
+            )
+    return {names.get(key, key): value for key, value in query.items()}
 
 
 def find_visits(
@@ -172,7 +178,7 @@ def find_visits(
     participant_id
         With its `sub-` key.
     sessions
-        Session labels to keep; empty for all.
+        Session labels whose gradient-echo scans are kept; empty for all.
     filters
         Further entities by query name, as `load_filters` returns them.
 
@@ -180,23 +186,25 @@ def find_visits(
     -------
     tuple of Visit
         One per T1w image used. A gradient-echo scan takes the T1w of its own session, else the
-        first of the participant.
+        first of the participant, even from a session not asked for. Runs without any phase are
+        left out with a warning as long as a complete one remains.
 
     Raises
     ------
     InputError
         Something needed is missing, unreadable or contradictory.
     """
-    kept = {label.removeprefix('ses-') for label in sessions}
-    files = [f for f in _index(bids_dir, participant_id) if not kept or f.get('ses') in kept]
-    filters = filters or {}
-    gre = _select(files, 'gre', filters.get('gre', {}))
     folder = bids_dir / participant_id
+    kept = _wanted_sessions(folder, sessions)
+    filters = filters or {}
+    files = _index(folder)
+    gre = _select(files, 'gre', filters.get('gre', {}))
+    gre = [f for f in gre if not kept or _with_key(f, 'ses') in kept]
     if not gre:
         raise InputError(
             folder,
-            'has no gradient-echo images (looked for anat/*_part-mag and *_part-phase named '
-            'MEGRE or T2starw)',
+            f'has no gradient-echo images{" in " if kept else ""}{" or ".join(kept)} '
+            '(looked for anat/*_part-mag and *_part-phase named MEGRE or T2starw)',
             'name them as BIDS says or widen the filter',
         )
     t1w = _select(files, 't1w', filters.get('t1w', {}))
@@ -206,15 +214,33 @@ def find_visits(
             'has no T1w image (looked for anat/*_T1w.nii.gz)',
             'add one or widen the filter',
         )
-    scans = [_build_scan(bids_dir, run) for run in _group_runs(gre)]
-    return _match_t1w(participant_id, scans, t1w)
+    runs = _group_runs(gre)
+    used, left_out = _leave_out_phaseless(runs)
+    scans = [_build_scan(bids_dir, run, several=len(runs) > 1) for run in used]
+    _check_names([scan.prefix for scan in scans])
+    return _tell_left_out(_match_t1w(participant_id, scans, t1w), left_out)
 
 
-def _index(bids_dir: Path, participant_id: str) -> list[_File]:
+def _wanted_sessions(folder: Path, labels: Sequence[str]) -> list[str]:
+    """Asked sessions with their `ses-` keys; refused where the participant has none of them."""
+    kept = [f'ses-{label.removeprefix("ses-")}' for label in labels]
+    present = sorted(p.name for p in folder.glob('ses-*') if p.is_dir())
+    if kept and not set(kept) & set(present):
+        asked = ' '.join(key.removeprefix('ses-') for key in kept)
+        raise InputError(
+            folder,
+            f'has no session of --session-label {asked}',
+            f'choose among {", ".join(present)}'
+            if present
+            else 'leave the option out, there are no ses-* folders',
+        )
+    return kept
+
+
+def _index(folder: Path) -> list[_File]:
     import bids2table
 
     # bids2table can index whole data sets, but takes a folder with a dot in its name for none.
-    folder = bids_dir / participant_id
     paths = sorted(
         p for pattern in ('anat', 'ses-*/anat') for p in folder.glob(f'{pattern}/*.nii*')
     )
@@ -247,7 +273,29 @@ def _group_runs(files: Sequence[_File]) -> list[list[_File]]:
     runs: dict[tuple[str, str | None], list[_File]] = {}
     for file in files:
         runs.setdefault((_prefix(file), file.get('suffix')), []).append(file)
-    prefixes = [prefix for prefix, _ in runs]
+    return list(runs.values())
+
+
+def _leave_out_phaseless(
+    runs: list[list[_File]],
+) -> tuple[list[list[_File]], list[list[_File]]]:
+    """Runs to use and what is left out for want of phase; all are used where none is complete."""
+    used: list[list[_File]] = []
+    left_out: list[list[_File]] = []
+    any_complete = False
+    for run in runs:
+        parts = {f.get('part') for f in run}
+        complete = parts >= {'mag', 'phase'}
+        any_complete |= complete
+        plain = [f for f in run if complete and f.get('part') is None]
+        if plain:
+            left_out.append(plain)
+        target = used if parts & {'phase', 'real', 'imag'} else left_out
+        target.append([f for f in run if f not in plain])
+    return (used, left_out) if any_complete else (runs, [])
+
+
+def _check_names(prefixes: Sequence[str]) -> None:
     for prefix in prefixes:
         if prefixes.count(prefix) > 1:
             raise InputError(
@@ -255,13 +303,30 @@ def _group_runs(files: Sequence[_File]) -> list[list[_File]]:
                 'has both MEGRE and T2starw images, whose results would share names',
                 'choose one with --bids-filter-file {"gre": {"suffix": "MEGRE"}}',
             )
-    return list(runs.values())
 
 
-def _build_scan(bids_dir: Path, files: Sequence[_File]) -> GreScan:
-    magnitude, phase = _parts(files)
+def _tell_left_out(visits: Sequence[Visit], left_out: Sequence[list[_File]]) -> tuple[Visit, ...]:
+    """Add a warning per run left out to the visit of its session, else to the first."""
+    told = list(visits)
+    for run in left_out:
+        session = _with_key(run[0], 'ses')
+        sessions = [{v.session_id, *(scan.session_id for scan in v.scans)} for v in told]
+        i = next((i for i, own in enumerate(sessions) if session in own), 0)
+        more = f' (and {len(run) - 1} more of its run)' if len(run) > 1 else ''
+        warning = f'{run[0].path.name}{more} has no phase and was left out.'
+        told[i] = replace(told[i], warnings=(*told[i].warnings, warning))
+    return tuple(told)
+
+
+def _pattern(run: Sequence[_File]) -> Path:
+    """What the files of a run are called."""
+    return run[0].path.parent / f'{_prefix(run[0])}_*_{run[0].get("suffix")}.nii.gz'
+
+
+def _build_scan(bids_dir: Path, files: Sequence[_File], *, several: bool = False) -> GreScan:
+    magnitude, phase = _parts(files, several=several)
     times = {
-        part: _echo_times(bids_dir, part_files)
+        part: echo_times(bids_dir, [f.path for f in part_files])
         for part, part_files in (('magnitude', magnitude), ('phase', phase))
     }
     if times['magnitude'] != times['phase']:
@@ -271,7 +336,7 @@ def _build_scan(bids_dir: Path, files: Sequence[_File]) -> GreScan:
             'give both the same EchoTime in their sidecars',
         )
     order = sorted(range(len(phase)), key=lambda i: times['phase'][i])
-    metadata = _metadata(bids_dir, phase[order[0]].path)
+    metadata = load_metadata(bids_dir, phase[order[0]].path)
     for file in (*magnitude, *phase):
         if len(read_header(file.path).shape) != 3:
             raise InputError(
@@ -288,10 +353,10 @@ def _build_scan(bids_dir: Path, files: Sequence[_File]) -> GreScan:
         magnitude=tuple(magnitude[i].path for i in order),
         phase=tuple(phase[i].path for i in order),
         echo_times=tuple(times['phase'][i] for i in order),
-        b0=_field_strength(phase[order[0]].path, metadata),
+        b0=field_strength(phase[order[0]].path, metadata),
         metadata=metadata,
         warnings=(
-            *_missing_echo_warnings(files),
+            *_missing_echo_warnings(phase),
             *_spacing_warnings([times['phase'][i] for i in order]),
         ),
     )
@@ -301,12 +366,12 @@ def _with_key(file: _File, key: str) -> str | None:
     return f'{key}-{file.get(key)}' if file.get(key) else None
 
 
-def _parts(files: Sequence[_File]) -> tuple[list[_File], list[_File]]:
+def _parts(files: Sequence[_File], *, several: bool = False) -> tuple[list[_File], list[_File]]:
     """Magnitude and phase files of a run, in the order of their echo entities."""
     by_echo = sorted(files, key=lambda f: int(f.get('echo') or 0))
     magnitude = [f for f in by_echo if f.get('part') == 'mag']
     phase = [f for f in by_echo if f.get('part') == 'phase']
-    where = files[0].path.parent / f'{_prefix(files[0])}_*_{files[0].get("suffix")}.nii.gz'
+    where = _pattern(files)
     if any(f.get('part') in ('real', 'imag') for f in files) and not phase:
         raise InputError(
             where, 'is stored as real and imaginary parts', 'convert it to part-mag and part-phase'
@@ -316,7 +381,8 @@ def _parts(files: Sequence[_File]) -> tuple[list[_File], list[_File]]:
             raise InputError(
                 where,
                 f'has no part-{name} image',
-                f'add the part-{name} files; susceptibility needs magnitude and phase',
+                f'add the part-{name} files; susceptibility needs magnitude and phase'
+                + (' (choose among several runs with --bids-filter-file)' if several else ''),
             )
     numbers = [[f.get('echo') for f in part] for part in (magnitude, phase)]
     if numbers[0] != numbers[1]:
@@ -326,73 +392,6 @@ def _parts(files: Sequence[_File]) -> tuple[list[_File], list[_File]]:
             'give every echo both parts',
         )
     return magnitude, phase
-
-
-def _metadata(bids_dir: Path, path: Path) -> dict[str, Any]:
-    import bids2table
-
-    suffix = path.name.split('.')[0].rpartition('_')[2]
-    for folder in (path.parent, *path.parent.parents):
-        # bids2table passes over a sidecar that is not JSON; a user must hear of it.
-        for sidecar in sorted(folder.glob(f'*{suffix}.json')):
-            try:
-                json.loads(sidecar.read_text(encoding='utf-8-sig'))
-            except (OSError, ValueError) as error:
-                raise InputError(
-                    sidecar, f'is not valid JSON ({error})', 'mend the sidecar'
-                ) from error
-        if folder == bids_dir:
-            break
-    return bids2table.load_bids_metadata(path)
-
-
-def _number(path: Path, metadata: Mapping[str, Any], key: str, unit: str) -> float:
-    if key not in metadata:
-        raise InputError(path, f'has no {key} in its sidecars', f'add {key} in {unit}')
-    value = metadata[key]
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise InputError(path, f'has {key} {value!r}', f'give one number in {unit}')
-    return float(value)
-
-
-def _echo_times(bids_dir: Path, files: Sequence[_File]) -> list[float]:
-    times = []
-    for file in files:
-        value = _number(file.path, _metadata(bids_dir, file.path), 'EchoTime', 'seconds')
-        if not 0 < value < 1:
-            problem = f'has EchoTime {value:g}'
-            fix = (
-                f'BIDS wants seconds, write {value / 1000:g}'
-                if value >= 1
-                else 'give the true echo time in seconds'
-            )
-            raise InputError(file.path, problem, fix)
-        if value in times:
-            raise InputError(
-                file.path, f'repeats the EchoTime {value:g} s of another echo', 'correct one'
-            )
-        times.append(value)
-    return times
-
-
-def _field_strength(path: Path, metadata: Mapping[str, Any]) -> float:
-    b0 = _number(path, metadata, 'MagneticFieldStrength', 'tesla')
-    low, high = FIELD_RANGE_T
-    if not low <= b0 <= high:
-        raise InputError(
-            path, f'has MagneticFieldStrength {b0:g}', f'give it in tesla, {low:g} to {high:g}'
-        )
-    frequency = metadata.get('ImagingFrequency')
-    if isinstance(frequency, int | float) and frequency > 0:
-        implied = frequency / GAMMA_BAR_MHZ_PER_T
-        if abs(implied / b0 - 1) > 0.1:
-            raise InputError(
-                path,
-                f'has MagneticFieldStrength {b0:g} but ImagingFrequency {frequency:g} MHz, '
-                f'which is {implied:.2f} T',
-                'correct one of the two',
-            )
-    return b0
 
 
 def _missing_echo_warnings(files: Sequence[_File]) -> list[str]:

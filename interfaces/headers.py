@@ -1,17 +1,22 @@
-"""Image headers: whether a file can be read, and whether two files share one grid."""
+"""Images on disk: whether they can be read, and whether two files share one grid."""
 
 from __future__ import annotations
 
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import DTypeLike, NDArray
 
 from ..nodes.errors import InputError
 
 POSITION_TOLERANCE = 1e-2
 """Voxel centres of two images of one scan may differ by this much, mm (rounding in headers)."""
+
+
+_DAMAGE = (OSError, EOFError, zlib.error, ValueError)
 
 
 @dataclass(frozen=True)
@@ -30,19 +35,58 @@ def read_header(path: Path) -> Header:
     InputError
         The file is missing, empty, an unfetched git-annex or LFS pointer, or not an image.
     """
-    import nibabel as nib
-
-    _check_fetched(path)
-    try:
-        image: Any = nib.load(path)
-    except (nib.filebasedimages.ImageFileError, OSError, EOFError, ValueError) as error:
-        raise InputError(
-            path, f'cannot be read as NIfTI ({error})', 'copy or convert it again'
-        ) from error
+    image = load_image(path)
     shape = tuple(image.shape)
     while len(shape) > 3 and shape[-1] == 1:
         shape = shape[:-1]
     return Header(shape, np.asarray(image.affine, float))
+
+
+def load_image(path: str | Path) -> Any:
+    """Nibabel image whose header is read; its voxels are not.
+
+    Raises
+    ------
+    InputError
+        The file is missing, empty, an unfetched git-annex or LFS pointer, or not an image.
+    """
+    import nibabel as nib
+
+    _check_fetched(Path(path))
+    try:
+        return nib.load(path)
+    except (nib.filebasedimages.ImageFileError, *_DAMAGE) as error:
+        raise InputError(
+            path, f'cannot be read as NIfTI ({_one_line(error)})', 'copy or convert it again'
+        ) from error
+
+
+def load_data(path: str | Path, *, dtype: DTypeLike | None = None) -> NDArray[Any]:
+    """Scaled voxels of an image on disk.
+
+    Parameters
+    ----------
+    path
+        NIfTI file.
+    dtype
+        Of the result; as stored, or double precision where the header scales, if absent.
+
+    Raises
+    ------
+    InputError
+        As `load_image`; or the file ends too early or its compression is damaged.
+    """
+    image = load_image(path)
+    try:
+        return np.asanyarray(image.dataobj, dtype=dtype)
+    except _DAMAGE as error:
+        raise InputError(
+            path, f'cannot be read to its end ({_one_line(error)})', 'copy or convert it again'
+        ) from error
+
+
+def _one_line(error: Exception) -> str:
+    return ' '.join(str(error).split()).rstrip('.')
 
 
 def check_same_grid(reference: Path, other: Path) -> None:
@@ -52,7 +96,7 @@ def check_same_grid(reference: Path, other: Path) -> None:
         raise InputError(
             other,
             f'has shape {second.shape} but {reference.name} has {first.shape}',
-            'give magnitude and phase of one acquisition',
+            'give images of one acquisition on one grid',
         )
     corners = np.array(np.meshgrid(*[(0, n - 1) for n in first.shape[:3]])).reshape(3, -1)
     homogeneous = np.vstack([corners, np.ones(corners.shape[1])])

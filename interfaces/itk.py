@@ -24,6 +24,7 @@ from numpy.typing import ArrayLike, NDArray
 from ..nodes.errors import InputError, NigraError
 from ..nodes.resample import isotropic
 from .files import save_image
+from .headers import load_data, read_header
 
 _THREADS = 'ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS'
 _ELSEWHERE = 'import json, sys, ants; ants.registration(json.load(sys.stdin), None)'
@@ -323,21 +324,19 @@ def read_volume(path: str | Path, *, canonical: bool = False, must_vary: bool = 
     Raises
     ------
     InputError
-        Not 3D, sheared, or constant.
+        Cannot be read to its end, not 3D, sheared, or constant.
     """
     import nibabel as nib
 
-    image: Any = nib.load(path)
+    header = read_header(Path(path))
+    shape = header.shape
+    if len(shape) != 3:
+        raise InputError(path, f'has shape {shape}', 'give a single 3D volume')
+    stored = load_data(path, dtype=np.float32).reshape(shape)
+    image: Any = nib.Nifti1Image(stored, header.affine)
     if canonical:
         image = nib.as_closest_canonical(image)
-    shape = image.shape
-    while len(shape) > 3 and shape[-1] == 1:
-        shape = shape[:-1]
-    if len(shape) != 3:
-        raise InputError(path, f'has shape {image.shape}', 'give a single 3D volume')
-    data = np.nan_to_num(
-        image.get_fdata(dtype=np.float32).reshape(shape), nan=0.0, posinf=0.0, neginf=0.0
-    )
+    data = np.nan_to_num(np.asarray(image.dataobj, np.float32), nan=0.0, posinf=0.0, neginf=0.0)
     if must_vary and not float(data.max()) > float(data.min()):
         raise InputError(
             path, f'is {float(data.max()):g} in every voxel', 'give an image with contrast'

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import nibabel as nib
 import numpy as np
 from nipype.interfaces.base import (
     BaseInterfaceInputSpec,
@@ -36,6 +35,7 @@ from ..nodes.phase import looks_swapped, to_radians
 from ..nodes.reference import reference_to
 from ..nodes.relaxometry import fit_r2star, r2star_method
 from .files import save_image
+from .headers import load_data, load_image
 
 MASK_WARNING = 0.75
 """Warn when less than this share of the brain mask has phase that can be trusted."""
@@ -253,7 +253,8 @@ def load_gre(
     Raises
     ------
     InputError
-        Shapes or affines differ, the phase is constant, or magnitude and phase are swapped.
+        A file cannot be read, shapes or affines differ, the phase is constant, or magnitude and
+        phase are swapped.
     """
     if not len(magnitude) == len(phase) == len(echo_times):
         raise NigraError(
@@ -277,6 +278,11 @@ def load_gre(
     angle[broken] = np.nan
     sizes[broken] = 0
     warnings = []
+    negative = sizes < 0  # interpolation leaves a few; they carry no signal
+    if negative.any():
+        name = Path(magnitude[order[0]]).name
+        warnings.append(f'{name}: {int(negative.sum())} negative values are set to zero.')
+        sizes[negative] = 0
     if broken.any():
         warnings.append(f'{where.name}: {int(broken.sum())} voxels are not finite and left out.')
     if 'it spans' in note:
@@ -293,7 +299,7 @@ def load_gre(
 
 
 def _geometry(path: str | Path) -> tuple[NDArray[np.float64], tuple[int, ...]]:
-    image: Any = nib.load(path)
+    image = load_image(path)
     return np.asarray(image.affine, float), image.shape[:3]
 
 
@@ -303,7 +309,7 @@ def _stack(
     """Echoes side by side, after checking that they share a grid."""
     out = np.empty((*shape, len(paths)), np.float32)
     for echo, path in enumerate(paths):
-        image: Any = nib.load(path)
+        image = load_image(path)
         if image.shape[:3] != shape or image.shape[3:] not in ((), (1,)):
             raise InputError(
                 path, f'has shape {image.shape}, the first echo {shape}', 'give one grid per scan'
@@ -312,26 +318,26 @@ def _stack(
             raise InputError(
                 path, 'lies elsewhere than the first echo', 'give images of one acquisition'
             )
-        out[..., echo] = np.asanyarray(image.dataobj, dtype=np.float32).reshape(shape)
+        out[..., echo] = load_data(path, dtype=np.float32).reshape(shape)
     return out
 
 
 def _load(inputs: Any, *names: str, mask: str) -> tuple[Arrays, Grid, NDArray[Any]]:
     """Defined images by name, float32, and the mask; all on one grid."""
-    image: Any = nib.load(getattr(inputs, mask))
-    data: Arrays = {'mask': np.asanyarray(image.dataobj).reshape(image.shape[:3]) > 0}
+    image = load_image(getattr(inputs, mask))
+    data: Arrays = {'mask': load_data(getattr(inputs, mask)).reshape(image.shape[:3]) > 0}
     for name in names:
         path = getattr(inputs, name)
         if not isdefined(path):
             continue
-        other: Any = nib.load(path)
+        other = load_image(path)
         if other.shape[:3] != image.shape[:3] or not np.allclose(
             other.affine, image.affine, atol=1e-2
         ):
             raise InputError(
                 path, 'is not on the grid of its mask', f'resample {getattr(inputs, mask)}'
             )
-        data[name] = np.asanyarray(other.dataobj, dtype=np.float32)
+        data[name] = load_data(path, dtype=np.float32)
     affine = np.asarray(image.affine, float)
     return data, Grid.from_affine(image.shape, affine), affine
 

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import nibabel as nib
 import numpy as np
 from numpy.typing import NDArray
 
@@ -16,6 +15,7 @@ from ..nodes.grid import Grid
 from ..nodes.masks import finite_mask, trusted_mask
 from ..nodes.methods import STAGES, Arrays, Scan, choose, parameters, read_settings, run_step
 from .files import save_image, save_json
+from .headers import check_same_grid, load_data, load_image
 
 READS: dict[str, tuple[str, ...]] = {
     'field-mapping': ('phase', 'magnitude', 'mask'),
@@ -26,6 +26,11 @@ READS: dict[str, tuple[str, ...]] = {
 }
 OPTIONAL: dict[str, tuple[str, ...]] = {'dipole': ('magnitude',), 'bfr+dipole': ('magnitude',)}
 RESULT = {'field': 'totalfield', 'background': 'localfield', 'inversion': 'chimap'}
+
+SIZE_TOLERANCE = 0.01
+"""The voxel size in params.json may differ from that of the images by this share."""
+MOST_TURNS = 100
+"""Phase beyond this many turns cannot be radians."""
 
 
 def run_stage(
@@ -65,11 +70,16 @@ def run_stage(
     Raises
     ------
     NigraError
-        Input, method or setting is wrong; nothing is written then.
+        Input, method or setting is wrong, or the output folder is the input folder; nothing is
+        written then.
     """
     chain = choose(stage, method)
     chosen = read_settings(chain, settings or {})
     source, target = Path(input_dir), Path(output_dir)
+    if source.resolve() == target.resolve():
+        raise InputError(
+            target, 'is the input folder, whose mask would be lost', 'give another output folder'
+        )
     data, scan, affine = _load(stage, source)
     given = data['mask']
     if stage == 'end-to-end':
@@ -99,7 +109,7 @@ def _load(stage: str, folder: Path) -> tuple[Arrays, Scan, NDArray[Any]]:
     needs_echoes = 'field' in STAGES[stage]
     params = _read_params(folder / 'params.json', needs_echoes)
     data: Arrays = {}
-    affine: NDArray[Any] | None = None
+    first: Path | None = None
     wanted = READS[stage] + OPTIONAL.get(stage, ())
     for name in wanted:
         path = _image_path(folder, name)
@@ -109,21 +119,19 @@ def _load(stage: str, folder: Path) -> tuple[Arrays, Scan, NDArray[Any]]:
             raise InputError(
                 folder / f'{name}.nii.gz', 'is missing', f'stage {stage} reads {", ".join(wanted)}'
             )
-        image = _read_image(path)
-        array = np.asanyarray(image.dataobj)
-        if affine is None:
-            affine, shape = image.affine, array.shape[:3]
-        if array.shape[:3] != shape:
-            raise InputError(
-                path, f'has shape {array.shape} but {wanted[0]} has {shape}', 'give one grid'
-            )
+        first = first or path
+        check_same_grid(first, path)
+        array = load_data(path)
         data[name] = _shaped(path, name, array, len(params['TE']) if needs_echoes else None)
-    assert affine is not None
-    grid = _grid(folder / 'params.json', params, shape, affine)
+    assert first is not None
+    affine = load_image(first).affine
+    grid = _grid(folder / 'params.json', params, data['mask'].shape, affine)
     images = [array for name, array in data.items() if name != 'mask']
     data['mask'] = data['mask'] & finite_mask(*images)
     if not data['mask'].any():
         raise InputError(folder / 'mask.nii.gz', 'holds no finite voxel', 'check the mask')
+    if 'phase' in data:
+        _check_radians(first, data['phase'][data['mask']])
     for name, array in data.items():
         if name != 'mask':
             np.nan_to_num(array, copy=False, nan=0.0, posinf=0.0, neginf=0.0)
@@ -138,13 +146,16 @@ def _image_path(folder: Path, name: str) -> Path | None:
     return None
 
 
-def _read_image(path: Path) -> nib.Nifti1Image:
-    try:
-        return nib.Nifti1Image.from_filename(path)
-    except (nib.filebasedimages.ImageFileError, OSError, EOFError) as error:
+def _check_radians(path: Path, phase: NDArray[Any]) -> None:
+    """Refuse phase in scanner units or degrees: whole numbers, or far too many turns."""
+    low, high = float(phase.min()), float(phase.max())
+    reach = max(-low, high)
+    whole = reach > 4 and np.array_equal(phase, np.rint(phase))  # beyond pi, rounded
+    if whole or reach > MOST_TURNS * 2 * np.pi:
+        kind = 'whole numbers ' if whole else ''
         raise InputError(
-            path, f'cannot be read as NIfTI ({error})', 'copy or convert it again'
-        ) from error
+            path, f'holds {kind}from {low:g} to {high:g}', 'give the phase in radians'
+        )
 
 
 def _shaped(path: Path, name: str, array: NDArray[Any], echoes: int | None) -> NDArray[Any]:
@@ -206,7 +217,7 @@ def _grid(
     size = params.get('voxel_size', default.voxel_size)
     direction = params.get('B0_dir', default.b0_dir)
     try:
-        return Grid(default.shape, tuple(size), tuple(direction))
+        grid = Grid(default.shape, tuple(size), tuple(direction))
     except (TypeError, ValueError) as error:
         message = str(error) if isinstance(error, NigraError) else f'{size}, {direction}'
         raise InputError(
@@ -214,3 +225,11 @@ def _grid(
             f'has a wrong geometry ({message})',
             'give voxel_size in mm and B0_dir as 3 numbers',
         ) from error
+    if not np.allclose(grid.voxel_size, default.voxel_size, rtol=SIZE_TOLERANCE, atol=0):
+        sizes = (' x '.join(f'{v:.4g}' for v in g.voxel_size) for g in (grid, default))
+        raise InputError(
+            path,
+            'has voxel_size {} mm but the images have {} mm'.format(*sizes),
+            'correct the one that is wrong',
+        )
+    return grid

@@ -14,6 +14,7 @@ from .kernels import gaussian_kernel
 from .unwrap import TWO_PI, check_echoes, unwrap_romeo
 
 _DEGREES = {'deg', 'degree', 'degrees'}
+_NEGATIVE_SHARE = 0.05
 _RADIANS = {'rad', 'radian', 'radians'}
 
 
@@ -129,13 +130,14 @@ def looks_swapped(phase: NDArray[Any], magnitude: NDArray[Any]) -> bool:
     Returns
     -------
     bool
-        True where the `magnitude` has negative values, or where neighbours differ by more than
-        0.8 of its range (wraps) far more often than in `phase`; zeros (masked background) do not
-        count.
+        True where more than 5 per cent of the `magnitude` is negative (interpolation and filters
+        leave a few), or where neighbours differ by more than 0.8 of its range (wraps) far more
+        often than in `phase`; zeros (masked background) do not count.
     """
     if np.nanmin(phase) == np.nanmax(phase):
         return False  # constant: another mistake, told elsewhere
-    if np.nanmin(magnitude) < 0:
+    negative = np.count_nonzero(magnitude < 0)
+    if negative > _NEGATIVE_SHARE * np.count_nonzero(magnitude):
         return True
     wraps_here, wraps_there = _wrap_share(magnitude), _wrap_share(phase)
     return wraps_here > 2e-3 and wraps_here > 4 * wraps_there

@@ -1,5 +1,6 @@
 """Finding scans: what is found, and which sentence a user reads when something is wrong."""
 
+import codecs
 import json
 
 import numpy as np
@@ -227,3 +228,123 @@ def test_real_and_imaginary_parts(raw):
     for path in anat(raw).glob('*T2starw*'):
         path.rename(path.with_name(path.name.replace('mag', 'real').replace('phase', 'imag')))
     refused(raw, 'real and imaginary')
+
+
+@pytest.fixture
+def two_sessions(raw):
+    """sub-03 with a T1w image in ses-1 only and gradient echoes in ses-1 and ses-2."""
+    for session in ('1', '2'):
+        add_run(raw / 'sub-03' / f'ses-{session}' / 'anat', f'sub-03_ses-{session}')
+    write_image(raw / 'sub-03' / 'ses-1' / 'anat' / 'sub-03_ses-1_T1w.nii.gz')
+    return raw
+
+
+def add_run(folder, prefix, parts=('part-mag_', 'part-phase_')):
+    for part in parts:
+        path = write_image(folder / f'{prefix}_{part}T2starw.nii.gz')
+        write_sidecar(path, EchoTime=0.02, MagneticFieldStrength=3)
+
+
+@pytest.mark.parametrize('label', ['2', 'ses-2'])
+def test_session_label_leaves_t1w_of_another_session(two_sessions, label):
+    (visit,) = find_visits(two_sessions, 'sub-03', sessions=[label])
+    assert visit.t1w.name == 'sub-03_ses-1_T1w.nii.gz'
+    assert [scan.session_id for scan in visit.scans] == ['ses-2']
+
+
+def test_session_label_prefers_t1w_of_its_own_session(two_sessions):
+    write_image(two_sessions / 'sub-03' / 'ses-2' / 'anat' / 'sub-03_ses-2_T1w.nii.gz')
+    (visit,) = find_visits(two_sessions, 'sub-03', sessions=['2'])
+    assert (visit.session_id, visit.warnings) == ('ses-2', ())
+
+
+def test_unknown_session_names_those_present(two_sessions):
+    refused(two_sessions, '--session-label 7; choose among ses-1, ses-2', 'sub-03', sessions=['7'])
+    refused(two_sessions, '--session-label 7; leave the option out', sessions=['7'])
+    (visit,) = find_visits(two_sessions, 'sub-03', sessions=['7', '1'])
+    assert visit.scans[0].session_id == 'ses-1'
+
+
+def test_session_without_gradient_echo_is_named(two_sessions):
+    (two_sessions / 'sub-03' / 'ses-3').mkdir()
+    refused(two_sessions, 'no gradient-echo images in ses-3', 'sub-03', sessions=['3'])
+
+
+def test_misspelt_entity_in_filter_file(tmp_path):
+    path = tmp_path / 'filter.json'
+    path.write_text('{"gre": {"aquisition": "x"}}')
+    with pytest.raises(InputError, match=r'"gre".*"aquisition".*acq \(acquisition\)'):
+        load_filters(path)
+
+
+@pytest.mark.parametrize(
+    ('name', 'short'),
+    [('acq', 'acq'), ('acquisition', 'acq'), ('extension', 'ext'), ('chunk', 'chunk')],
+)
+def test_entities_by_long_and_short_name(tmp_path, name, short):
+    path = tmp_path / 'filter.json'
+    path.write_text(json.dumps({'t1w': {name: 'x'}}))
+    assert load_filters(path) == {'t1w': {short: 'x'}}
+
+
+@pytest.mark.parametrize(
+    ('content', 'sentence'),
+    [
+        (codecs.BOM_UTF8 + b'{"EchoTime": 0.02}', 'starts with a byte-order mark; save it as'),
+        ('\ufeff{"EchoTime": 0.02}'.encode('utf-16-le'), 'starts with a byte-order mark'),
+        (b'[1]', r'holds \[1\], which is not a JSON object'),
+        (b'\xff', 'is not valid JSON'),
+    ],
+)
+def test_sidecars_that_would_be_passed_over(raw, content, sentence):
+    (anat(raw) / 'sub-01_part-phase_T2starw.json').write_bytes(content)
+    refused(raw, rf'part-phase_T2starw\.json: {sentence}')
+
+
+@pytest.mark.parametrize(
+    ('prefix', 'part'),
+    [
+        ('sub-01_acq-fl2d', 'part-mag_'),
+        ('sub-01_acq-fl2d', ''),
+        ('sub-01_run-2', ''),
+    ],
+)
+def test_run_without_phase_is_left_out_with_a_warning(raw, prefix, part):
+    add_run(anat(raw), prefix, [part])
+    (visit,) = find_visits(raw, 'sub-01')
+    assert [scan.prefix for scan in visit.scans] == ['sub-01']
+    assert len(visit.warnings) == 1
+    assert f'{prefix}_' in visit.warnings[0]
+    assert 'no phase' in visit.warnings[0]
+
+
+def test_plain_image_beside_a_complete_run_of_other_names(raw):
+    folder = raw / 'sub-02' / 'ses-a' / 'anat'
+    add_run(folder, 'sub-02_ses-a', [''])
+    add_run(folder, 'sub-02_ses-a_run-01', ['part-mag_'])  # shares its name with the MEGRE
+    (visit,) = find_visits(raw, 'sub-02')
+    assert [len(scan.phase) for scan in visit.scans] == [3]
+    assert len(visit.warnings) == 2
+
+
+def test_plain_image_of_the_same_name_is_told(raw):
+    add_run(anat(raw), 'sub-01', [''])
+    (visit,) = find_visits(raw, 'sub-01')
+    assert [p.name for p in visit.scans[0].magnitude] == ['sub-01_part-mag_T2starw.nii.gz']
+    assert 'sub-01_T2starw.nii.gz' in visit.warnings[0]
+
+
+def test_left_out_run_is_told_in_its_own_session(two_sessions):
+    folder = two_sessions / 'sub-03' / 'ses-2' / 'anat'
+    write_image(folder / 'sub-03_ses-2_T1w.nii.gz')
+    add_run(folder, 'sub-03_ses-2_acq-fl2d', ['part-mag_'])
+    first, second = find_visits(two_sessions, 'sub-03')
+    assert first.warnings == ()
+    assert 'sub-03_ses-2_acq-fl2d' in second.warnings[0]
+
+
+def test_no_run_with_phase(raw):
+    (anat(raw) / 'sub-01_part-phase_T2starw.nii.gz').unlink()
+    assert '--bids-filter-file' not in refused(raw, 'has no part-phase image')
+    add_run(anat(raw), 'sub-01_acq-fl2d', ['part-mag_'])
+    refused(raw, 'has no part-phase image.*--bids-filter-file')

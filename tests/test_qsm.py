@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import nibabel as nib
 import numpy as np
 import pytest
@@ -107,6 +109,26 @@ def test_broken_voxels_are_counted(echoes, work):
     assert np.isfinite(load(gre.magnitude)).all()
     assert np.isfinite(load(gre.first_magnitude)).all()
     assert np.isnan(load(gre.phase)[..., 0]).sum() == 3
+
+
+def test_negative_magnitudes_are_told_and_set_to_zero(echoes, work):
+    image = nib.load(echoes['magnitude'][2])
+    data = np.asarray(image.dataobj).copy()
+    data[24, 22, 20] = -0.5
+    nib.save(nib.Nifti1Image(data, AFFINE), echoes['magnitude'][2])
+    gre = LoadGre(**echoes).run().outputs
+    assert len(gre.warnings) == 1
+    assert '1 negative' in gre.warnings[0]
+    assert load(gre.magnitude).min() == 0
+    assert load(gre.magnitude)[24, 22, 20, 0] == 0
+
+
+@pytest.mark.parametrize('kind', ['magnitude', 'phase'])
+def test_truncated_echoes_are_refused(echoes, work, kind):
+    path = Path(echoes[kind][1])
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(InputError, match=rf'{path.name}: cannot be read to its end'):
+        LoadGre(**echoes).run()
 
 
 def change_affine(echoes):

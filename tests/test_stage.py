@@ -180,6 +180,72 @@ def test_wrong_files_get_one_sentence(folder, capsys):
     assert '(3, 4, 5)' in capsys.readouterr().err
 
 
+def change(folder, name, edit, shift=0.0):
+    path = folder / f'{name}.nii.gz'
+    image = nib.load(path)
+    affine = image.affine.copy()
+    affine[0, 3] += shift
+    nib.save(nib.Nifti1Image(edit(np.asarray(image.dataobj)), affine), path)
+
+
+def test_input_folder_is_never_the_output_folder(folder, capsys):
+    before = {p.name: p.read_bytes() for p in folder.iterdir()}
+    (folder.parent / 'link').unlink(missing_ok=True)
+    (folder.parent / 'link').symlink_to(folder)
+    for target in (folder, folder / 'x' / '..', folder.parent / 'link'):
+        assert main(['bfr', str(folder), str(target), '--method', 'vsharp']) == 1
+        assert 'another output folder' in capsys.readouterr().err
+    assert {p.name: p.read_bytes() for p in folder.iterdir()} == before
+
+
+@pytest.mark.parametrize('name', ['magnitude', 'mask'])
+def test_images_that_lie_elsewhere_are_refused(folder, capsys, name):
+    change(folder, name, lambda data: data, shift=3.0)
+    assert run('field-mapping', folder) == 1
+    error = capsys.readouterr().err
+    assert error.count('\n') == 1
+    assert all(word in error for word in (f'{name}.nii.gz', '3.00 mm', 'phase.nii.gz'))
+
+
+@pytest.mark.parametrize(('factor', 'code'), [(1.005, 0), (1.02, 1), (0.5, 1)])
+def test_voxel_size_must_be_that_of_the_images(folder, capsys, factor, code):
+    params = json.loads((folder / 'params.json').read_text())
+    size = params['voxel_size']
+    params['voxel_size'] = [*size[:2], size[2] * factor]
+    (folder / 'params.json').write_text(json.dumps(params))
+    assert run('dipole', folder, '--method', 'tkd') == code
+    error = capsys.readouterr().err
+    assert error.count('\n') == code
+    assert ('voxel_size 2 x 2 x' in error) == bool(code)
+
+
+@pytest.mark.parametrize(
+    'edit',
+    [
+        lambda angle: np.rint(angle / np.pi * 4096).clip(-4096, 4094).astype(np.int16),
+        lambda angle: np.degrees(angle).round(),
+        lambda angle: angle / np.pi * 4096,
+    ],
+)
+def test_phase_that_is_not_in_radians_is_refused(folder, capsys, edit):
+    change(folder, 'phase', edit)
+    assert run('field-mapping', folder) == 1
+    error = capsys.readouterr().err
+    assert error.count('\n') == 1
+    assert all(word in error for word in ('phase.nii.gz', 'radians'))
+
+
+@pytest.mark.parametrize('name', ['localfield', 'mask', 'magnitude'])
+def test_truncated_files_are_refused(folder, capsys, name):
+    path = folder / f'{name}.nii.gz'
+    path.write_bytes(path.read_bytes()[: path.stat().st_size - 60])
+    assert run('dipole', folder) == 1
+    error = capsys.readouterr().err
+    assert error.count('\n') == 1
+    assert f'{name}.nii.gz: cannot be read to its end' in error
+    assert not (folder / 'out').exists()
+
+
 def test_methods_are_listed(capsys):
     assert main(['--list-methods']) == 0
     text = capsys.readouterr().out
