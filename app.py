@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import shutil
 from collections.abc import Sequence
@@ -175,6 +176,7 @@ def visit_fingerprint(visit: Visit, settings: Settings) -> str:
     return fingerprint(files, {**settings.science(), **software(), 'scans': scans})
 
 
+@functools.cache
 def software() -> dict[str, Any]:
     """What decides results beside inputs and options: versions and presets."""
     from .interfaces.itk import presets

@@ -35,6 +35,9 @@ from .outputs import (
 from .qsm import init_qsm_wf
 from .registration import init_registration_wf
 
+MAPS = ('totalfield', 'localfield', 'chimap', 'qsm_mask')
+"""Results of the reconstruction that every run has; R2* needs several echoes."""
+
 
 def visit_workflow_name(visit: Visit) -> str:
     """Nipype allows letters, digits and underscores only."""
@@ -166,17 +169,7 @@ def init_scan_wf(scan: GreScan, visit: Visit, plan: Plan, *, name: str) -> Workf
     )
     outputnode = Node(IdentityInterface(['run', 'files']), name='outputnode')
     mem_gb = scan_memory_gb(scan)
-    load_gre = Node(
-        LoadGre(
-            magnitude=[str(p) for p in scan.magnitude],
-            phase=[str(p) for p in scan.phase],
-            echo_times=list(scan.echo_times),
-            b0=scan.b0,
-            units=str(scan.metadata.get('Units', '')),
-        ),
-        name='load_gre',
-        mem_gb=mem_gb,
-    )
+    load_gre = _load_node(scan, mem_gb)
     registration_wf = init_registration_wf(
         preset=plan.registration, nthreads=plan.nthreads, random_seed=plan.random_seed
     )
@@ -196,36 +189,10 @@ def init_scan_wf(scan: GreScan, visit: Visit, plan: Plan, *, name: str) -> Workf
         hz_per_ppm=hz_per_ppm(scan.b0),
         with_r2star=n_echoes > 1,
     )
-    measure = Node(
-        RegionTable(
-            participant_id=visit.participant_id,
-            session_id=scan.session_id or 'n/a',
-            run_id=scan.run_id or 'n/a',
-            provenance=region_provenance(scan, plan),
-            out_file=output_path('regions_tsv', folder, scan.prefix),
-        ),
-        name='measure',
-    )
-    facts = Node(
-        Gather(['magnitude', 't1w_in_gre', 'qsm_mask', 'totalfield', 'localfield', 'chimap',
-                'r2star', 'dseg', 'regions_tsv', 'load_warnings', 'field_warnings',
-                'registration_warnings', 'parameters', 'quality', 'entities', 'facts',
-                'scan_warnings']),
-        name='facts',
-    )  # fmt: skip
-    facts.inputs.entities = {
-        k: v for k, v in (('session', scan.session_id), ('run', scan.run_id)) if v
-    } | {'prefix': scan.prefix}
-    facts.inputs.facts = scan_facts(scan)
-    facts.inputs.scan_warnings = list(scan.warnings)
+    measure = _measure_node(scan, visit, plan, folder)
+    facts = _facts_node(scan)
     files = Node(Merge(3), name='files')
-    maps = [
-        'totalfield',
-        'localfield',
-        'chimap',
-        'qsm_mask',
-        *(['r2star'] if n_echoes > 1 else []),
-    ]
+    maps = (*MAPS, 'r2star') if n_echoes > 1 else MAPS
     workflow.connect([
         (load_gre, registration_wf, [('first_magnitude', 'inputnode.gre_magnitude')]),
         (inputnode, registration_wf, [(f, f'inputnode.{f}') for f in
@@ -257,6 +224,52 @@ def init_scan_wf(scan: GreScan, visit: Visit, plan: Plan, *, name: str) -> Workf
     if n_echoes > 1:
         workflow.connect(qsm_wf, 'outputnode.r2star', measure, 'r2star')
     return workflow
+
+
+def _load_node(scan: GreScan, mem_gb: float) -> Node:
+    """Step that reads the echoes of a run."""
+    return Node(
+        LoadGre(
+            magnitude=[str(p) for p in scan.magnitude],
+            phase=[str(p) for p in scan.phase],
+            echo_times=list(scan.echo_times),
+            b0=scan.b0,
+            units=str(scan.metadata.get('Units', '')),
+        ),
+        name='load_gre',
+        mem_gb=mem_gb,
+    )
+
+
+def _measure_node(scan: GreScan, visit: Visit, plan: Plan, folder: Path) -> Node:
+    """Step that writes the region table of a run."""
+    return Node(
+        RegionTable(
+            participant_id=visit.participant_id,
+            session_id=scan.session_id or 'n/a',
+            run_id=scan.run_id or 'n/a',
+            provenance=region_provenance(scan, plan),
+            out_file=output_path('regions_tsv', folder, scan.prefix),
+        ),
+        name='measure',
+    )
+
+
+def _facts_node(scan: GreScan) -> Node:
+    """Step that gathers what the report shows of a run."""
+    facts = Node(
+        Gather(['magnitude', 't1w_in_gre', 'qsm_mask', 'totalfield', 'localfield', 'chimap',
+                'r2star', 'dseg', 'regions_tsv', 'load_warnings', 'field_warnings',
+                'registration_warnings', 'parameters', 'quality', 'entities', 'facts',
+                'scan_warnings']),
+        name='facts',
+    )  # fmt: skip
+    facts.inputs.entities = {
+        k: v for k, v in (('session', scan.session_id), ('run', scan.run_id)) if v
+    } | {'prefix': scan.prefix}
+    facts.inputs.facts = scan_facts(scan)
+    facts.inputs.scan_warnings = list(scan.warnings)
+    return facts
 
 
 def connect_same(
