@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy import ndimage
 
 from nigra.interfaces.simulate import region_parts, template_head
 from nigra.interfaces.study import read_study
@@ -47,6 +48,8 @@ class Recipe:
         Voxels after cropping k-space of the 1 mm scan; none for the anisotropic scans.
     matrix, voxel_mm, oversampling, tilt_deg
         The scan, as `GreProtocol` has them.
+    white_matter
+        Factor on white matter's anisotropy (24 ppb) and microstructure shift (-18 ppb).
     """
 
     seed: int
@@ -58,6 +61,7 @@ class Recipe:
     voxel_mm: tuple[float, float, float] = (1.0, 1.0, 1.0)
     oversampling: tuple[int, int, int] = (1, 1, 1)
     tilt_deg: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    white_matter: float = 1.0
 
 
 _SLAB = {
@@ -73,6 +77,8 @@ RECIPES: dict[str, Recipe] = {
     'single-1.5T': Recipe(4, 1.5, (0.040,), **_SLAB),  # type: ignore[arg-type]
     'single-3T': Recipe(5, 3.0, (0.020,), 35.0, tilt_deg=(-12.0, 0.0, 5.0), **_SLAB),  # type: ignore[arg-type]
     'slab-3T': Recipe(6, 3.0, FIVE_ECHOES, 60.0, **_SLAB),  # type: ignore[arg-type]
+    'mild-3T': Recipe(7, 3.0, white_matter=0.75),
+    'mild-1.5T': Recipe(8, 1.5, tuple(1.6 * t for t in FIVE_ECHOES), white_matter=0.75),
 }
 
 
@@ -121,8 +127,13 @@ def make(recipe: Recipe) -> dict[str, Any]:
     )  # fmt: skip
     if recipe.crop:  # noise comes after the crop
         protocol = replace(protocol, snr=1e4)
+    tissue = replace(
+        study.tissue,
+        anisotropy_ppb=recipe.white_matter * study.tissue.anisotropy_ppb,
+        microstructure_ppb=recipe.white_matter * study.tissue.microstructure_ppb,
+    )
     scan = simulate_gre(
-        body, protocol, study.tissue, values, streams[1], parts=region_parts(), maps=True
+        body, protocol, tissue, values, streams[1], parts=region_parts(), maps=True
     )
     assert scan.total_field is not None
     assert scan.local_field is not None
@@ -148,6 +159,7 @@ def _crop(fine: dict[str, Any], recipe: Recipe, rng: np.random.Generator) -> dic
     """Everything at the lower resolution that cropping k-space gives, and the noise."""
     shape = recipe.crop
     assert shape is not None
+    fine_shape = fine['mask'].shape
 
     def low(image: np.ndarray) -> np.ndarray:
         spectrum = np.fft.fftshift(np.fft.fftn(image))
@@ -168,7 +180,12 @@ def _crop(fine: dict[str, Any], recipe: Recipe, rng: np.random.Generator) -> dic
         labels[share > best] = label
         best = np.maximum(best, share)
     mask = low(fine['mask'].astype(np.float32)) > 0.5
-    out = {name: low(fine[name]) for name in ('totalfield', 'localfield', 'chimap')}
+    out = {name: low(fine[name]) for name in ('localfield', 'chimap')}
+    # what outer sources add is smooth in the brain but has steps elsewhere, which would ring
+    centres = [(np.arange(m) + 0.5) * n / m - 0.5 for n, m in zip(fine_shape, shape, strict=True)]
+    outer = (fine['totalfield'] - fine['localfield']).astype(np.float32)
+    points = np.meshgrid(*centres, indexing='ij')
+    out['totalfield'] = out['localfield'] + ndimage.map_coordinates(outer, points, order=3)
     size, angle = [], []
     sd = None
     for echo in range(len(recipe.echo_times)):
