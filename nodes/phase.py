@@ -4,14 +4,24 @@ from __future__ import annotations
 
 from typing import Any
 
+import numba
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy import ndimage
 
 from .errors import NigraError
-from .fft import crop_to_mask, irfftn, rfftn
 from .grid import Grid
-from .kernels import gaussian_kernel
-from .unwrap import TWO_PI, check_echoes, unwrap_romeo
+from .parallel import run, slabs
+from .unwrap import (
+    TWO_PI,
+    bounding_box,
+    check_echoes,
+    echo_volumes,
+    edge_costs,
+    grow,
+    nearest,
+    settle_turns,
+)
 
 _DEGREES = {'deg', 'degree', 'degrees'}
 _NEGATIVE_SHARE = 0.05
@@ -175,7 +185,7 @@ def remove_offsets(
     echo_times
         Echo times, s, rising.
     mask
-        Where the offset is estimated; outside, its smooth continuation is used.
+        Where the offset is estimated and subtracted.
     grid
         Geometry of one echo.
     sigma
@@ -186,8 +196,14 @@ def remove_offsets(
     Returns
     -------
     tuple
-        Wrapped phase without the offset; and the offset, rad, (x, y, z). With one echo the phase
-        is returned unchanged and the offset is zero: it cannot be known.
+        Wrapped phase without the offset, float32; and the offset, rad, (x, y, z), zero outside
+        the mask. With one echo the phase is returned unchanged and the offset is zero: it cannot
+        be known.
+
+    Raises
+    ------
+    NigraError
+        Shapes or echo times do not fit, or `sigma` is not positive.
 
     Notes
     -----
@@ -196,63 +212,215 @@ def remove_offsets(
     (coils, eddy currents), so it is smoothed as a complex number, weighted with the magnitude.
     """
     times = check_echoes(phase, magnitude, echo_times, mask)
+    check_sigma(sigma)
+    out, offset = phase.astype(np.float32), np.zeros(phase.shape[:3], np.float32)
     if times.size < 2:
-        return phase.astype(np.float32), np.zeros(phase.shape[:3], np.float32)
-    first, second = phase[..., 0], phase[..., 1]
-    difference = _wrapped(second - first)
-    strength = np.sqrt(magnitude[..., 0] * magnitude[..., 1]).astype(np.float32)
-    gap = times[1] - times[0]
-    unwrapped = unwrap_romeo(
-        difference[..., None], strength[..., None], [gap], mask, nthreads=nthreads
-    )[..., 0]
-    raw = first - np.float32(times[0] / gap) * unwrapped
-    offset = _smooth_angle(raw, strength**2, mask, grid, sigma, nthreads)
-    out = np.empty(phase.shape, np.float32)
+        return out, offset
+    box = bounding_box(mask)
+    inside = np.ascontiguousarray(mask[box])
+    angle, size = echo_volumes(phase, box, nthreads), echo_volumes(magnitude, box, nthreads)
+    offset[box] = offset_volume(angle, size, times, inside, grid.voxel_size, sigma, nthreads)
+    subtract(angle, offset[box], inside, nthreads)
     for echo in range(times.size):
-        out[..., echo] = _wrapped(phase[..., echo] - offset)
+        out[box][..., echo][inside] = angle[echo][inside]
     return out, offset
 
 
-def _wrapped(angle: NDArray[Any]) -> NDArray[np.float32]:
-    turns = np.rint(angle * np.float32(1 / TWO_PI))
-    return (angle - np.float32(TWO_PI) * turns).astype(np.float32)
+def check_sigma(sigma: float) -> None:
+    """Raise where the width of the offset's Gaussian is not a positive length."""
+    if not (np.isfinite(sigma) and sigma > 0):
+        raise NigraError(f'the width of the phase offset must be positive, mm, got {sigma}')
+
+
+def offset_volume(
+    angle: NDArray[np.float32],
+    size: NDArray[np.float32],
+    times: NDArray[np.float64],
+    inside: NDArray[np.bool_],
+    voxel_size: tuple[float, float, float],
+    sigma: float,
+    nthreads: int = 1,
+) -> NDArray[np.float32]:
+    """Phase at echo time zero of contiguous volumes (echo, x, y, z), zero outside the mask."""
+    grown = difference_phase(angle, size, times, inside, (0, 1), nthreads)
+    gap = times[1] - times[0]
+    raw = np.empty_like(grown)
+    weight = np.empty_like(grown)
+    run(lambda s: _to_time_zero(angle[0], grown, size[0], size[1], np.float32(times[0] / gap),
+                                inside, raw, weight, s.start, s.stop),
+        slabs(inside.shape[0]), nthreads)  # fmt: skip
+    return _smooth_angle(raw, weight, inside, voxel_size, sigma, nthreads)
+
+
+def difference_phase(
+    angle: NDArray[np.float32],
+    size: NDArray[np.float32],
+    times: NDArray[np.float64],
+    inside: NDArray[np.bool_],
+    pair: tuple[int, int],
+    nthreads: int = 1,
+) -> NDArray[np.float32]:
+    """Unwrapped phase that grew between two echoes; its whole turns agree with the others."""
+    first, second = pair
+    gap = times[second] - times[first]
+    grown, strength = np.empty_like(angle[0]), np.empty_like(angle[0])
+    run(lambda s: _difference(angle[first], angle[second], size[first], size[second], grown,
+                              strength, s.start, s.stop),
+        slabs(inside.shape[0]), nthreads)  # fmt: skip
+    costs = edge_costs(grown[None], strength[None], np.array([gap]), inside, 0, nthreads=nthreads)
+    order, starts = grow(grown, inside, costs)
+    others = [e for e in range(times.size) if e not in pair]
+    ratios = (times - times[first]) / gap
+    settle_turns(grown, angle, size, ratios, others, order, starts, base=first)
+    return grown
+
+
+@numba.njit(cache=True, nogil=True)
+def _difference(phase, phase1, size, size1, grown, strength, first, last):
+    for i in range(first, last):
+        for j in range(phase.shape[1]):
+            for k in range(phase.shape[2]):
+                grown[i, j, k] = nearest(phase1[i, j, k] - phase[i, j, k])
+                strength[i, j, k] = np.sqrt(size[i, j, k] * size1[i, j, k])
+
+
+@numba.njit(cache=True, nogil=True)
+def _to_time_zero(phase, grown, size, size1, ratio, inside, raw, weight, first, last):
+    for i in range(first, last):
+        for j in range(phase.shape[1]):
+            for k in range(phase.shape[2]):
+                raw[i, j, k] = phase[i, j, k] - ratio * grown[i, j, k]
+                product = size[i, j, k] * size1[i, j, k]
+                weight[i, j, k] = product if inside[i, j, k] else np.float32(0)
+
+
+def subtract(
+    angle: NDArray[np.float32],
+    offset: NDArray[np.float32],
+    inside: NDArray[np.bool_],
+    nthreads: int = 1,
+) -> None:
+    """Take an offset from every echo (echo, x, y, z) and wrap, in place, in the mask."""
+    run(lambda s: _subtract(angle, offset, inside, s.start, s.stop), slabs(inside.shape[0]),
+        nthreads)  # fmt: skip
+
+
+@numba.njit(cache=True, nogil=True)
+def _subtract(angle, offset, inside, first, last):
+    for e in range(angle.shape[0]):
+        for i in range(first, last):
+            for j in range(inside.shape[1]):
+                for k in range(inside.shape[2]):
+                    if inside[i, j, k]:
+                        angle[e, i, j, k] = nearest(angle[e, i, j, k] - offset[i, j, k])
 
 
 def _smooth_angle(
-    angle: NDArray[Any],
+    angle: NDArray[np.float32],
     weight: NDArray[np.float32],
-    mask: NDArray[np.bool_],
-    grid: Grid,
+    inside: NDArray[np.bool_],
+    voxel_size: tuple[float, float, float],
     sigma: float,
     nthreads: int,
 ) -> NDArray[np.float32]:
-    """Angle of the weighted complex mean under a Gaussian."""
-    weight = np.where(mask, np.minimum(weight, np.percentile(weight[mask], 90)), 0)
-    weight = weight.astype(np.float32)
+    """Angle of the weighted complex mean under a Gaussian, in the mask.
+
+    Means over blocks of at most a third of sigma are smoothed and interpolated: nothing finer
+    survives the Gaussian.
+    """
+    bright = weight[inside]
+    limit = np.float32(np.percentile(bright[:: max(1, bright.size // 200_000)], 90))
     # a slope would be flattened where the mask ends, so it is taken out and put back
-    slope = _mean_slope(angle, weight)
-    angle = angle - slope
-    crop = crop_to_mask(np.ones(grid.shape, bool), grid, margin=2 * sigma)
-    kernel = gaussian_kernel(crop.grid, sigma)
-    parts = []
-    for component in (np.sin, np.cos):
-        image = crop.take(np.where(mask, weight * component(angle), 0), np.float32)
-        spectrum = rfftn(image, nthreads=nthreads)
-        spectrum *= kernel
-        parts.append(crop.put(irfftn(spectrum, image, nthreads=nthreads)))
-    return _wrapped(np.arctan2(parts[0], parts[1]) + slope)
+    slope = mean_slopes(angle, weight, nthreads)
+    block = np.array([max(1, int(sigma / (3 * h))) for h in voxel_size])
+    coarse_shape = tuple(-(-n // b) for n, b in zip(angle.shape, block, strict=True))
+    coarse = np.zeros((2, *coarse_shape), np.float32)
+    run(lambda s: _block_sums(angle, weight, limit, slope, block, coarse, s.start, s.stop),
+        slabs(coarse_shape[0]), nthreads)  # fmt: skip
+    width = [sigma / (h * b) for h, b in zip(voxel_size, block, strict=True)]
+    for part in coarse:
+        ndimage.gaussian_filter(part, width, output=part, mode='constant', truncate=3.5)
+    out = np.zeros(angle.shape, np.float32)
+    run(lambda s: _fine_angle(coarse, slope, block, inside, out, s.start, s.stop),
+        slabs(angle.shape[0]), nthreads)  # fmt: skip
+    return out
 
 
-def _mean_slope(angle: NDArray[Any], weight: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Plane with the weighted mean slope of an angle along each axis, rad, (x, y, z)."""
-    plane = np.zeros(angle.shape, np.float32)
-    for axis, length in enumerate(angle.shape):
-        if length < 2:
-            continue
-        shared = np.minimum(np.delete(weight, 0, axis), np.delete(weight, -1, axis))
-        rise = np.diff(angle, axis=axis)
-        mean = np.sum(shared * np.exp(1j * rise), dtype=np.complex128)
-        steps = np.arange(length, dtype=np.float32) - np.float32(length / 2)
-        shape = [-1 if a == axis else 1 for a in range(3)]
-        plane += (np.angle(mean) * steps).astype(np.float32).reshape(shape)
-    return plane
+def mean_slopes(
+    angle: NDArray[np.float32], weight: NDArray[np.float32], nthreads: int = 1
+) -> NDArray[np.float32]:
+    """Weighted mean slope of an angle along each axis, rad a voxel."""
+    sums = run(lambda s: _slope_sums(angle, weight, s.start, s.stop), slabs(angle.shape[0]),
+               nthreads)  # fmt: skip
+    total = np.sum(sums, axis=0)
+    return np.arctan2(total[:, 1], total[:, 0]).astype(np.float32)
+
+
+@numba.njit(cache=True, nogil=True)
+def _slope_sums(angle, weight, first, last):
+    """Sums of w exp(i rise) over the edges along each axis: (axis, real and imaginary)."""
+    nx, ny, nz = angle.shape
+    out = np.zeros((3, 2))
+    for i in range(first, last):
+        for j in range(ny):
+            for k in range(nz):
+                w = weight[i, j, k]
+                if w == 0:
+                    continue
+                for axis in range(3):
+                    a = i + 1 if axis == 0 else i
+                    b = j + 1 if axis == 1 else j
+                    c = k + 1 if axis == 2 else k
+                    if a >= nx or b >= ny or c >= nz or weight[a, b, c] == 0:
+                        continue
+                    shared = min(w, weight[a, b, c])
+                    rise = angle[a, b, c] - angle[i, j, k]
+                    out[axis, 0] += shared * np.cos(rise)
+                    out[axis, 1] += shared * np.sin(rise)
+    return out
+
+
+@numba.njit(cache=True, nogil=True)
+def _block_sums(angle, weight, limit, slope, block, coarse, first, last):
+    nx, ny, nz = angle.shape
+    for i in range(first * block[0], min(nx, last * block[0])):
+        for j in range(ny):
+            for k in range(nz):
+                w = min(limit, weight[i, j, k])
+                if w > 0:
+                    a = angle[i, j, k] - (slope[0] * i + slope[1] * j + slope[2] * k)
+                    p, q, r = i // block[0], j // block[1], k // block[2]
+                    coarse[0, p, q, r] += w * np.cos(a)
+                    coarse[1, p, q, r] += w * np.sin(a)
+
+
+@numba.njit(cache=True, nogil=True, inline='always')
+def _between(n, block, length):
+    """Coarse sample before a fine one, the sample after it, and the way between them."""
+    at = (n + 0.5) / block - 0.5
+    low = min(max(int(np.floor(at)), 0), length - 1)
+    high = min(low + 1, length - 1)
+    return low, high, np.float32(min(max(at - low, 0.0), 1.0))
+
+
+@numba.njit(cache=True, nogil=True)
+def _fine_angle(coarse, slope, block, inside, out, first, last):
+    """Angle of the coarse complex image, interpolated linearly, with the slope put back."""
+    _, cx, cy, cz = coarse.shape
+    for i in range(first, last):
+        i0, i1, u = _between(i, block[0], cx)
+        for j in range(inside.shape[1]):
+            j0, j1, v = _between(j, block[1], cy)
+            for k in range(inside.shape[2]):
+                if not inside[i, j, k]:
+                    continue
+                k0, k1, w = _between(k, block[2], cz)
+                x = y = np.float32(0)
+                for n in range(8):
+                    a, f = (i1, u) if n & 4 else (i0, 1 - u)
+                    b, g = (j1, v) if n & 2 else (j0, 1 - v)
+                    c, h = (k1, w) if n & 1 else (k0, 1 - w)
+                    x += f * g * h * coarse[0, a, b, c]
+                    y += f * g * h * coarse[1, a, b, c]
+                plane = slope[0] * i + slope[1] * j + slope[2] * k
+                out[i, j, k] = nearest(np.float32(np.arctan2(y, x) + plane))

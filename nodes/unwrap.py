@@ -13,6 +13,7 @@ from .errors import NigraError
 from .parallel import run, slabs
 
 TWO_PI = 2 * np.pi
+_SETTLE_FROM = 50
 
 
 def wrap(phase: NDArray[Any]) -> NDArray[Any]:
@@ -34,6 +35,7 @@ def unwrap_romeo(
     mask: NDArray[np.bool_],
     *,
     template: int | None = None,
+    individual: bool = False,
     nthreads: int = 1,
 ) -> NDArray[np.float32]:
     """Unwrap by region growing over the best edges first.
@@ -52,6 +54,8 @@ def unwrap_romeo(
     template
         Echo that is unwrapped in space; the others follow in time. Default: the second of
         several echoes, which has both signal and contrast.
+    individual
+        Unwrap every echo in space, each along its own paths, instead of one only.
     nthreads
         Threads; the result does not depend on them.
 
@@ -68,25 +72,30 @@ def unwrap_romeo(
     Notes
     -----
     Dymerska et al. 2021 (doi 10.1002/mrm.28563). Each connected part of the mask is grown on its
-    own and shifted by whole turns so that its median lies nearest to zero; every other echo
-    takes the turn that brings it nearest to its unwrapped neighbour echo scaled by echo time.
+    own and shifted by whole turns so that its median lies nearest to zero, or by up to three more
+    where the other echoes agree better with those. Every other echo takes the turn that brings it nearest to the line through the origin that fits the echoes unwrapped
+    before it (from the template down to the first, then up to the last); unwrapped in space, it
+    takes one turn for each connected part instead.
     """
     times = check_echoes(phase, magnitude, echo_times, mask)
-    if template is None:
-        template = min(1, times.size - 1)
-    if not 0 <= template < times.size:
-        raise NigraError(f'template must be an echo from 0 to {times.size - 1}, got {template}')
+    first = choose_template(times.size, template)
+    box = bounding_box(mask)
+    inside = np.ascontiguousarray(mask[box])
+    angle, size = echo_volumes(phase, box, nthreads), echo_volumes(magnitude, box, nthreads)
+    unwrap_volumes(angle, size, times, inside, first, individual=individual, nthreads=nthreads)
     out = np.zeros(phase.shape, np.float32)
-    first = _grow(phase, magnitude, times, mask, template, nthreads)
-    out[..., template] = first
-    chain = [(e, e - 1) for e in range(template + 1, times.size)]
-    chain += [(e, e + 1) for e in range(template - 1, -1, -1)]
-    for echo, neighbour in chain:
-        expected = out[..., neighbour] * np.float32(times[echo] / times[neighbour])
-        wrapped = np.where(mask, phase[..., echo], 0).astype(np.float32)
-        turns = np.rint((expected - wrapped) / np.float32(TWO_PI))
-        out[..., echo] = np.where(mask, wrapped + np.float32(TWO_PI) * turns, 0)
+    for echo in range(times.size):
+        out[box][..., echo] = angle[echo]
     return out
+
+
+def choose_template(echoes: int, template: int | None) -> int:
+    """Echo that is unwrapped in space: the one asked for, or the second of several."""
+    if template is None:
+        return min(1, echoes - 1)
+    if not 0 <= template < echoes:
+        raise NigraError(f'template must be an echo from 0 to {echoes - 1}, got {template}')
+    return template
 
 
 def check_echoes(
@@ -113,28 +122,6 @@ def check_echoes(
     return times
 
 
-def _grow(
-    phase: NDArray[Any],
-    magnitude: NDArray[Any],
-    times: NDArray[np.float64],
-    mask: NDArray[np.bool_],
-    template: int,
-    nthreads: int,
-) -> NDArray[np.float32]:
-    """Unwrap one echo in space, inside the mask's bounding box."""
-    box = bounding_box(mask)
-    inside = np.ascontiguousarray(mask[box])
-    wrapped = np.ascontiguousarray(phase[box][..., template], dtype=np.float32)
-    costs = edge_costs(phase[box], magnitude[box], times, inside, template, nthreads=nthreads)
-    out = np.where(inside, wrapped, 0).astype(np.float32)
-    parts = np.zeros(inside.shape, np.int32)
-    count = _grow_regions(out, inside, costs, parts)
-    _centre_parts(out, parts, count)
-    full = np.zeros(mask.shape, np.float32)
-    full[box] = out
-    return full
-
-
 def bounding_box(mask: NDArray[np.bool_]) -> tuple[slice, slice, slice]:
     """Smallest box that holds a mask which is not empty.
 
@@ -150,9 +137,146 @@ def bounding_box(mask: NDArray[np.bool_]) -> tuple[slice, slice, slice]:
     return box[0], box[1], box[2]
 
 
+def echo_volumes(
+    images: NDArray[Any], box: tuple[slice, slice, slice], nthreads: int = 1
+) -> NDArray[np.float32]:
+    """Part of (x, y, z, echo) as contiguous volumes, (echo, x, y, z), float32."""
+    part = images[box]
+    out = np.empty((part.shape[3], *part.shape[:3]), np.float32)
+
+    def copy(s: slice) -> None:
+        for echo in range(part.shape[3]):
+            np.copyto(out[echo, s], part[s, :, :, echo], casting='unsafe')
+
+    run(copy, slabs(part.shape[0]), nthreads)
+    return out
+
+
+def unwrap_volumes(
+    angle: NDArray[np.float32],
+    size: NDArray[np.float32],
+    times: NDArray[np.float64],
+    inside: NDArray[np.bool_],
+    template: int,
+    *,
+    individual: bool = False,
+    nthreads: int = 1,
+) -> None:
+    """Unwrap contiguous volumes (echo, x, y, z) in place; zero outside the mask."""
+    segments = None
+    for echo in range(times.size) if individual else (template,):
+        costs = edge_costs(angle, size, times, inside, echo, nthreads=nthreads)
+        parts = grow(angle[echo], inside, costs)
+        segments = parts if echo == template else segments
+    assert segments is not None
+    order, starts = segments
+    steps = chain(times.size, template)
+    ratios, others = times / times[template], [int(e) for e in steps[1:]]
+    settle_turns(angle[template], angle, size, ratios, others, order, starts)
+    if individual:
+        for done, echo in enumerate(steps[1:], 1):
+            _align_parts(angle, times, order, starts, steps[:done], echo)
+        run(lambda s: _clear_outside(angle, inside, s.start, s.stop), slabs(inside.shape[0]),
+            nthreads)  # fmt: skip
+        return
+    run(lambda s: _unwrap_in_time(angle, size, times.astype(np.float32), inside, steps, s.start,
+                                  s.stop),
+        slabs(inside.shape[0]), nthreads)  # fmt: skip
+
+
+def chain(echoes: int, template: int) -> NDArray[np.int64]:
+    """Echoes in the order in which they are unwrapped: template, down, up.
+
+    Examples
+    --------
+    >>> chain(4, 1).tolist()
+    [1, 0, 2, 3]
+    """
+    return np.array([template, *range(template - 1, -1, -1), *range(template + 1, echoes)])
+
+
+def grow(
+    phase: NDArray[np.float32], inside: NDArray[np.bool_], costs: NDArray[np.uint8]
+) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+    """Unwrap one contiguous volume in space, in place.
+
+    Returns
+    -------
+    tuple
+        Voxels of the mask (flat indices), connected part after connected part; and where each
+        part starts in that list, ended by its length.
+    """
+    order = np.empty(int(np.count_nonzero(inside)), np.int32)
+    starts = _grow_regions(phase.reshape(-1), inside, costs.reshape(-1), order)
+    values = phase.reshape(-1)
+    for start, stop in itertools.pairwise(starts):
+        members = order[start:stop]
+        turns = np.rint(np.median(values[members]) / TWO_PI)
+        if turns:
+            values[members] -= np.float32(TWO_PI * turns)
+    return order, starts
+
+
+def settle_turns(
+    grown: NDArray[np.float32],
+    angle: NDArray[np.float32],
+    size: NDArray[np.float32],
+    ratios: NDArray[np.float64],
+    others: list[int],
+    order: NDArray[np.int32],
+    starts: NDArray[np.int64],
+    *,
+    base: int | None = None,
+    most: int = 3,
+) -> None:
+    """Shift each part by the whole turns with which the other echoes agree best, in place.
+
+    Parameters
+    ----------
+    grown
+        Unwrapped phase of one echo or between two, (x, y, z); overwritten.
+    angle, size
+        Phase and magnitude, (echo, x, y, z).
+    ratios
+        Phase that each echo should have (beyond that of echo `base`), over `grown`.
+    others
+        Echoes asked.
+    order, starts
+        Parts, as `grow` returns them.
+    base
+        Echo whose phase is taken from the others' first, if any.
+    most
+        Most turns tried in either direction.
+
+    Notes
+    -----
+    Nothing is shifted without need: not for small parts, nor where a turn gains less than a
+    twentieth of the possible agreement (evenly spaced echoes agree with any turn alike).
+    """
+    flat, phi, m = grown.reshape(-1), angle.reshape(ratios.size, -1), size.reshape(ratios.size, -1)
+    turns = np.array(sorted(range(-most, most + 1), key=abs))
+    for start, stop in itertools.pairwise(starts):
+        members = order[start:stop]
+        if members.size < _SETTLE_FROM or not others:
+            continue
+        sample = members[:: max(1, members.size // 5000)]
+        score, possible = np.zeros(turns.size), 0.0
+        for echo in others:
+            rest = phi[echo, sample] - ratios[echo] * flat[sample]
+            weight = m[echo, sample].astype(np.float64) ** 2
+            if base is not None:
+                rest = rest - phi[base, sample]
+            pointer = np.sum(weight * np.exp(1j * rest))
+            score += (pointer * np.exp(-2j * np.pi * ratios[echo] * turns)).real
+            possible += float(weight.sum())
+        best = int(np.argmax(score))
+        if score[best] - score[0] > 0.05 * possible:
+            flat[members] += np.float32(TWO_PI * turns[best])
+
+
 def edge_costs(
-    phase: NDArray[Any],
-    magnitude: NDArray[Any],
+    phase: NDArray[np.float32],
+    magnitude: NDArray[np.float32],
     times: NDArray[np.float64],
     mask: NDArray[np.bool_],
     template: int,
@@ -164,7 +288,7 @@ def edge_costs(
     Parameters
     ----------
     phase, magnitude
-        (x, y, z, echo), rad and arbitrary units.
+        Contiguous volumes, (echo, x, y, z), rad and arbitrary units, float32.
     times
         Echo times, s.
     mask
@@ -177,155 +301,208 @@ def edge_costs(
     Returns
     -------
     NDArray
-        (3, x, y, z), uint8.
+        (x, y, z, axis), uint8.
     """
     other = template - 1 if template > 0 else min(1, times.size - 1)
-    first = np.ascontiguousarray(phase[..., template], dtype=np.float32)
-    size = np.ascontiguousarray(magnitude[..., template], dtype=np.float32)
-    second = first if other == template else np.ascontiguousarray(phase[..., other], np.float32)
     ratio = 0.0 if other == template else float(times[template] / times[other])
-    bright = float(np.percentile(size[mask], 95)) or 1.0
-    costs = np.zeros((3, *first.shape), np.uint8)
-    run(lambda s: _edge_costs(first, second, size, mask, np.float32(ratio), np.float32(bright),
-                              costs, s.start, s.stop),
-        slabs(first.shape[0]), nthreads)  # fmt: skip
+    size = magnitude[template]
+    bright = typical_bright(size, mask)
+    costs = np.empty((*mask.shape, 3), np.uint8)
+    run(lambda s: _edge_costs(phase[template], phase[other], size, mask, np.float32(ratio),
+                              np.float32(2 / bright), costs, s.start, s.stop),
+        slabs(mask.shape[0]), nthreads)  # fmt: skip
     return costs
 
 
+def typical_bright(size: NDArray[Any], mask: NDArray[np.bool_]) -> float:
+    """95th percentile of the magnitude, from at most some 200 000 voxels of the mask."""
+    step = max(1, int(np.count_nonzero(mask)) // 200_000)
+    return float(np.percentile(size[mask][::step], 95)) or 1.0
+
+
 @numba.njit(cache=True, nogil=True, inline='always')
-def _nearest(angle):
+def nearest(angle):
     """Angle brought into [-pi, pi]."""
     return angle - np.float32(2 * np.pi) * np.rint(angle * np.float32(0.5 / np.pi))
 
 
+@numba.njit(cache=True, nogil=True, fastmath={'contract', 'nsz', 'nnan', 'ninf'})
+def _line_costs(p, p1, q, q1, m, m1, inside, inside1, ratio, scale, out):
+    """Costs of the edges between two lines of voxels; branch-free, so that it vectorises."""
+    tenth, rest, half = np.float32(0.1), np.float32(0.9), np.float32(0.5)
+    one, per_pi = np.float32(1), np.float32(1 / np.pi)
+    for k in range(out.size):
+        # coherence in space
+        jump = nearest(p1[k] - p[k])
+        weight = one - abs(jump) * per_pi
+        # coherence in time: the jump scales with echo time
+        gap = abs(nearest(jump - ratio * nearest(q1[k] - q[k]))) * per_pi
+        in_time = one - rest * gap
+        weight *= in_time if ratio > 0 else one
+        # similar and sufficient magnitude
+        low, high = min(m[k], m1[k]), max(m[k], m1[k])
+        share = low / max(high, np.float32(1e-20))
+        weight *= tenth + rest * share * share
+        weight *= half + half * min(one, low * scale)
+        cost = np.float32(255) - np.rint(np.float32(254) * weight)
+        there = np.float32(inside[k] & inside1[k])
+        out[k] = np.uint8(np.int32(there * min(np.float32(255), max(one, cost))))
+
+
 @numba.njit(cache=True, nogil=True)
-def _edge_costs(phase, other, magnitude, mask, ratio, bright, costs, first, last):
+def _edge_costs(phase, other, magnitude, mask, ratio, scale, costs, first, last):
     nx, ny, nz = phase.shape
+    line = np.empty(nz, np.uint8)
     for i in range(first, last):
         for j in range(ny):
-            for k in range(nz):
-                if not mask[i, j, k]:
+            costs[i, j] = 0
+            if not mask[i, j].any():
+                continue
+            p, q, m, inside = phase[i, j], other[i, j], magnitude[i, j], mask[i, j]
+            for axis in range(3):
+                a = i + 1 if axis == 0 else i
+                b = j + 1 if axis == 1 else j
+                c = 1 if axis == 2 else 0
+                if a >= nx or b >= ny or nz <= c:
                     continue
-                for axis in range(3):
-                    a = i + 1 if axis == 0 else i
-                    b = j + 1 if axis == 1 else j
-                    c = k + 1 if axis == 2 else k
-                    if a >= nx or b >= ny or c >= nz or not mask[a, b, c]:
-                        continue
-                    jump = _nearest(phase[a, b, c] - phase[i, j, k])
-                    # coherence in space
-                    weight = 1 - abs(jump) * np.float32(1 / np.pi)
-                    if ratio > 0:
-                        # coherence in time: the jump scales with echo time
-                        expected = ratio * _nearest(other[a, b, c] - other[i, j, k])
-                        gap = abs(_nearest(jump - expected)) * np.float32(1 / np.pi)
-                        weight *= np.float32(0.1) + np.float32(0.9) * (1 - gap)
-                    # similar and sufficient magnitude
-                    m, n = magnitude[i, j, k], magnitude[a, b, c]
-                    low, high = min(m, n), max(m, n)
-                    share = low / high if high > 0 else np.float32(0)
-                    weight *= np.float32(0.1) + np.float32(0.9) * share * share
-                    strength = min(np.float32(1), low / (np.float32(0.5) * bright))
-                    weight *= np.float32(0.5) + np.float32(0.5) * strength
-                    cost = 255 - int(np.rint(254 * weight))
-                    costs[axis, i, j, k] = min(255, max(1, cost))
+                _line_costs(p, phase[a, b, c:], q, other[a, b, c:], m, magnitude[a, b, c:],
+                            inside, mask[a, b, c:], ratio, scale, line[: nz - c])  # fmt: skip
+                for k in range(nz - c):
+                    costs[i, j, k, axis] = line[k]
 
 
 @numba.njit(cache=True, nogil=True)
-def _grow_regions(phase, mask, costs, parts):
-    """Unwrap in place; number the connected parts from 1 and return how many there are.
+def _grow_regions(flat, mask, cost, order):
+    """Unwrap in place; list the voxels as they are reached and return where each part starts.
 
     The queue is 256 stacks of edges, one for each cost, linked through `following`; the cheapest
-    stack that is not empty gives the next edge.
+    stack that is not empty gives the next edge. Edge 3 v + a leads from voxel v along axis a.
     """
-    nx, ny, nz = phase.shape
-    size = nx * ny * nz
-    following = np.full(3 * size, -1, np.int32)
-    heads = np.full(256, -1, np.int32)
-    state = (phase.reshape(-1), parts.reshape(-1), costs.reshape(-1))
-    flat, part, cost = state
-    inside = mask.reshape(-1)
+    _, ny, nz = mask.shape
     strides = (ny * nz, nz, 1)
+    inside = mask.reshape(-1)
+    following = np.empty(cost.size, np.int32)
+    heads = np.full(256, -1, np.int32)
+    done = np.zeros(flat.size, np.bool_)
+    starts = [np.int64(0)]
     count = 0
-    for seed in _seed_order(costs, mask):
-        if part[seed] != 0 or not inside[seed]:
+    for seed in range(flat.size):
+        if not inside[seed]:
+            flat[seed] = 0
             continue
+        if done[seed]:
+            continue
+        done[seed] = True
+        order[count] = seed
         count += 1
-        part[seed] = count
-        lowest = _push_edges(seed, part, cost, following, heads, strides, size, 256)
+        lowest = _push_edges(seed, done, cost, following, heads, strides, 256)
         while lowest < 256:
             edge = heads[lowest]
             if edge < 0:
                 lowest += 1
                 continue
             heads[lowest] = following[edge]
-            axis = edge // size
-            near = edge - axis * size
-            far = near + strides[axis]
-            if part[near] != 0 and part[far] != 0:
-                continue
-            if part[near] == 0:
+            near = edge // 3
+            axis = edge - 3 * near
+            far = near + (strides[0] if axis == 0 else strides[1] if axis == 1 else 1)
+            if done[near]:
+                if done[far]:
+                    continue
+            else:
                 near, far = far, near
             turns = np.rint((flat[near] - flat[far]) * np.float32(0.5 / np.pi))
             flat[far] += np.float32(2 * np.pi) * turns
-            part[far] = count
-            lowest = _push_edges(far, part, cost, following, heads, strides, size, lowest)
-    return count
+            done[far] = True
+            order[count] = far
+            count += 1
+            lowest = _push_edges(far, done, cost, following, heads, strides, lowest)
+        starts.append(count)
+    return np.array(starts)
 
 
 @numba.njit(cache=True, nogil=True, inline='always')
-def _push_edges(voxel, part, cost, following, heads, strides, size, lowest):
+def _push_edges(voxel, done, cost, following, heads, strides, lowest):
     """Queue the edges that leave a voxel for others not yet reached; the lowest cost queued."""
     for axis in range(3):
-        for side in range(2):
-            # costs are zero where the next voxel is outside the array or the mask
-            start = voxel if side == 0 else voxel - strides[axis]
-            if start < 0:
-                continue
-            price = cost[axis * size + start]
-            other = voxel + strides[axis] if side == 0 else start
-            if price == 0 or part[other] != 0:
-                continue
-            edge = axis * size + start
+        stride = strides[axis]
+        # costs are zero where the next voxel is outside the array or the mask
+        edge = 3 * voxel + axis
+        price = cost[edge]
+        if price != 0 and not done[voxel + stride]:
             following[edge] = heads[price]
             heads[price] = edge
             lowest = min(lowest, price)
+        start = voxel - stride
+        if start >= 0:
+            edge = 3 * start + axis
+            price = cost[edge]
+            if price != 0 and not done[start]:
+                following[edge] = heads[price]
+                heads[price] = edge
+                lowest = min(lowest, price)
     return lowest
 
 
+@numba.njit(cache=True, nogil=True, inline='always')
+def follow_in_time(phi, weight, times, steps):
+    """Unwrap the echoes of one voxel after the first of `steps`, which is right; in place.
+
+    Each echo goes to the line through the origin that fits those before it.
+    """
+    first = steps[0]
+    along = weight[first] * times[first] * phi[first]
+    square = weight[first] * times[first] * times[first]
+    for n in range(1, steps.size):
+        e = steps[n]
+        rate = along / square if square > 0 else phi[first] / times[first]
+        turns = np.rint((rate * times[e] - phi[e]) * np.float32(0.5 / np.pi))
+        phi[e] += np.float32(2 * np.pi) * turns
+        along += weight[e] * times[e] * phi[e]
+        square += weight[e] * times[e] * times[e]
+
+
 @numba.njit(cache=True, nogil=True)
-def _seed_order(costs, mask):
-    """Voxels of the mask from the cheapest edges to the dearest, by counting sort."""
-    _, nx, ny, nz = costs.shape
-    size = nx * ny * nz
-    flat, inside = costs.reshape(3, size), mask.reshape(-1)
-    counts = np.zeros(769, np.int64)
-    key = np.empty(size, np.int16)
-    for v in range(size):
-        total = 0
-        for axis in range(3):
-            total += flat[axis, v] if flat[axis, v] > 0 else 256
-        key[v] = total
-        if inside[v]:
-            counts[total] += 1
-    starts = np.cumsum(counts) - counts
-    order = np.empty(counts.sum(), np.int32)
-    for v in range(size):
-        if inside[v]:
-            order[starts[key[v]]] = v
-            starts[key[v]] += 1
-    return order
+def _unwrap_in_time(angle, size, times, inside, steps, first, last):
+    echoes, _, ny, nz = angle.shape
+    phi, weight = np.empty(echoes, np.float32), np.empty(echoes, np.float32)
+    for i in range(first, last):
+        for j in range(ny):
+            for k in range(nz):
+                if not inside[i, j, k]:
+                    angle[:, i, j, k] = 0
+                    continue
+                for e in range(echoes):
+                    phi[e] = angle[e, i, j, k]
+                    weight[e] = size[e, i, j, k] ** 2
+                follow_in_time(phi, weight, times, steps)
+                for e in range(echoes):
+                    angle[e, i, j, k] = phi[e]
 
 
-def _centre_parts(phase: NDArray[np.float32], parts: NDArray[np.int32], count: int) -> None:
-    """Shift each part by whole turns so that its median lies nearest to zero, in place."""
-    index = np.flatnonzero(parts)
-    labels = parts.ravel()[index]
-    order = np.argsort(labels, kind='stable')
-    values = phase.ravel()
-    edges = np.searchsorted(labels[order], np.arange(1, count + 2))
-    for start, stop in itertools.pairwise(edges):
-        members = index[order[start:stop]]
-        turns = np.rint(np.median(values[members]) / TWO_PI)
+@numba.njit(cache=True, nogil=True)
+def _clear_outside(angle, inside, first, last):
+    for e in range(angle.shape[0]):
+        for i in range(first, last):
+            for j in range(inside.shape[1]):
+                for k in range(inside.shape[2]):
+                    if not inside[i, j, k]:
+                        angle[e, i, j, k] = 0
+
+
+def _align_parts(
+    angle: NDArray[np.float32],
+    times: NDArray[np.float64],
+    order: NDArray[np.int32],
+    starts: NDArray[np.int64],
+    done: NDArray[np.int64],
+    echo: int,
+) -> None:
+    """Shift an echo by one turn count for each part, towards the line through the others."""
+    flat = angle.reshape(times.size, -1)
+    slope = (times[done] / (times[done] ** 2).sum() * times[echo]).astype(np.float32)
+    for start, stop in itertools.pairwise(starts):
+        members = order[start:stop]
+        expected = np.einsum('e,ev->v', slope, flat[np.ix_(done, members)])
+        turns = np.rint(np.median(expected - flat[echo, members]) / TWO_PI)
         if turns:
-            values[members] -= np.float32(TWO_PI * turns)
+            flat[echo, members] += np.float32(TWO_PI * turns)

@@ -118,8 +118,9 @@ def test_prior_spans_line_through_origin_and_free_intercept():
     phi = np.broadcast_to(start + rate * times, (2, 2, 2, 3))
     scale = 2 * np.pi * hz_per_ppm(3.0)
     size = np.ones(phi.shape)
-    free, _ = fit_total_field(phi, size, times, 3.0, mask, phase0_known=False, noise_sd=0.01)
-    tied, _ = fit_total_field(phi, size, times, 3.0, mask, phase0_sd=1e-6, noise_sd=0.01)
+    common = {'noise_sd': 0.01, 'fit': 'linear'}
+    free, _ = fit_total_field(phi, size, times, 3.0, mask, phase0_known=False, **common)
+    tied, _ = fit_total_field(phi, size, times, 3.0, mask, phase0_sd=1e-6, **common)
     assert np.allclose(free, rate / scale, rtol=1e-5)
     assert np.allclose(tied, (phi @ times)[0, 0, 0] / (times @ times) / scale, rtol=1e-5)
 
