@@ -32,7 +32,7 @@ class Settings:
     random_seed: int = 20200101
     registration: str = 'default'
     background: str = 'pdf'
-    inversion: str = 'tv'
+    inversion: str = 'dual'
     participants_file: Path | None = None
     group_column: str = 'group'
     reference_group: str | None = None

@@ -81,15 +81,18 @@ def _pairs(texts: Sequence[str]) -> dict[str, str]:
 
 def list_methods(stage: str | None = None) -> str:
     """Text that shows the methods of a stage (or of all) and the parameters of each step."""
-    from .nodes.methods import STAGES, STEPS, stage_methods
+    from .nodes.methods import ONE_STEP, STAGES, STEPS, method_names, stage_methods
 
+    known = stage in STAGES
     lines = []
-    for name in [stage] if stage in STAGES else STAGES:
-        lines += [f'{name}: {", ".join(stage_methods(name))}']
-    for step, methods in STEPS.items():
-        if stage in STAGES and step not in STAGES[stage]:
+    for name in [stage] if known else STAGES:
+        lines += [f'{name}: {method_names(name)} (default {next(iter(stage_methods(name)))})']
+    groups = [(step, step, group) for step, group in STEPS.items()]
+    groups += [('one-step', name, group) for name, group in ONE_STEP.items()]
+    for title, owner, methods in groups:
+        if known and owner not in (*STAGES[stage], stage):
             continue
-        lines += ['', f'{step} methods']
+        lines += ['', f'{title} methods' if title == owner else f'{title} methods of {owner}']
         for method in methods.values():
             lines.append(f'  {method.name}: {method.summary}')
             lines += [f'    {key}={_shown(value)}' for key, value in method.defaults.items()]

@@ -14,7 +14,8 @@ from ..nodes.errors import NigraError
 
 _UNWRAP = {
     'romeo': 'Phase was unwrapped exactly, by region growing along the most reliable edges '
-    '(ROMEO) [@dymerska2021].'
+    '(ROMEO) [@dymerska2021].',
+    'laplacian': 'Phase was unwrapped with its Laplacian [@schofield2003].',
 }
 _OFFSETS = {
     'mcpc3ds': 'The phase at echo time zero was estimated from the first two echoes, smoothed and '
@@ -25,17 +26,37 @@ _BACKGROUND = {
     '(PDF) [@liu2011].',
     'vsharp': 'Fields of sources outside the brain were removed with spherical mean values of '
     'varying radius (V-SHARP) [@schweser2011; @li2011; @wu2012].',
+    'resharp': 'Fields of sources outside the brain were removed with spherical mean values and '
+    'Tikhonov regularisation (RESHARP) [@sun2014].',
+    'lbv': 'Fields of sources outside the brain were removed by solving the Laplacian boundary '
+    'value problem (LBV) [@zhou2014].',
+    'ismv': 'Fields of sources outside the brain were removed by iterated spherical mean values '
+    '(iSMV) [@wen2014].',
 }
 _TV = (
     'Susceptibility was reconstructed by dipole inversion regularised with total variation and '
     'solved by the alternating direction method of multipliers [@bilgic2014tv; @milovic2018].'
 )
 _INVERSION = {
+    'dual': 'Susceptibility was reconstructed together with a local frequency offset, as the '
+    'microstructure of white matter makes [@wharton2012], both regularised with total variation '
+    '[@milovic2018] whose edge weights were updated once [@candes2008]; the weight of the '
+    'regularisation followed from the noise of the field.',
     'tv': _TV,
     'tv_admm': _TV,
     'tkd': 'Susceptibility was reconstructed by truncated k-space division [@shmueli2009].',
     'l2': 'Susceptibility was reconstructed in closed form, regularised with the squared gradient '
     '[@bilgic2014l2].',
+    'rts': 'Susceptibility was reconstructed in two steps, the ill-conditioned part of k-space '
+    'with a total-variation prior (RTS) [@kames2018].',
+    'medi': 'Susceptibility was reconstructed by non-linear morphology-enabled dipole inversion '
+    '(MEDI) [@liu2012; @liu2013].',
+    'hdqsm': 'Susceptibility was reconstructed with a hybrid data fidelity term (HD-QSM) '
+    '[@lambert2022].',
+    'ilsqr': 'Susceptibility was reconstructed by least squares with estimation and removal of '
+    'streaks (iLSQR) [@li2015].',
+    'tgv': 'Susceptibility was reconstructed from the wrapped phase in one step, regularised with '
+    'total generalised variation [@langkammer2015].',
 }
 _INVERSION['closed_form_l2'] = _INVERSION['l2']
 _R2STAR = {

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ..nodes.errors import InputError, NigraError
 from ..nodes.grid import Grid
 from ..nodes.masks import finite_mask, trusted_mask
-from ..nodes.methods import STAGES, Arrays, Scan, choose, parameters, read_settings, run_step
+from ..nodes.methods import Arrays, Scan, choose, parameters, read_settings, run_step
 from .files import save_image, save_json
 from .headers import check_same_grid, load_data, load_image
 
@@ -25,7 +25,8 @@ READS: dict[str, tuple[str, ...]] = {
     'end-to-end': ('phase', 'magnitude', 'mask'),
 }
 OPTIONAL: dict[str, tuple[str, ...]] = {'dipole': ('magnitude',), 'bfr+dipole': ('magnitude',)}
-RESULT = {'field': 'totalfield', 'background': 'localfield', 'inversion': 'chimap'}
+RESULT = {'field': 'totalfield', 'background': 'localfield'}
+"""What the last step of a stage makes; a chimap if it is another."""
 
 SIZE_TOLERANCE = 0.01
 """The voxel size in params.json may differ from that of the images by this share."""
@@ -86,7 +87,7 @@ def run_stage(
         data['mask'] = trusted_mask(data['phase'], data['magnitude'], given)
     for step in chain:
         data |= run_step(step, data, scan, settings=chosen[step.step], nthreads=nthreads)
-    name = RESULT[chain[-1].step]
+    name = RESULT.get(chain[-1].step, 'chimap')
     record = {
         'stage': stage,
         'nigra_version': version,
@@ -96,7 +97,7 @@ def run_stage(
         'voxels_in_mask': {'given': int(given.sum()), 'used': int(data['mask'].sum())},
     }
     written = [save_image(data[name], affine, target / f'{name}.nii.gz')]
-    if stage == 'bfr' and not np.array_equal(data['mask'], given):
+    if stage != 'field-mapping' and not np.array_equal(data['mask'], given):
         written.append(save_image(data['mask'], affine, target / 'mask.nii.gz', dtype=np.uint8))
     written.append(save_json(record, target / f'{name}.json'))
     return written
@@ -106,7 +107,7 @@ def _load(stage: str, folder: Path) -> tuple[Arrays, Scan, NDArray[Any]]:
     """Images and parameters of a stage, checked against each other."""
     if not folder.is_dir():
         raise InputError(folder, 'is not a folder', 'give the folder that holds params.json')
-    needs_echoes = 'field' in STAGES[stage]
+    needs_echoes = 'phase' in READS[stage]
     params = _read_params(folder / 'params.json', needs_echoes)
     data: Arrays = {}
     first: Path | None = None

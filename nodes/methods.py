@@ -11,11 +11,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .background import pdf, vsharp
+from .dual_inversion import dual_tv
 from .errors import NigraError
 from .grid import Grid
 from .inversion import closed_form_l2, tkd, tv_admm
+from .ismv import ismv
+from .lbv import lbv
+from .pdf import pdf
+from .resharp import resharp
+from .tgv import tgv, tgv_phase
 from .totalfield import romeo_field
+from .vsharp import vsharp
 
 Arrays = dict[str, NDArray[Any]]
 _NOT_SETTINGS = {'echo_times', 'b0', 'nthreads', 'progress', 'noise', 'magnitude'}
@@ -75,18 +81,15 @@ def _method(name: str, step: str, function: Callable[..., Any]) -> Method:
     return Method(name, step, function, summary, defaults)
 
 
-FIELD = {m.name: m for m in [_method('romeo', 'field', romeo_field)]}
-BACKGROUND = {
-    m.name: m for m in [_method('pdf', 'background', pdf), _method('vsharp', 'background', vsharp)]
-}
-INVERSION = {
-    m.name: m
-    for m in [
-        _method('tv', 'inversion', tv_admm),
-        _method('tkd', 'inversion', tkd),
-        _method('l2', 'inversion', closed_form_l2),
-    ]
-}
+def _table(step: str, **functions: Callable[..., Any]) -> dict[str, Method]:
+    return {name: _method(name, step, function) for name, function in functions.items()}
+
+
+FIELD = _table('field', romeo=romeo_field)
+BACKGROUND = _table(
+    'background', pdf=pdf, vsharp=vsharp, resharp=resharp, lbv=lbv, ismv=ismv
+)  # fmt: skip
+INVERSION = _table('inversion', dual=dual_tv, tv=tv_admm, tkd=tkd, l2=closed_form_l2)
 STEPS: dict[str, dict[str, Method]] = {
     'field': FIELD,
     'background': BACKGROUND,
@@ -103,31 +106,70 @@ STAGES: dict[str, tuple[str, ...]] = {
 }
 """Steps that each stage of the contract takes."""
 
+ONE_STEP: dict[str, dict[str, Method]] = {
+    'bfr+dipole': _table('field-to-chi', tgv=tgv),
+    'end-to-end': _table('phase-to-chi', tgv=tgv_phase),
+}
+"""Methods that take several steps of a stage at once, by stage."""
+
 
 def stage_methods(stage: str) -> dict[str, tuple[Method, ...]]:
     """Methods of a stage by name, the default first; names of several steps are joined by `+`.
 
     Examples
     --------
-    >>> list(stage_methods('bfr'))
+    >>> list(stage_methods('bfr'))[:2]
     ['pdf', 'vsharp']
     >>> list(stage_methods('bfr+dipole'))[0]
-    'pdf+tv'
+    'pdf+dual'
     """
     if stage not in STAGES:
         raise NigraError(f"there is no stage '{stage}'; choose from {', '.join(STAGES)}")
     chains = itertools.product(*(STEPS[step].values() for step in STAGES[stage]))
-    return {'+'.join(m.name for m in chain): chain for chain in chains}
+    by_name = {'+'.join(m.name for m in chain): chain for chain in chains}
+    return by_name | {name: (method,) for name, method in ONE_STEP.get(stage, {}).items()}
 
 
 def choose(stage: str, name: str | None = None) -> tuple[Method, ...]:
-    """Methods of a stage's steps, in order; the default where no name is given."""
+    """Methods of a stage's steps, in order; the default where no name is given.
+
+    A name may leave out steps, which then take their default.
+
+    Examples
+    --------
+    >>> [m.name for m in choose('end-to-end', 'vsharp+tkd')]
+    ['romeo', 'vsharp', 'tkd']
+    """
     methods = stage_methods(stage)
     if name is None:
         return next(iter(methods.values()))
-    if name not in methods:
-        raise NigraError(f"stage {stage} has no method '{name}'; choose from {', '.join(methods)}")
-    return methods[name]
+    if name in methods:
+        return methods[name]
+    named = name.split('+')
+    chain = [next((STEPS[step][n] for n in named if n in STEPS[step]), None)
+             for step in STAGES[stage]]  # fmt: skip
+    if len(named) != sum(m is not None for m in chain):
+        raise NigraError(
+            f"stage {stage} has no method '{name}'; choose from {method_names(stage)}"
+        )
+    defaults = next(iter(methods.values()))
+    return tuple(m or default for m, default in zip(chain, defaults, strict=True))
+
+
+def method_names(stage: str) -> str:
+    """The methods of a stage in words: each step's, joined by `+`, then those of one step.
+
+    Examples
+    --------
+    >>> method_names('bfr')
+    'pdf, vsharp, resharp, lbv, ismv'
+    """
+    steps = [list(STEPS[step]) for step in STAGES[stage]]
+    one = list(ONE_STEP.get(stage, {}))
+    if len(steps) == 1:
+        return ', '.join(steps[0] + one)
+    joined = '+'.join(f'{{{",".join(names)}}}' for names in steps)
+    return joined + (f' or {", ".join(one)}' if one else '')
 
 
 def read_settings(
@@ -207,9 +249,10 @@ def run_step(
     Parameters
     ----------
     method
-        From `FIELD`, `BACKGROUND` or `INVERSION`.
+        From `STEPS` or `ONE_STEP`.
     data
-        Arrays by their name in the contract between stages; `noise` may be among them.
+        Arrays by their name in the contract between stages; `noise` may be among them, and any
+        that the method can use without needing it.
     scan
         Geometry, echo times and field strength.
     settings
@@ -220,24 +263,33 @@ def run_step(
     Returns
     -------
     dict
-        What the step makes: `totalfield` and `noise`; `localfield` and `mask`; or `chimap`.
+        What the step makes: `totalfield` and `noise`; `localfield` and `mask`; `chimap`, and
+        `mask` where the method shrinks it.
     """
     keywords = {**(settings or {}), 'nthreads': nthreads}
     mask, grid = data['mask'], scan.grid
-    if method.step == 'field':
-        total, noise = method.function(
-            data['phase'], data['magnitude'], mask, grid,
-            echo_times=scan.echo_times, b0=scan.b0, **keywords,
-        )  # fmt: skip
-        return {'totalfield': total, 'noise': noise}
     accepted = inspect.signature(method.function).parameters
-    keywords |= {
-        name: data[name] for name in ('noise', 'magnitude') if name in accepted and name in data
-    }
-    if method.step == 'background':
-        result = method.function(data['totalfield'], mask, grid, **keywords)
-        local, kept = result if isinstance(result, tuple) else (result, mask)
-        return {'localfield': local, 'mask': kept}
-    if 'magnitude' in keywords and keywords['magnitude'].ndim == 4:
-        keywords['magnitude'] = np.sqrt((keywords['magnitude'].astype(np.float32) ** 2).sum(-1))
-    return {'chimap': method.function(data['localfield'], mask, grid, **keywords)}
+    if 'echo_times' in accepted and scan.echo_times:
+        keywords |= {'echo_times': scan.echo_times, 'b0': scan.b0}
+    if method.step in ('field', 'phase-to-chi'):
+        first, second = method.function(
+            data['phase'], data['magnitude'], mask, grid, **keywords
+        )  # fmt: skip
+        names = ('totalfield', 'noise') if method.step == 'field' else ('chimap', 'mask')
+        return dict(zip(names, (first, second), strict=True))
+    if 'noise' in accepted and 'noise' in data:
+        keywords['noise'] = data['noise']
+    if 'magnitude' in accepted and 'magnitude' in data:
+        keywords['magnitude'] = _combined(data['magnitude'])
+    given = data['localfield' if method.step == 'inversion' else 'totalfield']
+    result = method.function(given, mask, grid, **keywords)
+    name = 'localfield' if method.step == 'background' else 'chimap'
+    if isinstance(result, tuple):
+        return {name: result[0], 'mask': result[1]}
+    return {name: result} if name == 'chimap' else {name: result, 'mask': mask}
+
+
+def _combined(magnitude: NDArray[Any]) -> NDArray[np.float32]:
+    """Root of the sum of squares over the echoes where there are any."""
+    size = magnitude.astype(np.float32)
+    return size if size.ndim == 3 else np.sqrt((size**2).sum(-1))

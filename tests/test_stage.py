@@ -129,8 +129,8 @@ def test_broken_voxels_are_left_out(folder):
         ('bfr', ['--set', 'iterations=many'], ['iterations', 'whole number', 'many']),
         ('bfr', ['--set', 'colour=red'], ['colour', 'tolerance']),
         ('bfr', ['--set', 'iterations'], ['KEY=VALUE']),
-        ('bfr+dipole', ['--set', 'margin=3'], ['ambiguous', 'background.margin']),
-        ('dipole', ['--set', 'regularisation=-1'], ['regularisation', 'positive']),
+        ('bfr+dipole', ['--set', 'iterations=3'], ['ambiguous', 'background.iterations']),
+        ('dipole', ['--set', 'strength=-1'], ['strength', 'positive']),
         ('dip', [], ['dip', 'end-to-end']),
     ],
 )
@@ -250,10 +250,30 @@ def test_methods_are_listed(capsys):
     assert main(['--list-methods']) == 0
     text = capsys.readouterr().out
     for stage in STAGES:
-        assert f'{stage}: {next(iter(stage_methods(stage)))}' in text
+        assert f'(default {next(iter(stage_methods(stage)))})' in text
+        assert f'\n{stage}: ' in f'\n{text}'
+    assert 'one-step methods of end-to-end' in text
     assert 'threshold=0.1' in text
     assert main(['bfr', '--list-methods']) == 0
     assert 'tkd' not in capsys.readouterr().out
+
+
+def test_one_step_methods_make_the_map(folder, phantom):
+    mask = phantom['mask']
+    for stage in ('bfr+dipole', 'end-to-end'):
+        assert run(stage, folder, '--method', 'tgv') == 0
+        record = json.loads((folder / 'out' / 'chimap.json').read_text())
+        (parameters_,) = record['steps'].values()
+        assert parameters_['method'] == 'tgv'
+        chi = load(folder / 'out' / 'chimap.nii.gz')
+        held = mask & (chi != 0)
+        assert np.corrcoef(chi[held], phantom['chi'][held])[0, 1] > 0.7
+
+
+def test_a_method_may_name_some_of_the_steps(folder):
+    assert [m.name for m in choose('end-to-end', 'tkd')] == ['romeo', 'pdf', 'tkd']
+    with pytest.raises(NigraError, match='tkd,l2'):
+        choose('end-to-end', 'tkd+magic')
 
 
 def test_arguments_are_needed(capsys):
