@@ -20,6 +20,8 @@ _SAMPLE = 200_000
 _STEPS = {'linear': 0, 'nonlinear': 4}
 _WORTH = 4.0
 """Echoes that the scan's noise level counts for against a voxel's own residuals."""
+_CONTRADICT = 6.0
+"""Variance in excess of the noise at which a voxel's last echo is left out."""
 
 
 class Fit(NamedTuple):
@@ -138,7 +140,8 @@ def fit_total_field(
     phase noise is s / m_e. The prior spans the two usual fits: sd = 0 is a line through the
     origin, sd = infinity a free intercept. Non-linear (Liu et al. 2013, doi 10.1002/mrm.24272):
     from there, Gauss-Newton on sum_e |m_e exp(i phi_e) - m_e exp(i (phi_0 + w t_e))|^2 / s^2.
-    From three echoes on, each voxel's noise also follows its own residuals.
+    From three echoes on, each voxel's noise also follows its own residuals; where they are far
+    more than the noise explains, its last echoes are left out.
     """
     times = check_echoes(unwrapped, magnitude, echo_times, mask)
     scale = 2 * np.pi * hz_per_ppm(b0)
@@ -205,10 +208,20 @@ def scan_noise(
     if times.size == 1 or not phase0_known:
         return Fit(sd, float('inf'), _STEPS[fit])
     if phase0_sd == 0:
-        scatter = (1.4826 * np.median(np.abs(intercept))) ** 2
-        excess = scatter - sd**2 * np.median(variance)
-        phase0_sd = float(np.clip(np.sqrt(max(excess, 0.0)), *_PHASE0_SD))
+        phase0_sd = _excess_sd(intercept, sd**2 * variance)
     return Fit(sd, phase0_sd, _STEPS[fit])
+
+
+def _excess_sd(values: NDArray[np.float64], variance: NDArray[np.float64]) -> float:
+    """Spread that, added to each value's own variance, explains the median absolute value."""
+    low, high = _PHASE0_SD
+    for _ in range(16):
+        middle = np.sqrt(low * high)
+        if np.median(np.abs(values) / np.sqrt(variance + middle**2)) > 0.6745:
+            low = middle
+        else:
+            high = middle
+    return float(np.sqrt(low * high))
 
 
 def _free_line(
@@ -239,16 +252,16 @@ def fit_volumes(
     rate, sd = np.zeros(inside.shape, np.float32), np.zeros(inside.shape, np.float32)
     prior = (known.noise_sd / known.phase0_sd) ** 2 if known.phase0_sd > 0 else 1e30
     run(lambda s: _fit(angle, size, times, inside, prior, known.noise_sd**2, known.steps, _WORTH,
-                       rate, sd, s.start, s.stop),
+                       _CONTRADICT, rate, sd, s.start, s.stop),
         slabs(inside.shape[0]), nthreads)  # fmt: skip
     return rate, sd
 
 
 @numba.njit(cache=True, nogil=True)
-def _fit(angle, size, times, inside, prior, noise, steps, worth, rate, sd, first, last):
+def _fit(angle, size, times, inside, prior, noise, steps, worth, most, rate, sd, first, last):
     """Fit each voxel of some planes; `prior` and `noise` in squared magnitude."""
     echoes, _, ny, nz = angle.shape
-    phi, weight, rest = np.empty(echoes), np.empty(echoes), np.empty(echoes)
+    phi, weight = np.empty(echoes), np.empty(echoes)
     for i in range(first, last):
         for j in range(ny):
             for k in range(nz):
@@ -257,16 +270,35 @@ def _fit(angle, size, times, inside, prior, noise, steps, worth, rate, sd, first
                 for e in range(echoes):
                     phi[e] = angle[e, i, j, k]
                     weight[e] = max(float(size[e, i, j, k]) ** 2, 1e-6 * noise)
-                slope, variance, chi2 = _fit_voxel(phi, weight, rest, times, prior, steps)
-                if echoes > 2:
-                    # the scan's noise level counts for `worth` echoes against the voxel's own
-                    variance *= (worth + chi2 / noise) / (worth + echoes - 2)
+                slope, variance, excess = _fit_consistent(
+                    phi, weight, times, prior, noise, steps, worth, most
+                )
+                variance *= excess
                 rate[i, j, k] = slope
                 sd[i, j, k] = np.sqrt(variance * noise)
 
 
 @numba.njit(cache=True, nogil=True, inline='always')
-def _fit_voxel(phi, weight, rest, times, prior, steps):
+def _fit_consistent(phi, weight, times, prior, noise, steps, worth, most):
+    """Slope, its variance for unit noise, and how far the residuals exceed the noise.
+
+    Late echoes are left out, two kept, while the voxel's echoes contradict each other by `most`:
+    spins that have fallen out of step have no one frequency, and early on they are still in step.
+    """
+    slope, variance, excess = 0.0, 0.0, 1.0
+    for used in range(phi.size, min(phi.size, 2) - 1, -1):
+        slope, variance, chi2 = _fit_voxel(phi[:used], weight, times, prior, steps)
+        if used > 2:
+            # the scan's noise counts for `worth` echoes against the voxel's own
+            now = (worth + chi2 / noise) / (worth + used - 2)
+            excess = now if used == phi.size else max(excess, now)
+            if now < most:
+                break
+    return slope, variance, excess
+
+
+@numba.njit(cache=True, nogil=True, inline='always')
+def _fit_voxel(phi, weight, times, prior, steps):
     """Slope, its variance for unit noise, and the weighted square of the residuals."""
     echoes = phi.size
     s0 = s1 = s2 = y0 = y1 = 0.0

@@ -171,7 +171,7 @@ def remove_offsets(
     mask: NDArray[np.bool_],
     grid: Grid,
     *,
-    sigma: float = 7.0,
+    sigma: float = 5.0,
     nthreads: int = 1,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Subtract the phase at echo time zero, estimated from the first two echoes.

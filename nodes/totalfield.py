@@ -32,7 +32,7 @@ def romeo_field(
     fit: str = 'nonlinear',
     offsets: bool = True,
     bipolar: str = 'auto',
-    offset_sigma: float = 7.0,
+    offset_sigma: float = 5.0,
     phase0_sd: float = 0.0,
     nthreads: int = 1,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -56,12 +56,13 @@ def romeo_field(
         `template`: one echo is unwrapped in space and the others in time; `individual`: each
         echo in space.
     template
-        Which echo, counted from 1; 0 takes the second of several.
+        Which echo, counted from 1; 0 takes the first, or the second where that comes later than
+        three times the first or offsets are not removed.
     fit
         `nonlinear` fits the complex signal, `linear` the unwrapped phase.
     offsets
-        Remove the phase at echo time zero first (several echoes); otherwise the fit's intercept
-        is free.
+        Remove the phase at echo time zero first (several echoes); false where that has been done
+        before. The fit's intercept is then free.
     bipolar
         `on`, `off` or `auto`: remove the phase that alternates from echo to echo along a bipolar
         readout (3 or more echoes).
@@ -92,7 +93,7 @@ def romeo_field(
     times = check_echoes(phase, magnitude, echo_times, mask)
     if unwrapping not in _UNWRAP:
         raise NigraError(f"unwrapping must be 'template' or 'individual', got '{unwrapping}'")
-    first = choose_template(times.size, template - 1 if template else None)
+    first = choose_template(times, template - 1 if template else None, removed=offsets)
     check_fit(fit, phase0_sd)
     check_bipolar(bipolar, times.size)
     check_sigma(offset_sigma)

@@ -13,6 +13,7 @@ from .errors import NigraError
 from .parallel import run, slabs
 
 TWO_PI = 2 * np.pi
+_FAR_ECHO = 3.001
 _SETTLE_FROM = 50
 
 
@@ -73,12 +74,13 @@ def unwrap_romeo(
     -----
     Dymerska et al. 2021 (doi 10.1002/mrm.28563). Each connected part of the mask is grown on its
     own and shifted by whole turns so that its median lies nearest to zero, or by up to three more
-    where the other echoes agree better with those. Every other echo takes the turn that brings it nearest to the line through the origin that fits the echoes unwrapped
-    before it (from the template down to the first, then up to the last); unwrapped in space, it
-    takes one turn for each connected part instead.
+    where the other echoes agree better with those. Every other echo takes the turn that brings it
+    nearest to the line through the origin that fits the echoes unwrapped before it (from the
+    template down to the first, then up to the last); unwrapped in space, it takes one turn for
+    each connected part instead.
     """
     times = check_echoes(phase, magnitude, echo_times, mask)
-    first = choose_template(times.size, template)
+    first = choose_template(times, template)
     box = bounding_box(mask)
     inside = np.ascontiguousarray(mask[box])
     angle, size = echo_volumes(phase, box, nthreads), echo_volumes(magnitude, box, nthreads)
@@ -89,12 +91,26 @@ def unwrap_romeo(
     return out
 
 
-def choose_template(echoes: int, template: int | None) -> int:
-    """Echo that is unwrapped in space: the one asked for, or the second of several."""
+def choose_template(
+    times: NDArray[np.float64], template: int | None, *, removed: bool = False
+) -> int:
+    """Echo that is unwrapped in space: the one asked for, or the best.
+
+    The earlier, the fewer wraps there are; but what is left of the phase at time zero, and noise,
+    grow with the way in time to the next echo. So the first echo is taken only where the offset
+    has been `removed` and the second echo comes within three times its time.
+
+    Examples
+    --------
+    >>> choose_template(np.array([0.004, 0.01, 0.016]), None, removed=True)
+    0
+    >>> choose_template(np.array([0.004, 0.01, 0.016]), None)
+    1
+    """
     if template is None:
-        return min(1, echoes - 1)
-    if not 0 <= template < echoes:
-        raise NigraError(f'template must be an echo from 0 to {echoes - 1}, got {template}')
+        return int(times.size > 1 and not (removed and times[1] <= _FAR_ECHO * times[0]))
+    if not 0 <= template < times.size:
+        raise NigraError(f'template must be an echo from 0 to {times.size - 1}, got {template}')
     return template
 
 
