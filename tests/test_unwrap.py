@@ -212,7 +212,8 @@ def test_real_phase_is_unwrapped():
     assert whole_turns(out, angle, mask) < 1e-5
     for axis in range(3):
         jumps = np.abs(np.diff(out, axis=axis))
-        assert np.mean(jumps > np.pi) < 1e-3
+        both = np.delete(mask, 0, axis) & np.delete(mask, -1, axis)
+        assert np.mean(jumps[both] > np.pi) < 1e-3
 
 
 @needs_crop
