@@ -39,7 +39,7 @@ def test_recovers_the_nuclei(shape, voxel_size, b0_dir):
     chi = dual_tv(noisy_field(phantom), phantom['mask'], phantom['grid'])
     assert chi.dtype == np.float32
     assert not chi[~phantom['mask']].any()
-    assert np.abs(nucleus_errors(chi, phantom)).max() < 0.008
+    assert np.abs(nucleus_errors(chi, phantom)).max() < 0.012
 
 
 def test_a_local_shift_does_not_become_susceptibility():
@@ -50,8 +50,8 @@ def test_a_local_shift_does_not_become_susceptibility():
     shifted = noisy_field(phantom) - np.float32(0.02) * np.clip(shell, 0, 1) * mask
     with_offset = nucleus_errors(dual_tv(shifted, mask, grid), phantom)
     without = nucleus_errors(dual_tv(shifted, mask, grid, offset_cost=1e3), phantom)
-    assert abs(with_offset[0]) < 0.5 * abs(without[0])
-    assert abs(with_offset[0]) < 0.012
+    assert abs(with_offset[0]) < 0.6 * abs(without[0])
+    assert abs(with_offset[0]) < 0.006
 
 
 def test_beats_direct_division_in_noise():
