@@ -340,6 +340,7 @@ def region_rows(regions: pd.DataFrame) -> Table:
         'chi_median': Column('χ median, ppb', 'median susceptibility', fixed(1)),
         'chi_sd': Column('χ SD, ppb', 'standard deviation over voxels', fixed(1)),
         'r2star_mean': Column('R2*, 1/s', 'mean; several echoes only', fixed(1)),
+        'iron_mean': Column('Iron, mg/kg', 'above the reference; iron-rich nuclei only', fixed(0)),
     }
     if 'r2star_mean' in regions and regions['r2star_mean'].isna().all():
         del columns['r2star_mean']

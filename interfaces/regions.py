@@ -46,6 +46,17 @@ DESCRIPTIONS: dict[str, dict[str, Any]] = {
         'Description': 'Mean R2* of the covered voxels; n/a for one echo',
         'Units': '1/s',
     },
+    'iron_mean': {
+        'Description': 'Iron above that of the reference region, by the calibration of '
+        'Langkammer et al. 2012 (0.97 ppb per mg/kg); n/a where iron does not dominate the '
+        'susceptibility (thalamus, pulvinar, brain)',
+        'Units': 'mg per kg wet tissue',
+    },
+    'iron_sd': {
+        'Description': 'Standard uncertainty of iron_mean, from the spread of the voxels and 15 % '
+        'of the calibration',
+        'Units': 'mg per kg wet tissue',
+    },
 }
 """Data dictionary of the region table, in column order."""
 

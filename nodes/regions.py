@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import NigraError
+from .iron import iron_from_chi
 
 COLUMNS = (
     'region',
@@ -21,6 +22,8 @@ COLUMNS = (
     'chi_median',
     'chi_sd',
     'r2star_mean',
+    'iron_mean',
+    'iron_sd',
 )
 """Columns of `measure_regions`, in order."""
 
@@ -131,19 +134,31 @@ def measure_regions(
         by_side = {**by_side, 'both': set().union(*by_side.values())}
         for hemisphere, values in by_side.items():
             chosen = np.isin(labels, sorted(values))
+            statistics = _statistics(maps, chosen, min_voxels)
             rows.append(
                 {
                     'region': name,
                     'hemisphere': hemisphere,
-                    **_statistics(maps, chosen, min_voxels),
+                    **statistics,
+                    **_iron(name, statistics),
                 }
             )
     if brain_mask is not None:
         whole = _statistics(maps, np.asarray(brain_mask, bool), min_voxels)
         if brain_volume is not None:
             whole['volume_mm3'] = brain_volume
-        rows.append({'region': BRAIN, 'hemisphere': 'both', **whole})
+        rows.append({'region': BRAIN, 'hemisphere': 'both', **whole, **_iron(BRAIN, whole)})
     return rows
+
+
+def _iron(region: str, statistics: Mapping[str, Any]) -> dict[str, float]:
+    """Iron above the reference region's, mg/kg, from the mean and its standard error."""
+    covered = statistics['n_voxels'] * statistics['coverage']
+    if not covered > 1 or np.isnan(statistics['chi_mean']):
+        return {'iron_mean': np.nan, 'iron_sd': np.nan}
+    error = statistics['chi_sd'] / np.sqrt(covered)
+    mean, spread = iron_from_chi(statistics['chi_mean'], region, chi_sd_ppb=error)
+    return {'iron_mean': mean, 'iron_sd': spread}
 
 
 def region_list(rows: Iterable[Mapping[str, Any]]) -> list[Region]:
