@@ -14,7 +14,7 @@ from .phase import difference_phase, subtract
 from .unwrap import bounding_box, check_echoes, echo_volumes, nearest
 
 BIPOLAR = ('auto', 'on', 'off')
-_LEAST_RISE = 0.3
+_LEAST_RISE = 0.1
 
 
 def remove_alternation(
@@ -39,7 +39,7 @@ def remove_alternation(
     mask
         Where it is estimated and subtracted.
     bipolar
-        `on`, `off`, or `auto`: only where the alternating part rises by more than 0.3 rad over
+        `on`, `off`, or `auto`: only where the alternating part rises by more than 0.1 rad over
         the mask along some axis, which noise and anatomy do not.
     nthreads
         Threads; the result does not depend on them.

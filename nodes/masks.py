@@ -141,7 +141,7 @@ def voxel_quality(
 
 @numba.njit(cache=True, nogil=True)
 def _mean_weight(costs, out, first, last):
-    """Mean weight of the up to six edges of each voxel, from their costs of 1 to 255."""
+    """Mean weight of the up to six edges of each voxel, from their costs of 1 to 254."""
     _, ny, nz, _ = costs.shape
     for i in range(first, last):
         for j in range(ny):
@@ -153,10 +153,10 @@ def _mean_weight(costs, out, first, last):
                     c = k - 1 if axis == 2 else k
                     cost = int(costs[i, j, k, axis])
                     before = int(costs[a, b, c, axis]) if min(a, b, c) >= 0 else 0
-                    total += (255 - cost if cost else 0) + (255 - before if before else 0)
+                    total += (254 - cost if cost else 0) + (254 - before if before else 0)
                     count += (1 if cost else 0) + (1 if before else 0)
                 if count:
-                    out[i, j, k] = np.float32(total) / np.float32(254 * count)
+                    out[i, j, k] = np.float32(total) / np.float32(253 * count)
 
 
 def trusted_mask(

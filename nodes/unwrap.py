@@ -299,7 +299,7 @@ def edge_costs(
     *,
     nthreads: int = 1,
 ) -> NDArray[np.uint8]:
-    """Cost of each edge to the next voxel along every axis: 1 is best, 255 worst, 0 no edge.
+    """Cost of each edge to the next voxel along every axis: 1 is best, 254 worst, 0 no edge.
 
     Parameters
     ----------
@@ -360,9 +360,9 @@ def _line_costs(p, p1, q, q1, m, m1, inside, inside1, ratio, scale, out):
         share = low / max(high, np.float32(1e-20))
         weight *= tenth + rest * share * share
         weight *= half + half * min(one, low * scale)
-        cost = np.float32(255) - np.rint(np.float32(254) * weight)
+        cost = np.float32(254) - np.rint(np.float32(253) * weight)
         there = np.float32(inside[k] & inside1[k])
-        out[k] = np.uint8(np.int32(there * min(np.float32(255), max(one, cost))))
+        out[k] = np.uint8(np.int32(there * min(np.float32(254), max(one, cost))))
 
 
 @numba.njit(cache=True, nogil=True)
@@ -391,72 +391,90 @@ def _edge_costs(phase, other, magnitude, mask, ratio, scale, costs, first, last)
 def _grow_regions(flat, mask, cost, order):
     """Unwrap in place; list the voxels as they are reached and return where each part starts.
 
-    The queue is 256 stacks of edges, one for each cost, linked through `following`; the cheapest
-    stack that is not empty gives the next edge. Edge 3 v + a leads from voxel v along axis a.
+    The queue is 256 stacks of voxels to go to, one for each cost, as linked lists in a pool whose
+    places are used again; the cheapest stack that is not empty gives the next voxel. A voxel is
+    queued again only where a cheaper way to it turns up: `best` holds the cheapest so far, 0 where
+    it has been reached.
     """
     _, ny, nz = mask.shape
     strides = (ny * nz, nz, 1)
     inside = mask.reshape(-1)
-    following = np.empty(cost.size, np.int32)
+    best = np.where(inside, np.uint8(255), np.uint8(0))
+    # pages of the pool that are never reached take no memory
+    pool, following = np.empty(3 * order.size, np.int32), np.empty(3 * order.size, np.int32)
     heads = np.full(256, -1, np.int32)
-    done = np.zeros(flat.size, np.bool_)
+    places = np.array([-1, 0])  # first place to be used again, first place never used
     starts = [np.int64(0)]
     count = 0
     for seed in range(flat.size):
         if not inside[seed]:
             flat[seed] = 0
             continue
-        if done[seed]:
+        if best[seed] == 0:
             continue
-        done[seed] = True
-        order[count] = seed
-        count += 1
-        lowest = _push_edges(seed, done, cost, following, heads, strides, 256)
-        while lowest < 256:
-            edge = heads[lowest]
-            if edge < 0:
-                lowest += 1
-                continue
-            heads[lowest] = following[edge]
-            near = edge // 3
-            axis = edge - 3 * near
-            far = near + (strides[0] if axis == 0 else strides[1] if axis == 1 else 1)
-            if done[near]:
-                if done[far]:
-                    continue
-            else:
-                near, far = far, near
-            turns = np.rint((flat[near] - flat[far]) * np.float32(0.5 / np.pi))
-            flat[far] += np.float32(2 * np.pi) * turns
-            done[far] = True
+        far = seed
+        lowest = 256
+        while True:
+            best[far] = 0
             order[count] = far
             count += 1
-            lowest = _push_edges(far, done, cost, following, heads, strides, lowest)
+            lowest = _push_ways(far, best, cost, pool, following, heads, places, strides, lowest)
+            near, far, lowest = _pop_way(best, pool, following, heads, places, strides, lowest)
+            if far < 0:
+                break
+            turns = np.rint((flat[near] - flat[far]) * np.float32(0.5 / np.pi))
+            flat[far] += np.float32(2 * np.pi) * turns
         starts.append(count)
     return np.array(starts)
 
 
 @numba.njit(cache=True, nogil=True, inline='always')
-def _push_edges(voxel, done, cost, following, heads, strides, lowest):
-    """Queue the edges that leave a voxel for others not yet reached; the lowest cost queued."""
+def _push_ways(voxel, best, cost, pool, following, heads, places, strides, lowest):
+    """Queue the neighbours to which a voxel gives the cheapest way; the lowest cost queued.
+
+    Way 2 a leads forth along axis a, way 2 a + 1 back; edge 3 v + a joins voxel v to the next.
+    """
     for axis in range(3):
-        stride = strides[axis]
-        # costs are zero where the next voxel is outside the array or the mask
-        edge = 3 * voxel + axis
-        price = cost[edge]
-        if price != 0 and not done[voxel + stride]:
-            following[edge] = heads[price]
-            heads[price] = edge
-            lowest = min(lowest, price)
-        start = voxel - stride
-        if start >= 0:
-            edge = 3 * start + axis
-            price = cost[edge]
-            if price != 0 and not done[start]:
-                following[edge] = heads[price]
-                heads[price] = edge
-                lowest = min(lowest, price)
+        for back in range(2):
+            target = voxel - strides[axis] if back else voxel + strides[axis]
+            if target < 0:
+                continue
+            # costs are zero where the next voxel is outside the array or the mask
+            price = cost[3 * (target if back else voxel) + axis]
+            if price == 0 or price >= best[target]:
+                continue
+            best[target] = price
+            place = places[0]
+            if place >= 0:
+                places[0] = following[place]
+            else:
+                place = places[1]
+                places[1] += 1
+            pool[place] = 6 * target + 2 * axis + back
+            following[place] = heads[price]
+            heads[price] = place
+            lowest = min(lowest, np.int64(price))
     return lowest
+
+
+@numba.njit(cache=True, nogil=True, inline='always')
+def _pop_way(best, pool, following, heads, places, strides, lowest):
+    """Cheapest way to a voxel not yet reached: where from, where to (-1: none), its cost."""
+    while lowest < 256:
+        place = heads[lowest]
+        if place < 0:
+            lowest += 1
+            continue
+        heads[lowest] = following[place]
+        following[place] = places[0]
+        places[0] = place
+        target = pool[place] // 6
+        if best[target] == 0:
+            continue
+        way = pool[place] - 6 * target
+        stride = strides[0] if way < 2 else strides[1] if way < 4 else strides[2]
+        return (target + stride if way % 2 else target - stride), target, lowest
+    return -1, -1, lowest
 
 
 @numba.njit(cache=True, nogil=True, inline='always')
