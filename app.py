@@ -209,6 +209,7 @@ def make_plan(settings: Settings, visits: Sequence[Visit]) -> Plan:
         registration=settings.registration,
         background=settings.background,
         inversion=settings.inversion,
+        reference=settings.reference,
         nthreads=settings.omp_nthreads,
         random_seed=settings.random_seed,
         version=__version__,

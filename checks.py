@@ -93,12 +93,16 @@ def check_methods(settings: Settings) -> None:
     InputError
         Names the choices.
     """
+    from .interfaces.atlas import region_table
     from .interfaces.itk import presets
-    from .nodes.methods import STEPS
+    from .nodes.methods import ONE_STEP, STEPS
 
+    regions = region_table()
+    labelled = sorted(set(regions.loc[regions['index'].notna(), 'region']))
     choices = {
         'background': list(STEPS['background']),
-        'inversion': list(STEPS['inversion']),
+        'inversion': [*STEPS['inversion'], *ONE_STEP['end-to-end']],
+        'reference': ['brain', 'csf', 'none', *labelled],
         'registration': list(presets()),
     }
     for option, names in choices.items():

@@ -33,10 +33,10 @@ def methods(settings: Settings, echo_times: Sequence[float]) -> Any:
         'unwrap': 'romeo',
         'offsets': 'mcpc3ds' if several else None,
         'n_echoes': len(echo_times),
-        'background': settings.background,
+        'background': None if settings.inversion == 'tgv' else settings.background,
         'inversion': settings.inversion,
         'r2star': r2star_method(echo_times) if several else None,
-        'reference': 'brain',
+        'reference': settings.reference,
         'registration': settings.registration,
         'group': _group_methods(settings) if 'group' in settings.levels else None,
     }
@@ -90,6 +90,7 @@ def as_processed(settings: Settings, tables: Sequence[Path]) -> tuple[Settings, 
         'background': 'BackgroundRemoval',
         'inversion': 'Inversion',
         'registration': 'Registration',
+        'reference': 'Reference',
     }
     used: dict[str, Any] = {
         option: str(records[0].get(key, getattr(settings, option)))

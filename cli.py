@@ -87,7 +87,15 @@ def _add_methods(group: argparse._ArgumentGroup) -> None:
         '--inversion',
         default=Settings.inversion,
         metavar='METHOD',
-        help='dipole inversion (default: %(default)s); `nigra-stage --list-methods` shows all',
+        help='dipole inversion (default: %(default)s), or tgv for one step from the phase; '
+        '`nigra-stage --list-methods` shows all',
+    )
+    group.add_argument(
+        '--reference',
+        default=Settings.reference,
+        metavar='REGION',
+        help='region of zero susceptibility: brain, csf (ventricles; several echoes), none, or a '
+        'nucleus such as thalamus (default: %(default)s)',
     )
     group.add_argument(
         '--registration',

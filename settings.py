@@ -33,6 +33,7 @@ class Settings:
     registration: str = 'default'
     background: str = 'pdf'
     inversion: str = 'dual'
+    reference: str = 'brain'
     participants_file: Path | None = None
     group_column: str = 'group'
     reference_group: str | None = None
@@ -47,5 +48,5 @@ class Settings:
 
     def science(self) -> dict[str, object]:
         """Fields that change a participant's results (not where or how fast they are made)."""
-        names = ('random_seed', 'registration', 'background', 'inversion')
+        names = ('random_seed', 'registration', 'background', 'inversion', 'reference')
         return {f.name: getattr(self, f.name) for f in fields(self) if f.name in names}

@@ -66,7 +66,10 @@ _R2STAR = {
 }
 _REFERENCE = {
     'brain': 'Susceptibility is relative to its mean over the whole brain (the mask on which the '
-    'map holds), as a consensus recommends to state [@bilgic2024].'
+    'map holds), as a consensus recommends to state [@bilgic2024].',
+    'csf': 'Susceptibility is relative to its mean over the fluid of the lateral ventricles, '
+    'found by its slow decay [@liu2018].',
+    'none': 'Susceptibility was left without a reference region.',
 }
 _ADJUSTMENTS = {
     'holm': 'Holm’s method [@holm1979]',
@@ -178,6 +181,15 @@ def _unwrap(steps: Mapping[str, Any]) -> str:
     )
 
 
+def _reference(steps: Mapping[str, Any]) -> str:
+    name = steps['reference']
+    if not (isinstance(name, str) and name):
+        raise NigraError(f'reference must be the name of a region, got {name!r}')
+    if name in _REFERENCE:
+        return _REFERENCE[name]
+    return f'Susceptibility is relative to its mean over {_code(name)} of both sides.'
+
+
 def _r2star(steps: Mapping[str, Any]) -> str:
     # Auto-regression needs three echoes at least; with two the fit is log-linear.
     if steps['r2star'] == 'arlo' and steps.get('n_echoes') == 2:
@@ -245,7 +257,7 @@ _STEPS: Sequence[tuple[str, Callable[[Mapping[str, Any]], str]]] = (
     ('unwrap', _unwrap),
     ('background', _choose('background', _BACKGROUND)),
     ('inversion', _choose('inversion', _INVERSION)),
-    ('reference', _choose('reference', _REFERENCE)),
+    ('reference', _reference),
     ('r2star', _r2star),
     ('group', _group),
 )

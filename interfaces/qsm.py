@@ -25,6 +25,7 @@ from ..nodes.methods import (
     BACKGROUND,
     FIELD,
     INVERSION,
+    ONE_STEP,
     Arrays,
     Method,
     Scan,
@@ -32,7 +33,7 @@ from ..nodes.methods import (
     run_step,
 )
 from ..nodes.phase import looks_swapped, to_radians
-from ..nodes.reference import reference_to
+from ..nodes.reference import reference_to, ventricles
 from ..nodes.relaxometry import fit_r2star, r2star_method
 from .files import save_image
 from .headers import load_data, load_image
@@ -146,6 +147,9 @@ class _InvertDipoleInputSpec(BaseInterfaceInputSpec):
     localfield = File(exists=True, mandatory=True, desc='local field, ppm')
     mask = File(exists=True, mandatory=True, desc='where it holds')
     magnitude = File(exists=True, desc='magnitude, (x, y, z) or (x, y, z, echo)')
+    noise = File(exists=True, desc='standard deviation of the field, ppm')
+    echo_times = traits.List(traits.Float, desc='rising, s')
+    b0 = traits.Float(desc='main field, T')
     method = traits.Enum(*INVERSION, usedefault=True, desc='method')
     nthreads = traits.Int(1, usedefault=True, nohash=True, desc='threads')
 
@@ -162,21 +166,60 @@ class InvertDipole(SimpleInterface):
     output_spec = _InvertDipoleOutputSpec
 
     def _run_interface(self, runtime):
-        data, grid, affine = _load(self.inputs, 'localfield', 'magnitude', mask='mask')
+        data, grid, affine = _load(self.inputs, 'localfield', 'magnitude', 'noise', mask='mask')
         method = INVERSION[self.inputs.method]
-        data |= run_step(method, data, Scan(grid), nthreads=self.inputs.nthreads)
+        known = isdefined(self.inputs.echo_times) and isdefined(self.inputs.b0)
+        scan = Scan(grid, tuple(self.inputs.echo_times), self.inputs.b0) if known else Scan(grid)
+        data |= run_step(method, data, scan, nthreads=self.inputs.nthreads)
         _finish(self, runtime, data, affine, ('chimap',), method)
+        return runtime
+
+
+class _ReconstructOneStepInputSpec(BaseInterfaceInputSpec):
+    phase = File(exists=True, mandatory=True, desc='(x, y, z, echo), rad')
+    magnitude = File(exists=True, mandatory=True, desc='(x, y, z, echo)')
+    mask = File(exists=True, mandatory=True, desc='where the phase can be trusted')
+    echo_times = traits.List(traits.Float, mandatory=True, desc='rising, s')
+    b0 = traits.Float(mandatory=True, desc='main field, T')
+    method = traits.Enum(*ONE_STEP['end-to-end'], usedefault=True, desc='method')
+    nthreads = traits.Int(1, usedefault=True, nohash=True, desc='threads')
+
+
+class _ReconstructOneStepOutputSpec(TraitedSpec):
+    chimap = File(desc='susceptibility, ppm, reference not set')
+    mask = File(desc='where it holds')
+    parameters = traits.Dict(desc='method and every setting')
+
+
+class ReconstructOneStep(SimpleInterface):
+    """Wrapped phase to susceptibility in one step."""
+
+    input_spec = _ReconstructOneStepInputSpec
+    output_spec = _ReconstructOneStepOutputSpec
+
+    def _run_interface(self, runtime):
+        data, grid, affine = _load(self.inputs, 'phase', 'magnitude', mask='mask')
+        method = ONE_STEP['end-to-end'][self.inputs.method]
+        data['mask'] = data['mask'] & finite_mask(data['phase'], data['magnitude'])
+        np.nan_to_num(data['phase'], copy=False)
+        scan = Scan(grid, tuple(self.inputs.echo_times), self.inputs.b0)
+        data |= run_step(method, data, scan, nthreads=self.inputs.nthreads)
+        _finish(self, runtime, data, affine, ('chimap', 'mask'), method)
         return runtime
 
 
 class _ReferenceInputSpec(BaseInterfaceInputSpec):
     chimap = File(exists=True, mandatory=True, desc='susceptibility, ppm')
     mask = File(exists=True, mandatory=True, desc='where it holds')
-    region = File(exists=True, desc='reference region; the whole mask by default')
+    reference = traits.Str('brain', usedefault=True, desc='none, brain, csf, or a region')
+    dseg = File(exists=True, desc='labels, for a region')
+    dseg_tsv = File(exists=True, desc='index and region of each label')
+    r2star = File(exists=True, desc='R2*, 1/s, for csf')
 
 
 class _ReferenceOutputSpec(TraitedSpec):
     chimap = File(desc='susceptibility, ppm, mean zero over the reference region')
+    region = File(desc='the reference region')
     offset = traits.Float(desc='mean that was taken away, ppm')
     parameters = traits.Dict(desc='reference region and offset')
 
@@ -188,14 +231,62 @@ class Reference(SimpleInterface):
     output_spec = _ReferenceOutputSpec
 
     def _run_interface(self, runtime):
-        data, _, affine = _load(self.inputs, 'chimap', 'region', mask='mask')
-        region = data['region'] > 0 if 'region' in data else None
-        chi, offset = reference_to(data['chimap'], data['mask'], region)
-        self._results['chimap'] = _save(chi, affine, Path(runtime.cwd), 'chimap_referenced')
+        name, folder = self.inputs.reference, Path(runtime.cwd)
+        data, grid, affine = _load(self.inputs, 'chimap', 'dseg', 'r2star', mask='mask')
+        region = reference_region(name, data, grid, self.inputs)
+        if name == 'none':
+            chi, offset = np.where(data['mask'], data['chimap'], 0).astype(np.float32), 0.0
+        else:
+            chi, offset = reference_to(data['chimap'], data['mask'], region)
+        self._results['chimap'] = _save(chi, affine, folder, 'chimap_referenced')
+        self._results['region'] = _save(region, affine, folder, 'reference')
         self._results['offset'] = offset
-        name = 'brain' if region is None else Path(self.inputs.region).name
-        self._results['parameters'] = {'method': name, 'offset_ppm': offset}
+        self._results['parameters'] = {
+            'method': name,
+            'offset_ppm': offset,
+            'n_voxels': 0 if name == 'none' else int((region & data['mask']).sum()),
+        }
         return runtime
+
+
+def reference_region(name: str, data: Arrays, grid: Grid, inputs: Any) -> NDArray[np.bool_]:
+    """Voxels of the reference region.
+
+    Parameters
+    ----------
+    name
+        `none` and `brain` are the whole mask, `csf` the ventricles, anything else a region of the
+        labels, both sides.
+    data
+        `mask`; `r2star` for `csf`; `dseg` for a region.
+    grid
+        Geometry.
+    inputs
+        `dseg_tsv` names the labels.
+
+    Raises
+    ------
+    NigraError
+        What the reference needs is not there.
+    """
+    if name in ('none', 'brain'):
+        return data['mask']
+    if name == 'csf':
+        if 'r2star' not in data:
+            raise NigraError(
+                'the reference csf needs R2* and so several echoes, but this scan has one; use '
+                '--reference brain or a region'
+            )
+        return ventricles(data['r2star'], data['mask'], grid)
+    if 'dseg' not in data or not isdefined(inputs.dseg_tsv):
+        raise NigraError(f'the reference {name} needs labels')
+    import pandas as pd
+
+    table = pd.read_csv(inputs.dseg_tsv, sep='\t')
+    chosen = table.loc[table['region'] == name, 'index'].tolist()
+    if not chosen:
+        raise NigraError(f'the labels have no region {name} to refer to')
+    return np.isin(data['dseg'], chosen)
 
 
 class _FitR2starInputSpec(BaseInterfaceInputSpec):

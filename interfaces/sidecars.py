@@ -9,12 +9,27 @@ from pathlib import Path
 from typing import Any
 
 from ..nodes.grid import Grid
+from ..nodes.methods import ONE_STEP
 from .bids import GreScan, Visit
 from .completion import marker_folder
 from .headers import read_header
 
-REFERENCE = 'mean over the QSM mask (whole brain)'
-"""What susceptibility is relative to, as sidecars and tables name it."""
+_REFERENCES = {
+    'brain': 'mean over the QSM mask (whole brain)',
+    'csf': 'mean over the fluid of the lateral ventricles',
+    'none': 'none: the mean over the image is undetermined',
+}
+
+
+def reference_text(reference: str) -> str:
+    """What susceptibility is relative to, as sidecars and tables name it.
+
+    Examples
+    --------
+    >>> reference_text('thalamus')
+    'mean over the region thalamus, both sides'
+    """
+    return _REFERENCES.get(reference, f'mean over the region {reference}, both sides')
 
 
 @dataclass(frozen=True)
@@ -27,6 +42,8 @@ class Plan:
         Roots of the data set and of the derivatives.
     registration, background, inversion
         Methods by name.
+    reference
+        `none`, `brain`, `csf` or a region.
     nthreads, random_seed
         Of the registration and the kernels.
     version
@@ -45,8 +62,14 @@ class Plan:
     nthreads: int
     random_seed: int
     version: str
+    reference: str = 'brain'
     versions: Mapping[str, str] = field(default_factory=dict)
     methods_html: Mapping[int, str] = field(default_factory=dict)
+
+
+def background_of(plan: Plan) -> str:
+    """Background method, or `none` where the inversion starts from the phase."""
+    return 'none' if plan.inversion in ONE_STEP['end-to-end'] else plan.background
 
 
 def anat_folder(output_dir: Path, participant_id: str, session_id: str | None) -> Path:
@@ -108,8 +131,8 @@ def scan_metadata(scan: GreScan, visit: Visit, plan: Plan) -> dict[str, dict[str
         'LibraryVersions': dict(plan.versions),
         'Sources': sources(plan, [*scan.magnitude, *scan.phase]),
     }
-    methods = {'BackgroundRemoval': plan.background, 'Inversion': plan.inversion}
-    reference = {'ReferenceRegion': REFERENCE}
+    methods = {'BackgroundRemoval': background_of(plan), 'Inversion': plan.inversion}
+    reference = {'ReferenceRegion': reference_text(plan.reference)}
     labels = {'Sources': sources(plan, [visit.t1w]), 'LibraryVersions': dict(plan.versions)}
     return {
         'chimap': {'Description': 'Magnetic susceptibility', 'Units': 'ppm', **reference,
@@ -131,12 +154,13 @@ def scan_metadata(scan: GreScan, visit: Visit, plan: Plan) -> dict[str, dict[str
 def region_provenance(scan: GreScan, plan: Plan) -> dict[str, Any]:
     """What the group level must know to tell whether participants may be compared."""
     return {
-        'ReferenceRegion': REFERENCE,
+        'ReferenceRegion': reference_text(plan.reference),
+        'Reference': plan.reference,
         'Units': 'ppb',
         'MagneticFieldStrength': scan.b0,
         'EchoTimes': list(scan.echo_times),
         'NigraVersion': plan.version,
-        'BackgroundRemoval': plan.background,
+        'BackgroundRemoval': background_of(plan),
         'Inversion': plan.inversion,
         'Registration': plan.registration,
     }

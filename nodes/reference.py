@@ -1,4 +1,4 @@
-"""Susceptibility is relative: the region whose mean is zero."""
+"""Susceptibility is relative: the region whose mean is zero, and the ventricles as one."""
 
 from __future__ import annotations
 
@@ -6,8 +6,13 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from .errors import NigraError
+from .grid import Grid
+
+FLUID_R2STAR = 5.0
+"""R2* below which a voxel is taken for fluid, 1/s (Liu et al. 2018)."""
 
 
 def reference_to(
@@ -50,3 +55,68 @@ def reference_to(
     offset = float(chimap[inside].mean(dtype=np.float64))
     out = np.where(mask, chimap.astype(np.float64) - offset, 0).astype(np.float32)
     return out, offset
+
+
+def ventricles(
+    r2star: NDArray[Any],
+    mask: NDArray[np.bool_],
+    grid: Grid,
+    *,
+    reach: float = 30.0,
+    limit: float = FLUID_R2STAR,
+    least_ml: float = 0.5,
+) -> NDArray[np.bool_]:
+    """Fluid of the lateral ventricles, from its slow decay in the middle of the brain.
+
+    Parameters
+    ----------
+    r2star
+        Effective transverse relaxation rate, 1/s, (x, y, z).
+    mask
+        Where the susceptibility map holds.
+    grid
+        Geometry.
+    reach
+        Farthest from the mask's centre, mm.
+    limit
+        Highest R2* of fluid, 1/s.
+    least_ml
+        Smallest volume that is taken for ventricles, ml.
+
+    Returns
+    -------
+    NDArray
+        Boolean; connected parts of at least a tenth of the largest, less their outer voxels
+        where enough remains, so that no vessel or tissue of the wall takes part.
+
+    Raises
+    ------
+    NigraError
+        Shapes differ, or too little fluid is found.
+
+    Notes
+    -----
+    Liu et al. 2018 (doi 10.1002/mrm.26946) take the largest parts below 5 1/s within 3 cm of the
+    brain's centre as a reference in the inversion; here it is one after it. R2* may be zero where
+    the fit has failed, which is no fluid.
+    """
+    if not r2star.shape == mask.shape == grid.shape:
+        raise NigraError('the R2* map, its mask and their grid must share one shape')
+    centre = np.array(ndimage.center_of_mass(mask)) if mask.any() else np.zeros(3)
+    square = np.zeros(mask.shape, np.float32)
+    for axis, (n, h) in enumerate(zip(mask.shape, grid.voxel_size, strict=True)):
+        shape = [-1 if a == axis else 1 for a in range(3)]
+        square += ((((np.arange(n) - centre[axis]) * h) ** 2).astype(np.float32)).reshape(shape)
+    fluid = mask & (r2star < limit) & (r2star > 0) & (square < reach**2)
+    fluid = ndimage.binary_opening(fluid) & fluid
+    parts, count = ndimage.label(fluid)
+    sizes = np.bincount(parts.ravel())[1:] if count else np.zeros(1, int)
+    kept = np.isin(parts, np.flatnonzero(sizes >= 0.1 * sizes.max()) + 1) & fluid
+    volume = kept.sum() * grid.voxel_volume / 1000
+    if volume < least_ml:
+        raise NigraError(
+            f'only {volume:.2f} ml of fluid is found in the middle of the brain; choose another '
+            'reference, such as the brain'
+        )
+    core = ndimage.binary_erosion(kept)
+    return np.asarray(core if core.sum() * grid.voxel_volume / 1000 >= least_ml else kept)

@@ -70,7 +70,8 @@ def test_the_chain_goes_from_files_to_a_referenced_map(echoes, phantom, work):
     chi = InvertDipole(
         localfield=local.localfield, mask=local.mask, magnitude=gre.magnitude, method='tkd'
     ).run().outputs  # fmt: skip
-    assert chi.parameters == {'method': 'tkd', 'threshold': 0.1, 'margin': 20.0}
+    assert chi.parameters['method'] == 'tkd'
+    assert chi.parameters['threshold'] == 0.1
     final = Reference(chimap=chi.chimap, mask=local.mask).run().outputs
     mask = load(local.mask) > 0
     assert abs(load(final.chimap)[mask].mean()) < 1e-6

@@ -132,6 +132,7 @@ def test_table_on_disk(files, tmp_path):
     assert list(table.columns) == [
         'participant_id', 'session_id', 'run_id', 'atlas', 'region', 'hemisphere', 'n_voxels',
         'volume_mm3', 'coverage', 'chi_mean', 'chi_median', 'chi_sd', 'r2star_mean',
+        'iron_mean', 'iron_sd',
     ]  # fmt: skip
     assert set(table.region) == {
         'caudate', 'putamen', 'pallidum', 'thalamus', 'pulvinar', 'thalamus_whole',

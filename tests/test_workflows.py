@@ -14,7 +14,7 @@ from nipype.interfaces.utility import IdentityInterface, Merge
 from nigra.interfaces.bids import GreScan, Visit, find_visits
 from nigra.interfaces.outputs import Gather
 from nigra.interfaces.sidecars import Plan
-from nigra.nodes.methods import BACKGROUND, INVERSION
+from nigra.nodes.methods import BACKGROUND, INVERSION, ONE_STEP
 from nigra.workflows.base import init_nigra_wf
 from nigra.workflows.group import init_group_wf
 
@@ -62,7 +62,7 @@ def faults(workflow):
 
 @pytest.mark.parametrize('participant', ['sub-01', 'sub-02'])
 @pytest.mark.parametrize('background', BACKGROUND)
-@pytest.mark.parametrize('inversion', INVERSION)
+@pytest.mark.parametrize('inversion', [*INVERSION, *ONE_STEP['end-to-end']])
 def test_every_input_is_fed_and_every_output_exists(
     raw, tmp_path, participant, background, inversion
 ):

@@ -24,6 +24,7 @@ from ..interfaces.sidecars import (
     scan_metadata,
 )
 from ..nodes.grid import hz_per_ppm
+from ..nodes.methods import ONE_STEP
 from .anat import init_anat_wf
 from .outputs import (
     ANAT_FILES,
@@ -164,6 +165,7 @@ def init_scan_wf(scan: GreScan, visit: Visit, plan: Plan, *, name: str) -> Workf
     """
     workflow = Workflow(name=name)
     n_echoes = len(scan.echo_times)
+    one_step = plan.inversion in ONE_STEP['end-to-end']
     inputnode = Node(
         IdentityInterface(['t1w_preproc', 'brain_mask', 'template_to_t1w_xfm']), name='inputnode'
     )
@@ -178,6 +180,7 @@ def init_scan_wf(scan: GreScan, visit: Visit, plan: Plan, *, name: str) -> Workf
         n_echoes=n_echoes,
         background=plan.background,
         inversion=plan.inversion,
+        reference=plan.reference,
         nthreads=plan.nthreads,
         mem_gb=mem_gb,
     )
@@ -188,17 +191,21 @@ def init_scan_wf(scan: GreScan, visit: Visit, plan: Plan, *, name: str) -> Workf
         metadata=scan_metadata(scan, visit, plan),
         hz_per_ppm=hz_per_ppm(scan.b0),
         with_r2star=n_echoes > 1,
+        with_localfield=not one_step,
     )
     measure = _measure_node(scan, visit, plan, folder)
     facts = _facts_node(scan)
     files = Node(Merge(3), name='files')
-    maps = (*MAPS, 'r2star') if n_echoes > 1 else MAPS
+    left_out = {'r2star': n_echoes == 1, 'localfield': one_step}
+    maps = [m for m in (*MAPS, 'r2star') if not left_out.get(m)]
     workflow.connect([
         (load_gre, registration_wf, [('first_magnitude', 'inputnode.gre_magnitude')]),
         (inputnode, registration_wf, [(f, f'inputnode.{f}') for f in
                                       ('t1w_preproc', 'brain_mask', 'template_to_t1w_xfm')]),
         (load_gre, qsm_wf, [(f, f'inputnode.{f}') for f in ('phase', 'magnitude', 'echo_times')]),
-        (registration_wf, qsm_wf, [('outputnode.brain_mask_in_gre', 'inputnode.brain_mask')]),
+        (registration_wf, qsm_wf, [('outputnode.brain_mask_in_gre', 'inputnode.brain_mask'),
+                                   ('outputnode.dseg', 'inputnode.dseg'),
+                                   ('outputnode.dseg_tsv', 'inputnode.dseg_tsv')]),
         (qsm_wf, outputs_wf, [(f'outputnode.{f}', f'inputnode.{f}') for f in
                               (*maps, 'parameters')]),
         (registration_wf, outputs_wf, [(f'outputnode.{f}', f'inputnode.{f}') for f in

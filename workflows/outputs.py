@@ -73,6 +73,7 @@ def init_scan_outputs_wf(
     metadata: Mapping[str, Any],
     hz_per_ppm: float,
     with_r2star: bool,
+    with_localfield: bool = True,
     name: str = 'scan_outputs_wf',
 ) -> Workflow:
     """Save the maps, labels and transforms of one gradient-echo run.
@@ -89,6 +90,8 @@ def init_scan_outputs_wf(
         Field maps are stored in Hz, as BIDS says; nigra works in ppm.
     with_r2star
         Several echoes only.
+    with_localfield
+        Not where the map comes from the phase in one step.
 
     Inputs
     ------
@@ -105,7 +108,8 @@ def init_scan_outputs_wf(
         Everything saved.
     """
     workflow = Workflow(name=name)
-    images = {k: v for k, v in SCAN_IMAGES.items() if k != 'r2star' or with_r2star}
+    left_out = {'r2star': not with_r2star, 'localfield': not with_localfield}
+    images = {k: v for k, v in SCAN_IMAGES.items() if not left_out.get(k)}
     fields = [*SCAN_IMAGES, *SCAN_FILES, 'parameters', 'label_parameters']
     inputnode = Node(IdentityInterface(fields), name='inputnode')
     scale = dict.fromkeys(_FIELDS_IN_HZ, hz_per_ppm)

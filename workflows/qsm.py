@@ -6,10 +6,19 @@ from nipype.interfaces.utility import IdentityInterface
 from nipype.pipeline.engine import Node, Workflow
 
 from ..interfaces.outputs import Gather
-from ..interfaces.qsm import FieldMap, FitR2star, InvertDipole, Reference, RemoveBackground
+from ..interfaces.qsm import (
+    FieldMap,
+    FitR2star,
+    InvertDipole,
+    ReconstructOneStep,
+    Reference,
+    RemoveBackground,
+)
+from ..nodes.methods import ONE_STEP
 
-INPUTS = ('phase', 'magnitude', 'brain_mask', 'echo_times')
+INPUTS = ('phase', 'magnitude', 'brain_mask', 'echo_times', 'dseg', 'dseg_tsv')
 OUTPUTS = ('totalfield', 'localfield', 'chimap', 'r2star', 'qsm_mask', 'warnings', 'parameters')
+_ECHOES = ('phase', 'magnitude', 'brain_mask', 'echo_times')
 
 
 def init_qsm_wf(
@@ -18,6 +27,7 @@ def init_qsm_wf(
     n_echoes: int,
     background: str,
     inversion: str,
+    reference: str = 'brain',
     nthreads: int = 1,
     mem_gb: float = 1.0,
     name: str = 'qsm_wf',
@@ -34,7 +44,10 @@ def init_qsm_wf(
     n_echoes
         R2* is fitted where there are several.
     background, inversion
-        Methods by name, as `nigra-stage --list-methods` shows them.
+        Methods by name, as `nigra-stage --list-methods` shows them. An inversion that takes the
+        phase in one step leaves the background method out.
+    reference
+        `none`, `brain`, `csf` or a region of the labels.
     nthreads
         Threads of FFTs and kernels; the result does not depend on it.
     mem_gb
@@ -50,11 +63,13 @@ def init_qsm_wf(
         In acquisition space.
     echo_times
         Seconds.
+    dseg, dseg_tsv
+        Labels in acquisition space and their regions; read where the reference is one.
 
     Outputs
     -------
     totalfield, localfield, chimap
-        ppm.
+        ppm; there is no local field where one step does all.
     r2star
         1/s; undefined for one echo.
     qsm_mask
@@ -67,33 +82,49 @@ def init_qsm_wf(
     outputnode = Node(IdentityInterface(list(OUTPUTS)), name='outputnode')
     resources = {'n_procs': nthreads, 'mem_gb': mem_gb}
     field_map = Node(FieldMap(b0=b0, nthreads=nthreads), name='field_map', **resources)
-    remove_background = Node(
-        RemoveBackground(method=background, nthreads=nthreads),
-        name='remove_background',
-        **resources,
-    )
-    invert_dipole = Node(
-        InvertDipole(method=inversion, nthreads=nthreads), name='invert_dipole', **resources
-    )
-    reference = Node(Reference(), name='reference')
-    steps = {
-        'field': field_map,
-        'background': remove_background,
-        'inversion': invert_dipole,
-        'reference': reference,
-    }
+    set_reference = Node(Reference(reference=reference), name='set_reference')
+    steps = {'field': field_map, 'reference': set_reference}
     workflow.connect([
-        (inputnode, field_map, [(field, field) for field in INPUTS]),
-        (field_map, remove_background, [('totalfield', 'totalfield'), ('mask', 'mask'),
-                                        ('noise', 'noise')]),
-        (inputnode, invert_dipole, [('magnitude', 'magnitude')]),
-        (remove_background, invert_dipole, [('localfield', 'localfield'), ('mask', 'mask')]),
-        (invert_dipole, reference, [('chimap', 'chimap')]),
-        (remove_background, reference, [('mask', 'mask')]),
+        (inputnode, field_map, [(field, field) for field in _ECHOES]),
         (field_map, outputnode, [('totalfield', 'totalfield'), ('warnings', 'warnings')]),
-        (remove_background, outputnode, [('localfield', 'localfield'), ('mask', 'qsm_mask')]),
-        (reference, outputnode, [('chimap', 'chimap')]),
+        (inputnode, set_reference, [('dseg', 'dseg'), ('dseg_tsv', 'dseg_tsv')]),
+        (set_reference, outputnode, [('chimap', 'chimap')]),
     ])  # fmt: skip
+    if inversion in ONE_STEP['end-to-end']:
+        one_step = Node(
+            ReconstructOneStep(b0=b0, method=inversion, nthreads=nthreads),
+            name='one_step',
+            **resources,
+        )
+        steps['inversion'] = one_step
+        workflow.connect([
+            (inputnode, one_step, [(f, f) for f in ('phase', 'magnitude', 'echo_times')]),
+            (field_map, one_step, [('mask', 'mask')]),
+            (one_step, set_reference, [('chimap', 'chimap'), ('mask', 'mask')]),
+            (one_step, outputnode, [('mask', 'qsm_mask')]),
+        ])  # fmt: skip
+    else:
+        remove_background = Node(
+            RemoveBackground(method=background, nthreads=nthreads),
+            name='remove_background',
+            **resources,
+        )
+        invert_dipole = Node(
+            InvertDipole(method=inversion, b0=b0, nthreads=nthreads),
+            name='invert_dipole',
+            **resources,
+        )
+        steps |= {'background': remove_background, 'inversion': invert_dipole}
+        workflow.connect([
+            (field_map, remove_background, [('totalfield', 'totalfield'), ('mask', 'mask'),
+                                            ('noise', 'noise')]),
+            (inputnode, invert_dipole, [('magnitude', 'magnitude'), ('echo_times', 'echo_times')]),
+            (field_map, invert_dipole, [('noise', 'noise')]),
+            (remove_background, invert_dipole, [('localfield', 'localfield'), ('mask', 'mask')]),
+            (invert_dipole, set_reference, [('chimap', 'chimap')]),
+            (remove_background, set_reference, [('mask', 'mask')]),
+            (remove_background, outputnode, [('localfield', 'localfield'), ('mask', 'qsm_mask')]),
+        ])  # fmt: skip
     if n_echoes > 1:
         fit_r2star = Node(FitR2star(), name='fit_r2star', mem_gb=mem_gb)
         steps['r2star'] = fit_r2star
@@ -101,6 +132,7 @@ def init_qsm_wf(
             (inputnode, fit_r2star, [('magnitude', 'magnitude'), ('echo_times', 'echo_times')]),
             (field_map, fit_r2star, [('mask', 'mask')]),
             (fit_r2star, outputnode, [('r2star', 'r2star')]),
+            (fit_r2star, set_reference, [('r2star', 'r2star')]),
         ])  # fmt: skip
     parameters = Node(Gather(list(steps)), name='parameters')
     for step, node in steps.items():
