@@ -60,7 +60,7 @@ def test_map_and_sidecar(run):
     sidecar = json.loads((anat / 'sub-02_Chimap.json').read_text())
     assert sidecar['Units'] == 'ppm'
     assert 'whole brain' in sidecar['ReferenceRegion']
-    assert sidecar['Parameters']['inversion']['method'] == 'tv'
+    assert sidecar['Parameters']['inversion']['method'] == 'dual'
     assert sidecar['EchoTimes'] == [0.008, 0.021, 0.034]
     chi = nib.load(anat / 'sub-02_Chimap.nii.gz').get_fdata()
     mask = nib.load(anat / 'sub-02_desc-qsm_mask.nii.gz').get_fdata() > 0
@@ -74,7 +74,7 @@ def test_region_means_follow_the_truth(run):
     name = 'sub-02_seg-dgm_regions.tsv'
     measured = pd.read_csv(run[0] / 'out' / 'sub-02' / 'anat' / name, sep='\t')
     truth = pd.read_csv(EXAMPLE / 'derivatives' / 'truth' / 'sub-02' / 'anat' / name, sep='\t')
-    assert list(measured.columns) == list(truth.columns)
+    assert list(measured.columns[: len(truth.columns)]) == list(truth.columns)
     both = measured.merge(truth, on=['region', 'hemisphere'], suffixes=('', '_true'))
     both = both[(both.hemisphere == 'both') & (both.region != 'brain')]
     slope, _ = np.polyfit(both.chi_mean_true, both.chi_mean, 1)
