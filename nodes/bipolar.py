@@ -123,19 +123,18 @@ def _refined(
 ) -> tuple[float, NDArray[np.float32]]:
     """Least-squares line through the alternating phase along the readout, from its rough slope."""
     grown = difference_phase(angle[:3], size[:3], times[:3], inside, (0, 2), nthreads)
-    ratio = np.float32((times[1] - times[0]) / (times[2] - times[0]))
     where = np.flatnonzero(inside)
     where = where[:: max(1, where.size // 300_000)]
-    flat = angle.reshape(times.size, -1)[:, where]
-    weight = np.prod(size.reshape(times.size, -1)[:3, where].astype(np.float64), axis=0) ** (2 / 3)
     along = np.unravel_index(where, inside.shape)[readout].astype(np.float64)
-    rest = flat[1] - flat[0] - ratio * grown.reshape(-1)[where] - slope[readout] * along
-    # the unwrapped difference may be whole turns off, a part of a turn here: take the smallest
-    pointers = [np.sum(weight * np.exp(1j * (rest - 2 * np.pi * n * ratio))) for n in range(-2, 3)]
-    constant = min((float(np.angle(p)) for p in pointers), key=abs)
-    start = next(n for n, p in zip(range(-2, 3), pointers, strict=True)
-                 if float(np.angle(p)) == constant)  # fmt: skip
-    rest = np.angle(np.exp(1j * (rest - 2 * np.pi * start * ratio - constant)))
+    along -= (inside.shape[readout] - 1) / 2
+    phi = angle.reshape(times.size, -1)[:, where].astype(np.float64)
+    weight = size.reshape(times.size, -1)[:, where].astype(np.float64) ** 2
+    ratio = (times - times[0]) / (times[2] - times[0])
+    rest = phi - phi[0] - ratio[:, None] * grown.reshape(-1)[where]
+    rest[1::2] -= slope[readout] * along
+    turns, constant = _constant(np.sum(weight * np.exp(1j * rest), axis=1), ratio)
+    rest = np.angle(np.exp(1j * (rest[1] - 2 * np.pi * turns * ratio[1] - constant)))
+    weight = np.prod(weight[:3], axis=0) ** (1 / 3)
     for _ in range(3):  # a line through what is left; far outliers do not count
         good = weight * (np.abs(rest) < 1)
         middle = np.average(along, weights=good)
@@ -144,7 +143,29 @@ def _refined(
         rest = rest - level - step * along
         constant += float(level)
         slope[readout] += np.float32(step)
+    # so far from the middle of the box, now from its first voxel
+    constant -= float(slope[readout]) * (inside.shape[readout] - 1) / 2
     return constant, slope
+
+
+def _constant(
+    pointers: NDArray[np.complex128], ratio: NDArray[np.float64], most: int = 3
+) -> tuple[int, float]:
+    """Whole turns of the unwrapped difference and the alternating constant that they leave.
+
+    Turns of the difference between the first and third echo are parts of a turn in the others.
+    Later echoes tell which are right; where they cannot (three echoes, or evenly spaced ones),
+    the smallest constant is taken.
+    """
+    choices = []
+    for n in range(-most, most + 1):
+        turned = pointers * np.exp(-2j * np.pi * n * ratio)
+        constant = float(np.angle(turned[1]))
+        turned[1::2] *= np.exp(-1j * constant)
+        choices.append((float(turned[3:].real.sum()), constant, n))
+    best = max(choices)[0] - 0.05 * float(np.abs(pointers[3:]).sum()) - 1e-9
+    _, constant, n = min((c for c in choices if c[0] >= best), key=lambda c: abs(c[1]))
+    return n, constant
 
 
 def subtract_plane(

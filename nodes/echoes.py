@@ -16,7 +16,7 @@ from .unwrap import bounding_box, check_echoes, echo_volumes
 
 FITS = ('nonlinear', 'linear')
 _PHASE0_SD = (0.005, 1.0)
-_SAMPLE = 200_000
+_SAMPLE = 60_000
 _STEPS = {'linear': 0, 'nonlinear': 4}
 _WORTH = 4.0
 """Echoes that the scan's noise level counts for against a voxel's own residuals."""
@@ -110,8 +110,8 @@ def fit_total_field(
     mask
         Where to fit.
     fit
-        `nonlinear` fits the complex signal (an echo that is a turn off does no harm), `linear`
-        the phase.
+        `nonlinear` fits the complex signal (a weak echo that is a turn off does no harm),
+        `linear` the phase.
     phase0_known
         Whether the phase at time zero has been removed, so that what is left of it is small;
         otherwise it is fitted freely.

@@ -394,16 +394,17 @@ def _grow_regions(flat, mask, cost, order):
     The queue is 256 stacks of voxels to go to, one for each cost, as linked lists in a pool whose
     places are used again; the cheapest stack that is not empty gives the next voxel. A voxel is
     queued again only where a cheaper way to it turns up: `best` holds the cheapest so far, 0 where
-    it has been reached.
+    it has been reached. Way 2 a leads forth along axis a, way 2 a + 1 back; edge 3 v + a joins
+    voxel v to the next.
     """
     _, ny, nz = mask.shape
-    strides = (ny * nz, nz, 1)
+    strides = (ny * nz, nz)
     inside = mask.reshape(-1)
     best = np.where(inside, np.uint8(255), np.uint8(0))
     # pages of the pool that are never reached take no memory
     pool, following = np.empty(3 * order.size, np.int32), np.empty(3 * order.size, np.int32)
     heads = np.full(256, -1, np.int32)
-    places = np.array([-1, 0])  # first place to be used again, first place never used
+    used, unused = np.int64(-1), np.int64(0)  # first place to be used again, first never used
     starts = [np.int64(0)]
     count = 0
     for seed in range(flat.size):
@@ -414,67 +415,64 @@ def _grow_regions(flat, mask, cost, order):
             continue
         far = seed
         lowest = 256
-        while True:
+        while far >= 0:
             best[far] = 0
             order[count] = far
             count += 1
-            lowest = _push_ways(far, best, cost, pool, following, heads, places, strides, lowest)
-            near, far, lowest = _pop_way(best, pool, following, heads, places, strides, lowest)
-            if far < 0:
-                break
-            turns = np.rint((flat[near] - flat[far]) * np.float32(0.5 / np.pi))
-            flat[far] += np.float32(2 * np.pi) * turns
+            for axis in range(3):
+                stride = strides[0] if axis == 0 else strides[1] if axis == 1 else 1
+                # costs are zero where the next voxel is outside the array or the mask
+                price = cost[3 * far + axis]
+                if price != 0 and price < best[far + stride]:
+                    place, used, unused = _place(used, unused, following)
+                    best[far + stride] = price
+                    pool[place] = 6 * (far + stride) + 2 * axis
+                    following[place] = heads[price]
+                    heads[price] = place
+                    lowest = min(lowest, np.int64(price))
+                before = far - stride
+                price = cost[3 * before + axis] if before >= 0 else np.uint8(0)
+                if price != 0 and price < best[before]:
+                    place, used, unused = _place(used, unused, following)
+                    best[before] = price
+                    pool[place] = 6 * before + 2 * axis + 1
+                    following[place] = heads[price]
+                    heads[price] = place
+                    lowest = min(lowest, np.int64(price))
+            near, far, used, lowest = _pop_way(best, pool, following, heads, strides, used, lowest)
+            if far >= 0:
+                turns = np.rint((flat[near] - flat[far]) * np.float32(0.5 / np.pi))
+                flat[far] += np.float32(2 * np.pi) * turns
         starts.append(count)
     return np.array(starts)
 
 
 @numba.njit(cache=True, nogil=True, inline='always')
-def _push_ways(voxel, best, cost, pool, following, heads, places, strides, lowest):
-    """Queue the neighbours to which a voxel gives the cheapest way; the lowest cost queued.
-
-    Way 2 a leads forth along axis a, way 2 a + 1 back; edge 3 v + a joins voxel v to the next.
-    """
-    for axis in range(3):
-        for back in range(2):
-            target = voxel - strides[axis] if back else voxel + strides[axis]
-            if target < 0:
-                continue
-            # costs are zero where the next voxel is outside the array or the mask
-            price = cost[3 * (target if back else voxel) + axis]
-            if price == 0 or price >= best[target]:
-                continue
-            best[target] = price
-            place = places[0]
-            if place >= 0:
-                places[0] = following[place]
-            else:
-                place = places[1]
-                places[1] += 1
-            pool[place] = 6 * target + 2 * axis + back
-            following[place] = heads[price]
-            heads[price] = place
-            lowest = min(lowest, np.int64(price))
-    return lowest
+def _place(used, unused, following):
+    """A free place of the pool, and the first free ones after it."""
+    if used >= 0:
+        return used, np.int64(following[used]), unused
+    return unused, used, unused + 1
 
 
 @numba.njit(cache=True, nogil=True, inline='always')
-def _pop_way(best, pool, following, heads, places, strides, lowest):
-    """Cheapest way to a voxel not yet reached: where from, where to (-1: none), its cost."""
+def _pop_way(best, pool, following, heads, strides, used, lowest):
+    """Cheapest way to a voxel not yet reached: from, to (-1: none), freed place, its cost."""
     while lowest < 256:
         place = heads[lowest]
         if place < 0:
             lowest += 1
             continue
         heads[lowest] = following[place]
-        following[place] = places[0]
-        places[0] = place
+        following[place] = used
+        used = np.int64(place)
         target = pool[place] // 6
         if best[target] == 0:
             continue
         way = pool[place] - 6 * target
-        stride = strides[0] if way < 2 else strides[1] if way < 4 else strides[2]
-        return (target + stride if way % 2 else target - stride), target, lowest
-    return -1, -1, lowest
+        stride = strides[0] if way < 2 else strides[1] if way < 4 else 1
+        return (target + stride if way % 2 else target - stride), target, used, lowest
+    return -1, -1, used, lowest
 
 
 @numba.njit(cache=True, nogil=True, inline='always')
