@@ -75,6 +75,15 @@ def test_plain_noise_costs_little(snr):
     assert trusted_mask(angle, size, phantom['mask'])[phantom['mask']].mean() > 0.98
 
 
+def test_mostly_noise_is_dropped(scan):
+    """A brain mask that holds everything, nine parts of ten air."""
+    mask, angle, size, _ = scan
+    assert mask.mean() < 0.15
+    trusted = trusted_mask(angle, size, np.ones_like(mask), echo_times=TIMES)
+    assert trusted[mask].mean() > 0.97
+    assert trusted[~mask].mean() < 0.02
+
+
 def test_two_passes_nest_and_combine(scan):
     mask, _, _, grid = scan
     hole = ball(grid, 5) > 0.5
