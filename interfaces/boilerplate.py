@@ -123,10 +123,10 @@ def methods_text(steps: Mapping[str, Any], *, version: str) -> Boilerplate:
     >>> text = methods_text({'background': 'pdf'}, version='1.0')
     >>> 'Liu et al., 2011' in text.markdown, '@article{liu2011' in text.bib
     (True, True)
-    >>> methods_text({'background': 'magic'}, version='1.0')
+    >>> methods_text({'background': 'magic'}, version='1.0')  # doctest: +ELLIPSIS
     Traceback (most recent call last):
     ...
-    nigra.nodes.errors.NigraError: methods text knows no background 'magic', only pdf, vsharp
+    nigra.nodes.errors.NigraError: methods text knows no background 'magic', only pdf, vsharp, ...
     """
     unknown = sorted(set(steps) - {name for name, _ in _STEPS} - {'n_echoes'})
     if unknown:
