@@ -83,14 +83,14 @@ def list_methods(stage: str | None = None) -> str:
     """Text that shows the methods of a stage (or of all) and the parameters of each step."""
     from .nodes.methods import ONE_STEP, STAGES, STEPS, method_names, stage_methods
 
-    known = stage in STAGES
+    one = stage if stage in STAGES else None
     lines = []
-    for name in [stage] if known else STAGES:
+    for name in [one] if one else STAGES:
         lines += [f'{name}: {method_names(name)} (default {next(iter(stage_methods(name)))})']
     groups = [(step, step, group) for step, group in STEPS.items()]
     groups += [('one-step', name, group) for name, group in ONE_STEP.items()]
     for title, owner, methods in groups:
-        if known and owner not in (*STAGES[stage], stage):
+        if one and owner not in (*STAGES[one], one):
             continue
         lines += ['', f'{title} methods' if title == owner else f'{title} methods of {owner}']
         for method in methods.values():

@@ -181,7 +181,7 @@ def _unwrap(steps: Mapping[str, Any]) -> str:
     )
 
 
-def _reference(steps: Mapping[str, Any]) -> str:
+def _zero_region(steps: Mapping[str, Any]) -> str:
     name = steps['reference']
     if not (isinstance(name, str) and name):
         raise NigraError(f'reference must be the name of a region, got {name!r}')
@@ -257,7 +257,7 @@ _STEPS: Sequence[tuple[str, Callable[[Mapping[str, Any]], str]]] = (
     ('unwrap', _unwrap),
     ('background', _choose('background', _BACKGROUND)),
     ('inversion', _choose('inversion', _INVERSION)),
-    ('reference', _reference),
+    ('reference', _zero_region),
     ('r2star', _r2star),
     ('group', _group),
 )

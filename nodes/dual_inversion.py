@@ -263,7 +263,7 @@ def _edge_costs(
     """Reciprocal of an edge's size over the typical one, mean 1 in the mask; 1 outside."""
     slope = _slopes(image, inside, grid)
     typical = float(np.sqrt(np.mean(np.square(slope[inside], dtype=np.float64)))) or 1.0
-    cost = 1 / (slope / np.float32(typical) + np.float32(floor))
+    cost: NDArray[np.float32] = 1 / (slope / np.float32(typical) + np.float32(floor))
     cost /= np.float32(cost[inside].mean(dtype=np.float64))
     cost[~inside] = 1
     return cost
@@ -281,7 +281,8 @@ def _slopes(
         there = inside[tuple(near)] & inside[tuple(far)]
         step = (image[tuple(far)] - image[tuple(near)]) * np.float32(1 / h)
         out[tuple(near)] += np.where(there, step, 0) ** 2
-    return np.sqrt(out)
+    np.sqrt(out, out=out)
+    return out
 
 
 def _minimise(
