@@ -325,14 +325,14 @@ def _smooth_angle(
 ) -> NDArray[np.float32]:
     """Angle of the weighted complex mean under a Gaussian, in the mask.
 
-    Means over blocks of at most a third of sigma are smoothed and interpolated: nothing finer
+    Means over blocks of at most half of sigma are smoothed and interpolated: nothing finer
     survives the Gaussian.
     """
     bright = weight[inside]
     limit = np.float32(np.percentile(bright[:: max(1, bright.size // 200_000)], 90))
     # a slope would be flattened where the mask ends, so it is taken out and put back
     slope = mean_slopes(angle, weight, nthreads)
-    block = np.array([max(1, int(sigma / (3 * h))) for h in voxel_size])
+    block = np.array([max(1, int(sigma / (2 * h))) for h in voxel_size])
     coarse_shape = tuple(-(-n // b) for n, b in zip(angle.shape, block, strict=True))
     coarse = np.zeros((2, *coarse_shape), np.float32)
     run(lambda s: _block_sums(angle, weight, limit, slope, block, coarse, s.start, s.stop),

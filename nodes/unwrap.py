@@ -184,6 +184,8 @@ def unwrap_volumes(
         costs = edge_costs(angle, size, times, inside, echo, nthreads=nthreads)
         parts = grow(angle[echo], inside, costs)
         segments = parts if echo == template else segments
+    if times.size == 1:
+        return
     assert segments is not None
     order, starts = segments
     steps = chain(times.size, template)
@@ -227,7 +229,8 @@ def grow(
     values = phase.reshape(-1)
     for start, stop in itertools.pairwise(starts):
         members = order[start:stop]
-        turns = np.rint(np.median(values[members]) / TWO_PI)
+        sample = members[:: max(1, members.size // 100_000)]
+        turns = np.rint(np.median(values[sample]) / TWO_PI)
         if turns:
             values[members] -= np.float32(TWO_PI * turns)
     return order, starts
