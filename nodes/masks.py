@@ -11,7 +11,7 @@ from scipy import ndimage
 
 from .errors import NigraError
 from .parallel import run, slabs
-from .unwrap import bounding_box, check_echoes, echo_volumes, edge_costs, wrap
+from .unwrap import bounding_box, check_echoes, echo_volumes, edge_costs
 
 _NOISE_QUALITY = 0.3
 
@@ -29,47 +29,6 @@ def finite_mask(*images: NDArray[Any]) -> NDArray[np.bool_]:
         good = np.isfinite(image)
         inside &= good.all(axis=3) if image.ndim == 4 else good
     return inside
-
-
-def phase_roughness(
-    phase: NDArray[Any], mask: NDArray[np.bool_], *, width: int = 3
-) -> NDArray[np.float32]:
-    """How far the phase is from growing evenly: 0 where smooth, about 1 in noise.
-
-    Parameters
-    ----------
-    phase
-        Wrapped phase of one echo, rad, (x, y, z).
-    mask
-        Where it is wanted; differences leave no voxel of it.
-    width
-        Edge of the box over which it is averaged, voxels.
-
-    Returns
-    -------
-    NDArray
-        Root mean square of the wrapped second differences along the three axes, divided by its
-        expectation for uniform noise, pi / sqrt(3); zero outside the mask (after Abdul-Rahman et
-        al. 2007, doi 10.1364/AO.46.006623).
-    """
-    box = bounding_box(mask)
-    angle, inside = np.where(mask, phase, 0)[box].astype(np.float32), mask[box]
-    total, count = np.zeros(angle.shape, np.float32), np.zeros(angle.shape, np.float32)
-    for axis in range(3):
-        if angle.shape[axis] < 3:
-            continue
-        first = np.moveaxis(wrap(np.diff(angle, axis=axis)), axis, 0)
-        second = wrap(np.diff(first, axis=0)) ** 2
-        within = np.moveaxis(inside, axis, 0)
-        valid = within[2:] & within[1:-1] & within[:-2]
-        np.moveaxis(total, axis, 0)[1:-1] += np.where(valid, second, 0)
-        np.moveaxis(count, axis, 0)[1:-1] += valid
-    total = ndimage.uniform_filter(total, width, mode='constant')
-    count = ndimage.uniform_filter(count, width, mode='constant')
-    mean = np.where(count > 1e-6, total / np.maximum(count, 1e-6), np.pi**2 / 3)
-    out = np.zeros(mask.shape, np.float32)
-    out[box] = np.where(inside, np.sqrt(np.maximum(mean, 0) * 3) / np.pi, 0)
-    return out
 
 
 def voxel_quality(

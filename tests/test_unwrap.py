@@ -8,7 +8,7 @@ from phantoms import ball, coordinates, head, signal
 from nigra.nodes.echoes import combine_magnitude, fit_total_field, magnitude_noise
 from nigra.nodes.errors import NigraError
 from nigra.nodes.grid import Grid, hz_per_ppm
-from nigra.nodes.masks import finite_mask, phase_roughness, trusted_mask
+from nigra.nodes.masks import finite_mask, trusted_mask
 from nigra.nodes.phase import to_radians
 from nigra.nodes.totalfield import romeo_field
 from nigra.nodes.unwrap import unwrap_romeo, wrap
@@ -163,14 +163,6 @@ def test_broken_voxels_leave_the_mask():
     assert np.isfinite(field).all()
     with pytest.raises(NigraError, match='finite'):
         trusted_mask(np.full_like(angle, np.nan), size, phantom['mask'])
-
-
-def test_roughness_tells_noise_from_slope():
-    grid = Grid((24, 24, 24))
-    mask = np.ones(grid.shape, bool)
-    noise = np.random.default_rng(11).uniform(-np.pi, np.pi, grid.shape)
-    assert phase_roughness(wrap(steep(grid)), mask).max() < 0.15
-    assert np.isclose(phase_roughness(noise, mask).mean(), 1, atol=0.1)
 
 
 @pytest.mark.parametrize(
