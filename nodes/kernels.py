@@ -32,7 +32,7 @@ def _without_nyquist(k: NDArray[Any], length: int) -> NDArray[Any]:
     return odd
 
 
-def dipole_kernel(grid: Grid, *, dtype: DTypeLike = np.float32) -> NDArray[Any]:
+def dipole_kernel(grid: Grid, *, dtype: DTypeLike = np.float32, nthreads: int = 1) -> NDArray[Any]:
     """Field of a unit point susceptibility: 1/3 - (k.b)^2 / k^2, zero at k = 0.
 
     Parameters
@@ -42,6 +42,8 @@ def dipole_kernel(grid: Grid, *, dtype: DTypeLike = np.float32) -> NDArray[Any]:
         and oblique slabs are right.
     dtype
         float32 or float64.
+    nthreads
+        Threads; the result does not depend on them.
 
     Returns
     -------
@@ -61,21 +63,28 @@ def dipole_kernel(grid: Grid, *, dtype: DTypeLike = np.float32) -> NDArray[Any]:
     >>> kernel.shape, float(kernel[0, 0, 0])
     ((4, 4, 3), 0.0)
     """
-    k = frequencies(grid)
+    k = [axis.ravel() for axis in frequencies(grid)]
     odd = [_without_nyquist(axis, n) for axis, n in zip(k, grid.shape, strict=True)]
-    b = grid.b0_dir
+    b = np.array(grid.b0_dir)
     kernel = np.empty(half_shape(grid.shape), dtype)
-    across = k[1] ** 2 + k[2] ** 2
-    along = (k[1] * b[1]) ** 2 + (k[2] * b[2]) ** 2 + 2 * b[1] * b[2] * odd[1] * odd[2]
-    mixed = 2 * b[0] * (b[1] * odd[1] + b[2] * odd[2])
-    for i, (kx, kx_odd) in enumerate(zip(k[0].flat, odd[0].flat, strict=True)):
-        square = across[0] + kx**2
-        if i == 0:
-            square[0, 0] = 1.0
-        projected = along[0] + (kx * b[0]) ** 2 + kx_odd * mixed[0]
-        kernel[i] = 1.0 / 3.0 - projected / square
+    run(lambda s: _dipole(k[0][s], k[1], k[2], odd[0][s], odd[1], odd[2], b, kernel[s]),
+        slabs(k[0].size), nthreads)  # fmt: skip
     kernel[0, 0, 0] = 0
     return kernel
+
+
+@numba.njit(cache=True, nogil=True)
+def _dipole(kx, ky, kz, odd_x, odd_y, odd_z, b, out):
+    for i in range(kx.size):
+        for j in range(ky.size):
+            across = kx[i] * kx[i] + ky[j] * ky[j]
+            along = (kx[i] * b[0]) ** 2 + (ky[j] * b[1]) ** 2
+            along += 2 * b[0] * b[1] * odd_x[i] * odd_y[j]
+            mixed = 2 * b[2] * (b[0] * odd_x[i] + b[1] * odd_y[j])
+            for n in range(kz.size):
+                square = across + kz[n] * kz[n]
+                projected = along + (kz[n] * b[2]) ** 2 + mixed * odd_z[n]
+                out[i, j, n] = 1.0 / 3.0 - projected / (square if square > 0 else 1.0)
 
 
 def voxel_dipole_kernel(
