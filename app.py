@@ -210,6 +210,7 @@ def make_plan(settings: Settings, visits: Sequence[Visit]) -> Plan:
         background=settings.background,
         inversion=settings.inversion,
         reference=settings.reference,
+        separation=settings.separation,
         nthreads=settings.omp_nthreads,
         random_seed=settings.random_seed,
         version=__version__,

@@ -98,6 +98,11 @@ def _add_methods(group: argparse._ArgumentGroup) -> None:
         'nucleus such as thalamus (default: %(default)s)',
     )
     group.add_argument(
+        '--separation',
+        action='store_true',
+        help='also separate para- from diamagnetic susceptibility where there are several echoes',
+    )
+    group.add_argument(
         '--registration',
         default=Settings.registration,
         metavar='PRESET',

@@ -34,6 +34,7 @@ class Settings:
     background: str = 'pdf'
     inversion: str = 'dual'
     reference: str = 'brain'
+    separation: bool = False
     participants_file: Path | None = None
     group_column: str = 'group'
     reference_group: str | None = None
@@ -48,5 +49,5 @@ class Settings:
 
     def science(self) -> dict[str, object]:
         """Fields that change a participant's results (not where or how fast they are made)."""
-        names = ('random_seed', 'registration', 'background', 'inversion', 'reference')
+        names = ('random_seed', 'registration', 'background', 'inversion', 'reference', 'separation')
         return {f.name: getattr(self, f.name) for f in fields(self) if f.name in names}

@@ -6,7 +6,10 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-_STAGES = ('field-mapping', 'bfr', 'dipole', 'bfr+dipole', 'end-to-end')
+_STAGES = (
+    'field-mapping', 'bfr', 'dipole', 'bfr+dipole', 'end-to-end', 'relaxometry',
+    'chi-separation',
+)  # fmt: skip
 
 
 def build_parser() -> argparse.ArgumentParser:

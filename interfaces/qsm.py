@@ -26,6 +26,7 @@ from ..nodes.methods import (
     FIELD,
     INVERSION,
     ONE_STEP,
+    SEPARATION,
     Arrays,
     Method,
     Scan,
@@ -34,7 +35,7 @@ from ..nodes.methods import (
 )
 from ..nodes.phase import looks_swapped, to_radians
 from ..nodes.reference import reference_to, ventricles
-from ..nodes.relaxometry import fit_r2star, r2star_method
+from ..nodes.relaxometry import fit_r2star, r2star_method, t2star
 from .files import save_image
 from .headers import load_data, load_image
 
@@ -106,7 +107,10 @@ class FieldMap(SimpleInterface):
     def _run_interface(self, runtime):
         data, grid, affine = _load(self.inputs, 'phase', 'magnitude', mask='brain_mask')
         brain = data['mask']
-        data['mask'] = trusted_mask(data['phase'], data['magnitude'], brain)
+        data['mask'] = trusted_mask(
+            data['phase'], data['magnitude'], brain, echo_times=self.inputs.echo_times,
+            nthreads=self.inputs.nthreads,
+        )  # fmt: skip
         scan = Scan(grid, tuple(self.inputs.echo_times), self.inputs.b0)
         method = FIELD[self.inputs.method]
         data |= run_step(method, data, scan, nthreads=self.inputs.nthreads)
@@ -219,6 +223,7 @@ class _ReferenceInputSpec(BaseInterfaceInputSpec):
 
 class _ReferenceOutputSpec(TraitedSpec):
     chimap = File(desc='susceptibility, ppm, mean zero over the reference region')
+    mask = File(desc='where the map holds, as given')
     region = File(desc='the reference region')
     offset = traits.Float(desc='mean that was taken away, ppm')
     parameters = traits.Dict(desc='reference region and offset')
@@ -239,6 +244,7 @@ class Reference(SimpleInterface):
         else:
             chi, offset = reference_to(data['chimap'], data['mask'], region)
         self._results['chimap'] = _save(chi, affine, folder, 'chimap_referenced')
+        self._results['mask'] = self.inputs.mask
         self._results['region'] = _save(region, affine, folder, 'reference')
         self._results['offset'] = offset
         self._results['parameters'] = {
@@ -293,10 +299,12 @@ class _FitR2starInputSpec(BaseInterfaceInputSpec):
     magnitude = File(exists=True, mandatory=True, desc='(x, y, z, echo)')
     echo_times = traits.List(traits.Float, mandatory=True, desc='rising, s')
     mask = File(exists=True, mandatory=True, desc='where to fit')
+    nthreads = traits.Int(1, usedefault=True, nohash=True, desc='threads')
 
 
 class _FitR2starOutputSpec(TraitedSpec):
     r2star = File(desc='R2*, 1/s')
+    t2star = File(desc='T2*, s')
     s0 = File(desc='signal at echo time zero')
     parameters = traits.Dict(desc='method')
 
@@ -310,10 +318,41 @@ class FitR2star(SimpleInterface):
     def _run_interface(self, runtime):
         data, _, affine = _load(self.inputs, 'magnitude', mask='mask')
         times = list(self.inputs.echo_times)
-        r2star, s0 = fit_r2star(data['magnitude'], times, data['mask'])
-        for name, image in (('r2star', r2star), ('s0', s0)):
+        mask = data['mask']
+        r2star, s0 = fit_r2star(data['magnitude'], times, mask, nthreads=self.inputs.nthreads)
+        images = {'r2star': r2star, 't2star': t2star(r2star, mask), 's0': s0}
+        for name, image in images.items():
             self._results[name] = _save(image, affine, Path(runtime.cwd), name)
         self._results['parameters'] = {'method': r2star_method(times), 'echo_times': times}
+        return runtime
+
+
+class _SeparateSourcesInputSpec(BaseInterfaceInputSpec):
+    chimap = File(exists=True, mandatory=True, desc='susceptibility, ppm')
+    r2star = File(exists=True, mandatory=True, desc='R2*, 1/s')
+    mask = File(exists=True, mandatory=True, desc='where the map holds')
+    b0 = traits.Float(mandatory=True, desc='main field, T')
+    nthreads = traits.Int(1, usedefault=True, nohash=True, desc='threads')
+
+
+class _SeparateSourcesOutputSpec(TraitedSpec):
+    paramagnetic = File(desc='paramagnetic part, ppm, not negative')
+    diamagnetic = File(desc='diamagnetic part, ppm, not positive')
+    parameters = traits.Dict(desc='method and every setting')
+
+
+class SeparateSources(SimpleInterface):
+    """Para- and diamagnetic susceptibility from the map and R2*."""
+
+    input_spec = _SeparateSourcesInputSpec
+    output_spec = _SeparateSourcesOutputSpec
+
+    def _run_interface(self, runtime):
+        data, grid, affine = _load(self.inputs, 'chimap', 'r2star', mask='mask')
+        method = next(iter(SEPARATION.values()))
+        scan = Scan(grid, b0=self.inputs.b0)
+        data |= run_step(method, data, scan, nthreads=self.inputs.nthreads)
+        _finish(self, runtime, data, affine, ('paramagnetic', 'diamagnetic'), method)
         return runtime
 
 

@@ -44,6 +44,8 @@ class Plan:
         Methods by name.
     reference
         `none`, `brain`, `csf` or a region.
+    separation
+        Whether the map is separated into para- and diamagnetic parts where echoes allow it.
     nthreads, random_seed
         Of the registration and the kernels.
     version
@@ -63,6 +65,7 @@ class Plan:
     random_seed: int
     version: str
     reference: str = 'brain'
+    separation: bool = False
     versions: Mapping[str, str] = field(default_factory=dict)
     methods_html: Mapping[int, str] = field(default_factory=dict)
 
@@ -143,6 +146,12 @@ def scan_metadata(scan: GreScan, visit: Visit, plan: Plan) -> dict[str, dict[str
                        'BackgroundRemoval': plan.background, **shared},
         'r2star': {'Description': 'Effective transverse relaxation rate', 'Units': '1/s',
                    **shared},
+        't2star': {'Description': 'Effective transverse relaxation time', 'Units': 's', **shared},
+        's0': {'Description': 'Signal at echo time zero', 'Units': 'arbitrary', **shared},
+        'paramagnetic': {'Description': 'Susceptibility of paramagnetic sources (iron)',
+                         'Units': 'ppm', **reference, **shared},
+        'diamagnetic': {'Description': 'Susceptibility of diamagnetic sources (myelin, calcium)',
+                        'Units': 'ppm', **reference, **shared},
         'qsm_mask': {'Description': 'Voxels where the susceptibility map holds', 'Type': 'ROI',
                      **shared},
         'dseg': {'Description': 'Deep grey matter in acquisition space, by one composed '

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ..nodes.errors import InputError, NigraError
 from ..nodes.grid import Grid
 from ..nodes.masks import finite_mask, trusted_mask
-from ..nodes.methods import Arrays, Scan, choose, parameters, read_settings, run_step
+from ..nodes.methods import Arrays, Scan, choose, makes, parameters, read_settings, run_step
 from .files import save_image, save_json
 from .headers import check_same_grid, load_data, load_image
 
@@ -23,11 +23,13 @@ READS: dict[str, tuple[str, ...]] = {
     'dipole': ('localfield', 'mask'),
     'bfr+dipole': ('totalfield', 'mask'),
     'end-to-end': ('phase', 'magnitude', 'mask'),
+    'relaxometry': ('magnitude', 'mask'),
+    'chi-separation': ('chimap', 'r2star', 'mask'),
 }
 OPTIONAL: dict[str, tuple[str, ...]] = {'dipole': ('magnitude',), 'bfr+dipole': ('magnitude',)}
-RESULT = {'field': 'totalfield', 'background': 'localfield'}
-"""What the last step of a stage makes; a chimap if it is another."""
-
+UNITS = {'relaxometry': '1/s'}
+_BESIDE = ('mask', 'noise')
+"""What a step makes beside its result: the mask is written where it has changed."""
 SIZE_TOLERANCE = 0.01
 """The voxel size in params.json may differ from that of the images by this share."""
 MOST_TURNS = 100
@@ -84,22 +86,24 @@ def run_stage(
     data, scan, affine = _load(stage, source)
     given = data['mask']
     if stage == 'end-to-end':
-        data['mask'] = trusted_mask(data['phase'], data['magnitude'], given)
+        data['mask'] = trusted_mask(
+            data['phase'], data['magnitude'], given, echo_times=scan.echo_times, nthreads=nthreads
+        )
     for step in chain:
         data |= run_step(step, data, scan, settings=chosen[step.step], nthreads=nthreads)
-    name = RESULT.get(chain[-1].step, 'chimap')
+    results = [name for name in makes(chain[-1].step) if name in data and name not in _BESIDE]
     record = {
         'stage': stage,
         'nigra_version': version,
         'inputs': [f'{image}.nii.gz' for image in READS[stage]],
         'steps': {m.step: parameters(m, chosen[m.step]) for m in chain},
-        'units': 'ppm',
+        'units': UNITS.get(stage, 'ppm'),
         'voxels_in_mask': {'given': int(given.sum()), 'used': int(data['mask'].sum())},
     }
-    written = [save_image(data[name], affine, target / f'{name}.nii.gz')]
+    written = [save_image(data[name], affine, target / f'{name}.nii.gz') for name in results]
     if stage != 'field-mapping' and not np.array_equal(data['mask'], given):
         written.append(save_image(data['mask'], affine, target / 'mask.nii.gz', dtype=np.uint8))
-    written.append(save_json(record, target / f'{name}.json'))
+    written.append(save_json(record, target / f'{results[0]}.json'))
     return written
 
 
@@ -107,7 +111,7 @@ def _load(stage: str, folder: Path) -> tuple[Arrays, Scan, NDArray[Any]]:
     """Images and parameters of a stage, checked against each other."""
     if not folder.is_dir():
         raise InputError(folder, 'is not a folder', 'give the folder that holds params.json')
-    needs_echoes = 'phase' in READS[stage]
+    needs_echoes = 'phase' in READS[stage] or stage == 'relaxometry'
     params = _read_params(folder / 'params.json', needs_echoes)
     data: Arrays = {}
     first: Path | None = None

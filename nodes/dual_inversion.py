@@ -263,7 +263,9 @@ def _edge_costs(
     """Reciprocal of an edge's size over the typical one, mean 1 in the mask; 1 outside."""
     slope = _slopes(image, inside, grid)
     typical = float(np.sqrt(np.mean(np.square(slope[inside], dtype=np.float64)))) or 1.0
-    cost: NDArray[np.float32] = 1 / (slope / np.float32(typical) + np.float32(floor))
+    slope *= np.float32(1 / typical)
+    slope += np.float32(floor)
+    cost = np.reciprocal(slope)
     cost /= np.float32(cost[inside].mean(dtype=np.float64))
     cost[~inside] = 1
     return cost

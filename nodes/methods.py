@@ -14,17 +14,33 @@ from numpy.typing import NDArray
 from .dual_inversion import dual_tv
 from .errors import NigraError
 from .grid import Grid
-from .inversion import closed_form_l2, tkd, tv_admm
+from .hdqsm import hdqsm
+from .inversion import tv_admm
 from .ismv import ismv
 from .lbv import lbv
 from .pdf import pdf
+from .relaxometry import fit_r2star
 from .resharp import resharp
+from .rts import rts
 from .tgv import tgv, tgv_phase
-from .totalfield import romeo_field
+from .tkd import closed_form_l2, tkd
+from .totalfield import laplacian_field, romeo_field
 from .vsharp import vsharp
 
 Arrays = dict[str, NDArray[Any]]
-_NOT_SETTINGS = {'echo_times', 'b0', 'nthreads', 'progress', 'noise', 'magnitude'}
+_NOT_SETTINGS = {
+    'echo_times', 'b0', 'nthreads', 'progress', 'noise', 'magnitude', 'noise_sd', 'r2',
+}  # fmt: skip
+_MAKES = {
+    'field': ('totalfield', 'noise'),
+    'background': ('localfield', 'mask'),
+    'inversion': ('chimap', 'mask'),
+    'field-to-chi': ('chimap', 'mask'),
+    'phase-to-chi': ('chimap', 'mask'),
+    'relaxometry': ('r2star', 's0'),
+    'separation': ('paramagnetic', 'diamagnetic'),
+}
+"""What each step makes; a mask only where the method changes it."""
 
 
 @dataclass(frozen=True)
@@ -85,15 +101,21 @@ def _table(step: str, **functions: Callable[..., Any]) -> dict[str, Method]:
     return {name: _method(name, step, function) for name, function in functions.items()}
 
 
-FIELD = _table('field', romeo=romeo_field)
+FIELD = _table('field', romeo=romeo_field, laplacian=laplacian_field)
 BACKGROUND = _table(
     'background', pdf=pdf, vsharp=vsharp, resharp=resharp, lbv=lbv, ismv=ismv
 )  # fmt: skip
-INVERSION = _table('inversion', dual=dual_tv, tv=tv_admm, tkd=tkd, l2=closed_form_l2)
+INVERSION = _table(
+    'inversion', dual=dual_tv, tv=tv_admm, rts=rts, hdqsm=hdqsm, tkd=tkd, l2=closed_form_l2
+)
+RELAXOMETRY = _table('relaxometry', r2star=fit_r2star)
+SEPARATION: dict[str, Method] = {}
 STEPS: dict[str, dict[str, Method]] = {
     'field': FIELD,
     'background': BACKGROUND,
     'inversion': INVERSION,
+    'relaxometry': RELAXOMETRY,
+    'separation': SEPARATION,
 }
 """Methods of each step; the first is the default."""
 
@@ -103,6 +125,8 @@ STAGES: dict[str, tuple[str, ...]] = {
     'dipole': ('inversion',),
     'bfr+dipole': ('background', 'inversion'),
     'end-to-end': ('field', 'background', 'inversion'),
+    'relaxometry': ('relaxometry',),
+    'chi-separation': ('separation',),
 }
 """Steps that each stage of the contract takes."""
 
@@ -263,30 +287,40 @@ def run_step(
     Returns
     -------
     dict
-        What the step makes: `totalfield` and `noise`; `localfield` and `mask`; `chimap`, and
-        `mask` where the method shrinks it.
+        What the step makes (`makes`); the mask only where the method changes it.
+
+    Raises
+    ------
+    NigraError
+        The method needs something that is not there, or refuses what is.
     """
-    keywords = {**(settings or {}), 'nthreads': nthreads}
-    mask, grid = data['mask'], scan.grid
-    accepted = inspect.signature(method.function).parameters
-    if 'echo_times' in accepted and scan.echo_times:
-        keywords |= {'echo_times': scan.echo_times, 'b0': scan.b0}
-    if method.step in ('field', 'phase-to-chi'):
-        first, second = method.function(
-            data['phase'], data['magnitude'], mask, grid, **keywords
-        )  # fmt: skip
-        names = ('totalfield', 'noise') if method.step == 'field' else ('chimap', 'mask')
-        return dict(zip(names, (first, second), strict=True))
-    if 'noise' in accepted and 'noise' in data:
-        keywords['noise'] = data['noise']
-    if 'magnitude' in accepted and 'magnitude' in data:
-        keywords['magnitude'] = _combined(data['magnitude'])
-    given = data['localfield' if method.step == 'inversion' else 'totalfield']
-    result = method.function(given, mask, grid, **keywords)
-    name = 'localfield' if method.step == 'background' else 'chimap'
-    if isinstance(result, tuple):
-        return {name: result[0], 'mask': result[1]}
-    return {name: result} if name == 'chimap' else {name: result, 'mask': mask}
+    known: dict[str, Any] = {**data, 'grid': scan.grid, 'nthreads': nthreads}
+    if scan.echo_times:
+        known['echo_times'] = scan.echo_times
+    if np.isfinite(scan.b0):
+        known['b0'] = scan.b0
+    if method.step in ('background', 'inversion') and 'magnitude' in known:
+        known['magnitude'] = _combined(known['magnitude'])
+    wanted = inspect.signature(method.function).parameters
+    missing = [n for n, p in wanted.items() if p.default is p.empty and n not in known]
+    if missing:
+        raise NigraError(f'{method.name} needs {", ".join(missing)}')
+    # kernels name their parameters as the contract between stages names the arrays
+    arguments = {name: known[name] for name in wanted if name in known}
+    result = method.function(**arguments, **(settings or {}))
+    results = result if isinstance(result, tuple) else (result,)
+    return dict(zip(_MAKES[method.step], results, strict=False))
+
+
+def makes(step: str) -> tuple[str, ...]:
+    """Names of the arrays that a step makes, the main one first.
+
+    Examples
+    --------
+    >>> makes('relaxometry')
+    ('r2star', 's0')
+    """
+    return _MAKES[step]
 
 
 def _combined(magnitude: NDArray[Any]) -> NDArray[np.float32]:

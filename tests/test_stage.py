@@ -59,7 +59,7 @@ def load(path):
     return np.asarray(nib.load(path).dataobj)
 
 
-@pytest.mark.parametrize('stage', STAGES)
+@pytest.mark.parametrize('stage', RESULTS)
 def test_each_stage_writes_its_result_and_how_it_was_made(stage, folder, phantom, capsys):
     options = [word for setting in FAST.get(stage, []) for word in ('--set', setting)]
     assert run(stage, folder, *options) == 0
@@ -249,7 +249,7 @@ def test_truncated_files_are_refused(folder, capsys, name):
 def test_methods_are_listed(capsys):
     assert main(['--list-methods']) == 0
     text = capsys.readouterr().out
-    for stage in STAGES:
+    for stage in RESULTS:
         assert f'(default {next(iter(stage_methods(stage)))})' in text
         assert f'\n{stage}: ' in f'\n{text}'
     assert 'one-step methods of end-to-end' in text
@@ -268,6 +268,16 @@ def test_one_step_methods_make_the_map(folder, phantom):
         chi = load(folder / 'out' / 'chimap.nii.gz')
         held = mask & (chi != 0)
         assert np.corrcoef(chi[held], phantom['chi'][held])[0, 1] > 0.7
+
+
+def test_relaxometry_writes_rate_and_signal(folder, phantom):
+    assert run('relaxometry', folder, '--set', 'method=nonlinear') == 0
+    rate = load(folder / 'out' / 'r2star.nii.gz')
+    assert np.median(rate[phantom['mask']]) == pytest.approx(20, abs=1)
+    assert (folder / 'out' / 's0.nii.gz').exists()
+    record = json.loads((folder / 'out' / 'r2star.json').read_text())
+    assert record['units'] == '1/s'
+    assert record['steps']['relaxometry']['method'] == 'nonlinear'
 
 
 def test_a_method_may_name_some_of_the_steps(folder):

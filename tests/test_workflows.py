@@ -110,6 +110,8 @@ def test_names_of_results(raw, tmp_path):
         f'{anat}_run-01_from-GRE_to-T1w_mode-image_xfm.h5',
         f'{anat}_run-01_Chimap.nii.gz',
         f'{anat}_run-01_R2starmap.nii.gz',
+        f'{anat}_run-01_T2starmap.nii.gz',
+        f'{anat}_run-01_S0map.nii.gz',
         f'{anat}_run-01_desc-total_fieldmap.nii.gz',
         f'{anat}_run-01_desc-local_fieldmap.nii.gz',
         f'{anat}_run-01_desc-qsm_mask.nii.gz',
@@ -125,6 +127,26 @@ def test_one_echo_has_no_r2star(raw, tmp_path):
     (visit,) = find_visits(raw, 'sub-01')
     files = outputs_of(init_nigra_wf([(visit, 'key')], plan(raw), work_dir=tmp_path))
     assert not any('R2star' in name for name in files)
+
+
+@pytest.mark.parametrize('participant', ['sub-01', 'sub-02'])
+def test_separation_is_made_where_there_are_echoes(raw, tmp_path, participant):
+    (visit,) = find_visits(raw, participant)
+    workflow = init_nigra_wf([(visit, 'key')], plan(raw, separation=True), work_dir=tmp_path)
+    assert faults(workflow) == []
+    made = [name for name in outputs_of(workflow) if 'magnetic_Chimap' in name]
+    assert len(made) == (2 if len(visit.scans[0].echo_times) > 1 else 0)
+
+
+@pytest.mark.parametrize('reference', ['none', 'csf', 'thalamus'])
+def test_one_step_with_any_reference(raw, tmp_path, reference):
+    (visit,) = find_visits(raw, 'sub-02')
+    options = plan(raw, inversion='tgv', reference=reference)
+    workflow = init_nigra_wf([(visit, 'key')], options, work_dir=tmp_path)
+    assert faults(workflow) == []
+    names = outputs_of(workflow)
+    assert not any('desc-local' in name for name in names)
+    assert any(name.endswith('_Chimap.nii.gz') for name in names)
 
 
 def test_two_runs_of_a_visit_keep_apart(raw, tmp_path):

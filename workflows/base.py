@@ -33,10 +33,9 @@ from .outputs import (
     init_scan_outputs_wf,
     output_path,
 )
-from .qsm import init_qsm_wf
+from .qsm import MAPS, PARTS, SEVERAL_ECHOES, init_qsm_wf
 from .registration import init_registration_wf
 
-MAPS = ('totalfield', 'localfield', 'chimap', 'qsm_mask')
 """Results of the reconstruction that every run has; R2* needs several echoes."""
 
 
@@ -165,7 +164,7 @@ def init_scan_wf(scan: GreScan, visit: Visit, plan: Plan, *, name: str) -> Workf
     """
     workflow = Workflow(name=name)
     n_echoes = len(scan.echo_times)
-    one_step = plan.inversion in ONE_STEP['end-to-end']
+    left_out = left_out_maps(scan, plan)
     inputnode = Node(
         IdentityInterface(['t1w_preproc', 'brain_mask', 'template_to_t1w_xfm']), name='inputnode'
     )
@@ -181,6 +180,7 @@ def init_scan_wf(scan: GreScan, visit: Visit, plan: Plan, *, name: str) -> Workf
         background=plan.background,
         inversion=plan.inversion,
         reference=plan.reference,
+        separation=plan.separation,
         nthreads=plan.nthreads,
         mem_gb=mem_gb,
     )
@@ -190,14 +190,12 @@ def init_scan_wf(scan: GreScan, visit: Visit, plan: Plan, *, name: str) -> Workf
         prefix=scan.prefix,
         metadata=scan_metadata(scan, visit, plan),
         hz_per_ppm=hz_per_ppm(scan.b0),
-        with_r2star=n_echoes > 1,
-        with_localfield=not one_step,
+        left_out=left_out,
     )
     measure = _measure_node(scan, visit, plan, folder)
     facts = _facts_node(scan)
     files = Node(Merge(3), name='files')
-    left_out = {'r2star': n_echoes == 1, 'localfield': one_step}
-    maps = [m for m in (*MAPS, 'r2star') if not left_out.get(m)]
+    maps = [m for m in (*MAPS, *SEVERAL_ECHOES, *PARTS) if m not in left_out]
     workflow.connect([
         (load_gre, registration_wf, [('first_magnitude', 'inputnode.gre_magnitude')]),
         (inputnode, registration_wf, [(f, f'inputnode.{f}') for f in
@@ -215,7 +213,8 @@ def init_scan_wf(scan: GreScan, visit: Visit, plan: Plan, *, name: str) -> Workf
         (registration_wf, measure, [('outputnode.dseg', 'dseg'),
                                     ('outputnode.brain_mask_in_gre', 'brain_mask')]),
         (load_gre, facts, [('first_magnitude', 'magnitude'), ('warnings', 'load_warnings')]),
-        (qsm_wf, facts, [(f'outputnode.{f}', f) for f in (*maps, 'parameters')]
+        (qsm_wf, facts, [(f'outputnode.{f}', f) for f in maps if f in (*MAPS, 'r2star')]
+                        + [('outputnode.parameters', 'parameters')]
                         + [('outputnode.warnings', 'field_warnings')]),
         (registration_wf, facts, [('outputnode.t1w_in_gre', 't1w_in_gre'),
                                   ('outputnode.dseg', 'dseg'),
@@ -231,6 +230,17 @@ def init_scan_wf(scan: GreScan, visit: Visit, plan: Plan, *, name: str) -> Workf
     if n_echoes > 1:
         workflow.connect(qsm_wf, 'outputnode.r2star', measure, 'r2star')
     return workflow
+
+
+def left_out_maps(scan: GreScan, plan: Plan) -> set[str]:
+    """Maps that this run does not make."""
+    several = len(scan.echo_times) > 1
+    out = set() if several else set(SEVERAL_ECHOES)
+    if not (several and plan.separation):
+        out |= set(PARTS)
+    if plan.inversion in ONE_STEP['end-to-end']:
+        out.add('localfield')
+    return out
 
 
 def _load_node(scan: GreScan, mem_gb: float) -> Node:

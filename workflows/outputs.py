@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,10 @@ SCAN_IMAGES = {
     'totalfield': 'float32',
     'localfield': 'float32',
     'r2star': 'float32',
+    't2star': 'float32',
+    's0': 'float32',
+    'paramagnetic': 'float32',
+    'diamagnetic': 'float32',
     'qsm_mask': 'uint8',
     'dseg': 'uint8',
 }
@@ -72,8 +76,7 @@ def init_scan_outputs_wf(
     prefix: str,
     metadata: Mapping[str, Any],
     hz_per_ppm: float,
-    with_r2star: bool,
-    with_localfield: bool = True,
+    left_out: Collection[str] = (),
     name: str = 'scan_outputs_wf',
 ) -> Workflow:
     """Save the maps, labels and transforms of one gradient-echo run.
@@ -88,14 +91,12 @@ def init_scan_outputs_wf(
         Sidecar entries by field (see `SCAN_IMAGES`).
     hz_per_ppm
         Field maps are stored in Hz, as BIDS says; nigra works in ppm.
-    with_r2star
-        Several echoes only.
-    with_localfield
-        Not where the map comes from the phase in one step.
+    left_out
+        Images that this run does not make (see `SCAN_IMAGES`).
 
     Inputs
     ------
-    chimap, totalfield, localfield, r2star, qsm_mask, dseg
+    chimap, totalfield, localfield, r2star, t2star, s0, paramagnetic, diamagnetic, qsm_mask, dseg
         Images in acquisition space.
     gre_to_t1w_xfm, dseg_tsv
         Files copied as they are.
@@ -108,16 +109,15 @@ def init_scan_outputs_wf(
         Everything saved.
     """
     workflow = Workflow(name=name)
-    left_out = {'r2star': not with_r2star, 'localfield': not with_localfield}
-    images = {k: v for k, v in SCAN_IMAGES.items() if not left_out.get(k)}
+    images = {k: v for k, v in SCAN_IMAGES.items() if k not in left_out}
     fields = [*SCAN_IMAGES, *SCAN_FILES, 'parameters', 'label_parameters']
     inputnode = Node(IdentityInterface(fields), name='inputnode')
     scale = dict.fromkeys(_FIELDS_IN_HZ, hz_per_ppm)
     sinks = _image_sinks(images, folder, prefix, metadata, scale=scale)
     sinks |= _file_sinks(SCAN_FILES, folder, prefix)
     _connect_sinks(workflow, inputnode, sinks, images=images)
-    for field in ('chimap', 'totalfield', 'localfield', 'r2star'):
-        if field in sinks:
+    for field in images:
+        if field not in ('qsm_mask', 'dseg'):
             workflow.connect(inputnode, 'parameters', sinks[field], 'parameters')
     workflow.connect(inputnode, 'label_parameters', sinks['dseg'], 'parameters')
     return workflow

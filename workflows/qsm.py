@@ -13,11 +13,15 @@ from ..interfaces.qsm import (
     ReconstructOneStep,
     Reference,
     RemoveBackground,
+    SeparateSources,
 )
 from ..nodes.methods import ONE_STEP
 
 INPUTS = ('phase', 'magnitude', 'brain_mask', 'echo_times', 'dseg', 'dseg_tsv')
-OUTPUTS = ('totalfield', 'localfield', 'chimap', 'r2star', 'qsm_mask', 'warnings', 'parameters')
+MAPS = ('totalfield', 'localfield', 'chimap', 'qsm_mask')
+SEVERAL_ECHOES = ('r2star', 't2star', 's0')
+PARTS = ('paramagnetic', 'diamagnetic')
+OUTPUTS = (*MAPS, *SEVERAL_ECHOES, *PARTS, 'warnings', 'parameters')
 _ECHOES = ('phase', 'magnitude', 'brain_mask', 'echo_times')
 
 
@@ -28,6 +32,7 @@ def init_qsm_wf(
     background: str,
     inversion: str,
     reference: str = 'brain',
+    separation: bool = False,
     nthreads: int = 1,
     mem_gb: float = 1.0,
     name: str = 'qsm_wf',
@@ -48,6 +53,8 @@ def init_qsm_wf(
         phase in one step leaves the background method out.
     reference
         `none`, `brain`, `csf` or a region of the labels.
+    separation
+        Separate para- from diamagnetic susceptibility; several echoes only.
     nthreads
         Threads of FFTs and kernels; the result does not depend on it.
     mem_gb
@@ -70,8 +77,10 @@ def init_qsm_wf(
     -------
     totalfield, localfield, chimap
         ppm; there is no local field where one step does all.
-    r2star
-        1/s; undefined for one echo.
+    r2star, t2star, s0
+        1/s, s, and the magnitude's units; undefined for one echo.
+    paramagnetic, diamagnetic
+        ppm; undefined unless asked for.
     qsm_mask
         Where the map holds.
     warnings, parameters
@@ -126,13 +135,23 @@ def init_qsm_wf(
             (remove_background, outputnode, [('localfield', 'localfield'), ('mask', 'qsm_mask')]),
         ])  # fmt: skip
     if n_echoes > 1:
-        fit_r2star = Node(FitR2star(), name='fit_r2star', mem_gb=mem_gb)
+        fit_r2star = Node(FitR2star(nthreads=nthreads), name='fit_r2star', **resources)
         steps['r2star'] = fit_r2star
         workflow.connect([
             (inputnode, fit_r2star, [('magnitude', 'magnitude'), ('echo_times', 'echo_times')]),
             (field_map, fit_r2star, [('mask', 'mask')]),
-            (fit_r2star, outputnode, [('r2star', 'r2star')]),
+            (fit_r2star, outputnode, [(name, name) for name in SEVERAL_ECHOES]),
             (fit_r2star, set_reference, [('r2star', 'r2star')]),
+        ])  # fmt: skip
+    if n_echoes > 1 and separation:
+        separate_sources = Node(
+            SeparateSources(b0=b0, nthreads=nthreads), name='separate_sources', **resources
+        )
+        steps['separation'] = separate_sources
+        workflow.connect([
+            (set_reference, separate_sources, [('chimap', 'chimap'), ('mask', 'mask')]),
+            (fit_r2star, separate_sources, [('r2star', 'r2star')]),
+            (separate_sources, outputnode, [(name, name) for name in PARTS]),
         ])  # fmt: skip
     parameters = Node(Gather(list(steps)), name='parameters')
     for step, node in steps.items():
