@@ -137,7 +137,7 @@ def background_rows(phantom: dict[str, Any], method: Method) -> list[dict[str, A
         field = noisy(phantom['totalfield'], phantom['mask'], noise)
         given = {'totalfield': field, 'mask': phantom['mask']}
         out, seconds = timed(method, given, scan_of(phantom))
-        kept = out['mask']
+        kept = out.get('mask', phantom['mask'])
         error = out['localfield'] - phantom['localfield']
         error = error - error[kept].mean()
         inside = core(phantom['mask']) & kept
