@@ -97,7 +97,7 @@ def fit_r2star(
     1995, doi 10.1002/mrm.1910340618), so m^2 is fitted to that, each echo with its inverse
     variance, by Fisher scoring (quasi-likelihood). At high signal this is least squares on m.
     Where decay is so fast that one echo alone has signal the likelihood is flat and skew; an
-    exponential prior on R2* of mean 120 1/s keeps it from running off and elsewhere shifts R2*
+    exponential prior on R2* of mean 120 1/s keeps it from running off and elsewhere lowers R2*
     by its variance over 120 1/s, which is about what the skew adds.
 
     The decay is taken for exponential: macroscopic field gradients across a voxel (near the
