@@ -47,9 +47,9 @@ def tv_admm(
     outside: float = 0.0,
     edge_weight: float = 0.9,
     penalty: float = 30.0,
-    iterations: int = 100,
+    iterations: int = 50,
     tolerance: float = 2e-4,
-    margin: float = 20.0,
+    margin: float = 10.0,
     nthreads: int = 1,
     progress: Progress | None = None,
 ) -> NDArray[np.float32]:

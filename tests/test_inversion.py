@@ -61,7 +61,7 @@ def test_reoriented_array_gives_the_same_map(name, axes):
     other = METHODS[name](local, mask, moved)
     difference = other[flip].transpose(np.argsort(axes)) - chi
     # forward differences make total variation a little lopsided under reversal
-    tolerance = 0.06 if name == 'tv' else 1e-3
+    tolerance = 0.08 if name == 'tv' else 1e-3
     assert np.linalg.norm(difference) < tolerance * np.linalg.norm(chi)
     for nucleus in phantom['nuclei'].values():
         assert abs(difference[nucleus].mean()) < 2e-3
