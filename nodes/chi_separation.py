@@ -126,8 +126,9 @@ def separate_sources(
     x = _inside(chimap, box, inside, chi_offset)
     prime = _inside(r2star, box, inside, 0.0)
     prime -= _inside(r2, box, inside, 0.0) if r2 is not None else r2_constant or typical_r2(b0)
-    target = (prime + np.float32(rates[1]) * x) / np.float32(rates[0] + rates[1])
-    target *= inside
+    target = np.multiply(
+        (prime + np.float32(rates[1]) * x) / np.float32(sum(rates)), inside, dtype=np.float32
+    )
     limit = 0.0
     if smoothness > 0:
         sd = np.hypot(magnitude_noise(target, inside), magnitude_noise(target - x, inside))
