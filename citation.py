@@ -37,6 +37,8 @@ def methods(settings: Settings, echo_times: Sequence[float]) -> Any:
         'inversion': settings.inversion,
         'r2star': r2star_method(echo_times) if several else None,
         'reference': settings.reference,
+        'separation': True if several and settings.separation else None,
+        'iron': None if settings.reference == 'none' else True,
         'registration': settings.registration,
         'group': _group_methods(settings) if 'group' in settings.levels else None,
     }
@@ -96,6 +98,7 @@ def as_processed(settings: Settings, tables: Sequence[Path]) -> tuple[Settings, 
         option: str(records[0].get(key, getattr(settings, option)))
         for option, key in names.items()
     }
+    used['separation'] = bool(records[0].get('SourceSeparation', settings.separation))
     fullest = max((list(r.get('EchoTimes', [0.0])) for r in records), key=len)
     return replace(settings, **used), fullest
 

@@ -63,7 +63,18 @@ _R2STAR = {
     'arlo': 'R2* was fitted to the magnitude by auto-regression on linear operations (ARLO) '
     '[@pei2015].',
     'loglinear': 'R2* was fitted to the logarithm of the magnitude by weighted least squares.',
+    'nonlinear': 'R2* was fitted to the magnitude by weighted non-linear least squares that allow '
+    'for the floor of Rician noise [@gudbjartsson1995].',
 }
+_SEPARATION = (
+    'Para- and diamagnetic parts of the susceptibility were separated by the decay that both add '
+    'to R2*, with published relaxometric constants and without a measurement of R2 '
+    '[@shin2021; @dimov2022].'
+)
+_IRON = (
+    'Iron content above that of the reference region followed from the mean susceptibility of '
+    'nuclei in which iron dominates, by a calibration post mortem [@langkammer2012].'
+)
 _REFERENCE = {
     'brain': 'Susceptibility is relative to its mean over the whole brain (the mask on which the '
     'map holds), as a consensus recommends to state [@bilgic2024].',
@@ -107,7 +118,8 @@ def methods_text(steps: Mapping[str, Any], *, version: str) -> Boilerplate:
     ----------
     steps
         What ran: `unwrap`, `offsets`, `n_echoes`, `background`, `inversion`, `r2star`,
-        `reference`, `registration` (preset's name) and `group`: None or a mapping with
+        `reference`, `separation` and `iron` (True), `registration` (preset's name) and `group`:
+        None or a mapping with
         `group_column`, `covariates`, `scores`, and where known `adjustment` (a method or, by kind
         of test, several). A step that did not run is None or absent.
     version
@@ -197,6 +209,15 @@ def _r2star(steps: Mapping[str, Any]) -> str:
     return _choose('r2star', _R2STAR)(steps)
 
 
+def _flag(step: str, sentence: str) -> Callable[[Mapping[str, Any]], str]:
+    def write(steps: Mapping[str, Any]) -> str:
+        if steps[step] is not True:
+            raise NigraError(f'{step} must be True or None, got {steps[step]!r}')
+        return sentence
+
+    return write
+
+
 def _registration(steps: Mapping[str, Any]) -> str:
     preset = steps['registration']
     if not (isinstance(preset, str) and preset):
@@ -259,13 +280,24 @@ _STEPS: Sequence[tuple[str, Callable[[Mapping[str, Any]], str]]] = (
     ('inversion', _choose('inversion', _INVERSION)),
     ('reference', _zero_region),
     ('r2star', _r2star),
+    ('separation', _flag('separation', _SEPARATION)),
+    ('iron', _flag('iron', _IRON)),
     ('group', _group),
 )
 _PARAGRAPHS = (
     ('Anatomy and regions', ('registration',)),
     (
         'Susceptibility mapping',
-        ('offsets', 'unwrap', 'background', 'inversion', 'reference', 'r2star'),
+        (
+            'offsets',
+            'unwrap',
+            'background',
+            'inversion',
+            'reference',
+            'r2star',
+            'separation',
+            'iron',
+        ),
     ),
     ('Statistics', ('group',)),
 )

@@ -49,7 +49,7 @@ DESCRIPTIONS: dict[str, dict[str, Any]] = {
     'iron_mean': {
         'Description': 'Iron above that of the reference region, by the calibration of '
         'Langkammer et al. 2012 (0.97 ppb per mg/kg); n/a where iron does not dominate the '
-        'susceptibility (thalamus, pulvinar, brain)',
+        'susceptibility (thalamus, pulvinar, brain) and where there is no reference region',
         'Units': 'mg per kg wet tissue',
     },
     'iron_sd': {
@@ -104,12 +104,14 @@ class RegionTable(SimpleInterface):
             else None,
         )
         table = pd.DataFrame(rows)
+        provenance = dict(inputs.provenance) if isdefined(inputs.provenance) else {}
+        if provenance.get('Reference') == 'none':
+            table[['iron_mean', 'iron_sd']] = np.nan  # nothing for it to be above of
         keys = (inputs.participant_id, inputs.session_id, inputs.run_id, atlas.name)
         for position, (column, value) in enumerate(zip(KEYS, keys, strict=True)):
             table.insert(position, column, value)
         out_file = Path(inputs.out_file)
         save_table(table[list(DESCRIPTIONS)], out_file)
-        provenance = dict(inputs.provenance) if isdefined(inputs.provenance) else {}
         sidecar = save_json({**DESCRIPTIONS, **provenance}, out_file.with_suffix('.json'))
         self._results.update(regions_tsv=str(out_file), regions_json=str(sidecar))
         return runtime

@@ -171,5 +171,6 @@ def region_provenance(scan: GreScan, plan: Plan) -> dict[str, Any]:
         'NigraVersion': plan.version,
         'BackgroundRemoval': background_of(plan),
         'Inversion': plan.inversion,
+        'SourceSeparation': plan.separation and len(scan.echo_times) > 1,
         'Registration': plan.registration,
     }

@@ -8,6 +8,7 @@ import pytest
 from nigra.interfaces.boilerplate import methods_text, read_references
 from nigra.nodes.errors import NigraError
 from nigra.nodes.methods import BACKGROUND, FIELD, INVERSION
+from nigra.nodes.relaxometry import METHODS, r2star_method
 
 STEPS = {
     'unwrap': ['romeo'], 'offsets': ['mcpc3ds', None], 'n_echoes': [1, 2, 4],
@@ -81,6 +82,8 @@ def test_references_are_whole():
         ({'unwrap': 'romeo', 'n_echoes': 0}, 'n_echoes must be a positive integer, got 0'),
         ({'registration': 3}, 'registration must be the name'),
         ({'group': {}}, 'group must be a mapping with group_column'),
+        ({'separation': 'yes'}, "separation must be True or None, got 'yes'"),
+        ({'iron': False}, 'iron must be True or None, got False'),
         ({'group': {'group_column': 'g', 'adjustment': 'x'}}, "no adjustment 'x'"),
     ],
 )
@@ -102,6 +105,29 @@ def test_every_method_that_can_run_has_its_sentence():
     for step, methods in (('background', BACKGROUND), ('inversion', INVERSION), ('unwrap', FIELD)):
         for name in methods:
             assert keys(methods_text({step: name}, version='1'))
+
+
+@pytest.mark.parametrize(
+    ('steps', 'cited'),
+    [
+        ({'r2star': 'nonlinear'}, {'gudbjartsson1995'}),
+        ({'r2star': 'arlo', 'separation': True}, {'pei2015', 'shin2021', 'dimov2022'}),
+        ({'iron': True, 'separation': None}, {'langkammer2012'}),
+        ({'reference': 'csf'}, {'liu2018'}),
+        ({'reference': 'thalamus', 'iron': None}, set()),
+    ],
+)
+def test_what_is_made_of_the_map_is_told(steps, cited):
+    always = set(keys(methods_text({}, version='1')))
+    text = methods_text(steps, version='1')
+    assert set(keys(text)) - always == cited
+    assert ('`thalamus`' in text.markdown) == (steps.get('reference') == 'thalamus')
+
+
+@pytest.mark.parametrize('method', METHODS)
+def test_every_fit_of_r2star_has_its_sentence(method):
+    name = r2star_method([0.01, 0.02, 0.03], method)
+    assert 'R2*' in methods_text({'r2star': name}, version='1').markdown
 
 
 def test_two_echoes_are_fitted_by_logarithm():

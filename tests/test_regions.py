@@ -149,6 +149,19 @@ def test_table_on_disk(files, tmp_path):
     assert set(table.columns) <= set(dictionary)
 
 
+@pytest.mark.parametrize('reference', ['none', 'csf'])
+def test_iron_needs_a_reference(files, tmp_path, reference):
+    out_file = tmp_path / 'x.tsv'
+    RegionTable(
+        **files, participant_id='sub-01', provenance={'Reference': reference},
+        out_file=str(out_file),
+    ).run()  # fmt: skip
+    table = pd.read_csv(out_file, sep='\t').set_index('region')
+    assert table.iron_mean.notna().any() == (reference != 'none')
+    assert table.iron_sd.notna().any() == (reference != 'none')
+    assert table.loc['thalamus', 'iron_mean'].isna().all()
+
+
 def test_brain_volume_comes_from_the_t1w_mask(files, tmp_path):
     whole = write(
         tmp_path / 't1w.nii.gz', np.ones((50, 60, 40), np.uint8), np.diag([3, 3, 3, 1.0])
