@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import NigraError
-from .fft import Crop, convolver, crop_to_mask, irfftn, rfftn
+from .fft import Crop, convolver, crop_to_mask, irfftn, multiplicity, rfftn
 from .grid import Grid
 from .inversion import centred, check_field
 from .kernels import dipole_kernel, frequencies
@@ -222,14 +222,15 @@ def field_noise(spectrum: NDArray[np.complex64], grid: Grid, n_voxels: int) -> f
     n_voxels
         Voxels of the mask.
     """
-    near = [
-        np.abs(k * h) > FINEST for k, h in zip(frequencies(grid), grid.voxel_size, strict=True)
-    ]
-    corner = spectrum[near[0].ravel()][:, near[1].ravel()][:, :, near[2].ravel()]
+    corner, times = spectrum, multiplicity(grid.shape[2])
+    for axis, (k, h) in enumerate(zip(frequencies(grid), grid.voxel_size, strict=True)):
+        far = np.abs(k.ravel() * h) > FINEST
+        corner = np.compress(far, corner, axis=axis)
     if not corner.size:
         return 0.0
     power = np.square(corner.real, dtype=np.float64) + np.square(corner.imag, dtype=np.float64)
-    return float(np.sqrt(power.mean() / n_voxels))
+    mean = np.average(power.mean(axis=(0, 1)), weights=times[far])
+    return float(np.sqrt(mean / n_voxels))
 
 
 def _trust(noise: NDArray[Any] | None, mask: NDArray[np.bool_]) -> NDArray[np.float32]:
@@ -403,10 +404,12 @@ def _texture_power(
     shell = (np.sqrt(k[0] ** 2 + k[1] ** 2 + k[2] ** 2) * (extent / 1.5)).astype(np.int32)
     good = np.abs(kernel) > trusted
     where, count = shell[good], int(shell.max()) + 1
-    power = np.square(np.abs(spectrum[good]), dtype=np.float64) / n_voxels
+    times = np.broadcast_to(multiplicity(grid.shape[2]), shell.shape)[good]
+    power = times * np.square(np.abs(spectrum[good]), dtype=np.float64) / n_voxels
     total = np.bincount(where, power, minlength=count)
-    gain = np.bincount(where, np.square(kernel[good], dtype=np.float64), minlength=count)
-    number = np.maximum(np.bincount(where, minlength=count), 1)
+    squares = times * np.square(kernel[good], dtype=np.float64)
+    gain = np.bincount(where, squares, minlength=count)
+    number = np.maximum(np.bincount(where, times, minlength=count), 1)
     signal = np.maximum(total / number - noise**2, least * total / number)
     mean_gain = np.maximum(gain / number, trusted**2)
     return np.maximum(signal / mean_gain, 1e-30).astype(np.float32)[shell]

@@ -33,6 +33,21 @@ def half_shape(shape: tuple[int, int, int]) -> tuple[int, int, int]:
     return shape[0], shape[1], shape[2] // 2 + 1
 
 
+def multiplicity(length: int) -> NDArray[np.float64]:
+    """How often each frequency of the half spectrum's last axis stands in the whole one.
+
+    Examples
+    --------
+    >>> multiplicity(4).tolist(), multiplicity(5).tolist()
+    ([1.0, 2.0, 1.0], [1.0, 2.0, 2.0])
+    """
+    times = np.full(length // 2 + 1, 2.0)
+    times[0] = 1
+    if length % 2 == 0:
+        times[-1] = 1
+    return times
+
+
 def fast_shape(shape: tuple[int, ...]) -> tuple[int, int, int]:
     """Smallest lengths at least as long as `shape` that transform fast.
 
@@ -150,23 +165,26 @@ class Crop:
         Where it lies in the padded array.
     full
         Shape of the full array.
+    turned
+        Steps of 1, or of -1 along axes that the padded array holds the other way round.
     """
 
     grid: Grid
     source: tuple[slice, slice, slice]
     target: tuple[slice, slice, slice]
     full: tuple[int, int, int]
+    turned: tuple[slice, slice, slice] = (slice(None),) * 3
 
     def take(self, image: NDArray[Any], dtype: Any = None, *, fill: float = 0) -> NDArray[Any]:
         """Padded copy of the part, `fill` elsewhere."""
         out = np.full(self.grid.shape, fill, image.dtype if dtype is None else dtype)
-        out[self.target] = image[self.source]
+        out[self.target] = image[self.source][self.turned]
         return out
 
     def put(self, image: NDArray[Any]) -> NDArray[Any]:
         """Full-size copy of the part, zero elsewhere; undoes `take`."""
         out = np.zeros(self.full, image.dtype)
-        out[self.source] = image[self.target]
+        out[self.source] = image[self.target][self.turned]
         return out
 
 
@@ -186,11 +204,19 @@ def crop_to_mask(mask: NDArray[np.bool_], grid: Grid, *, margin: float = 0.0) ->
     ------
     NigraError
         The mask is empty or its shape is not the grid's.
+
+    Notes
+    -----
+    Differences to the next voxel look one way along an axis, so a solver that penalises them would
+    give another map of a flipped image. The part is therefore always held so that its mask is
+    skewed the same way, however the image is stored.
     """
     check_mask(mask, grid)
-    source, target, padded = [], [], []
+    source, target, padded, turned = [], [], [], []
     for axis, size in enumerate(grid.voxel_size):
-        used = np.flatnonzero(mask.any(axis=tuple(a for a in range(3) if a != axis)))
+        counts = np.count_nonzero(mask, axis=tuple(a for a in range(3) if a != axis))
+        used = np.flatnonzero(counts)
+        turned.append(slice(None, None, -1 if _leans_back(counts[used[0] : used[-1] + 1]) else 1))
         first, last = int(used[0]), int(used[-1]) + 1
         border = int(np.ceil(margin / size))
         length = fast_shape((1, 1, last - first + 2 * border))[2]
@@ -198,8 +224,15 @@ def crop_to_mask(mask: NDArray[np.bool_], grid: Grid, *, margin: float = 0.0) ->
         source.append(slice(first, last))
         target.append(slice(start, start + last - first))
         padded.append(length)
-    padded_grid = Grid(tuple(padded), grid.voxel_size, grid.b0_dir)  # type: ignore[arg-type]
-    return Crop(padded_grid, tuple(source), tuple(target), grid.shape)  # type: ignore[arg-type]
+    b0_dir = tuple(b * t.step for b, t in zip(grid.b0_dir, turned, strict=True))
+    padded_grid = Grid(tuple(padded), grid.voxel_size, b0_dir)  # type: ignore[arg-type]
+    return Crop(padded_grid, tuple(source), tuple(target), grid.shape, tuple(turned))  # type: ignore[arg-type]
+
+
+def _leans_back(counts: NDArray[Any]) -> bool:
+    """Whether a distribution of voxels along an axis is skewed towards its end."""
+    place = 2 * np.arange(counts.size, dtype=np.int64) - (counts.size - 1)
+    return bool(np.sum(counts.astype(np.int64) * place**3) < 0)
 
 
 def check_mask(mask: NDArray[np.bool_], grid: Grid) -> None:

@@ -218,3 +218,21 @@ def test_the_forward_field_of_the_map_is_the_field():
     again = forward_field(dual_tv(clean, mask, grid), grid)
     rest = (again - clean)[mask]
     assert np.std(rest) < 0.25 * np.std(clean[mask])
+
+
+@pytest.mark.parametrize('axes', [(0,), (1, 2), (0, 1, 2)])
+def test_storage_order_does_not_matter_where_the_mask_has_a_shape(axes):
+    phantom = head(b0_dir=(0.2, 0.3, 0.9))
+    grid, mask, field = phantom['grid'], phantom['mask'].copy(), noisy_field(phantom)
+    mask &= ~((ball(grid, 9, (16, 14, 10)) > 0.5) | (ball(grid, 12, (20, -20, -16)) > 0.5))
+    b0_dir = [-b if a in axes else b for a, b in enumerate(grid.b0_dir)]
+    turned = Grid(grid.shape, grid.voxel_size, tuple(b0_dir))
+    flipped = dual_tv(np.flip(field, axes), np.flip(mask, axes), turned)
+    direct = dual_tv(field, mask, grid)
+    assert np.allclose(np.flip(flipped, axes), direct, atol=2e-5)
+    if axes == (0,):
+        order = (2, 0, 1)
+        stored = Grid(*(tuple(np.array(v)[list(order)]) for v in
+                        (grid.shape, grid.voxel_size, grid.b0_dir)))  # fmt: skip
+        moved = dual_tv(field.transpose(order), mask.transpose(order), stored)
+        assert np.allclose(moved, direct.transpose(order), atol=2e-5)
