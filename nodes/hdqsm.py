@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 
 from .cg import with_constant
 from .fft import crop_to_mask, irfftn, rfftn
+from .fieldcheck import check_field_map
 from .grid import Grid
 from .kernels import dipole_kernel, gradient_kernel
-from .localfield import centred, check_field, check_settings, data_weights, relative_change
+from .localfield import centred, check_settings, data_weights, settled
 from .parallel import run, slabs
 from .stencils import adjoint_gradient, edge_scales, reciprocal_steps, update_edges
 
@@ -98,7 +99,7 @@ def hdqsm(
         ('tolerance', tolerance, tolerance >= 0, 'not be negative'),
         ('margin', margin, margin >= 0, 'not be negative'),
     )
-    check_field(localfield, grid)
+    check_field_map(localfield, mask, grid)
     crop = crop_to_mask(mask, grid, margin=margin)
     field = crop.take(centred(localfield, mask))
     weight = crop.take(data_weights(noise, mask))
@@ -203,7 +204,7 @@ class _Solver:
             report(step + 1)
             if watch:
                 watch(self.map, self.model)
-            if relative_change(self.map, previous) < tolerance:
+            if settled(step + 1, self.map, previous, tolerance):
                 break
 
 

@@ -1,27 +1,28 @@
-"""Local field to susceptibility by least squares whose streaks are estimated and taken off."""
+"""Local field to susceptibility by least squares, then streaks estimated and taken away."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from .cg import Operator, conjugate_gradients, weighted_dipole, with_constant
-from .fft import Crop, crop_to_mask, irfftn, rfftn
+from .cg import conjugate_gradients, weighted_dipole, with_constant
+from .edge_terms import weighted_laplacian
+from .fft import crop_to_mask, irfftn, rfftn
+from .fieldcheck import check_field_map
 from .grid import Grid
 from .kernels import dipole_kernel, gradient_kernel
-from .localfield import centred, check_field, check_settings, data_weights
+from .localfield import centred, check_settings, data_weights
 from .parallel import run, slabs
 from .stencils import reciprocal_steps
 
 Progress = Callable[[int, int], None]
-POWER = 0.001
-"""Exponent of |D| in the rapid estimate's weights (the paper's n)."""
-SMOOTHING = 3.0
-"""Radius of the ball over which the rapid estimate averages k-space, samples."""
+Image = NDArray[np.float32]
+
+_FAST = 0.2
+"""|D| above which the fast map divides."""
 
 
 def ilsqr(
@@ -30,19 +31,18 @@ def ilsqr(
     grid: Grid,
     *,
     noise: NDArray[Any] | None = None,
-    magnitude: NDArray[Any] | None = None,
-    cone: float = 0.1,
-    fit_iterations: int = 20,
-    fit_tolerance: float = 0.01,
-    flat: float = 50.0,
-    steep: float = 70.0,
-    iterations: int = 40,
-    tolerance: float = 0.01,
+    threshold: float = 0.1,
+    damping: float = 0.02,
+    fit_iterations: int = 8,
+    fit_percentiles: tuple[float, float] = (90.0, 100.0),
+    edge_percentiles: tuple[float, float] = (80.0, 95.0),
+    iterations: int = 25,
+    tolerance: float = 1e-2,
     margin: float = 10.0,
     nthreads: int = 1,
     progress: Progress | None = None,
 ) -> NDArray[np.float32]:
-    """Least squares, less the streaks that make flat places uneven (iLSQR).
+    """Least squares and removal of streaks, as in iLSQR.
 
     Parameters
     ----------
@@ -54,24 +54,27 @@ def ilsqr(
         Geometry.
     noise
         Standard deviation of the field, ppm; voxels noisier than the median weigh less.
-    magnitude
-        Not used: edges come from a rapid map. Taken so that every inversion is called alike.
-    cone
+    threshold
         |D| below which k-space is ill conditioned and may hold streaks, 0 to 2/3.
-    fit_iterations, fit_tolerance
-        Most steps of the least-squares fit, and the share of its residual at which it stops;
-        both regularise it.
-    flat, steep
-        Percentiles of the rapid map's differences below which a place is flat, so that streaks
-        show, and above which it is an edge.
-    iterations, tolerance
-        The same for the streaks.
+    damping
+        Added to D^2 in the fit's preconditioner: it decides what the first steps leave out.
+    fit_iterations
+        Steps of the least-squares fit.
+    fit_percentiles
+        Percentiles of the field's Laplacian between which a voxel's weight in the fit falls from
+        1 to 0.
+    edge_percentiles
+        Percentiles of the fast map's gradient between which a difference turns into an edge.
+    iterations
+        Most steps of the estimate of the streaks.
+    tolerance
+        It stops when its residual has shrunk to this share.
     margin
         Zeros around the mask, mm.
     nthreads
         Threads; the result does not depend on them.
     progress
-        Called with (iteration, iterations), over both fits.
+        Called with (iteration, iterations), over the fit and the streaks.
 
     Returns
     -------
@@ -85,212 +88,144 @@ def ilsqr(
 
     Notes
     -----
-    Li et al. 2015 (doi 10.1016/j.neuroimage.2014.12.043). (1) x1 = argmin |W (D * x - f)|^2 by a
-    few steps; (2) a rapid map from the signs of D, whose edges give weights w; (3) streaks s with
-    F s = 0 outside the cone, argmin |w E (x1 - s)|^2; (4) x1 - s. Conjugate gradients on the
-    normal equations take the place of LSQR, whose iterates they share.
+    Li et al. 2015 (doi 10.1016/j.neuroimage.2014.12.043). Four steps: weighted least squares
+    (LSQR; here conjugate gradients on half spectra, preconditioned); a fast map from the sign of
+    D, joined in k-space to the division where |D| is large; weights from the fast map's gradient;
+    and streaks, the content of the cone that explains the gradient of the fit wherever the fast
+    map has none.
     """
     check_settings(
-        ('cone', cone, 0 < cone < 2 / 3, 'lie between 0 and 2/3'),
+        ('threshold', threshold, 0 < threshold < 2 / 3, 'lie between 0 and 2/3'),
+        ('damping', damping, damping > 0, 'be positive'),
         ('fit_iterations', fit_iterations, fit_iterations >= 1, 'be at least 1'),
-        ('fit_tolerance', fit_tolerance, fit_tolerance >= 0, 'not be negative'),
-        ('flat', flat, 0 <= flat <= 100, 'lie between 0 and 100'),
-        ('steep', steep, flat < steep <= 100, 'lie between flat and 100'),
         ('iterations', iterations, iterations >= 1, 'be at least 1'),
         ('tolerance', tolerance, tolerance >= 0, 'not be negative'),
         ('margin', margin, margin >= 0, 'not be negative'),
+        _rising('fit_percentiles', fit_percentiles),
+        _rising('edge_percentiles', edge_percentiles),
     )
-    check_field(localfield, grid)
+    check_field_map(localfield, mask, grid)
     crop = crop_to_mask(mask, grid, margin=margin)
-    inside = crop.take(mask)
-    field = crop.take(centred(localfield, mask))
-    kernel = dipole_kernel(crop.grid, nthreads=nthreads)
-    total = fit_iterations + iterations
-
-    def tell(done: int) -> None:
-        if progress:
-            progress(done, total)
-
+    field, inside = crop.take(centred(localfield, mask)), crop.take(mask)
     weight = crop.take(data_weights(noise, mask))
-    fitted = _fit(field, weight, kernel, fit_iterations, fit_tolerance, nthreads, tell)
+    weight *= _field_weight(field, inside, crop.grid, fit_percentiles)
+    kernel = dipole_kernel(crop.grid, nthreads=nthreads)
+    count = fit_iterations + iterations
+
+    def report(step: int, _: Any = None) -> None:
+        if progress:
+            progress(step, count)
+
+    fitted = _fit(field, weight, kernel, damping, fit_iterations, nthreads, report)
     fitted *= inside
-    rapid = rapid_map(field, inside, crop.grid, kernel, nthreads=nthreads)
-    weights = flatness(rapid, inside, crop.grid, flat, steep)
+    fast = _fast_map(field, inside, kernel, nthreads)
+    flat = _flat(fast, inside, crop.grid, edge_percentiles)
     streaks = _streaks(
-        fitted, weights, np.abs(kernel) < np.float32(cone), crop.grid, iterations, tolerance,
-        nthreads, lambda step: tell(fit_iterations + step),
+        fitted, flat, np.abs(kernel) < threshold, crop.grid, iterations, tolerance, nthreads,
+        lambda step, _: report(fit_iterations + step),
     )  # fmt: skip
-    return _finish(fitted - streaks, mask, crop)
+    chi = crop.put(fitted - streaks)
+    chi *= mask
+    return chi
 
 
-def _finish(chi: NDArray[np.float32], mask: NDArray[np.bool_], crop: Crop) -> NDArray[np.float32]:
-    full = crop.put(chi)
-    full[~mask] = 0
-    return full
+def _rising(name: str, pair: tuple[float, float]) -> tuple[str, Any, bool, str]:
+    right = len(pair) == 2 and 0 <= pair[0] < pair[1] <= 100
+    return name, pair, right, 'be two rising percentiles'
+
+
+def _fall(image: Image, low: float, high: float) -> Image:
+    """1 below `low`, 0 above `high`, linear between."""
+    return np.clip((high - image) / max(high - low, 1e-30), 0, 1).astype(np.float32)
+
+
+def _field_weight(
+    field: Image, inside: NDArray[np.bool_], grid: Grid, percentiles: tuple[float, float]
+) -> Image:
+    """Weight in the fit: less where the field's Laplacian is large."""
+    ones = np.zeros((3, *field.shape), np.float32)
+    for axis in range(3):
+        ones[axis] = inside & np.roll(inside, -1, axis)
+    size = np.empty_like(field)
+    weighted_laplacian(field, ones, reciprocal_steps(grid.voxel_size), size, 0, field.shape[0])
+    np.abs(size, out=size)
+    return _fall(size, *np.percentile(size[inside], percentiles))
 
 
 def _fit(
-    field: NDArray[np.float32], weight: NDArray[np.float32], kernel: NDArray[np.float32],
-    iterations: int, tolerance: float, nthreads: int, tell: Callable[[int], None],
-) -> NDArray[np.float32]:  # fmt: skip
-    """Step 1: least squares, stopped early."""
+    field: Image, weight: Image, kernel: Image, damping: float, iterations: int, nthreads: int,
+    watch: Callable[[int, Any], None] | None = None,
+) -> Image:  # fmt: skip
+    """Step 1: min |W (D * x - f)|^2."""
     kernel = with_constant(kernel)
     rhs = rfftn(weight * field, nthreads=nthreads)
     rhs *= kernel
+    inverse = 1 / (kernel**2 + np.float32(damping))
     spectrum = conjugate_gradients(
-        weighted_dipole(kernel, weight, nthreads=nthreads), rhs, np.ones_like(kernel),
-        field.shape[2], iterations=iterations, tolerance=tolerance, nthreads=nthreads,
-        watch=lambda step, _: tell(step),
+        weighted_dipole(kernel, weight, nthreads=nthreads), rhs, inverse, field.shape[2],
+        iterations=iterations, tolerance=0.0, nthreads=nthreads, watch=watch,
     )  # fmt: skip
     spectrum[0, 0, 0] = 0
     return irfftn(spectrum, np.empty_like(field), nthreads=nthreads)
 
 
-def rapid_map(
-    field: NDArray[np.float32],
-    inside: NDArray[np.bool_],
-    grid: Grid,
-    kernel: NDArray[np.float32],
-    *,
-    nthreads: int = 1,
-) -> NDArray[np.float32]:
-    """Step 2: a map without streaks but of the wrong scale, for its edges only.
-
-    Parameters
-    ----------
-    field
-        Field, ppm, zero outside the mask.
-    inside
-        The mask.
-    grid
-        Geometry.
-    kernel
-        Dipole kernel of the grid.
-
-    Notes
-    -----
-    F x = sign(D) F f; where |D| is small its local mean in k-space takes the place, by weights
-    that rise from 0 to 1 between two percentiles of |D|^n. Done twice, the second time on the
-    masked map.
-    """
-    size = np.abs(kernel) ** np.float32(POWER)
-    low, high = np.percentile(size, (1.0, 30.0))
-    keep = np.clip((size - np.float32(low)) / np.float32(high - low), 0, 1)
-    taper = _ball_transform(grid)
+def _fast_map(field: Image, inside: NDArray[np.bool_], kernel: Image, nthreads: int) -> Image:
+    """Step 2: sign(D) F, cut to the mask, scaled to F / D, which stands where |D| is large."""
     spectrum = rfftn(field, nthreads=nthreads)
-    spectrum *= np.sign(kernel)
-    image = np.empty_like(field)
-    for _ in range(2):
-        # a mean over k-space is a product with the ball's transform in space
-        irfftn(spectrum.copy(), image, nthreads=nthreads)
-        image *= taper
-        smooth = rfftn(image, nthreads=nthreads)
-        spectrum -= smooth
-        spectrum *= keep
-        spectrum += smooth
-        irfftn(spectrum, image, nthreads=nthreads)
-        image *= inside
-        spectrum = rfftn(image, nthreads=nthreads)
+    image = irfftn(spectrum * np.sign(kernel), np.empty_like(field), nthreads=nthreads)
+    image *= inside
+    filled = rfftn(image, nthreads=nthreads)
+    good = np.abs(kernel) > _FAST
+    divided = spectrum[good] / kernel[good]
+    near = filled[good]
+    filled *= np.float32(np.vdot(near, divided).real / max(float(np.vdot(near, near).real), 1e-30))
+    filled[good] = divided
+    irfftn(filled, image, nthreads=nthreads)
+    image *= inside
     return image
 
 
-def _ball_transform(grid: Grid) -> NDArray[np.float32]:
-    """What averaging k-space over a ball multiplies the image by; the ball has one width in 1/mm.
-
-    Positions count from the middle of the array.
-    """
-    extent = min(n * h for n, h in zip(grid.shape, grid.voxel_size, strict=True))
-    squares = [
-        (((np.arange(n) - n // 2) * h) / extent) ** 2
-        for n, h in zip(grid.shape, grid.voxel_size, strict=True)
-    ]
-    r = np.sqrt(squares[0][:, None, None] + squares[1][:, None] + squares[2])
-    z = 2 * np.pi * SMOOTHING * np.maximum(r, 1e-3)
-    return (3 * (np.sin(z) - z * np.cos(z)) / z**3).astype(np.float32)
-
-
-def flatness(
-    image: NDArray[np.float32], inside: NDArray[np.bool_], grid: Grid, flat: float, steep: float
-) -> NDArray[np.float32]:
-    """Weights of the differences along each axis, (3, x, y, z): 1 where flat, 0 at edges.
-
-    Parameters
-    ----------
-    image
-        Map whose edges count.
-    inside
-        The mask; differences that leave it weigh nothing.
-    grid
-        Geometry.
-    flat, steep
-        Percentiles of the differences between which weights fall from 1 to 0.
-    """
-    weights = np.zeros((3, *image.shape), np.float32)
-    for axis in range(3):
-        slope = np.abs(np.roll(image, -1, axis) - image)
-        within = inside & np.roll(inside, -1, axis)
-        if within.any():
-            low, high = np.percentile(slope[within], (flat, steep)).astype(np.float32)
-            fall = np.clip((high - slope) / max(high - low, np.float32(1e-30)), 0, 1)
-            weights[axis] = np.where(within, fall, 0)
-    return weights
+def _flat(
+    image: Image, inside: NDArray[np.bool_], grid: Grid, percentiles: tuple[float, float]
+) -> Image:
+    """Step 3: square weights (3, x, y, z), 1 where the map is flat and 0 across its edges."""
+    out = np.zeros((3, *image.shape), np.float32)
+    for axis, step in enumerate(reciprocal_steps(grid.voxel_size)):
+        both = inside & np.roll(inside, -1, axis)
+        slope = np.abs(np.roll(image, -1, axis) - image) * step
+        out[axis] = _fall(slope, *np.percentile(slope[both], percentiles)) ** 2 * both
+    return out
 
 
 def _streaks(
-    fitted: NDArray[np.float32], weights: NDArray[np.float32], cone: NDArray[np.bool_], grid: Grid,
-    iterations: int, tolerance: float, nthreads: int, tell: Callable[[int], None],
-) -> NDArray[np.float32]:  # fmt: skip
-    """Step 3: what within the cone makes flat places least uneven."""
-    steps = reciprocal_steps(grid.voxel_size)
-    laplace = gradient_kernel(grid)
-    laplace[0, 0, 0] = 1
-    inverse = np.where(cone, 1 / laplace, np.float32(0))
-    inverse[0, 0, 0] = 0
-    operator = _weighted_laplacian(weights**2, steps, cone, fitted.shape, nthreads)
-    rhs = np.empty(cone.shape, np.complex64)
-    operator(rfftn(fitted, nthreads=nthreads), rhs)
+    fitted: Image,
+    flat: Image,
+    cone: NDArray[np.bool_],
+    grid: Grid,
+    iterations: int,
+    tolerance: float,
+    nthreads: int,
+    watch: Callable[[int, Any], None] | None = None,
+) -> Image:
+    """Step 4: min |w E (x - s)|^2 over s whose spectrum lies in the cone."""
+    steps, pieces = reciprocal_steps(grid.voxel_size), slabs(grid.shape[0])
+    image, edges = np.empty_like(fitted), np.empty_like(fitted)
+
+    def normal(x: Image, out: NDArray[np.complex64]) -> None:
+        run(lambda s: weighted_laplacian(x, flat, steps, edges, s.start, s.stop), pieces, nthreads)
+        rfftn(edges, out, nthreads=nthreads)
+        out *= cone
+
+    def apply(p: NDArray[np.complex64], q: NDArray[np.complex64]) -> None:
+        q[...] = p
+        normal(irfftn(q, image, nthreads=nthreads), q)
+
+    square = gradient_kernel(grid)
+    square[0, 0, 0] = 1
+    rhs = rfftn(fitted, nthreads=nthreads)
+    normal(fitted, rhs)
     spectrum = conjugate_gradients(
-        operator, rhs, inverse, fitted.shape[2], iterations=iterations, tolerance=tolerance,
-        nthreads=nthreads, watch=lambda step, _: tell(step),
+        apply, rhs, cone / square, grid.shape[2], iterations=iterations, tolerance=tolerance,
+        nthreads=nthreads, watch=watch,
     )  # fmt: skip
-    return irfftn(spectrum, np.empty_like(fitted), nthreads=nthreads)
-
-
-def _weighted_laplacian(
-    weights: NDArray[np.float32], steps: NDArray[np.float32], cone: NDArray[np.bool_],
-    shape: tuple[int, ...], nthreads: int,
-) -> Operator:  # fmt: skip
-    """Operator X -> C F E^H w^2 E F^-1 X on half spectra, C the cone."""
-    image, out = np.empty(shape, np.float32), np.empty(shape, np.float32)
-    pieces = slabs(shape[0])
-
-    def apply(p: NDArray[Any], q: NDArray[Any]) -> None:
-        np.copyto(q, p)
-        irfftn(q, image, nthreads=nthreads)
-        run(lambda s: _curvature(image, weights, steps, out, s.start, s.stop), pieces, nthreads)
-        rfftn(out, q, nthreads=nthreads)
-        np.multiply(q, cone, out=q)
-
-    return apply
-
-
-@numba.njit(cache=True, nogil=True, fastmath={'contract', 'nsz'})
-def _curvature(x, weights, steps, out, first, last):
-    """E^H w E x of the periodic forward differences per mm."""
-    nx, ny, nz = x.shape
-    a, b, c = steps[0] * steps[0], steps[1] * steps[1], steps[2] * steps[2]
-    for i in range(first, last):
-        before, after = i - 1 if i > 0 else nx - 1, i + 1 if i + 1 < nx else 0
-        for j in range(ny):
-            left, right = j - 1 if j > 0 else ny - 1, j + 1 if j + 1 < ny else 0
-            for k in range(nz):
-                below, above = k - 1 if k > 0 else nz - 1, k + 1 if k + 1 < nz else 0
-                v = x[i, j, k]
-                out[i, j, k] = (
-                    a * weights[0, before, j, k] * (v - x[before, j, k])
-                    - a * weights[0, i, j, k] * (x[after, j, k] - v)
-                    + b * weights[1, i, left, k] * (v - x[i, left, k])
-                    - b * weights[1, i, j, k] * (x[i, right, k] - v)
-                    + c * weights[2, i, j, below] * (v - x[i, j, below])
-                    - c * weights[2, i, j, k] * (x[i, j, above] - v)
-                )
+    return irfftn(spectrum, image, nthreads=nthreads)

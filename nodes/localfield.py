@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 from .errors import NigraError
 from .grid import Grid
 
+_STEPS = 6
+"""Steps of alternating directions below which small changes mean nothing."""
+
 
 def data_weights(noise: NDArray[Any] | None, mask: NDArray[np.bool_]) -> NDArray[np.float32]:
     """1 in the mask, less where the noise exceeds its median; 0 outside."""
@@ -30,11 +33,19 @@ def dot(a: NDArray[Any], b: NDArray[Any]) -> float:
     return float(np.einsum('ijk,ijk->', a, b, dtype=np.float64))
 
 
-def check_settings(*settings: tuple[str, float, bool, str]) -> None:
+def check_settings(*settings: tuple[str, Any, bool, str]) -> None:
     """Raise for the first (name, value, whether it is right, what is right) that is wrong."""
     for name, value, right, wanted in settings:
         if not right:
             raise NigraError(f'{name} must {wanted}, got {value}')
+
+
+def settled(step: int, new: NDArray[Any], old: NDArray[Any], tolerance: float) -> bool:
+    """Whether an alternating-direction scheme may stop after its step number `step`, from 1.
+
+    Its first steps may hardly move the map, until the multipliers have grown to the shrinkage.
+    """
+    return step >= _STEPS and relative_change(new, old) < tolerance
 
 
 def relative_change(new: NDArray[Any], old: NDArray[Any]) -> float:

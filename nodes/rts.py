@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from .cg import conjugate_gradients, weighted_dipole, with_constant
 from .fft import crop_to_mask, irfftn, rfftn
+from .fieldcheck import check_field_map
 from .grid import Grid
 from .kernels import dipole_kernel, gradient_kernel
-from .localfield import centred, check_field, check_settings, data_weights, relative_change
+from .localfield import centred, check_settings, data_weights, settled
 from .parallel import run, slabs
 from .stencils import adjoint_gradient, edge_scales, reciprocal_steps, update_edges
 
@@ -27,10 +28,10 @@ def rts(
     *,
     noise: NDArray[Any] | None = None,
     threshold: float = 0.15,
-    damping: float = 0.02,
+    damping: float = 0.01,
     fit_iterations: int = 1,
     fidelity: float = 1e3,
-    penalty: float = 10.0,
+    penalty: float = 30.0,
     iterations: int = 20,
     tolerance: float = 1e-2,
     margin: float = 10.0,
@@ -96,7 +97,7 @@ def rts(
         ('tolerance', tolerance, tolerance >= 0, 'not be negative'),
         ('margin', margin, margin >= 0, 'not be negative'),
     )
-    check_field(localfield, grid)
+    check_field_map(localfield, mask, grid)
     crop = crop_to_mask(mask, grid, margin=margin)
     kernel = dipole_kernel(crop.grid, nthreads=nthreads)
     inside = crop.take(mask.astype(np.float32))
@@ -176,7 +177,7 @@ def _complete(
             progress(iteration + 1, iterations)
         if watch:
             watch(x)
-        if iteration + 1 == iterations or relative_change(x, previous) < tolerance:
+        if iteration + 1 == iterations or settled(iteration + 1, x, previous, tolerance):
             break
         previous[...] = x
         # z and u subproblems

@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from .errors import NigraError
 from .fft import crop_to_mask, irfftn, rfftn
+from .fieldcheck import check_field_map
 from .grid import Grid
 from .kernels import dipole_kernel, gradient_kernel
-from .localfield import centred, check_field, check_settings
+from .localfield import centred, check_settings
 from .parallel import run, slabs
 
 _INSIDE = {'sign': 0, 'linear': 1}
@@ -178,7 +179,7 @@ def _filtered(
     nthreads: int,
 ) -> NDArray[np.float32]:
     """Field through a filter that changes its spectrum in place."""
-    check_field(localfield, grid)
+    check_field_map(localfield, mask, grid)
     crop = crop_to_mask(mask, grid, margin=margin)
     image = crop.take(centred(localfield, mask))
     spectrum = rfftn(image, nthreads=nthreads)
