@@ -35,6 +35,7 @@ from ..nodes.methods import (
 )
 from ..nodes.phase import looks_swapped, to_radians
 from ..nodes.reference import reference_to, ventricles
+from ..nodes.relaxometry import METHODS as R2STAR_METHODS
 from ..nodes.relaxometry import fit_r2star, r2star_method, t2star
 from .files import save_image
 from .headers import load_data, load_image
@@ -299,6 +300,7 @@ class _FitR2starInputSpec(BaseInterfaceInputSpec):
     magnitude = File(exists=True, mandatory=True, desc='(x, y, z, echo)')
     echo_times = traits.List(traits.Float, mandatory=True, desc='rising, s')
     mask = File(exists=True, mandatory=True, desc='where to fit')
+    method = traits.Enum(*R2STAR_METHODS, usedefault=True, desc='fit; auto by the echo times')
     nthreads = traits.Int(1, usedefault=True, nohash=True, desc='threads')
 
 
@@ -317,13 +319,15 @@ class FitR2star(SimpleInterface):
 
     def _run_interface(self, runtime):
         data, _, affine = _load(self.inputs, 'magnitude', mask='mask')
-        times = list(self.inputs.echo_times)
-        mask = data['mask']
-        r2star, s0 = fit_r2star(data['magnitude'], times, mask, nthreads=self.inputs.nthreads)
+        times, mask = list(self.inputs.echo_times), data['mask']
+        method = r2star_method(times, self.inputs.method)
+        r2star, s0 = fit_r2star(
+            data['magnitude'], times, mask, method=method, nthreads=self.inputs.nthreads
+        )
         images = {'r2star': r2star, 't2star': t2star(r2star, mask), 's0': s0}
         for name, image in images.items():
             self._results[name] = _save(image, affine, Path(runtime.cwd), name)
-        self._results['parameters'] = {'method': r2star_method(times), 'echo_times': times}
+        self._results['parameters'] = {'method': method, 'echo_times': times}
         return runtime
 
 

@@ -12,8 +12,11 @@ from nigra.interfaces.qsm import (
     LoadGre,
     Reference,
     RemoveBackground,
+    SeparateSources,
 )
 from nigra.nodes.errors import InputError
+from nigra.nodes.methods import SEPARATION
+from nigra.nodes.relaxometry import fit_r2star
 
 TIMES = [0.006, 0.014, 0.022]
 AFFINE = np.array([[0, -2.0, 0, 5], [2, 0, 0, -7], [0, 0, 2, 3], [0, 0, 0, 1]])
@@ -81,7 +84,42 @@ def test_the_chain_goes_from_files_to_a_referenced_map(echoes, phantom, work):
         magnitude=gre.magnitude, echo_times=gre.echo_times, mask=field.mask
     ).run().outputs  # fmt: skip
     assert abs(np.median(load(decay.r2star)[mask]) - 20) < 1
-    assert decay.parameters['method'] == 'arlo'
+    assert decay.parameters['method'] == 'nonlinear'
+    assert np.allclose(load(decay.t2star)[mask] * load(decay.r2star)[mask], 1, atol=1e-4)
+    start = load(decay.s0)[mask] * np.exp(-load(decay.r2star)[mask] * TIMES[0])
+    assert np.median(start / load(gre.magnitude)[mask][:, 0]) == pytest.approx(1, abs=0.01)
+
+
+@pytest.mark.parametrize('method', ['arlo', 'loglinear'])
+def test_r2star_by_name(phantom, work, method):
+    size, _, _ = signal(phantom, TIMES, 3.0, np.random.default_rng(0))
+    for name, data in (('magnitude', size), ('mask', phantom['mask'])):
+        nib.save(nib.Nifti1Image(data.astype(np.float32), AFFINE), work / f'{name}.nii')
+    out = FitR2star(
+        magnitude=str(work / 'magnitude.nii'), mask=str(work / 'mask.nii'), echo_times=TIMES,
+        method=method,
+    ).run().outputs  # fmt: skip
+    expected, _ = fit_r2star(size.astype(np.float32), TIMES, phantom['mask'], method=method)
+    assert np.array_equal(load(out.r2star), expected)
+    assert out.parameters['method'] == method
+
+
+def test_parts_add_up_to_the_map(phantom, work):
+    chi, mask = phantom['chi'].astype(np.float32), phantom['mask']
+    rate = np.where(mask, 14 + 200 * np.abs(chi), 0)
+    for key, data in (('chi', chi), ('rate', rate), ('mask', mask)):
+        nib.save(nib.Nifti1Image(data.astype(np.float32), AFFINE), work / f'{key}.nii')
+    out = SeparateSources(
+        chimap=str(work / 'chi.nii'), r2star=str(work / 'rate.nii'), mask=str(work / 'mask.nii'),
+        b0=3.0,
+    ).run().outputs  # fmt: skip
+    positive, negative = load(out.paramagnetic), load(out.diamagnetic)
+    assert positive.min() >= 0
+    assert negative.max() <= 0
+    assert np.allclose((positive + negative)[mask], chi[mask], atol=1e-6)
+    assert not positive[~mask].any()
+    assert out.parameters['method'] == next(iter(SEPARATION))
+    assert out.parameters['dr_para'] == 137
 
 
 def test_the_affine_gives_the_field_direction(phantom, work):
