@@ -24,14 +24,14 @@ import pandas as pd
 from scipy import fft, ndimage
 
 
-def head(size: int, echoes: int = 1) -> dict[str, Any]:
+def head(shape: tuple[int, int, int], echoes: int = 1) -> dict[str, Any]:
     """Ellipsoid with nuclei, veins of noise and a background field."""
     from nigra.nodes.grid import Grid
     from nigra.nodes.kernels import forward_field
 
-    grid = Grid((size, size, size), (160 / size * 1.25,) * 3)
+    grid = Grid(shape, tuple(200 / n for n in shape))  # type: ignore[arg-type]
     rng = np.random.default_rng(0)
-    axes = np.meshgrid(*[np.linspace(-1, 1, size, dtype=np.float32)] * 3, indexing='ij')
+    axes = np.meshgrid(*[np.linspace(-1, 1, n, dtype=np.float32) for n in shape], indexing='ij')
     mask = (axes[0] / 0.7) ** 2 + (axes[1] / 0.86) ** 2 + (axes[2] / 0.73) ** 2 < 1
     texture = ndimage.gaussian_filter(rng.standard_normal(grid.shape).astype(np.float32), 2)
     chi = np.where(mask, 0.02 * np.sign(texture), 0).astype(np.float32)
@@ -66,7 +66,7 @@ def measure(name: str, size: int, runs: int) -> dict[str, float]:
     from nigra.nodes.methods import Scan, run_step
 
     method, echoes = methods()[name]
-    data = head(size, echoes)
+    data = head((size, size, size), echoes)
     scan = Scan(data.pop('grid'), data.pop('echo_times'), 3.0)
     run_step(method, data, scan, nthreads=2)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -83,6 +83,33 @@ def measure(name: str, size: int, runs: int) -> dict[str, float]:
     return {
         'wall_1': one, 'wall_2': two, 'speedup': one / two, 'cpu': float(np.median(cpu)),
         'fft_pairs': two / fft_pair(size), 'peak_gib': before / 2**20,
+    }  # fmt: skip
+
+
+def chain(nthreads: int) -> dict[str, float]:
+    """The default chain on 256 x 256 x 160 voxels and five echoes."""
+    from nigra.nodes.masks import trusted_mask
+    from nigra.nodes.methods import Scan, choose, run_step
+
+    data = head((256, 256, 160), 5)
+    scan = Scan(data.pop('grid'), data.pop('echo_times'), 3.0)
+    for name in ('totalfield', 'localfield'):
+        del data[name]
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    start, used = time.perf_counter(), time.process_time()
+    data['mask'] = trusted_mask(
+        data['phase'], data['magnitude'], data['mask'], echo_times=scan.echo_times,
+        nthreads=nthreads,
+    )  # fmt: skip
+    out = {'wall_mask': time.perf_counter() - start}
+    for method in choose('end-to-end'):
+        begin = time.perf_counter()
+        data |= run_step(method, data, scan, nthreads=nthreads)
+        out[f'wall_{method.name}'] = time.perf_counter() - begin
+    return {
+        **out, 'wall': time.perf_counter() - start, 'cpu': time.process_time() - used,
+        'peak_gib': resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20,
+        'peak_before_gib': before,
     }  # fmt: skip
 
 
@@ -112,7 +139,12 @@ def main() -> None:
     parser.add_argument('--methods', nargs='+', help='only these, as `step name`')
     parser.add_argument('--scaling', action='store_true')
     parser.add_argument('--one', help=argparse.SUPPRESS)
+    parser.add_argument('--chain', action='store_true', help='the default chain, full size')
     arguments = parser.parse_args()
+    if arguments.chain:
+        for name, value in chain(2).items():
+            print(f'{name}: {value:.2f}')
+        return
     if arguments.one:
         print(json.dumps(measure(arguments.one, arguments.size, arguments.runs)))
         return

@@ -11,13 +11,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .chi_separation import separate_sources
 from .dual_inversion import dual_tv
 from .errors import NigraError
 from .grid import Grid
 from .hdqsm import hdqsm
+from .ilsqr import ilsqr
 from .inversion import tv_admm
 from .ismv import ismv
 from .lbv import lbv
+from .medi import medi
 from .pdf import pdf
 from .relaxometry import fit_r2star
 from .resharp import resharp
@@ -106,10 +109,18 @@ BACKGROUND = _table(
     'background', pdf=pdf, vsharp=vsharp, resharp=resharp, lbv=lbv, ismv=ismv
 )  # fmt: skip
 INVERSION = _table(
-    'inversion', dual=dual_tv, tv=tv_admm, rts=rts, hdqsm=hdqsm, tkd=tkd, l2=closed_form_l2
+    'inversion',
+    dual=dual_tv,
+    tv=tv_admm,
+    rts=rts,
+    hdqsm=hdqsm,
+    medi=medi,
+    ilsqr=ilsqr,
+    tkd=tkd,
+    l2=closed_form_l2,
 )
 RELAXOMETRY = _table('relaxometry', r2star=fit_r2star)
-SEPARATION: dict[str, Method] = {}
+SEPARATION = _table('separation', r2star=separate_sources)
 STEPS: dict[str, dict[str, Method]] = {
     'field': FIELD,
     'background': BACKGROUND,

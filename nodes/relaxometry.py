@@ -29,15 +29,10 @@ def r2star_method(echo_times: ArrayLike, method: str = 'auto') -> str:
 
     Examples
     --------
-    >>> r2star_method([0.01, 0.02, 0.03]), r2star_method([0.01, 0.02])
-    ('arlo', 'loglinear')
-    >>> r2star_method([0.01, 0.02], 'nonlinear')
-    'nonlinear'
+    >>> r2star_method([0.01, 0.02, 0.03]), r2star_method([0.01, 0.02], 'loglinear')
+    ('nonlinear', 'loglinear')
     """
-    if method != 'auto':
-        return method
-    gaps = np.diff(np.asarray(echo_times, float))
-    return 'arlo' if _even(gaps) else 'loglinear'
+    return 'nonlinear' if method == 'auto' else method
 
 
 def _even(gaps: NDArray[Any]) -> bool:
@@ -65,8 +60,8 @@ def fit_r2star(
     mask
         Where to fit.
     method
-        `arlo`, `loglinear` or `nonlinear`; `auto` takes ARLO for three or more evenly spaced
-        echoes, else the logarithm's line.
+        `arlo` (three or more evenly spaced echoes), `loglinear` or `nonlinear`; `auto` is
+        `nonlinear`.
     noise_sd
         Noise of one channel, the magnitude's units, for `nonlinear`; estimated by default.
         Zero: no noise floor.

@@ -50,10 +50,9 @@ def test_impossible_signal_stays_within_bounds():
     assert r2star.max() <= 1000
 
 
-def test_method_follows_the_spacing():
-    assert r2star_method([0.01, 0.02, 0.03]) == 'arlo'
-    assert r2star_method([0.01, 0.02, 0.04]) == 'loglinear'
-    assert r2star_method([0.01, 0.02]) == 'loglinear'
+def test_auto_is_nonlinear():
+    assert r2star_method([0.01, 0.02, 0.03]) == 'nonlinear'
+    assert r2star_method([0.01, 0.02]) == 'nonlinear'
     assert r2star_method([0.01, 0.02, 0.03], 'loglinear') == 'loglinear'
 
 

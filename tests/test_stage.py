@@ -249,7 +249,7 @@ def test_truncated_files_are_refused(folder, capsys, name):
 def test_methods_are_listed(capsys):
     assert main(['--list-methods']) == 0
     text = capsys.readouterr().out
-    for stage in RESULTS:
+    for stage in STAGES:
         assert f'(default {next(iter(stage_methods(stage)))})' in text
         assert f'\n{stage}: ' in f'\n{text}'
     assert 'one-step methods of end-to-end' in text
@@ -278,6 +278,23 @@ def test_relaxometry_writes_rate_and_signal(folder, phantom):
     record = json.loads((folder / 'out' / 'r2star.json').read_text())
     assert record['units'] == '1/s'
     assert record['steps']['relaxometry']['method'] == 'nonlinear'
+
+
+def test_chi_separation_writes_both_parts(folder, phantom):
+    mask = phantom['mask']
+    chi = np.where(mask, phantom['chi'], 0).astype(np.float32)
+    rate = np.where(mask, 15 + 137 * np.abs(chi), 0).astype(np.float32)
+    affine = np.diag([*phantom['grid'].voxel_size, 1.0])
+    for name, image in (('chimap', chi), ('r2star', rate)):
+        nib.save(nib.Nifti1Image(image, affine), folder / f'{name}.nii.gz')
+    assert run('chi-separation', folder) == 0
+    para, dia = (load(folder / 'out' / f'{n}.nii.gz') for n in ('paramagnetic', 'diamagnetic'))
+    assert para.min() >= 0
+    assert dia.max() <= 0
+    one = phantom['nuclei']['one']
+    assert para[one].mean() == pytest.approx(0.12, rel=0.25)
+    (folder / 'params.json').write_text(json.dumps({'voxel_size': [2, 2, 2]}))
+    assert run('chi-separation', folder) == 1
 
 
 def test_a_method_may_name_some_of_the_steps(folder):
