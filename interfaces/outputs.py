@@ -81,6 +81,33 @@ class SaveFile(SimpleInterface):
         return runtime
 
 
+class _DiscardInputSpec(BaseInterfaceInputSpec):
+    files = traits.List(traits.Str, mandatory=True, desc='final paths that this run leaves out')
+
+
+class _DiscardOutputSpec(TraitedSpec):
+    removed = traits.List(traits.Str, desc='files that were there')
+
+
+class Discard(SimpleInterface):
+    """Remove results of earlier options, which would lie beside results that they do not fit."""
+
+    input_spec = _DiscardInputSpec
+    output_spec = _DiscardOutputSpec
+    _always_run = True
+
+    def _run_interface(self, runtime):
+        removed = []
+        for name in self.inputs.files:
+            image = Path(name)
+            for path in (image, image.with_name(image.name.removesuffix('.nii.gz') + '.json')):
+                if path.is_file():
+                    path.unlink()
+                    removed.append(str(path))
+        self._results['removed'] = removed
+        return runtime
+
+
 class _GatherInputSpec(DynamicTraitedSpec, BaseInterfaceInputSpec):
     pass
 

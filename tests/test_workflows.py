@@ -12,7 +12,7 @@ from nipype.interfaces.base import isdefined
 from nipype.interfaces.utility import IdentityInterface, Merge
 
 from nigra.interfaces.bids import GreScan, Visit, find_visits
-from nigra.interfaces.outputs import Gather
+from nigra.interfaces.outputs import Discard, Gather
 from nigra.interfaces.sidecars import Plan
 from nigra.nodes.methods import BACKGROUND, INVERSION, ONE_STEP
 from nigra.workflows.base import init_nigra_wf
@@ -136,6 +136,30 @@ def test_separation_is_made_where_there_are_echoes(raw, tmp_path, participant):
     assert faults(workflow) == []
     made = [name for name in outputs_of(workflow) if 'magnetic_Chimap' in name]
     assert len(made) == (2 if len(visit.scans[0].echo_times) > 1 else 0)
+
+
+@pytest.mark.parametrize('separation', [False, True])
+def test_what_is_not_made_is_discarded(raw, tmp_path, separation):
+    (visit,) = find_visits(raw, 'sub-02')
+    workflow = init_nigra_wf([(visit, 'key')], plan(raw, separation=separation), work_dir=tmp_path)
+    discarded = {
+        path
+        for node in workflow._create_flat_graph().nodes()
+        if isinstance(node.interface, Discard)
+        for path in node.inputs.files
+    }
+    assert len([path for path in discarded if 'magnetic_Chimap' in path]) == 2 * (not separation)
+    assert not discarded & outputs_of(workflow)
+
+
+def test_discarding_takes_the_sidecar_and_nothing_else(tmp_path):
+    names = ('a_desc-x_Chimap.nii.gz', 'a_desc-x_Chimap.json', 'a_Chimap.nii.gz', 'a_Chimap.json')
+    for name in names:
+        (tmp_path / name).write_text('')
+    stale = [str(tmp_path / names[0]), str(tmp_path / 'never_made.nii.gz')]
+    removed = Discard(files=stale).run().outputs.removed
+    assert {Path(path).name for path in removed} == set(names[:2])
+    assert sorted(p.name for p in tmp_path.iterdir()) == sorted(names[2:])
 
 
 @pytest.mark.parametrize('reference', ['none', 'csf', 'thalamus'])

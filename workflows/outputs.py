@@ -10,7 +10,7 @@ from nipype.interfaces.utility import IdentityInterface, Merge
 from nipype.pipeline.engine import Node, Workflow
 
 from ..interfaces.bids import io_spec
-from ..interfaces.outputs import SaveFile, SaveImage
+from ..interfaces.outputs import Discard, SaveFile, SaveImage
 
 ANAT_IMAGES = {'t1w_preproc': 'float32', 'brain_mask': 'uint8'}
 ANAT_FILES = ('t1w_to_template_xfm', 'template_to_t1w_xfm')
@@ -92,7 +92,8 @@ def init_scan_outputs_wf(
     hz_per_ppm
         Field maps are stored in Hz, as BIDS says; nigra works in ppm.
     left_out
-        Images that this run does not make (see `SCAN_IMAGES`).
+        Images that this run does not make (see `SCAN_IMAGES`); those that an earlier run with
+        other options has left are removed.
 
     Inputs
     ------
@@ -120,6 +121,9 @@ def init_scan_outputs_wf(
         if field not in ('qsm_mask', 'dseg'):
             workflow.connect(inputnode, 'parameters', sinks[field], 'parameters')
     workflow.connect(inputnode, 'label_parameters', sinks['dseg'], 'parameters')
+    if left_out:
+        stale = [output_path(field, folder, prefix) for field in sorted(left_out)]
+        workflow.add_nodes([Node(Discard(files=stale), name='discard')])
     return workflow
 
 
