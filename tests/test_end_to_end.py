@@ -33,7 +33,7 @@ def run(tmp_path_factory):
 def command(root, raw, *levels):
     return main([
         str(raw), str(root / 'out'), *levels, '--registration', 'testing', '--nprocs', '1',
-        '--skip-bids-validation',
+        '--skip-bids-validation', '--separation',
     ])  # fmt: skip
 
 
@@ -66,8 +66,18 @@ def test_map_and_sidecar(run):
     mask = nib.load(anat / 'sub-02_desc-qsm_mask.nii.gz').get_fdata() > 0
     assert abs(chi[mask].mean()) < 1e-6
     assert not chi[~mask].any()
-    for name in ('R2starmap', 'desc-total_fieldmap', 'desc-local_fieldmap'):
+    names = ('R2starmap', 'T2starmap', 'S0map', 'desc-total_fieldmap', 'desc-local_fieldmap')
+    for name in names:
         assert np.isfinite(nib.load(anat / f'sub-02_{name}.nii.gz').get_fdata()).all()
+    signs = {'para': 1, 'dia': -1}
+    parts = {
+        name: nib.load(anat / f'sub-02_desc-{name}magnetic_Chimap.nii.gz').get_fdata()
+        for name in signs
+    }
+    assert all((sign * parts[name] >= 0).all() for name, sign in signs.items())
+    assert np.allclose(parts['para'] + parts['dia'], chi, atol=1e-6)
+    sidecar = json.loads((anat / 'sub-02_desc-paramagnetic_Chimap.json').read_text())
+    assert sidecar['Parameters']['separation']['dr_para'] == 137
 
 
 def test_region_means_follow_the_truth(run):
@@ -81,6 +91,11 @@ def test_region_means_follow_the_truth(run):
     assert 0.7 < slope < 1.3  # the quickest registration; benchmarks/truth.py has the default's
     assert (both.chi_mean - both.chi_mean_true).abs().mean() < 20
     assert both.r2star_mean.notna().all()
+    iron = both.set_index('region').iron_mean
+    assert iron['pallidum'] == pytest.approx(both.set_index('region').chi_mean['pallidum'] / 0.97)
+    assert iron.index[iron.isna()].sort_values().tolist() == [
+        'pulvinar', 'thalamus', 'thalamus_whole',
+    ]  # fmt: skip
     brain = measured[measured.region == 'brain'].iloc[0]
     true_brain = truth[truth.region == 'brain'].iloc[0]
     assert brain.volume_mm3 == pytest.approx(true_brain.volume_mm3, rel=0.15)
