@@ -49,5 +49,7 @@ class Settings:
 
     def science(self) -> dict[str, object]:
         """Fields that change a participant's results (not where or how fast they are made)."""
-        names = ('random_seed', 'registration', 'background', 'inversion', 'reference', 'separation')
+        names = (
+            'random_seed', 'registration', 'background', 'inversion', 'reference', 'separation',
+        )  # fmt: skip
         return {f.name: getattr(self, f.name) for f in fields(self) if f.name in names}

@@ -55,6 +55,8 @@ _INVERSION = {
     '[@lambert2022].',
     'ilsqr': 'Susceptibility was reconstructed by least squares with estimation and removal of '
     'streaks (iLSQR) [@li2015].',
+    'tgv2': 'Susceptibility was reconstructed by dipole inversion regularised with total '
+    'generalised variation [@langkammer2015].',
     'tgv': 'Susceptibility was reconstructed from the wrapped phase in one step, regularised with '
     'total generalised variation [@langkammer2015].',
 }

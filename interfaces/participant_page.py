@@ -268,7 +268,8 @@ def run_pictures(run: Mapping[str, Any], names: Mapping[int, str]) -> list[Pictu
         ('localfield', 'Local field', 'Field of the sources inside the mask.'),
         ('totalfield', 'Total field', 'Field of all sources, before background removal.'),
     ):
-        pictures.append(_field_picture(run[key], title, caption, mask, box, views, b0))
+        if run.get(key):  # one-step methods know no local field
+            pictures.append(_field_picture(run[key], title, caption, mask, box, views, b0))
     if run.get('r2star'):
         pictures.append(_decay_picture(run['r2star'], mask, box, views))
     return pictures

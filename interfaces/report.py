@@ -91,9 +91,9 @@ def render_participant(
         Images in T1w space; the template carried into it.
     runs
         One mapping per gradient-echo run: files `magnitude`, `t1w_in_gre`, `qsm_mask`,
-        `totalfield` and `localfield` (ppm), `chimap` (ppm), `r2star` (1/s or None), `dseg`,
-        `regions_tsv`; mappings `entities` (with `prefix`), `facts`, `parameters`, `quality`; and
-        lists of sentences under every name that ends in `warnings`.
+        `totalfield` (ppm), `localfield` (ppm or None), `chimap` (ppm), `r2star` (1/s or None),
+        `dseg`, `regions_tsv`; mappings `entities` (with `prefix`), `facts`, `parameters`,
+        `quality`; and lists of sentences under every name that ends in `warnings`.
     warnings
         Of the visit and its anatomy.
     methods_html

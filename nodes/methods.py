@@ -26,6 +26,7 @@ from .relaxometry import fit_r2star
 from .resharp import resharp
 from .rts import rts
 from .tgv import tgv, tgv_phase
+from .tgv_inversion import tgv_inversion
 from .tkd import closed_form_l2, tkd
 from .totalfield import laplacian_field, romeo_field
 from .vsharp import vsharp
@@ -116,6 +117,7 @@ INVERSION = _table(
     hdqsm=hdqsm,
     medi=medi,
     ilsqr=ilsqr,
+    tgv2=tgv_inversion,
     tkd=tkd,
     l2=closed_form_l2,
 )

@@ -194,6 +194,16 @@ def test_one_echo_and_no_labels(visit):
     assert 'on the T1w image outlines' not in words
 
 
+def test_one_step_reconstruction_has_no_local_field(visit):
+    given, run = visit
+    html = render_participant(
+        participant_id='sub-01', runs=[run | {'localfield': None}], names=NAMES, **given
+    )
+    words = check_alone(html).words
+    assert 'Local field Enlarge' not in words
+    assert 'Total field Enlarge' in words
+
+
 def test_runs_have_their_own_sections(visit):
     given, run = visit
     runs = [run | {'entities': {'prefix': f'sub-01_run-{i}'}} for i in (1, 2)]
