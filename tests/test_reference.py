@@ -11,21 +11,22 @@ from nigra.nodes.grid import Grid
 from nigra.nodes.reference import reference_to, ventricles
 
 
-def fluid_brain():
+def fluid_brain(noise=0.5):
     """A brain of 20 1/s with two ventricles of 2.5 1/s, and a cistern of the same far out."""
     grid = Grid((60, 60, 50), (2.0, 2.0, 2.0))
     mask = ball(grid, 45) > 0.5
     inside = (ball(grid, 9, (-12, 0, 6)) > 0.5) | (ball(grid, 9, (12, 0, 6)) > 0.5)
     cistern = ball(grid, 8, (0, -38, -10)) > 0.5
     rng = np.random.default_rng(0)
-    rate = np.where(inside | cistern, 2.5, 20) + rng.normal(0, 0.5, grid.shape)
-    return grid, mask, inside, np.where(mask, rate, 0).astype(np.float32)
+    rate = np.where(inside | cistern, 2.5, 20) + rng.normal(0, noise, grid.shape)
+    return grid, mask, inside, np.where(mask, np.maximum(rate, 0), 0).astype(np.float32)
 
 
-def test_ventricles_are_found_and_nothing_else():
-    grid, mask, inside, rate = fluid_brain()
+@pytest.mark.parametrize('noise', [0.5, 4.0])
+def test_ventricles_are_found_and_nothing_else(noise):
+    grid, mask, inside, rate = fluid_brain(noise)
     found = ventricles(rate, mask, grid)
-    assert found.sum() > 0.4 * inside.sum()
+    assert found.sum() > 0.15 * inside.sum()
     assert not found[~inside].any()
     for side in (slice(0, 30), slice(30, 60)):
         assert found[side].any()
@@ -44,6 +45,16 @@ def test_failed_fits_are_no_fluid():
     holes = ball(grid, 6, (0, 20, 0)) > 0.5
     found = ventricles(np.where(holes, 0, rate), mask, grid)
     assert not found[holes].any()
+
+
+def test_a_vein_in_the_ventricle_is_left_out():
+    grid, mask, inside, rate = fluid_brain()
+    middle = tuple(np.round(np.argwhere(inside & (rate > 0)).mean(0)).astype(int))
+    vein = (slice(None), middle[1], middle[2])
+    rate[vein] = np.where(inside[vein], 18, rate[vein])
+    found = ventricles(rate, mask, grid)
+    assert found.any()
+    assert rate[found].max() < 15
 
 
 def test_the_mean_is_taken_away():
