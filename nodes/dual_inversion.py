@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 from .errors import NigraError
 from .fft import Crop, convolver, crop_to_mask, irfftn, multiplicity, rfftn
 from .grid import Grid
-from .inversion import centred, check_field
 from .kernels import dipole_kernel, frequencies
+from .localfield import centred, check_field, edge_weights
 from .parallel import run, slabs
 from .stencils import adjoint_gradient, edge_scales, reciprocal_steps, update_edges
 
@@ -124,7 +124,9 @@ def dual_tv(
     length = float(np.prod(grid.voxel_size)) ** (1 / 3)
     cost = _Cost(strength * problem.noise * length, offset_cost, 1.0 / (PENALTY * length))
     trust = crop.take(trust)
-    drawn = crop.take(_magnitude_costs(magnitude, mask, grid, magnitude_edges), fill=1)
+    drawn = np.ones(crop.grid.shape, np.float32)
+    if magnitude is not None and magnitude_edges > 0:
+        drawn *= edge_weights(crop.take(magnitude), problem.inside, crop.grid, magnitude_edges)
     total = first_iterations + iterations
 
     def tell(done: int) -> None:
@@ -245,17 +247,6 @@ def _trust(noise: NDArray[Any] | None, mask: NDArray[np.bool_]) -> NDArray[np.fl
         share = (NOISY * typical / np.where(good, values, 1)) ** 2
         cost[mask] = np.where(good, np.minimum(1, share), 0)
     return cost
-
-
-def _magnitude_costs(
-    magnitude: NDArray[Any] | None, mask: NDArray[np.bool_], grid: Grid, strength: float
-) -> NDArray[np.float32]:
-    """1 where the magnitude is flat, down to 1 - strength at its strongest edges."""
-    if magnitude is None or strength == 0:
-        return np.ones(mask.shape, np.float32)
-    slope = _slopes(np.where(mask, magnitude, 0).astype(np.float32), mask, grid)
-    typical = float(np.percentile(slope[mask], 90)) or 1.0
-    return (1 - strength * slope**2 / (slope**2 + typical**2)).astype(np.float32)
 
 
 def _edge_costs(

@@ -112,13 +112,14 @@ def tv_admm(
     )
     check_field(localfield, grid)
     crop = crop_to_mask(mask, grid, margin=margin)
-    edges = np.where(mask, np.float32(1), np.float32(outside))
+    inside = crop.take(mask)
+    edges = np.where(inside, np.float32(1), np.float32(outside))
     if magnitude is not None and edge_weight > 0:
-        edges *= edge_weights(magnitude, mask, grid, edge_weight)
+        edges *= edge_weights(crop.take(magnitude), inside, crop.grid, edge_weight)
     chi = _admm(
         crop.take(centred(localfield, mask)),
         crop.take(data_weights(noise, mask)),
-        crop.take(edges, fill=outside),
+        edges,
         crop.grid,
         strength=np.float32(regularisation),
         limit=np.float32(1 / penalty),
