@@ -14,6 +14,9 @@ from .kernels import smv_kernel
 
 Image = NDArray[np.float32]
 
+_ROUNDING = 1e-5
+"""Share of a ball that may seem to lie outside: the transform's rounding."""
+
 
 class Spheres:
     """A field and its mask, ready for balls of several radii.
@@ -53,7 +56,7 @@ class Spheres:
         ball = smv_kernel(self.crop.grid, radius, nthreads=self.nthreads)
         np.multiply(self._solid, ball, out=self._product)
         share = irfftn(self._product, self._image, nthreads=self.nthreads)
-        fits = (share > 1 - 1e-3 / (4 * radius**3 + 1)) & self.inside
+        fits = (share > 1 - max(1e-3 / (4 * radius**3 + 1), _ROUNDING)) & self.inside
         return np.subtract(1, ball, out=ball), fits
 
 
