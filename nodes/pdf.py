@@ -173,6 +173,8 @@ class _Projection:
         dot = self.stencils.dot
         residual = self._laplacian(field, self.inside, np.zeros_like(field))
         g, image = np.zeros_like(field), np.zeros_like(field)
+        if self.bounds is not None:
+            self.bounds.clear(residual)
         z = self._precondition(residual)
         step = z.copy()
         square = first = dot(residual, z)
@@ -211,6 +213,16 @@ class _Bounds:
         self.rows, self.images, self.dot = rows, images, stencils.dot
         gram = np.array([[self.dot(a, b) for b in images] for a in rows])
         self.inverse = np.linalg.pinv(gram, rcond=1e-10, hermitian=True)
+
+    def clear(self, residual: Image) -> None:
+        """Subtract the rows from a residual so that its image needs no correction, in place.
+
+        The iteration is the same without; but the offset, far larger than the rest, would leave
+        its rounding errors in every step.
+        """
+        along = [self.dot(image, residual) for image in self.images]
+        for row, factor in zip(self.rows, self.inverse @ along, strict=True):
+            residual -= np.float32(factor) * row
 
     def keep(self, z: Image) -> Image:
         """Subtract from z what is not orthogonal to the rows, in place."""
