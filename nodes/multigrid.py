@@ -8,6 +8,7 @@ do not depend on how many threads share them.
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,9 +16,9 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from .parallel import run, slabs
+from .parallel import slabs
 
-_SMALL = 60_000
+_SMALL = 300_000
 """Voxels below which a level is one piece: sharing it out would cost more than doing it."""
 
 _DAMPING = (0.9, 0.55)
@@ -86,12 +87,17 @@ class Stencils:
 
     def __init__(self, shape: tuple[int, ...], nthreads: int = 1) -> None:
         small = int(np.prod(shape)) < _SMALL
-        self.pieces = slabs(shape[0], 1 if small else 32)
-        self.nthreads = 1 if small else nthreads
+        self.pieces = slabs(shape[0], 1 if small else 8)
+        # One pool for all sweeps: starting threads for each would take as long as a sweep.
+        self._pool = None if small or nthreads <= 1 else ThreadPoolExecutor(nthreads)
 
     def sweep(self, kernel: Callable[..., Any], *arguments: Any) -> list[Any]:
         """Results of a kernel on each slab, in order."""
-        return run(lambda s: kernel(*arguments, s.start, s.stop), self.pieces, self.nthreads)
+
+        def piece(s: slice) -> Any:
+            return kernel(*arguments, s.start, s.stop)
+
+        return [*(map if self._pool is None else self._pool.map)(piece, self.pieces)]
 
     def dot(self, a: NDArray[Any], b: NDArray[Any]) -> float:
         """Scalar product in double precision, slab by slab."""
