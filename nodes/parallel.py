@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
+import os
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Any
 
 _PIECES = 32
@@ -29,7 +31,30 @@ def run(task: Callable[[Any], Any], items: Iterable[Any], nthreads: int = 1) -> 
     The task should release the interpreter lock (FFTs, `nogil` numba functions and most of
     NumPy do).
     """
-    if nthreads <= 1:
-        return [task(item) for item in items]
-    with ThreadPoolExecutor(nthreads) as pool:
-        return list(pool.map(task, items))
+    work = list(items)
+    helpers = min(nthreads, len(work)) - 1
+    if helpers < 1:
+        return [task(item) for item in work]
+    results: list[Any] = [None] * len(work)
+    turn = itertools.count()
+
+    def share() -> None:
+        while (index := next(turn)) < len(work):
+            results[index] = task(work[index])
+
+    futures = [_pool(nthreads, os.getpid()).submit(share) for _ in range(helpers)]
+    try:
+        share()
+    finally:
+        # helpers that never began are not waited for, so that calls may nest
+        begun = [future for future in futures if not future.cancel()]
+        wait(begun)
+    for future in begun:
+        future.result()
+    return results
+
+
+@functools.cache
+def _pool(nthreads: int, process: int) -> ThreadPoolExecutor:
+    """Threads kept for the next call; those of a parent process do not outlive a fork."""
+    return ThreadPoolExecutor(nthreads)
