@@ -26,14 +26,16 @@ def library_versions() -> dict[str, str]:
 def methods(settings: Settings, echo_times: Sequence[float]) -> Any:
     """Methods text of what these settings run on scans with these echoes (s)."""
     from .interfaces.boilerplate import methods_text
+    from .nodes.methods import ONE_STEP
     from .nodes.relaxometry import r2star_method
 
     several = len(echo_times) > 1
+    one_step = settings.inversion in ONE_STEP['end-to-end']
     steps = {
         'unwrap': 'romeo',
         'offsets': 'mcpc3ds' if several else None,
         'n_echoes': len(echo_times),
-        'background': None if settings.inversion == 'tgv' else settings.background,
+        'background': None if one_step else settings.background,
         'inversion': settings.inversion,
         'r2star': r2star_method(echo_times) if several else None,
         'reference': settings.reference,

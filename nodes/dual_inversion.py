@@ -18,11 +18,10 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from .errors import NigraError
 from .fft import Crop, convolver, crop_to_mask, irfftn, multiplicity, rfftn
 from .grid import Grid
 from .kernels import dipole_kernel, frequencies
-from .localfield import centred, check_field, edge_weights
+from .localfield import centred, check_field, check_settings, edge_weights
 from .parallel import run, slabs
 from .stencils import adjoint_gradient, edge_scales, reciprocal_steps, update_edges
 
@@ -116,8 +115,17 @@ def dual_tv(
     first pass found edges (Candes et al. 2008, doi 10.1007/s00041-008-9045-x). Last, the spectrum
     of the remaining field gives a Wiener filter for texture.
     """
-    _check(localfield, grid, strength, offset_cost, edge_floor, magnitude_edges, model_error,
-           texture, min(first_iterations, iterations))  # fmt: skip
+    check_settings(
+        ('strength', strength, strength > 0, 'be positive'),
+        ('offset_cost', offset_cost, offset_cost > 0, 'be positive'),
+        ('edge_floor', edge_floor, edge_floor > 0, 'be positive'),
+        ('model_error', model_error, model_error > 0, 'be positive'),
+        ('magnitude_edges', magnitude_edges, 0 <= magnitude_edges <= 1, 'lie between 0 and 1'),
+        ('texture', texture, texture >= 0, 'not be negative'),
+        ('first_iterations', first_iterations, first_iterations >= 1, 'be at least 1'),
+        ('iterations', iterations, iterations >= 1, 'be at least 1'),
+    )
+    check_field(localfield, grid)
     crop = crop_to_mask(mask, grid, margin=margin)
     trust = _trust(noise, mask)
     problem = _Problem.of(centred(localfield, mask) * trust, mask, crop, model_error, nthreads)
@@ -146,26 +154,6 @@ def dual_tv(
     full = crop.put(chi)
     full[~mask] = 0
     return full
-
-
-def _check(
-    localfield: NDArray[Any], grid: Grid, strength: float, offset_cost: float, edge_floor: float,
-    magnitude_edges: float, model_error: float, texture: float, iterations: int,
-) -> None:  # fmt: skip
-    positive = {
-        'strength': strength, 'offset_cost': offset_cost, 'edge_floor': edge_floor,
-        'model_error': model_error,
-    }  # fmt: skip
-    for name, value in positive.items():
-        if not value > 0:
-            raise NigraError(f'{name} must be positive, got {value}')
-    if not 0 <= magnitude_edges <= 1:
-        raise NigraError(f'magnitude_edges must lie between 0 and 1, got {magnitude_edges}')
-    if not texture >= 0:
-        raise NigraError(f'texture must not be negative, got {texture}')
-    if iterations < 1:
-        raise NigraError(f'first_iterations and iterations must be at least 1, got {iterations}')
-    check_field(localfield, grid)
 
 
 @dataclass(frozen=True)

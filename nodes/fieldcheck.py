@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from .errors import NigraError
 from .fft import check_mask
 from .grid import Grid
+from .localfield import check_field
 
 
 def check_field_map(field: NDArray[Any], mask: NDArray[np.bool_], grid: Grid) -> None:
@@ -20,8 +21,7 @@ def check_field_map(field: NDArray[Any], mask: NDArray[np.bool_], grid: Grid) ->
     NigraError
         Shapes differ, the mask is empty, or the field is not finite inside it.
     """
-    if field.shape != grid.shape:
-        raise NigraError(f'the field has shape {field.shape} but its grid {grid.shape}')
+    check_field(field, grid)
     check_mask(mask, grid)
     missing = int(np.count_nonzero(~np.isfinite(field[mask])))
     if missing:

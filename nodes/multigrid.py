@@ -8,7 +8,6 @@ do not depend on how many threads share them.
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +15,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from .parallel import slabs
+from .parallel import run, slabs
 
 _SMALL = 300_000
 """Voxels below which a level is one piece: sharing it out would cost more than doing it."""
@@ -88,8 +87,7 @@ class Stencils:
     def __init__(self, shape: tuple[int, ...], nthreads: int = 1) -> None:
         small = int(np.prod(shape)) < _SMALL
         self.pieces = slabs(shape[0], 1 if small else 8)
-        # One pool for all sweeps: starting threads for each would take as long as a sweep.
-        self._pool = None if small or nthreads <= 1 else ThreadPoolExecutor(nthreads)
+        self.nthreads = 1 if small else nthreads
 
     def sweep(self, kernel: Callable[..., Any], *arguments: Any) -> list[Any]:
         """Results of a kernel on each slab, in order."""
@@ -97,7 +95,7 @@ class Stencils:
         def piece(s: slice) -> Any:
             return kernel(*arguments, s.start, s.stop)
 
-        return [*(map if self._pool is None else self._pool.map)(piece, self.pieces)]
+        return run(piece, self.pieces, self.nthreads)
 
     def dot(self, a: NDArray[Any], b: NDArray[Any]) -> float:
         """Scalar product in double precision, slab by slab."""

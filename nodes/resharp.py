@@ -12,7 +12,8 @@ from .errors import NigraError
 from .fft import convolver
 from .fieldcheck import check_field_map
 from .grid import Grid
-from .spheres import Image, Spheres, check_radius, dot, require_room
+from .localfield import dot
+from .spheres import Image, Spheres, check_radius, require_room
 
 Progress = Callable[[int, int], None]
 

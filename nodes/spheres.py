@@ -70,8 +70,3 @@ def require_room(fits: NDArray[np.bool_], radius: float) -> None:
     """Raise where a ball fits nowhere."""
     if not fits.any():
         raise NigraError(f'no ball of {radius} mm fits into the mask; give a smaller radius')
-
-
-def dot(a: NDArray[Any], b: NDArray[Any]) -> float:
-    """Scalar product of two images in double precision."""
-    return float(np.einsum('ijk,ijk->', a, b, dtype=np.float64))

@@ -3,10 +3,14 @@ import pytest
 from phantoms import ball, ball_field, coordinates, head
 from scipy import ndimage
 
-from nigra.nodes.background import ismv, lbv, pdf, resharp, vsharp
 from nigra.nodes.errors import NigraError
 from nigra.nodes.grid import Grid
+from nigra.nodes.ismv import ismv
 from nigra.nodes.kernels import forward_field
+from nigra.nodes.lbv import lbv
+from nigra.nodes.pdf import pdf
+from nigra.nodes.resharp import resharp
+from nigra.nodes.vsharp import vsharp
 
 METHODS = {
     'pdf': lambda total, mask, *a, **k: (pdf(total, mask, *a, **k), mask),

@@ -6,12 +6,13 @@ from phantoms import coordinates, head
 from scipy import ndimage
 from scipy.linalg import null_space
 
-from nigra.nodes.background import lbv, pdf
 from nigra.nodes.errors import NigraError
 from nigra.nodes.fft import convolver, crop_to_mask
 from nigra.nodes.grid import Grid
 from nigra.nodes.kernels import voxel_dipole_kernel
+from nigra.nodes.lbv import lbv
 from nigra.nodes.multigrid import Box, Multigrid, interior, laplacian
+from nigra.nodes.pdf import pdf
 
 EXACT = {'iterations': 400, 'tolerance': 1e-7}
 
