@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from . import __version__
 from .checks import (
     check_bids,
+    check_echoes,
     check_folders,
     check_group,
     check_methods,
@@ -153,9 +154,11 @@ def find_all(
     failed: Failures = {}
     for label in labels:
         try:
-            visits += find_visits(
+            found = find_visits(
                 settings.bids_dir, label, sessions=settings.session_label, filters=filters
             )
+            check_echoes(settings, found)
+            visits += found
         except NigraError as error:
             LOGGER.error('%s is left out: %s', label, error)
             failed[label] = [str(error)]

@@ -5,10 +5,15 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .nodes.errors import InputError
 from .settings import Settings
+
+if TYPE_CHECKING:
+    from .interfaces.bids import Visit
 
 
 def check_folders(settings: Settings) -> None:
@@ -136,6 +141,23 @@ def check_bids(settings: Settings) -> None:
             f'is not valid BIDS ({first})',
             'mend it as `bids-validator-deno` says or give --skip-bids-validation',
         )
+
+
+def check_echoes(settings: Settings, visits: Sequence[Visit]) -> None:
+    """Refuse scans whose echoes are too few for the reference, before hours are spent on them.
+
+    Raises
+    ------
+    InputError
+        The reference is the fluid, which R2* shows, and a scan has one echo.
+    """
+    for scan in (s for v in visits for s in v.scans):
+        if settings.reference == 'csf' and len(scan.echo_times) == 1:
+            raise InputError(
+                scan.magnitude[0],
+                'is the only echo of its scan, and --reference csf needs R2* and so several',
+                'use --reference brain or a region such as thalamus',
+            )
 
 
 def find_participants_file(settings: Settings) -> Path:

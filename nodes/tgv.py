@@ -280,7 +280,7 @@ def _reconstruct(
     crop = crop_to_mask(kept, grid, margin=margin + 2 * max(grid.voxel_size))
     inside, trusted = crop.take(kept), crop.take(known)
     field = solve_poisson(crop.take(laplacian), trusted, crop.grid, nthreads=nthreads)
-    solver = _Solver(field, crop.take(weight), inside, crop.grid, alpha1, alpha0, nthreads)
+    solver = PrimalDual(field, crop.take(weight), inside, crop.grid, alpha1, alpha0, nthreads)
     for iteration in range(iterations):
         solver.step()
         if progress:
@@ -291,7 +291,7 @@ def _reconstruct(
     return chi, kept
 
 
-class _Solver:
+class PrimalDual:
     """Primal-dual minimisation of 1/2 |f - D*chi - c|_W^2 + TGV(chi) over chi, w and c.
 
     Attributes

@@ -12,7 +12,7 @@ from .fft import crop_to_mask
 from .fieldcheck import check_field_map
 from .grid import Grid
 from .localfield import centred, check_settings, data_weights
-from .tgv import _Solver
+from .tgv import PrimalDual
 
 Progress = Callable[[int, int], None]
 
@@ -82,7 +82,7 @@ def tgv_inversion(
     check_field_map(localfield, mask, grid)
     # a voxel of room at least: the solver's differences are not periodic, its transform is
     crop = crop_to_mask(mask, grid, margin=max(margin, *grid.voxel_size))
-    solver = _Solver(
+    solver = PrimalDual(
         crop.take(centred(localfield, mask)), crop.take(data_weights(noise, mask)),
         crop.take(mask), crop.grid, alpha1, alpha0, nthreads,
     )  # fmt: skip

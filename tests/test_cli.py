@@ -5,11 +5,12 @@ import sys
 
 import pytest
 
-from nigra.app import clean_work, work_folder
+from nigra.app import clean_work, find_all, work_folder
 from nigra.checks import check_folders, find_participants_file
 from nigra.cli import main, parse_settings
 from nigra.nodes.errors import InputError
 from nigra.run import Progress, plugin_for
+from nigra.settings import Settings
 
 
 def test_bids_app_arguments(tmp_path):
@@ -87,6 +88,13 @@ def test_unknown_participant(raw, tmp_path, capsys):
     arguments = [str(raw), str(tmp_path / 'out'), 'participant', '--participant-label', '77']
     assert main([*arguments, '--skip-bids-validation']) == 1
     assert '--participant-label 77: is not in' in capsys.readouterr().err
+
+
+def test_fluid_as_reference_needs_several_echoes(raw, tmp_path, caplog):
+    settings = Settings(raw, tmp_path / 'out', ('participant',), reference='csf')
+    visits, failed = find_all(settings, ['sub-01', 'sub-02'], {})
+    assert [v.participant_id for v in visits] == ['sub-02']
+    assert failed['sub-01'][0].startswith(f'{raw}/sub-01/anat/sub-01_part-mag_T2starw.nii.gz: is')
 
 
 def test_participants_table_is_looked_for(raw, tmp_path):

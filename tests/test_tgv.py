@@ -10,7 +10,7 @@ from nigra.nodes.errors import NigraError
 from nigra.nodes.grid import Grid
 from nigra.nodes.kernels import dipole_kernel
 from nigra.nodes.stencils import reciprocal_steps
-from nigra.nodes.tgv import _Solver, tgv, tgv_phase
+from nigra.nodes.tgv import PrimalDual, tgv, tgv_phase
 from nigra.nodes.tgv_laplace import (
     erode,
     negative_laplacian,
@@ -250,7 +250,7 @@ def test_minimiser_is_that_of_textbook_steps():
     problem = small_problem()
     plain = plain_minimum(*problem, 1e-3, 2e-3, 4000)
     grid, inside, field, weight = problem
-    solver = _Solver(field, weight, inside, grid, 1e-3, 2e-3, 1)
+    solver = PrimalDual(field, weight, inside, grid, 1e-3, 2e-3, 1)
     for _ in range(1000):
         solver.step()
     assert solver.objective() == pytest.approx(plain, rel=1e-3)
@@ -258,7 +258,7 @@ def test_minimiser_is_that_of_textbook_steps():
 
 def test_objective_falls():
     grid, inside, field, weight = small_problem()
-    solver = _Solver(field, weight, inside, grid, 1e-3, 2e-3, 1)
+    solver = PrimalDual(field, weight, inside, grid, 1e-3, 2e-3, 1)
     values = []
     for _ in range(60):
         solver.step()
@@ -273,7 +273,7 @@ def test_a_linear_map_costs_nothing_and_total_variation_would():
     grid = Grid((10, 10, 10))
     x, y, _ = phantoms.coordinates(grid)
     inside = np.ones(grid.shape, bool)
-    solver = _Solver(np.zeros(grid.shape, np.float32), inside.astype(np.float32), inside, grid,
+    solver = PrimalDual(np.zeros(grid.shape, np.float32), inside.astype(np.float32), inside, grid,
                      1e-3, 1e-3, 1)  # fmt: skip
     solver.chi = (0.3 * x - 0.2 * y).astype(np.float32)
     flat = solver.objective()
