@@ -158,7 +158,7 @@ def find_all(
                 settings.bids_dir, label, sessions=settings.session_label, filters=filters
             )
             check_echoes(settings, found)
-            visits += found
+            visits += _with_brain_masks(settings, found, filters)
         except NigraError as error:
             LOGGER.error('%s is left out: %s', label, error)
             failed[label] = [str(error)]
@@ -170,11 +170,24 @@ def find_all(
     return visits, failed
 
 
+def _with_brain_masks(
+    settings: Settings, visits: Sequence[Visit], filters: dict[str, dict[str, Any]]
+) -> list[Visit]:
+    """The visits with the masks of `--derivatives`, where that is given."""
+    from .interfaces.bids import find_brain_mask
+
+    folder = settings.derivatives
+    if folder is None:
+        return list(visits)
+    return [replace(v, brain_mask=find_brain_mask(folder, v, filters)) for v in visits]
+
+
 def visit_fingerprint(visit: Visit, settings: Settings) -> str:
     """Hash of everything that decides a visit's results."""
     from .interfaces.completion import fingerprint
 
     files = [visit.t1w, *(p for s in visit.scans for p in (*s.magnitude, *s.phase))]
+    files += [visit.brain_mask] if visit.brain_mask else []
     scans = [asdict(scan) for scan in visit.scans]
     return fingerprint(files, {**settings.science(), **software(), 'scans': scans})
 

@@ -30,6 +30,10 @@ def check_folders(settings: Settings) -> None:
     _check_output(settings, group_alone=group_alone)
     if settings.work_dir is not None:
         _check_work(settings)
+    if settings.derivatives is not None and not settings.derivatives.is_dir():
+        raise InputError(
+            f'--derivatives {settings.derivatives}', 'is not a folder', 'check the path'
+        )
     for option in ('bids_filter_file', 'use_plugin', 'participants_file'):
         path = getattr(settings, option)
         if path is not None and not path.is_file():

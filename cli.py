@@ -70,6 +70,14 @@ def _add_selection(group: argparse._ArgumentGroup) -> None:
         help='JSON with further entities for the queries "t1w" and "gre"',
     )
     group.add_argument(
+        '-d',
+        '--derivatives',
+        type=Path,
+        metavar='DIR',
+        help='derivative data set with a brain mask for every T1w image '
+        '(anat/*_desc-brain_mask.nii.gz), used instead of our own',
+    )
+    group.add_argument(
         '--skip-bids-validation',
         action='store_true',
         help='do not run bids-validator-deno (it runs only where installed)',

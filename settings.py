@@ -20,6 +20,7 @@ class Settings:
     session_label: tuple[str, ...] = ()
     bids_filter_file: Path | None = None
     skip_bids_validation: bool = False
+    derivatives: Path | None = None
     work_dir: Path | None = None
     nprocs: int = 1
     omp_nthreads: int = 1

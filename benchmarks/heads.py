@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import nibabel as nib
 import numpy as np
@@ -58,7 +59,8 @@ class Head:
 
     def load(self, name: str) -> np.ndarray:
         """Array of a file, as `iso2/labels`."""
-        return np.asanyarray(nib.load(self.folder / f'{name}.nii').dataobj)
+        image: Any = nib.load(self.folder / f'{name}.nii')
+        return np.asanyarray(image.dataobj)
 
 
 def load(name: str, cache: Path = CACHE) -> Head:

@@ -14,6 +14,7 @@ from nipype.interfaces.base import (
     isdefined,
     traits,
 )
+from numpy.typing import NDArray
 
 from ..nodes.brain import refine_brain_mask
 from ..nodes.errors import InputError
@@ -28,7 +29,7 @@ from .alignment import (
 from .atlas import TEMPLATE_SPACE, load_dgm_atlas
 from .bias import without_bias
 from .files import save_image
-from .itk import Engine, load_preset, read_volume, write, write_like
+from .itk import Engine, Volume, load_preset, read_volume, write, write_like
 from .labels import labels_on
 from .regions import save_table
 
@@ -132,6 +133,7 @@ class CorrectBias(SimpleInterface):
 class _BrainMaskInputSpec(BaseInterfaceInputSpec):
     t1w = File(exists=True, mandatory=True, desc='T1w image, bias field removed')
     prior = File(exists=True, mandatory=True, desc='mask from registration')
+    given = File(exists=True, desc='mask to use instead, in the space of the T1w image')
 
 
 class _BrainMaskOutputSpec(TraitedSpec):
@@ -141,7 +143,7 @@ class _BrainMaskOutputSpec(TraitedSpec):
 
 
 class BrainMask(SimpleInterface):
-    """Sharpen a registered brain mask by tissue intensities."""
+    """Sharpen a registered brain mask by tissue intensities, or take one that is given."""
 
     input_spec = _BrainMaskInputSpec
     output_spec = _BrainMaskOutputSpec
@@ -155,7 +157,10 @@ class BrainMask(SimpleInterface):
                 'could not be matched with the brain template: no brain was found in it',
                 'check that it shows a whole head and that its header is right',
             )
-        mask = refine_brain_mask(image.data, prior, image.voxel_size)
+        if isdefined(self.inputs.given):
+            mask = given_mask(Path(self.inputs.given), image)
+        else:
+            mask = refine_brain_mask(image.data, prior, image.voxel_size)
         out_file = Path(runtime.cwd) / 'brain_mask.nii.gz'
         save_image(mask, image.affine, out_file, dtype=np.uint8)
         volume = float(mask.sum() * np.prod(image.voxel_size) / 1000)
@@ -166,6 +171,44 @@ class BrainMask(SimpleInterface):
             warnings=_mask_warnings(volume, overlap, float(mask.mean())),
         )
         return runtime
+
+
+def given_mask(path: Path, image: Volume) -> NDArray[np.bool_]:
+    """Mask of a file on the grid of an image, by the nearest voxel.
+
+    Parameters
+    ----------
+    path
+        Zero outside the brain; may have another grid in the same world coordinates.
+    image
+        Whose grid is wanted.
+
+    Raises
+    ------
+    InputError
+        The file holds no mask, or one that lies elsewhere.
+    """
+    from scipy import ndimage
+
+    mask = read_volume(path, must_vary=False)
+    inside = mask.data > 0
+    if not np.isfinite(mask.data).all() or inside.all() or not inside.any():
+        raise InputError(path, 'is no mask: all voxels are alike', 'give 1 in the brain, else 0')
+    if len(np.unique(mask.data)) > 2:
+        raise InputError(path, 'holds more than two values', 'give 1 in the brain, else 0')
+    to_mask = np.linalg.inv(mask.affine) @ image.affine
+    drawn = (
+        ndimage.affine_transform(
+            inside.astype(np.uint8), to_mask[:3, :3], to_mask[:3, 3], image.data.shape, order=0
+        )
+        > 0
+    )
+    kept = drawn.sum() * np.prod(image.voxel_size)
+    if kept < 0.9 * inside.sum() * np.prod(mask.voxel_size):
+        raise InputError(
+            path, 'lies partly outside the T1w image', 'give a mask in the space of the T1w image'
+        )
+    return np.asarray(drawn)
 
 
 def _mask_warnings(volume: float, overlap: float, share: float) -> list[str]:

@@ -63,6 +63,7 @@ class Visit:
     t1w: Path
     scans: tuple[GreScan, ...]
     warnings: tuple[str, ...] = ()
+    brain_mask: Path | None = None
 
     @property
     def prefix(self) -> str:
@@ -219,6 +220,50 @@ def find_visits(
     scans = [_build_scan(bids_dir, run, several=len(runs) > 1) for run in used]
     _check_names([scan.prefix for scan in scans])
     return _tell_left_out(_match_t1w(participant_id, scans, t1w), left_out)
+
+
+def find_brain_mask(
+    derivatives: Path, visit: Visit, filters: Mapping[str, Mapping[str, Any]] | None = None
+) -> Path:
+    """Brain mask of a visit's T1w image that another program or a person has made.
+
+    Parameters
+    ----------
+    derivatives
+        Derivative data set, as fMRIPrep's.
+    visit
+        The one whose mask is wanted.
+    filters
+        As in `find_visits`.
+
+    Returns
+    -------
+    Path
+        The only `desc-brain_mask` in the space of the T1w image: of its session, or of the
+        participant where that has none.
+
+    Raises
+    ------
+    InputError
+        There is none, or there are several.
+    """
+    folder = derivatives / visit.participant_id
+    masks = _select(_index(folder), 'brain_mask', (filters or {}).get('brain_mask', {}))
+    found = [f for f in masks if _with_key(f, 'ses') == visit.session_id] or masks
+    if not found:
+        raise InputError(
+            folder,
+            f'has no brain mask for {visit.t1w.name} (looked for anat/*_desc-brain_mask.nii.gz)',
+            'add it or leave --derivatives out',
+        )
+    if len(found) > 1:
+        names = ', '.join(f.path.name for f in found)
+        raise InputError(
+            folder,
+            f'has {len(found)} brain masks for {visit.t1w.name} ({names})',
+            'choose one with --bids-filter-file {"brain_mask": {"run": "1"}}',
+        )
+    return found[0].path
 
 
 def _wanted_sessions(folder: Path, labels: Sequence[str]) -> list[str]:

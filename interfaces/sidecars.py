@@ -122,7 +122,9 @@ def anat_metadata(visit: Visit, plan: Plan) -> dict[str, dict[str, Any]]:
         't1w_preproc': {
             'Description': 'T1w image with the intensity bias removed', 'SkullStripped': False,
             **shared},
-        'brain_mask': {'Description': 'Brain', 'Type': 'Brain', **shared},
+        'brain_mask': {
+            'Description': f'Brain, from {visit.brain_mask.name}' if visit.brain_mask else 'Brain',
+            'Type': 'Brain', **shared},
     }  # fmt: skip
 
 

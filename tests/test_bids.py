@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from helpers import write_image, write_sidecar
 
-from nigra.interfaces.bids import find_visits, list_participants, load_filters
+from nigra.interfaces.bids import find_brain_mask, find_visits, list_participants, load_filters
 from nigra.nodes.errors import InputError
 
 
@@ -243,6 +243,24 @@ def add_run(folder, prefix, parts=('part-mag_', 'part-phase_')):
     for part in parts:
         path = write_image(folder / f'{prefix}_{part}T2starw.nii.gz')
         write_sidecar(path, EchoTime=0.02, MagneticFieldStrength=3)
+
+
+def mask_of(root, name):
+    return write_image(root / 'sub-01' / 'anat' / name, np.eye(6)[:, :, None])
+
+
+def test_given_brain_mask_is_that_of_the_t1w_space(raw, tmp_path):
+    (visit,) = find_visits(raw, 'sub-01')
+    mask_of(tmp_path, 'sub-01_space-MNI152NLin2009cAsym_desc-brain_mask.nii.gz')
+    mask_of(tmp_path, 'sub-01_desc-aseg_mask.nii.gz')
+    with pytest.raises(InputError, match=r'sub-01: has no brain mask for sub-01_T1w.nii.gz'):
+        find_brain_mask(tmp_path, visit)
+    wanted = mask_of(tmp_path, 'sub-01_desc-brain_mask.nii.gz')
+    assert find_brain_mask(tmp_path, visit) == wanted
+    mask_of(tmp_path, 'sub-01_run-2_desc-brain_mask.nii.gz')
+    with pytest.raises(InputError, match='has 2 brain masks'):
+        find_brain_mask(tmp_path, visit)
+    assert find_brain_mask(tmp_path, visit, {'brain_mask': {'run': None}}) == wanted
 
 
 @pytest.mark.parametrize('label', ['2', 'ses-2'])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from nipype.interfaces.utility import IdentityInterface, Merge
 from nipype.pipeline.engine import Node, Workflow
 
@@ -27,6 +29,7 @@ def init_anat_wf(
     preset: str = 'default',
     nthreads: int = 1,
     random_seed: int = 1,
+    brain_mask: str | Path | None = None,
     name: str = 'anat_wf',
 ) -> Workflow:
     """Find the brain and its deep grey nuclei on a T1w image.
@@ -44,6 +47,8 @@ def init_anat_wf(
         Threads of the costly stages; the result does not depend on their number.
     random_seed
         Of random sampling.
+    brain_mask
+        Mask to use instead of a new one, in the space of the T1w image.
     name
         Of the workflow.
 
@@ -70,13 +75,15 @@ def init_anat_wf(
     threads, memory = {'n_procs': nthreads}, {'mem_gb': 1.5}
     align_template = Node(AlignTemplate(**engine), name='align_template', **threads, **memory)
     correct_bias = Node(CorrectBias(entry='bias', **engine), name='correct_bias', **memory)
-    brain_mask = Node(BrainMask(), name='brain_mask', **memory)
+    find_brain = Node(BrainMask(), name='brain_mask', **memory)
+    if brain_mask is not None:
+        find_brain.inputs.given = str(brain_mask)
     align_deep_grey = Node(AlignDeepGrey(**engine), name='align_deep_grey', **threads, **memory)
     template_on_t1w = Node(TemplateOnT1w(**engine), name='template_on_t1w', **memory)
     warnings = Node(Merge(2), name='warnings')
     judged = {
         'start': align_template,
-        'brain': brain_mask,
+        'brain': find_brain,
         'deep_grey': align_deep_grey,
         'template': template_on_t1w,
     }
@@ -91,18 +98,18 @@ def init_anat_wf(
         (inputnode, align_template, [('t1w', 't1w')]),
         (inputnode, correct_bias, [('t1w', 'in_file')]),
         (align_template, correct_bias, [('prior', 'mask')]),
-        (align_template, brain_mask, [('prior', 'prior')]),
-        (correct_bias, brain_mask, [('out_file', 't1w')]),
+        (align_template, find_brain, [('prior', 'prior')]),
+        (correct_bias, find_brain, [('out_file', 't1w')]),
         (correct_bias, align_deep_grey, [('out_file', 't1w')]),
         (align_template, align_deep_grey, [('t1w_to_template', 't1w_to_template'),
                                            ('template_to_t1w', 'template_to_t1w')]),
         (correct_bias, template_on_t1w, [('out_file', 't1w')]),
-        (brain_mask, template_on_t1w, [('brain_mask', 'brain_mask')]),
+        (find_brain, template_on_t1w, [('brain_mask', 'brain_mask')]),
         (align_deep_grey, template_on_t1w, [('template_to_t1w_xfm', 'template_to_t1w_xfm')]),
-        (brain_mask, warnings, [('warnings', 'in1')]),
+        (find_brain, warnings, [('warnings', 'in1')]),
         (template_on_t1w, warnings, [('warnings', 'in2')]),
         (correct_bias, outputnode, [('out_file', 't1w_preproc')]),
-        (brain_mask, outputnode, [('brain_mask', 'brain_mask')]),
+        (find_brain, outputnode, [('brain_mask', 'brain_mask')]),
         (align_deep_grey, outputnode, [('t1w_to_template_xfm', 't1w_to_template_xfm'),
                                        ('template_to_t1w_xfm', 'template_to_t1w_xfm')]),
         (template_on_t1w, outputnode, [('template_in_t1w', 'template_in_t1w'),

@@ -85,7 +85,10 @@ def init_visit_wf(visit: Visit, plan: Plan, *, key: str) -> Workflow:
     t1w = Node(IdentityInterface(['t1w']), name='t1w_source')
     t1w.inputs.t1w = str(visit.t1w)
     anat_wf = init_anat_wf(
-        preset=plan.registration, nthreads=plan.nthreads, random_seed=plan.random_seed
+        preset=plan.registration,
+        nthreads=plan.nthreads,
+        random_seed=plan.random_seed,
+        brain_mask=visit.brain_mask,
     )
     anat_outputs_wf = init_anat_outputs_wf(
         folder=anat_folder(plan.output_dir, visit.participant_id, visit.session_id),
