@@ -237,7 +237,8 @@ def make_plan(settings: Settings, visits: Sequence[Visit]) -> Plan:
 
 def group_level(settings: Settings) -> Failures:
     """Compare the groups from the derivatives alone; return what failed."""
-    from .interfaces.completion import fingerprint, is_complete, mark_complete
+    from .interfaces.completion import find_outputs, fingerprint, is_complete, mark_complete
+    from .interfaces.quality import PATTERN
     from .interfaces.stats import find_region_tables
     from .run import run_graph
     from .workflows.group import GROUP_OUTPUTS, init_group_wf
@@ -256,8 +257,9 @@ def group_level(settings: Settings) -> Failures:
         'covariates': settings.covariates,
         'scores': settings.scores,
     }
+    quality = find_outputs(settings.output_dir, PATTERN)
     sidecars = [p.with_suffix('.json') for p in tables if p.with_suffix('.json').is_file()]
-    key = fingerprint([participants, *tables, *sidecars], {**options, **software()})
+    key = fingerprint([participants, *tables, *sidecars, *quality], {**options, **software()})
     marker = settings.output_dir / 'logs' / 'group_complete.json'
     used = as_processed(settings, tables)
     if is_complete(marker, key, settings.output_dir):

@@ -31,6 +31,21 @@ def finished_outputs(root: Path) -> set[Path] | None:
     return found
 
 
+def find_outputs(root: Path, pattern: str) -> list[Path]:
+    """Files of finished visits below a folder, sorted.
+
+    Where nigra's markers of finished visits are kept, other files do not count: they are left
+    from before a failure. Hidden folders hold what a killed run left half-written.
+    """
+    finished = finished_outputs(root)
+    return sorted(
+        path
+        for path in root.glob(pattern)
+        if not any(part.startswith('.') for part in path.relative_to(root).parts)
+        and (finished is None or path in finished)
+    )
+
+
 def fingerprint(files: Iterable[Path], options: Mapping[str, Any]) -> str:
     """Hash of the inputs' names, sizes and times of change, and of every option.
 

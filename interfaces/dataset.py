@@ -10,8 +10,8 @@ from typing import Any
 from ..nodes.errors import InputError
 from .files import copy_file, save_json, save_text
 
-IGNORED = ('*.html', 'logs', 'work', '*_xfm.h5', '*_fieldmap.*', '*_regions.*', 'group_*',
-           'exclusions.*')  # fmt: skip
+IGNORED = ('*.html', 'logs', 'work', '*_xfm.h5', '*_fieldmap.*', '*_regions.*',
+           '*_quality.json', 'group_*', 'exclusions.*')  # fmt: skip
 """Names that BIDS has no words for; `.bidsignore` keeps its validator from tripping over them."""
 
 

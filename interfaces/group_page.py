@@ -12,6 +12,7 @@ import pandas as pd
 from markupsafe import Markup
 
 from . import charts
+from .quality import quality_measures
 from .tables import (
     Column,
     Table,
@@ -174,10 +175,33 @@ def group_context(data: GroupData) -> dict[str, Any]:
             ('people', 'Participants'),
             *((part['anchor'], _capital(part['name'])) for part in measures),
             *((part['anchor'], part['score']) for part in scores),
+            ('quality', 'Quality'),
             ('tables', 'Tables'),
             ('methods', 'Methods'),
         ],
     }
+
+
+def quality_table(path: str | Path) -> Table | None:
+    """Quality of every run, what stands apart marked and on top; None where nothing is known."""
+    table = read_table(path, text=('flags',), needs=('participant_id', 'flags'))
+    if table.empty:
+        return None
+    table = table.assign(flagged=table['flags'].notna()).sort_values(
+        'flagged', ascending=False, kind='stable'
+    )
+    named = [c for c in ('session_id', 'run_id') if table[c].notna().any()]
+    columns = {'participant_id': Column('participant'), **{c: Column(readable(c)) for c in named}}
+    for name, measure in quality_measures().items():
+        unit = f' ({measure["Units"]})' if 'Units' in measure else ''
+        if name in table and table[name].notna().any():
+            columns[name] = Column(measure['title'] + unit, measure['Description'], significant(3))
+    columns['flags'] = Column('stands apart by', 'modified z in brackets')
+    return make_table(
+        table,
+        columns,
+        row_class=lambda row: 'flagged' if row['flagged'] else '',
+    )
 
 
 def describe(measure: str) -> tuple[str, str, str, str]:

@@ -158,6 +158,7 @@ def render_group(
     contrasts_tsv: str | Path,
     correlations_tsv: str | Path,
     exclusions_tsv: str | Path | None = None,
+    quality_tsv: str | Path | None = None,
     warnings: Sequence[str] = (),
     settings: Mapping[str, Any] | None = None,
     methods_html: str = '',
@@ -171,6 +172,8 @@ def render_group(
         Tables of the group level; the page links to them by name, so it should lie beside them.
     exclusions_tsv
         Columns `participant_id` and `reason`.
+    quality_tsv
+        From `quality.gather_quality`.
     warnings
         Sentences.
     settings
@@ -190,11 +193,19 @@ def render_group(
     )
     context = {
         **page.group_context(data),
+        'quality': page.quality_table(quality_tsv) if quality_tsv else None,
         'warnings': list(warnings),
         'methods': Markup(methods_html),
         'downloads': [
             Path(p).name
-            for p in (regions_tsv, models_tsv, contrasts_tsv, correlations_tsv, exclusions_tsv)
+            for p in (
+                regions_tsv,
+                models_tsv,
+                contrasts_tsv,
+                correlations_tsv,
+                exclusions_tsv,
+                quality_tsv,
+            )
             if p
         ],
     }
@@ -241,6 +252,7 @@ class _GroupReportInputSpec(BaseInterfaceInputSpec):
     contrasts_tsv = File(exists=True, mandatory=True, desc='pairwise differences')
     correlations_tsv = File(exists=True, mandatory=True, desc='clinical scores')
     exclusions_tsv = File(exists=True, desc='who was left out and why')
+    quality_tsv = File(exists=True, desc='quality of every run')
     warnings = traits.List(traits.Str, desc='sentences')
     settings = traits.Dict(desc='group column, covariates, formulae and so on')
     methods_html = traits.Str('', usedefault=True, desc='methods text')

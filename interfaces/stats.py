@@ -24,7 +24,7 @@ from nipype.interfaces.base import (
 from ..nodes.errors import InputError
 from ..nodes.multiplicity import FAMILY
 from ..nodes.visits import MEASURES, REGION_COLUMNS, name_some, normalised_volume
-from .completion import finished_outputs
+from .completion import find_outputs
 from .files import save_json
 from .participants import read_dictionary, read_participants
 from .regions import DESCRIPTIONS, save_table
@@ -128,18 +128,8 @@ def gather_regions(
 
 
 def find_region_tables(root: Path) -> list[Path]:
-    """Region tables of finished visits below a folder.
-
-    Where nigra's markers of finished visits are kept, other tables do not count: they are left
-    from before a failure. Hidden folders hold what a killed run left half-written.
-    """
-    finished = finished_outputs(root)
-    return sorted(
-        path
-        for path in root.glob(PATTERN)
-        if not any(part.startswith('.') for part in path.relative_to(root).parts)
-        and (finished is None or path in finished)
-    )
+    """Region tables of finished visits below a folder."""
+    return find_outputs(root, PATTERN)
 
 
 def read_region_tables(paths: Sequence[Path]) -> pd.DataFrame:

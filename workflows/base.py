@@ -11,6 +11,7 @@ from nipype.pipeline.engine import Node, Workflow
 from ..interfaces.bids import GreScan, Visit
 from ..interfaces.outputs import Gather, MarkComplete
 from ..interfaces.qsm import LoadGre
+from ..interfaces.quality import RunQuality, TissueAgreement
 from ..interfaces.regions import RegionTable
 from ..interfaces.report import ParticipantReport
 from ..interfaces.sidecars import (
@@ -115,6 +116,12 @@ def init_visit_wf(visit: Visit, plan: Plan, *, key: str) -> Workflow:
             ('outputnode.labels_in_t1w', 'labels_in_t1w'),
             ('outputnode.warnings', 'anat_warnings')]),
     ])  # fmt: skip
+    tissues = Node(TissueAgreement(), name='tissues', mem_gb=1.0)
+    workflow.connect([
+        (anat_wf, tissues, [
+            ('outputnode.t1w_preproc', 't1w'), ('outputnode.brain_mask', 'brain_mask'),
+            ('outputnode.template_in_t1w', 'template'), ('outputnode.labels_in_t1w', 'labels')]),
+    ])  # fmt: skip
     n_scans = len(visit.scans)
     runs = Node(Merge(n_scans), name='runs')
     saved = Node(Merge(n_scans + 2), name='saved')
@@ -122,6 +129,10 @@ def init_visit_wf(visit: Visit, plan: Plan, *, key: str) -> Workflow:
         scan_wf = init_scan_wf(scan, visit, plan, name=f'scan_{number}_wf')
         connect_same(workflow, anat_wf, scan_wf,
                      ('t1w_preproc', 'brain_mask', 'template_to_t1w_xfm'))  # fmt: skip
+        workflow.connect([
+            (anat_wf, scan_wf, [('outputnode.quality', 'inputnode.anat_quality')]),
+            (tissues, scan_wf, [('quality', 'inputnode.tissues')]),
+        ])  # fmt: skip
         workflow.connect(scan_wf, 'outputnode.run', runs, f'in{number}')
         workflow.connect(scan_wf, 'outputnode.files', saved, f'in{number}')
     complete = Node(
@@ -155,8 +166,10 @@ def init_scan_wf(scan: GreScan, visit: Visit, plan: Plan, *, name: str) -> Workf
 
     Inputs
     ------
-    t1w_preproc, brain_mask, template_to_t1w_xfm
+    t1w_preproc, brain_mask, template_to_t1w_xfm, anat_quality
         From the anatomical workflow.
+    tissues
+        From `TissueAgreement`.
 
     Outputs
     -------
@@ -169,7 +182,10 @@ def init_scan_wf(scan: GreScan, visit: Visit, plan: Plan, *, name: str) -> Workf
     n_echoes = len(scan.echo_times)
     left_out = left_out_maps(scan, plan)
     inputnode = Node(
-        IdentityInterface(['t1w_preproc', 'brain_mask', 'template_to_t1w_xfm']), name='inputnode'
+        IdentityInterface(
+            ['t1w_preproc', 'brain_mask', 'template_to_t1w_xfm', 'anat_quality', 'tissues']
+        ),
+        name='inputnode',
     )
     outputnode = Node(IdentityInterface(['run', 'files']), name='outputnode')
     mem_gb = scan_memory_gb(scan)
@@ -196,8 +212,9 @@ def init_scan_wf(scan: GreScan, visit: Visit, plan: Plan, *, name: str) -> Workf
         left_out=left_out,
     )
     measure = _measure_node(scan, visit, plan, folder)
+    quality = _quality_node(scan, visit, folder)
     facts = _facts_node(scan)
-    files = Node(Merge(3), name='files')
+    files = Node(Merge(4), name='files')
     maps = [m for m in (*MAPS, *SEVERAL_ECHOES, *PARTS) if m not in left_out]
     workflow.connect([
         (load_gre, registration_wf, [('first_magnitude', 'inputnode.gre_magnitude')]),
@@ -225,6 +242,13 @@ def init_scan_wf(scan: GreScan, visit: Visit, plan: Plan, *, name: str) -> Workf
                                   ('outputnode.warnings', 'registration_warnings')]),
         (inputnode, measure, [('brain_mask', 't1w_brain_mask')]),
         (measure, facts, [('regions_tsv', 'regions_tsv')]),
+        (inputnode, quality, [('anat_quality', 'anatomy'), ('tissues', 'tissues')]),
+        (load_gre, quality, [('first_magnitude', 'magnitude')]),
+        (registration_wf, quality, [('outputnode.quality', 'registration'),
+                                    ('outputnode.brain_mask_in_gre', 'brain_mask')]),
+        (qsm_wf, quality, [('outputnode.chimap', 'chimap'), ('outputnode.qsm_mask', 'mask')]),
+        (measure, quality, [('regions_tsv', 'regions_tsv')]),
+        (quality, files, [('out_file', 'in4')]),
         (facts, outputnode, [('out', 'run')]),
         (outputs_wf, files, [('outputnode.files', 'in1')]),
         (measure, files, [('regions_tsv', 'in2'), ('regions_json', 'in3')]),
@@ -272,6 +296,21 @@ def _measure_node(scan: GreScan, visit: Visit, plan: Plan, folder: Path) -> Node
             out_file=output_path('regions_tsv', folder, scan.prefix),
         ),
         name='measure',
+    )
+
+
+def _quality_node(scan: GreScan, visit: Visit, folder: Path) -> Node:
+    """Step that writes the quality of a run."""
+    return Node(
+        RunQuality(
+            entities={
+                'participant_id': visit.participant_id,
+                'session_id': scan.session_id,
+                'run_id': scan.run_id,
+            },
+            out_file=output_path('quality', folder, scan.prefix),
+        ),
+        name='quality',
     )
 
 

@@ -10,6 +10,7 @@ from nipype.pipeline.engine import Node, Workflow
 
 from .. import __version__
 from ..interfaces.outputs import SaveFile
+from ..interfaces.quality import GatherQuality
 from ..interfaces.report import GroupReport
 from ..interfaces.stats import GatherRegions, GroupModels
 
@@ -19,6 +20,7 @@ TABLES = {
     'contrasts': 'group_contrasts',
     'correlations': 'group_correlations',
     'exclusions': 'exclusions',
+    'quality': 'group_quality',
 }
 """Final names without suffix, by table."""
 
@@ -42,7 +44,7 @@ def init_group_wf(
 ) -> Workflow:
     """Gather region tables, compare groups, save tables, report.
 
-    gather -> models -> save_* -> report
+    gather -> models -> save_* -> report, and quality beside them
 
     Parameters
     ----------
@@ -89,7 +91,8 @@ def init_group_wf(
     ):
         if value is not None:
             setattr(models.inputs, field, value)
-    warnings = Node(Merge(2), name='warnings')
+    quality = Node(GatherQuality(derivatives_dir=str(derivatives_dir)), name='quality')
+    warnings = Node(Merge(3), name='warnings')
     report = Node(
         GroupReport(
             methods_html=methods_html,
@@ -102,11 +105,12 @@ def init_group_wf(
         (gather, models, [('regions_tsv', 'regions_tsv'), ('exclusions_tsv', 'exclusions_tsv')]),
         (gather, warnings, [('warnings', 'in1')]),
         (models, warnings, [('warnings', 'in2')]),
+        (quality, warnings, [('warnings', 'in3')]),
         (warnings, report, [('out', 'warnings')]),
         (models, report, [('settings', 'settings')]),
     ])  # fmt: skip
     for table, stem in TABLES.items():
-        source = gather if table == 'regions' else models
+        source = {'regions': gather, 'quality': quality}.get(table, models)
         for kind in ('tsv', 'json'):
             save = Node(
                 SaveFile(out_file=str(output_dir / f'{stem}.{kind}')), name=f'save_{table}_{kind}'

@@ -1,0 +1,240 @@
+"""Quality of a run as numbers beside its results, and of a study as one table."""
+
+from __future__ import annotations
+
+import functools
+import json
+import math
+from collections.abc import Mapping, Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from nipype.interfaces.base import (
+    BaseInterfaceInputSpec,
+    File,
+    SimpleInterface,
+    TraitedSpec,
+    isdefined,
+    traits,
+)
+
+from ..nodes.echoes import magnitude_noise
+from ..nodes.errors import InputError
+from ..nodes.quality import asymmetries, modified_z, standing_apart, tissue_agreement
+from ..nodes.visits import name_some
+from .completion import find_outputs
+from .files import save_json
+from .headers import load_data
+from .regions import save_table
+from .tables import read_table
+
+PATTERN = 'sub-*/**/*_quality.json'
+KEYS = ('participant_id', 'session_id', 'run_id')
+
+
+@functools.cache
+def quality_measures() -> dict[str, dict[str, str]]:
+    """Description, unit, short title and bad direction of each measure, `data/quality.json`."""
+    text = (resources.files('nigra.data') / 'quality.json').read_text(encoding='utf-8')
+    return json.loads(text)
+
+
+class _TissueAgreementInputSpec(BaseInterfaceInputSpec):
+    t1w = File(exists=True, mandatory=True, desc='T1w image, bias field removed')
+    template = File(exists=True, mandatory=True, desc='template on its grid')
+    brain_mask = File(exists=True, mandatory=True, desc='brain on its grid')
+    labels = File(exists=True, mandatory=True, desc='deep grey labels on its grid')
+
+
+class _TissueAgreementOutputSpec(TraitedSpec):
+    quality = traits.Dict(desc='overlap of tissues, and share of the nuclei in fluid')
+
+
+class TissueAgreement(SimpleInterface):
+    """Compare the tissues of a T1w image with those of the registered template."""
+
+    input_spec = _TissueAgreementInputSpec
+    output_spec = _TissueAgreementOutputSpec
+
+    def _run_interface(self, runtime):
+        inputs = self.inputs
+        image, template, brain, labels = (
+            load_data(path) for path in (inputs.t1w, inputs.template, inputs.brain_mask,
+                                         inputs.labels)
+        )  # fmt: skip
+        self._results['quality'] = tissue_agreement(image, template, brain > 0, labels)
+        return runtime
+
+
+class _RunQualityInputSpec(BaseInterfaceInputSpec):
+    entities = traits.Dict(mandatory=True, desc='participant_id, session_id, run_id')
+    anatomy = traits.Dict(desc='what the anatomical steps report')
+    tissues = traits.Dict(desc='from TissueAgreement')
+    registration = traits.Dict(desc='what the steps between the two scans report')
+    magnitude = File(exists=True, mandatory=True, desc='echoes combined')
+    brain_mask = File(exists=True, mandatory=True, desc='brain in acquisition space')
+    chimap = File(exists=True, mandatory=True, desc='susceptibility, ppm')
+    mask = File(exists=True, mandatory=True, desc='where it holds')
+    regions_tsv = File(exists=True, mandatory=True, desc='region table')
+    out_file = traits.Str(mandatory=True, desc='final path')
+
+
+class _RunQualityOutputSpec(TraitedSpec):
+    out_file = File(desc='the numbers')
+
+
+class RunQuality(SimpleInterface):
+    """Write what can be said about the quality of a run in numbers."""
+
+    input_spec = _RunQualityInputSpec
+    output_spec = _RunQualityOutputSpec
+    _always_run = True  # it writes a final name, which the user may have deleted
+
+    def _run_interface(self, runtime):
+        inputs = self.inputs
+        brain, mask = load_data(inputs.brain_mask) > 0, load_data(inputs.mask) > 0
+        magnitude = load_data(inputs.magnitude, dtype=np.float32)
+        chimap = load_data(inputs.chimap, dtype=np.float32)
+        noise = magnitude_noise(magnitude, brain)
+        found = _leaves(
+            *(d for d in (inputs.anatomy, inputs.tissues, inputs.registration) if isdefined(d))
+        )
+        found |= {
+            'mask_kept': np.count_nonzero(mask & brain) / max(1, np.count_nonzero(brain)),
+            'snr': float(np.median(magnitude[brain])) / noise if noise > 0 else math.nan,
+            'chi_sd': 1000 * float(chimap[mask].std(dtype=np.float64)),
+            **asymmetries(read_table(inputs.regions_tsv)),
+        }
+        numbers = {name: _plain(found.get(name, math.nan)) for name in quality_measures()}
+        self._results['out_file'] = str(
+            save_json({**inputs.entities, **numbers}, Path(inputs.out_file))
+        )
+        return runtime
+
+
+def _leaves(*nested: Mapping[str, Any]) -> dict[str, float]:
+    """Numbers of nested mappings by their own names."""
+    out: dict[str, float] = {}
+    for mapping in nested:
+        for key, value in mapping.items():
+            if isinstance(value, Mapping):
+                out |= _leaves(value)
+            elif isinstance(value, int | float):
+                out[key] = float(value)
+    return out
+
+
+def _plain(value: float) -> float | None:
+    """Number for JSON, which knows no NaN."""
+    return float(f'{value:.6g}') if math.isfinite(value) else None
+
+
+def gather_quality(paths: Sequence[Path]) -> pd.DataFrame:
+    """Quality of all runs, and what is worse than in the others.
+
+    Parameters
+    ----------
+    paths
+        Files of `RunQuality`.
+
+    Returns
+    -------
+    DataFrame
+        `KEYS`, the measures, and `flags`: a measure's name with its modified z, joined by `; `.
+
+    Raises
+    ------
+    InputError
+        A file is no JSON object or names no participant.
+    """
+    names = list(quality_measures())
+    table = pd.DataFrame([_read(path) for path in paths], columns=[*KEYS, *names])
+    numbers = table[names].apply(pd.to_numeric, errors='coerce')
+    worse = {name: measure['worse'] for name, measure in quality_measures().items()}
+    apart = standing_apart(numbers, worse)
+    z = numbers.apply(lambda column: pd.Series(modified_z(column.to_numpy(float)), numbers.index))
+    flags = [
+        '; '.join(f'{name} ({z.at[row, name]:+.1f})' for name in names if apart.at[row, name])
+        for row in table.index
+    ]
+    keys = table[list(KEYS)].astype(object).where(table[list(KEYS)].notna(), None)
+    return pd.concat([keys, numbers], axis=1).assign(flags=[f or None for f in flags])
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding='utf-8'))
+    except (OSError, ValueError) as error:
+        raise InputError(
+            path, f'cannot be read as JSON ({error})', 'run the participant level again'
+        ) from error
+    if not isinstance(content, dict) or not content.get('participant_id'):
+        raise InputError(path, 'names no participant', 'run the participant level again')
+    return content
+
+
+def quality_dictionary() -> dict[str, dict[str, Any]]:
+    """Data dictionary of the study's table."""
+    measures = {
+        name: {k: v for k, v in m.items() if k in ('Description', 'Units')}
+        for name, m in quality_measures().items()
+    }
+    return {
+        'participant_id': {'Description': 'Participant, with the key sub-'},
+        'session_id': {'Description': 'Session, with the key ses-; n/a where there is none'},
+        'run_id': {'Description': 'Run, with the key run-; n/a where there is none'},
+        **measures,
+        'flags': {
+            'Description': 'Measures whose modified z (0.6745 times the distance from the median '
+            'over the median absolute deviation) is 3.5 or more to the bad side; only from eight '
+            'runs on'
+        },
+    }
+
+
+class _GatherQualityInputSpec(BaseInterfaceInputSpec):
+    derivatives_dir = traits.Directory(exists=True, mandatory=True, desc='root of derivatives')
+
+
+class _GatherQualityOutputSpec(TraitedSpec):
+    quality_tsv = File(desc='one row per run')
+    quality_json = File(desc='data dictionary')
+    warnings = traits.List(traits.Str, desc='who stands apart')
+
+
+class GatherQuality(SimpleInterface):
+    """Collect the quality of a study's runs and tell who stands apart."""
+
+    input_spec = _GatherQualityInputSpec
+    output_spec = _GatherQualityOutputSpec
+    _always_run = True  # a folder's name does not tell that its files have changed
+
+    def _run_interface(self, runtime):
+        paths = find_outputs(Path(self.inputs.derivatives_dir), PATTERN)
+        table = gather_quality(paths)
+        folder = Path(runtime.cwd)
+        self._results.update(
+            quality_tsv=str(save_table(table, folder / 'group_quality.tsv')),
+            quality_json=str(save_json(quality_dictionary(), folder / 'group_quality.json')),
+            warnings=quality_warnings(table),
+        )
+        return runtime
+
+
+def quality_warnings(table: pd.DataFrame) -> list[str]:
+    """Sentences on the runs that stand apart."""
+    flagged = table[table['flags'].notna()]
+    if flagged.empty:
+        return []
+    who = name_some(
+        '_'.join(str(v) for v in row if v is not None and not pd.isna(v))
+        for row in flagged[list(KEYS)].itertuples(index=False)
+    )
+    count = len(flagged)
+    return [
+        f'{count} of {len(table)} runs stand{"s" if count == 1 else ""} apart from the others in '
+        f'quality ({who}); look at the section Quality before you rely on them.'
+    ]
