@@ -192,11 +192,11 @@ def quality_table(path: str | Path) -> Table | None:
     )
     named = [c for c in ('session_id', 'run_id') if table[c].notna().any()]
     columns = {'participant_id': Column('participant'), **{c: Column(readable(c)) for c in named}}
+    columns['flags'] = Column('stands apart by', 'modified z in brackets')
     for name, measure in quality_measures().items():
         unit = f' ({measure["Units"]})' if 'Units' in measure else ''
         if name in table and table[name].notna().any():
             columns[name] = Column(measure['title'] + unit, measure['Description'], significant(3))
-    columns['flags'] = Column('stands apart by', 'modified z in brackets')
     return make_table(
         table,
         columns,

@@ -16,6 +16,7 @@ from . import figures as fig
 from .atlas import region_table
 from .charts import region_profile
 from .outlines import label_outlines, merge_labels, tissue_outlines
+from .quality import quality_measures
 from .tables import Column, Table, fixed, flatten, make_table, read_table, readable
 
 CHI_LIMIT = 0.15
@@ -235,7 +236,14 @@ def scan_facts(facts: Mapping[str, Any], quality: Mapping[str, Any]) -> list[tup
     }
     pairs = [(name, show(facts[key])) for key, (name, show) in known.items() if key in facts]
     pairs += flatten({k: v for k, v in facts.items() if k not in known})
-    return pairs + [(readable(k)[:1].upper() + readable(k)[1:], v) for k, v in flatten(quality)]
+    return pairs + [_measured(key, value) for key, value in flatten(quality)]
+
+
+def _measured(name: str, value: str) -> tuple[str, str]:
+    """A measure of quality with its title and unit, where it is a known one."""
+    measure = quality_measures().get(name, {})
+    title = measure.get('title') or readable(name)
+    return title[:1].upper() + title[1:], f'{value} {measure.get("Units", "")}'.strip()
 
 
 def run_pictures(run: Mapping[str, Any], names: Mapping[int, str]) -> list[Picture]:

@@ -84,6 +84,7 @@ class _RunQualityInputSpec(BaseInterfaceInputSpec):
 
 class _RunQualityOutputSpec(TraitedSpec):
     out_file = File(desc='the numbers')
+    quality = traits.Dict(desc='those that are known, rounded')
 
 
 class RunQuality(SimpleInterface):
@@ -109,8 +110,9 @@ class RunQuality(SimpleInterface):
             **asymmetries(read_table(inputs.regions_tsv)),
         }
         numbers = {name: _plain(found.get(name, math.nan)) for name in quality_measures()}
-        self._results['out_file'] = str(
-            save_json({**inputs.entities, **numbers}, Path(inputs.out_file))
+        self._results.update(
+            out_file=str(save_json({**inputs.entities, **numbers}, Path(inputs.out_file))),
+            quality={k: float(f'{v:.3g}') for k, v in numbers.items() if v is not None},
         )
         return runtime
 
