@@ -158,7 +158,11 @@ def half(mask: NDArray[np.bool_], factor: tuple[int, int, int]) -> NDArray[np.bo
 
 
 def majority(labels: NDArray[np.uint8], factor: tuple[int, int, int]) -> NDArray[np.uint8]:
-    """Label that fills most of each block; ties go to the larger label, background last.
+    """Label that fills most of each block.
+
+    Blocks that two labels share equally go to that of one corner, the first and the last corner
+    by turns like the fields of a chessboard: to favour either label, or the background, would
+    shift every border and so every volume.
 
     Examples
     --------
@@ -166,15 +170,28 @@ def majority(labels: NDArray[np.uint8], factor: tuple[int, int, int]) -> NDArray
     >>> majority(block, (2, 2, 2)).tolist()
     [[[3]]]
     """
-    best = np.zeros(tuple(n // f for n, f in zip(labels.shape, factor, strict=True)), np.uint8)
-    most = block_mean((labels == 0).astype(np.float32), factor)
+    shape = tuple(n // f for n, f in zip(labels.shape, factor, strict=True))
+    best, most = np.zeros(shape, np.uint8), np.zeros(shape, np.float32)
+    corner = _corners(labels, factor, shape)
     for label in np.flatnonzero(np.bincount(labels.ravel())):
-        if label:
-            share = block_mean((labels == label).astype(np.float32), factor)
-            better = share >= most if best.size else share > most
-            best[better & (share > 0)] = label
-            most = np.maximum(most, share)
+        share = block_mean((labels == label).astype(np.float32), factor)
+        better = (share > most) | ((share == most) & (share > 0) & (corner == label))
+        best[better] = label
+        np.maximum(most, share, out=most)
     return best
+
+
+def _corners(
+    labels: NDArray[np.uint8], factor: tuple[int, int, int], shape: tuple[int, ...]
+) -> NDArray[np.uint8]:
+    """First subvoxel of blocks whose indices have an even sum, last one of the others."""
+    ends = [
+        labels[tuple(slice(k if k == 0 else f - 1, n * f, f)
+                     for f, n in zip(factor, shape, strict=True))]
+        for k in (0, 1)
+    ]  # fmt: skip
+    odd = np.indices(shape, np.uint8, sparse=True)
+    return np.where((sum(odd) & 1).astype(bool), ends[1], ends[0])
 
 
 def upsample(image: NDArray[np.float32], slab: Slab) -> NDArray[np.float32]:
