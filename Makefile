@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 .PHONY: demo test lint types unit clean
 
 demo: $(VENV)/installed
-	$(BIN)/nigra bids_example $(OUT) participant group
+	$(BIN)/nigra bids_example $(OUT) participant group --registration fast
 	@echo "The report: $(abspath $(OUT))/group.html"
 
 test: lint types unit

@@ -31,7 +31,7 @@ class Settings:
     write_graph: bool = False
     clean_workdir: bool = False
     random_seed: int = 20200101
-    registration: str = 'default'
+    registration: str = 'precise'
     background: str = 'pdf'
     inversion: str = 'dual'
     reference: str = 'brain'

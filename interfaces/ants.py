@@ -42,7 +42,7 @@ MOST_MOTION_MM, MOST_TURN_DEG = 40.0, 30.0
 
 
 class _EngineInputSpec(BaseInterfaceInputSpec):
-    preset = traits.Str('default', usedefault=True, desc='entry of data/registration.json')
+    preset = traits.Str('precise', usedefault=True, desc='entry of data/registration.json')
     nthreads = traits.Int(1, usedefault=True, desc='threads of costly stages')
     random_seed = traits.Int(1, usedefault=True, desc='of random sampling')
 

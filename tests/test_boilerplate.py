@@ -13,14 +13,14 @@ from nigra.nodes.relaxometry import METHODS, r2star_method
 STEPS = {
     'unwrap': ['romeo'], 'offsets': ['mcpc3ds', None], 'n_echoes': [1, 2, 4],
     'background': ['pdf', 'lbv'], 'inversion': ['dual', 'tkd', 'medi', None],
-    'r2star': ['arlo', None], 'reference': ['brain'], 'registration': ['default'],
+    'r2star': ['arlo', None], 'reference': ['brain'], 'registration': ['precise'],
     'group': [None, {'group_column': 'group', 'covariates': ['age'], 'scores': ['edss'],
                      'adjustment': 'holm'}],
 }  # fmt: skip
 CITES = {
     'romeo': 'dymerska2021', 'mcpc3ds': 'eckstein2018', 'pdf': 'liu2011', 'lbv': 'zhou2014',
     'dual': 'wharton2012', 'tkd': 'shmueli2009', 'medi': 'liu2013', 'brain': 'bilgic2024',
-    'default': 'avants2008',
+    'precise': 'avants2008',
 }  # fmt: skip
 
 

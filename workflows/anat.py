@@ -26,7 +26,7 @@ OUTPUTS = (
 
 def init_anat_wf(
     *,
-    preset: str = 'default',
+    preset: str = 'precise',
     nthreads: int = 1,
     random_seed: int = 1,
     brain_mask: str | Path | None = None,

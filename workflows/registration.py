@@ -23,7 +23,7 @@ OUTPUTS = (
 
 def init_registration_wf(
     *,
-    preset: str = 'default',
+    preset: str = 'precise',
     nthreads: int = 1,
     random_seed: int = 1,
     name: str = 'registration_wf',
@@ -105,7 +105,7 @@ GRE_TO_T1W_OUTPUTS = ('gre_to_t1w_xfm', 't1w_to_gre_xfm', 'warnings', 'quality',
 
 def init_gre_to_t1w_wf(
     *,
-    preset: str = 'default',
+    preset: str = 'precise',
     nthreads: int = 1,
     random_seed: int = 1,
     name: str = 'gre_to_t1w_wf',
