@@ -30,11 +30,13 @@ from .atlas import TEMPLATE_SPACE, load_dgm_atlas
 from .bias import without_bias
 from .files import save_image
 from .itk import Engine, Volume, load_preset, read_volume, write, write_like
-from .labels import labels_on
+from .labels import draw_labels, save_shares
 from .regions import save_table
 
 BRAIN_ML = (850.0, 2400.0)
 """Volumes of adult brains with the fluid around them, mL; others are reported."""
+BEYOND_MM = 100.0
+"""How far around a slab labels are counted, so that what it cuts off is known."""
 LEAST_PRIOR_OVERLAP = 0.85
 LEAST_TEMPLATE_CORRELATION = 0.5
 LEAST_NMI = 1.02
@@ -383,6 +385,7 @@ class _LabelGreOutputSpec(TraitedSpec):
     t1w_in_gre = File(desc='T1w on the acquisition grid')
     dseg = File(desc='deep grey labels on the acquisition grid')
     dseg_tsv = File(desc='their names')
+    shares = File(desc='share of each voxel that labels fill, and their whole size (.npz)')
     quality = traits.Dict(desc='share of the brain within the field of view')
     warnings = traits.List(traits.Str, desc='what looks wrong')
 
@@ -409,7 +412,8 @@ class LabelGre(SimpleInterface):
                 'check that both are of one person and that their headers are right',
             )
         transforms = [Path(inputs.template_to_t1w_xfm), rigid]
-        labels = labels_on(grid, atlas, transforms, folder, engine)
+        drawn = draw_labels(grid, atlas, transforms, folder, engine, beyond_mm=BEYOND_MM)
+        labels = drawn.labels
         share = mask.sum() * np.prod(grid.voxel_size)
         share /= max(float((brain.data > 0.5).sum() * np.prod(t1w.voxel_size)), 1.0)
         table = label_table()
@@ -420,6 +424,7 @@ class LabelGre(SimpleInterface):
             t1w_in_gre=str(save_image(seen, grid.affine, folder / 't1w_in_gre.nii.gz')),
             dseg=str(save_image(labels, grid.affine, folder / 'dseg.nii.gz', dtype=np.uint8)),
             dseg_tsv=str(save_table(table, folder / 'dseg.tsv')),
+            shares=str(save_shares(drawn, folder / 'shares.npz')),
             quality={'brain_in_view': float(share)},
             warnings=_missing_labels(labels, table),
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,11 @@ from nipype.interfaces.base import (
     traits,
 )
 
-from ..nodes.regions import Maps, measure_regions, region_list
+from ..nodes.echoes import magnitude_noise
+from ..nodes.regions import Fine, Maps, measure_regions, region_list
 from .atlas import load_dgm_atlas
 from .files import atomic_path, save_json
-from .headers import check_same_grid
+from .headers import check_same_grid, load_data, load_image
 
 KEYS = ('participant_id', 'session_id', 'run_id', 'atlas')
 DESCRIPTIONS: dict[str, dict[str, Any]] = {
@@ -34,17 +36,40 @@ DESCRIPTIONS: dict[str, dict[str, Any]] = {
     },
     'n_voxels': {'Description': 'Voxels of the region in acquisition space'},
     'volume_mm3': {
-        'Description': 'Volume of the region; that of the brain is from the whole T1w image, '
-        'even where the gradient-echo slab cuts it',
+        'Description': 'Volume of the whole region on the T1w image, even where the gradient-echo '
+        'slab cuts it; on the gradient echo where there are no labels on the T1w image',
         'Units': 'mm^3',
     },
-    'coverage': {'Description': 'Share of the region inside the mask where the map holds'},
+    'coverage': {
+        'Description': 'Share of the whole region that lies in the field of view and inside the '
+        'mask where the map holds'
+    },
     'chi_mean': {'Description': 'Mean susceptibility of the covered voxels', 'Units': 'ppb'},
     'chi_median': {'Description': 'Median susceptibility of the covered voxels', 'Units': 'ppb'},
     'chi_sd': {'Description': 'Standard deviation over the covered voxels', 'Units': 'ppb'},
+    'chi_iqr': {'Description': 'Interquartile range over the covered voxels', 'Units': 'ppb'},
+    'chi_p5': {'Description': '5th percentile of the covered voxels', 'Units': 'ppb'},
+    'chi_p95': {'Description': '95th percentile of the covered voxels', 'Units': 'ppb'},
+    'chi_own': {
+        'Description': 'Susceptibility of the region itself, freed from what shares its voxels: '
+        'robust regression of the map on the shares of voxels that the region, its neighbours and '
+        'the rest fill',
+        'Units': 'ppb',
+    },
+    'chi_eroded': {
+        'Description': 'Mean of the voxels whose six neighbours belong to the region too',
+        'Units': 'ppb',
+    },
+    'chi_high': {
+        'Description': 'Mean of the uppermost quarter of the covered voxels: the iron-rich part',
+        'Units': 'ppb',
+    },
     'r2star_mean': {
         'Description': 'Mean R2* of the covered voxels; n/a for one echo',
         'Units': '1/s',
+    },
+    'snr': {
+        'Description': 'Mean magnitude of the covered voxels, echoes combined, over its noise'
     },
     'iron_mean': {
         'Description': 'Iron above that of the reference region, by the calibration of '
@@ -57,6 +82,7 @@ DESCRIPTIONS: dict[str, dict[str, Any]] = {
         'of the calibration',
         'Units': 'mg per kg wet tissue',
     },
+    'reason': {'Description': 'Why a region has no statistics; n/a where it has'},
 }
 """Data dictionary of the region table, in column order."""
 
@@ -68,6 +94,9 @@ class _RegionTableInputSpec(BaseInterfaceInputSpec):
     brain_mask = File(exists=True, mandatory=True, desc='brain in acquisition space')
     t1w_brain_mask = File(exists=True, desc='whole brain, T1w space; gives the brain its volume')
     r2star = File(exists=True, desc='R2*, 1/s')
+    magnitude = File(exists=True, desc='echoes combined')
+    shares = File(exists=True, desc='from LabelGre')
+    labels_in_t1w = File(exists=True, desc='labels on the T1w grid; give the regions volumes')
     participant_id = traits.Str(mandatory=True, desc='with the key sub-')
     session_id = traits.Str('n/a', usedefault=True, desc='with the key ses-')
     run_id = traits.Str('n/a', usedefault=True, desc='with the key run-')
@@ -89,19 +118,15 @@ class RegionTable(SimpleInterface):
 
     def _run_interface(self, runtime):
         inputs = self.inputs
-        r2star = inputs.r2star if isdefined(inputs.r2star) else None
-        maps, labels, brain = _load(
-            inputs.chimap, inputs.mask, inputs.dseg, inputs.brain_mask, r2star
-        )
+        maps, labels, brain = _load(inputs)
         atlas = load_dgm_atlas()
         rows = measure_regions(
             maps,
             labels,
             region_list(atlas.regions.to_dict('records')),
             brain_mask=brain,
-            brain_volume=_volume(inputs.t1w_brain_mask)
-            if isdefined(inputs.t1w_brain_mask)
-            else None,
+            brain_volume=_volumes(inputs.t1w_brain_mask).get(1),
+            fine=_fine(inputs),
         )
         table = pd.DataFrame(rows)
         provenance = dict(inputs.provenance) if isdefined(inputs.provenance) else {}
@@ -117,13 +142,22 @@ class RegionTable(SimpleInterface):
         return runtime
 
 
-def _volume(mask: str) -> float:
-    """Volume of a mask, mm^3."""
-    import nibabel as nib
+def _volumes(labels: Any) -> dict[int, float]:
+    """Volume of each label of an image, mm^3; empty where there is no image."""
+    if not isdefined(labels):
+        return {}
+    data = load_data(labels)
+    voxel = abs(float(np.linalg.det(load_image(labels).affine[:3, :3])))
+    values, counts = np.unique(data[data > 0].astype(int), return_counts=True)
+    return {int(v): voxel * int(n) for v, n in zip(values, counts, strict=True)}
 
-    image: Any = nib.load(mask)
-    voxel = abs(float(np.linalg.det(image.affine[:3, :3])))
-    return voxel * float(np.count_nonzero(np.asanyarray(image.dataobj)))
+
+def _fine(inputs: Any) -> Fine:
+    """Shares of voxels and whole sizes, as far as they were given."""
+    from .labels import load_shares
+
+    fine = load_shares(inputs.shares) if isdefined(inputs.shares) else Fine()
+    return replace(fine, volumes=_volumes(inputs.labels_in_t1w))
 
 
 def save_table(table: pd.DataFrame, path: Path) -> Path:
@@ -133,19 +167,23 @@ def save_table(table: pd.DataFrame, path: Path) -> Path:
     return path
 
 
-def _load(
-    chimap: str, mask: str, dseg: str, brain_mask: str, r2star: str | None
-) -> tuple[Maps, np.ndarray, np.ndarray]:
-    import nibabel as nib
-
-    for other in filter(None, (mask, dseg, brain_mask, r2star)):
-        check_same_grid(Path(chimap), Path(other))
-    image: Any = nib.load(chimap)
-    volume = abs(float(np.linalg.det(image.affine[:3, :3])))
-
-    def data(path: str) -> np.ndarray:
-        return np.asanyarray(nib.load(path).dataobj)  # type: ignore[attr-defined]
-
-    rates = None if r2star is None else data(r2star)
-    maps = Maps(image.get_fdata(dtype=np.float32), data(mask) > 0, volume, rates)
-    return maps, data(dseg), data(brain_mask) > 0
+def _load(inputs: Any) -> tuple[Maps, np.ndarray, np.ndarray]:
+    """Maps, labels and brain mask, all on the grid of the susceptibility map."""
+    names = ('mask', 'dseg', 'brain_mask', 'r2star', 'magnitude')
+    data = {}
+    for name in names:
+        path = getattr(inputs, name)
+        if isdefined(path):
+            check_same_grid(Path(inputs.chimap), Path(path))
+            data[name] = load_data(path)
+    brain = data['brain_mask'] > 0
+    magnitude = data.get('magnitude')
+    maps = Maps(
+        load_data(inputs.chimap, dtype=np.float32),
+        data['mask'] > 0,
+        abs(float(np.linalg.det(load_image(inputs.chimap).affine[:3, :3]))),
+        data.get('r2star'),
+        magnitude,
+        magnitude_noise(magnitude, brain) or np.nan if magnitude is not None else np.nan,
+    )
+    return maps, data['dseg'], brain

@@ -23,7 +23,13 @@ from nipype.interfaces.base import (
 
 from ..nodes.errors import InputError
 from ..nodes.multiplicity import FAMILY
-from ..nodes.visits import MEASURES, REGION_COLUMNS, name_some, normalised_volume
+from ..nodes.visits import (
+    MEASURES,
+    REGION_COLUMNS,
+    TABLE_COLUMNS,
+    name_some,
+    normalised_volume,
+)
 from .completion import find_outputs
 from .files import save_json
 from .participants import read_dictionary, read_participants
@@ -88,7 +94,7 @@ def gather_regions(
     """
     root, source = Path(derivatives_dir), Path(participants_file)
     participants, warnings = read_participants(source, group_column=group_column)
-    taken = [c for c in participants if c in (*REGION_COLUMNS[1:], *MEASURES)]
+    taken = [c for c in participants if c in (*TABLE_COLUMNS[1:], *MEASURES)]
     if group_column in taken:
         raise InputError(
             source, f'column {group_column!r} is also one of the region tables', 'rename it'

@@ -120,3 +120,23 @@ def vote(labels: NDArray[Any], factors: Sequence[int]) -> NDArray[Any]:
             better = count > most
             winner[better], most[better] = value, count[better]
     return winner
+
+
+def block_share(mask: NDArray[np.bool_], factors: Sequence[int]) -> NDArray[np.float32]:
+    """Share of each block of voxels that a mask fills.
+
+    Parameters
+    ----------
+    mask
+        On a subdivided grid; each axis a multiple of its factor.
+    factors
+        Voxels per block along each axis.
+
+    Examples
+    --------
+    >>> block_share(np.array([[[True, True, False, False]]]), (1, 1, 4)).tolist()
+    [[[0.5]]]
+    """
+    shape = [n // f for n, f in zip(mask.shape, factors, strict=True)]
+    split = [size for pair in zip(shape, factors, strict=True) for size in pair]
+    return mask.reshape(split).mean(axis=(1, 3, 5), dtype=np.float32)

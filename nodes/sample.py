@@ -20,7 +20,7 @@ from .covariates import (
 from .errors import InputError
 from .visits import (
     MEASURES,
-    REGION_COLUMNS,
+    TABLE_COLUMNS,
     brain_warnings,
     coverage_warnings,
     first_visits,
@@ -137,7 +137,7 @@ def make_sample(
     if len(atlases) > 1:
         found = ', '.join(map(str, atlases))
         raise InputError('atlas', f'differs between region tables ({found})', 'keep to one')
-    offered = [c for c in regions.columns if c not in (*REGION_COLUMNS, *MEASURES)]
+    offered = [c for c in regions.columns if c not in (*TABLE_COLUMNS, *MEASURES)]
     check_column(group_column, offered, '--group-column', source)
     regions, warnings = first_visits(regions)
     everyone = regions.drop_duplicates('participant_id').set_index('participant_id')

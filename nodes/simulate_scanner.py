@@ -190,8 +190,8 @@ def _corners(
                      for f, n in zip(factor, shape, strict=True))]
         for k in (0, 1)
     ]  # fmt: skip
-    odd = np.indices(shape, np.uint8, sparse=True)
-    return np.where((sum(odd) & 1).astype(bool), ends[1], ends[0])
+    i, j, k = np.indices(shape, np.uint8, sparse=True)
+    return np.where((i + j + k) % 2 == 1, ends[1], ends[0])
 
 
 def upsample(image: NDArray[np.float32], slab: Slab) -> NDArray[np.float32]:

@@ -7,11 +7,15 @@ from collections.abc import Iterable
 
 import pandas as pd
 
+from .regions import COLUMNS
+
 REGION_COLUMNS = (
     'participant_id', 'session_id', 'run_id', 'atlas', 'region', 'hemisphere', 'n_voxels',
     'volume_mm3', 'coverage', 'chi_mean', 'chi_median', 'chi_sd', 'r2star_mean',
 )  # fmt: skip
-"""Columns of every region table."""
+"""Columns that every region table must have."""
+TABLE_COLUMNS = tuple(dict.fromkeys((*REGION_COLUMNS[:4], *COLUMNS, *REGION_COLUMNS)))
+"""All that region tables may have; other columns come from the participants' table."""
 
 MEASURES = {'chi_mean': 'ppb', 'volume_normalised': 'mm^3 per litre of brain'}
 """What is compared, with its unit."""

@@ -6,11 +6,12 @@ import nibabel as nib
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import ndimage
 
 from nigra.interfaces.atlas import load_dgm_atlas
 from nigra.interfaces.regions import RegionTable
 from nigra.nodes.errors import InputError, NigraError
-from nigra.nodes.regions import COLUMNS, Maps, Region, measure_regions
+from nigra.nodes.regions import COLUMNS, Fine, Maps, Region, measure_regions
 
 REGIONS = [Region('a', 'L', (1,)), Region('a', 'R', (2,)), Region('ab', 'L', (1, 3))]
 
@@ -88,6 +89,71 @@ def test_brain_row_and_r2star():
     assert row(rows, 'a', 'L')['r2star_mean'] == 30
 
 
+def test_quantiles_and_the_upper_quarter_are_those_of_the_covered_voxels():
+    rng = np.random.default_rng(2)
+    labels, _, mask = example()
+    chi = rng.normal(size=labels.shape).astype(np.float32)
+    values = 1e3 * chi[(labels == 1) & mask].astype(float)
+    found = row(measure_regions(Maps(chi, mask, 1.0), labels, REGIONS), 'a', 'L')
+    q25, q75 = np.percentile(values, (25, 75))
+    assert found['chi_iqr'] == pytest.approx(q75 - q25)
+    assert found['chi_p5'] == pytest.approx(np.percentile(values, 5))
+    assert found['chi_p95'] == pytest.approx(np.percentile(values, 95))
+    assert found['chi_high'] == pytest.approx(values[values >= q75].mean())
+
+
+def test_eroded_mean_leaves_the_rim_out():
+    labels = np.zeros((9, 9, 9), int)
+    labels[2:7, 2:7, 2:7] = 1
+    chi = np.where(ndimage.binary_erosion(labels == 1), 0.1, 0.02)
+    everywhere = np.ones(labels.shape, bool)
+    regions = [Region('a', 'L', (1,))]
+    found = row(measure_regions(Maps(chi, everywhere, 1.0), labels, regions), 'a', 'L')
+    assert found['chi_eroded'] == pytest.approx(100)
+    assert found['chi_mean'] == pytest.approx((27 * 100 + 98 * 20) / 125)
+    thin = np.where(np.arange(9)[:, None, None] == 4, labels, 0)
+    found = row(measure_regions(Maps(chi, everywhere, 1.0), thin, regions), 'a', 'L')
+    assert np.isnan(found['chi_eroded'])
+
+
+@pytest.mark.parametrize(
+    ('labels_in_view', 'covered', 'counts', 'reason'),
+    [
+        (0, 0, {}, 'no voxel carries the label'),
+        (0, 0, {1: 40}, 'outside the field of view'),
+        (8, 3, {1: 40}, '3 of 8 voxels inside the mask, 5 are needed'),
+        (8, 6, {1: 40}, None),
+    ],
+)
+def test_a_region_without_statistics_says_why(labels_in_view, covered, counts, reason):
+    labels, mask = np.zeros(27, int), np.zeros(27, bool)
+    labels[:labels_in_view], mask[:covered] = 1, True
+    labels, mask = labels.reshape(3, 3, 3), mask.reshape(3, 3, 3)
+    maps = Maps(np.full(labels.shape, 0.05), mask, 2.0)
+    (found, *_) = measure_regions(maps, labels, [Region('a', 'L', (1,))], fine=Fine(counts=counts))
+    assert found['reason'] == reason
+    assert np.isnan(found['chi_mean']) == (reason is not None)
+    if counts:
+        assert found['volume_mm3'] == 80
+        assert found['coverage'] == covered / 40
+
+
+def test_volumes_of_the_finer_grid_take_precedence():
+    labels, chi, mask = example()
+    fine = Fine(volumes={1: 1000.0, 2: 300.0})
+    rows = measure_regions(Maps(chi, mask, 2.0), labels, REGIONS, fine=fine)
+    assert row(rows, 'a', 'both')['volume_mm3'] == 1300
+    assert row(rows, 'ab', 'L')['volume_mm3'] == 1000  # label 3 is unknown there
+
+
+def test_snr_is_the_magnitude_over_its_noise():
+    labels, chi, mask = example()
+    maps = Maps(chi, mask, 1.0, magnitude=np.where(labels == 2, 300.0, 100.0), noise=4.0)
+    rows = measure_regions(maps, labels, REGIONS, brain_mask=labels >= 0)
+    assert row(rows, 'a', 'R')['snr'] == 75
+    assert row(rows, 'a', 'L')['snr'] == 25
+
+
 @pytest.mark.parametrize('name', ['mask', 'labels', 'brain_mask'])
 def test_shapes_must_agree(name):
     labels, chi, mask = example()
@@ -131,8 +197,9 @@ def test_table_on_disk(files, tmp_path):
     table = pd.read_csv(out_file, sep='\t', keep_default_na=False, na_values=['n/a'])
     assert list(table.columns) == [
         'participant_id', 'session_id', 'run_id', 'atlas', 'region', 'hemisphere', 'n_voxels',
-        'volume_mm3', 'coverage', 'chi_mean', 'chi_median', 'chi_sd', 'r2star_mean',
-        'iron_mean', 'iron_sd',
+        'volume_mm3', 'coverage', 'chi_mean', 'chi_median', 'chi_sd', 'chi_iqr', 'chi_p5',
+        'chi_p95', 'chi_own', 'chi_eroded', 'chi_high', 'r2star_mean', 'snr', 'iron_mean',
+        'iron_sd', 'reason',
     ]  # fmt: skip
     assert set(table.region) == {
         'caudate', 'putamen', 'pallidum', 'thalamus', 'pulvinar', 'thalamus_whole',

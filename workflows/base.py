@@ -128,7 +128,8 @@ def init_visit_wf(visit: Visit, plan: Plan, *, key: str) -> Workflow:
     for number, scan in enumerate(visit.scans, start=1):
         scan_wf = init_scan_wf(scan, visit, plan, name=f'scan_{number}_wf')
         connect_same(workflow, anat_wf, scan_wf,
-                     ('t1w_preproc', 'brain_mask', 'template_to_t1w_xfm'))  # fmt: skip
+                     ('t1w_preproc', 'brain_mask', 'template_to_t1w_xfm',
+                      'labels_in_t1w'))  # fmt: skip
         workflow.connect([
             (anat_wf, scan_wf, [('outputnode.quality', 'inputnode.anat_quality')]),
             (tissues, scan_wf, [('quality', 'inputnode.tissues')]),
@@ -166,7 +167,7 @@ def init_scan_wf(scan: GreScan, visit: Visit, plan: Plan, *, name: str) -> Workf
 
     Inputs
     ------
-    t1w_preproc, brain_mask, template_to_t1w_xfm, anat_quality
+    t1w_preproc, brain_mask, template_to_t1w_xfm, labels_in_t1w, anat_quality
         From the anatomical workflow.
     tissues
         From `TissueAgreement`.
@@ -183,7 +184,14 @@ def init_scan_wf(scan: GreScan, visit: Visit, plan: Plan, *, name: str) -> Workf
     left_out = left_out_maps(scan, plan)
     inputnode = Node(
         IdentityInterface(
-            ['t1w_preproc', 'brain_mask', 'template_to_t1w_xfm', 'anat_quality', 'tissues']
+            [
+                't1w_preproc',
+                'brain_mask',
+                'template_to_t1w_xfm',
+                'labels_in_t1w',
+                'anat_quality',
+                'tissues',
+            ]
         ),
         name='inputnode',
     )
@@ -230,7 +238,9 @@ def init_scan_wf(scan: GreScan, visit: Visit, plan: Plan, *, name: str) -> Workf
                                        ('dseg', 'dseg_tsv', 'gre_to_t1w_xfm')]
                                       + [('outputnode.parameters', 'inputnode.label_parameters')]),
         (qsm_wf, measure, [('outputnode.chimap', 'chimap'), ('outputnode.qsm_mask', 'mask')]),
-        (registration_wf, measure, [('outputnode.dseg', 'dseg'),
+        (load_gre, measure, [('first_magnitude', 'magnitude')]),
+        (inputnode, measure, [('labels_in_t1w', 'labels_in_t1w')]),
+        (registration_wf, measure, [('outputnode.dseg', 'dseg'), ('outputnode.shares', 'shares'),
                                     ('outputnode.brain_mask_in_gre', 'brain_mask')]),
         (load_gre, facts, [('first_magnitude', 'magnitude'), ('warnings', 'load_warnings')]),
         (qsm_wf, facts, [(f'outputnode.{f}', f) for f in maps if f in (*MAPS, 'r2star')]

@@ -15,6 +15,7 @@ OUTPUTS = (
     't1w_in_gre',
     'dseg',
     'dseg_tsv',
+    'shares',
     'warnings',
     'quality',
     'parameters',
@@ -60,6 +61,8 @@ def init_registration_wf(
         Brain, T1w and labels on the acquisition grid.
     dseg_tsv
         Index, name, region and hemisphere of each label.
+    shares
+        How much of each voxel labels fill, and how large they are beyond the field of view.
     warnings, quality, parameters
         What the steps report of themselves.
     """
@@ -91,7 +94,8 @@ def init_registration_wf(
         (gre_to_t1w_wf, parameters, [('outputnode.parameters', 'gre_to_t1w')]),
         (gre_to_t1w_wf, outputnode, [('outputnode.gre_to_t1w_xfm', 'gre_to_t1w_xfm')]),
         (label_gre, outputnode, [(f, f) for f in
-                                 ('brain_mask_in_gre', 't1w_in_gre', 'dseg', 'dseg_tsv')]),
+                                 ('brain_mask_in_gre', 't1w_in_gre', 'dseg', 'dseg_tsv',
+                                                          'shares')]),
         (warnings, outputnode, [('out', 'warnings')]),
         (quality, outputnode, [('out', 'quality')]),
         (parameters, outputnode, [('out', 'parameters')]),

@@ -1,0 +1,89 @@
+"""A region's own susceptibility, freed from what shares its voxels."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Collection, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+Shares = Mapping[int, NDArray[np.float32]]
+LEAST_FILLED = 5.0
+"""Fewest voxels that a region must fill, summed over shares, to be told from its surroundings."""
+REACH = 1
+"""How far the surroundings reach beyond the last voxel that a region touches, voxels."""
+
+
+def own_mean(
+    image: NDArray[Any], mask: NDArray[np.bool_], shares: Shares, labels: Collection[int]
+) -> float:
+    """Value of a region's own tissue, estimated with that of its surroundings.
+
+    Parameters
+    ----------
+    image
+        Map, (x, y, z).
+    mask
+        Where it holds.
+    shares
+        By label, the share of each voxel that it fills, 0 to 1, (x, y, z).
+    labels
+        Those that make the region.
+
+    Returns
+    -------
+    float
+        In the unit of the map; NaN where the region fills fewer than `LEAST_FILLED` voxels.
+
+    Notes
+    -----
+    In the voxels that the region touches and their neighbours, the map is the sum of shares times
+    values: one value for the region, one for each other label there, one for the rest. The values
+    follow by regression, as in the geometric transfer matrix of emission tomography (Rousset et
+    al. 1998), here with shares of voxels instead of a blurred response and with Huber's weights,
+    since the rest is no single tissue. Where no voxel is shared it is the robust mean.
+
+    Examples
+    --------
+    >>> share = np.zeros((6, 6, 6), np.float32)
+    >>> share[2:4, 2:4, 1:4] = 1; share[2:4, 2:4, 4] = 0.25
+    >>> image = 100 * share - 20 * (1 - share)
+    >>> round(own_mean(image, share >= 0, {3: share}, [3]), 6)
+    100.0
+    """
+    from statsmodels.robust.norms import HuberT
+    from statsmodels.robust.robust_linear_model import RLM
+    from statsmodels.tools.sm_exceptions import ConvergenceWarning
+
+    own = _total(shares, labels, image.shape)
+    if float(own[mask].sum(dtype=np.float64)) < LEAST_FILLED:
+        return float('nan')
+    zone = ndimage.binary_dilation(own > 0, iterations=REACH) & mask
+    columns = [own[zone].astype(float)]
+    for label, share in shares.items():
+        inside = share[zone]
+        if label not in labels and float(inside.sum()) >= LEAST_FILLED:
+            columns.append(inside.astype(float))
+    rest = 1 - np.sum(columns, axis=0)
+    if float(rest.sum()) >= LEAST_FILLED:
+        columns.append(rest)
+    values, design = image[zone].astype(float), np.column_stack(columns)
+    start = np.linalg.lstsq(design, values, rcond=None)[0]
+    spread = float(np.median(np.abs(values - design @ start)))
+    if spread <= 1e-9 * max(1e-12, float(np.abs(values).max())):
+        return float(start[0])  # robust weights need a scale
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore', ConvergenceWarning)
+        return float(RLM(values, design, M=HuberT()).fit(start_params=start).params[0])
+
+
+def _total(shares: Shares, labels: Collection[int], shape: tuple[int, ...]) -> NDArray[np.float32]:
+    """Share of each voxel that several labels fill together."""
+    out = np.zeros(shape, np.float32)
+    for label in labels:
+        if label in shares:
+            out += shares[label]
+    return out
