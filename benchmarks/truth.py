@@ -28,15 +28,15 @@ def read_tables(folder: Path, pattern: str) -> pd.DataFrame:
     return pd.concat(tables, ignore_index=True)
 
 
-def region_means(truth: Path, out: Path, *, tissue: bool) -> pd.DataFrame:
+def region_means(truth: Path, out: Path, *, tissue: bool, column: str) -> pd.DataFrame:
     """Measured and true values side by side, one row per participant, region and side."""
     name = 'desc-tissue_regions' if tissue else 'regions'
     true = read_tables(truth, f'sub-*/**/*_seg-dgm_{name}.tsv')
     measured = read_tables(out, 'sub-*/**/*_seg-dgm_regions.tsv')
     both = measured.merge(true, on=KEYS, suffixes=('', '_true'))
-    both = both[both.region.isin(REGIONS)]
+    both = both[both.region.isin(REGIONS)].assign(measured=lambda t: t[column])
     return both.assign(
-        error=both.chi_mean - both.chi_mean_true,
+        error=both.measured - both.chi_mean_true,
         volume_ratio=both.volume_mm3 / both.volume_mm3_true,
     )
 
@@ -58,7 +58,7 @@ def dice(truth: Path, out: Path) -> pd.DataFrame:
 
 def summary(table: pd.DataFrame) -> pd.Series:
     """Slope, intercept and error of measured on true region means."""
-    slope, intercept = np.polyfit(table.chi_mean_true, table.chi_mean, 1)
+    slope, intercept = np.polyfit(table.chi_mean_true, table.measured, 1)
     return pd.Series(
         {
             'n': len(table),
@@ -76,9 +76,10 @@ def main() -> None:
     parser.add_argument('study', type=Path, help='simulated data set with derivatives/truth')
     parser.add_argument('out', type=Path, help='derivatives that nigra made of it')
     parser.add_argument('--tissue', action='store_true', help="compare with the tissue's values")
+    parser.add_argument('--column', default='chi_mean', help='of the region table')
     arguments = parser.parse_args()
     truth = arguments.study / 'derivatives' / 'truth'
-    means = region_means(truth, arguments.out, tissue=arguments.tissue)
+    means = region_means(truth, arguments.out, tissue=arguments.tissue, column=arguments.column)
     sides = means[means.hemisphere != 'both']
     overlap = dice(truth, arguments.out)
     pd.set_option('display.width', 120)
@@ -89,7 +90,7 @@ def main() -> None:
         sep='',
     )
     by_region = sides.groupby('region')[
-        ['chi_mean_true', 'chi_mean', 'error', 'volume_ratio']
+        ['chi_mean_true', 'measured', 'error', 'volume_ratio']
     ].mean()
     print(
         '\nBy region (ppb):\n',
