@@ -256,6 +256,7 @@ def group_level(settings: Settings) -> Failures:
         'reference_group': settings.reference_group,
         'covariates': settings.covariates,
         'scores': settings.scores,
+        'regions': settings.regions,
     }
     quality = find_outputs(settings.output_dir, PATTERN)
     sidecars = [p.with_suffix('.json') for p in tables if p.with_suffix('.json').is_file()]
@@ -274,6 +275,7 @@ def group_level(settings: Settings) -> Failures:
         group_column=settings.group_column,
         covariates=settings.covariates,
         score_columns=settings.scores,
+        regions=settings.regions,
         reference_group=settings.reference_group,
         methods_html=methods(*used).html,
     )

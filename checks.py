@@ -102,12 +102,11 @@ def check_methods(settings: Settings) -> None:
     InputError
         Names the choices.
     """
-    from .interfaces.atlas import region_table
+    from .interfaces.atlas import region_table, with_wholes
     from .interfaces.itk import presets
     from .nodes.methods import ONE_STEP, STEPS
 
-    regions = region_table()
-    labelled = sorted(set(regions.loc[regions['index'].notna(), 'region']))
+    labelled = sorted(set(with_wholes(region_table())['region']))
     choices = {
         'background': list(STEPS['background']),
         'inversion': [*STEPS['inversion'], *ONE_STEP['end-to-end']],

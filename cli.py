@@ -158,6 +158,13 @@ def _add_group(group: argparse._ArgumentGroup) -> None:
         metavar='COLUMN',
         help='clinical scores to correlate (default: edss)',
     )
+    group.add_argument(
+        '--regions',
+        nargs='+',
+        default=None,
+        metavar='REGION',
+        help='regions to compare (default: all but the fine parts of nuclei)',
+    )
 
 
 def _add_running(group: argparse._ArgumentGroup) -> None:

@@ -41,6 +41,7 @@ class Settings:
     reference_group: str | None = None
     covariates: tuple[str, ...] | None = None
     scores: tuple[str, ...] = ('edss',)
+    regions: tuple[str, ...] | None = None
     verbose: int = 0
 
     @property

@@ -49,8 +49,8 @@ def measure(name: str, preset: str, overrides: Mapping[str, Any]) -> dict[str, A
         start = _cpu_seconds()
         pair, prior, _ = align_whole_brain(head.folder / 't1w.nii', folder, engine, settings)
         image = read_volume(head.folder / 't1w.nii', canonical=True)
-        inside = read_volume(prior, canonical=True, must_vary=False).data > 0.5
-        flat = without_bias(image, inside, folder, engine, settings['bias'])
+        near = read_volume(prior, canonical=True, must_vary=False).data > 0.5
+        flat = without_bias(image, near, folder, engine, settings['bias'])
         t1w = write_like(flat, head.folder / 't1w.nii', folder / 't1w.nii.gz')
         own = read_volume(t1w)
         mask = refine_brain_mask(own.data, read_volume(prior).data > 0.5, own.voxel_size)
@@ -99,21 +99,28 @@ def _scan(
     ideal, chimap = 1000 * head.load(f'{key}/truth'), 1000 * head.load(f'{key}/chimap')
     return {
         'dice': overlaps(labels, truth), 'cpu_s': seconds,
-        'ideal': means(ideal, labels), 'ideal_true': means(ideal, truth),
-        'chimap': means(chimap, labels), 'chimap_true': means(chimap, truth),
+        'ideal': means(ideal, labels), 'ideal_true': means(ideal, truth, true=True),
+        'chimap': means(chimap, labels), 'chimap_true': means(chimap, truth, true=True),
     }  # fmt: skip
 
 
-def _parts(region: str, side: str) -> tuple[int, ...]:
-    return region_parts()[region, side]
+def inside(labels: NDArray[Any], region: str, side: str, *, true: bool = False) -> NDArray[Any]:
+    """Voxels of a region in our labels, or in the truth, which has no parts."""
+    if true:
+        return np.isin(labels, region_parts()[region, side])
+    table = load_dgm_atlas().regions
+    rows = table[
+        (table.region == region) & table.hemisphere.isin([side] if side != 'both' else list('LR'))
+    ]
+    return np.isin(labels, [v for parts in rows.parts for v in parts])
 
 
 def overlaps(labels: NDArray[Any], truth: NDArray[Any]) -> dict[str, float]:
     """Dice of each nucleus, mean of both sides; NaN where it is outside the field of view."""
     return {
         region: float(np.mean([
-            dice(np.isin(labels, _parts(region, side)), np.isin(truth, _parts(region, side)))
-            if np.isin(truth, _parts(region, side)).any() else np.nan for side in 'LR'
+            dice(inside(labels, region, side), inside(truth, region, side, true=True))
+            if inside(truth, region, side, true=True).any() else np.nan for side in 'LR'
         ]))
         for region in NUCLEI
     }  # fmt: skip
@@ -122,19 +129,19 @@ def overlaps(labels: NDArray[Any], truth: NDArray[Any]) -> dict[str, float]:
 def volumes(labels: NDArray[Any], truth: NDArray[Any]) -> dict[str, float]:
     """Volume over the true one, both sides together."""
     return {
-        region: float(np.isin(labels, _parts(region, 'both')).sum()
-                      / np.isin(truth, _parts(region, 'both')).sum())
+        region: float(inside(labels, region, 'both').sum()
+                      / inside(truth, region, 'both', true=True).sum())
         for region in NUCLEI
     }  # fmt: skip
 
 
-def means(chimap: NDArray[Any], labels: NDArray[Any]) -> dict[str, float]:
+def means(chimap: NDArray[Any], labels: NDArray[Any], *, true: bool = False) -> dict[str, float]:
     """Mean over each nucleus and side, ppb."""
     out = {}
     for region in NUCLEI:
         for side in 'LR':
-            inside = np.isin(labels, _parts(region, side))
-            out[f'{region} {side}'] = float(chimap[inside].mean()) if inside.any() else np.nan
+            own = inside(labels, region, side, true=true)
+            out[f'{region} {side}'] = float(chimap[own].mean()) if own.any() else np.nan
     return out
 
 

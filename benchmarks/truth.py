@@ -49,10 +49,14 @@ def dice(truth: Path, out: Path) -> pd.DataFrame:
         (other,) = truth.glob(f'{label}/**/{label}_seg-dgm_dseg.nii.gz')
         drawn, true = (np.asanyarray(nib.load(p).dataobj) for p in (path, other))
         names = pd.read_csv(path.with_name(path.name.replace('.nii.gz', '.tsv')), sep='\t')
-        for row in names[names.region.isin(REGIONS)].to_dict('records'):
-            a, b = drawn == row['index'], true == row['index']
-            overlap = 2 * np.count_nonzero(a & b) / (np.count_nonzero(a) + np.count_nonzero(b))
-            rows.append({'participant_id': label, 'region': row['region'], 'dice': overlap})
+        known = pd.read_csv(truth / 'seg-dgm_dseg.tsv', sep='\t').set_index('name')['index']
+        for region in REGIONS:
+            for side in 'LR':
+                own = names[((names.region == region) | (names.whole == region))
+                            & (names.hemisphere == side)]['index']  # fmt: skip
+                a, b = np.isin(drawn, own), true == known[f'{region}_{side}']
+                overlap = 2 * np.count_nonzero(a & b) / (np.count_nonzero(a) + np.count_nonzero(b))
+                rows.append({'participant_id': label, 'region': region, 'dice': overlap})
     return pd.DataFrame(rows)
 
 

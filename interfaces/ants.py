@@ -432,12 +432,13 @@ class LabelGre(SimpleInterface):
 
 
 def label_table() -> Any:
-    """Table of a `dseg` image as BIDS wants it: index and name, here with region and side."""
+    """Table of a `dseg` image as BIDS wants it: index and name, here with region, side, whole."""
     regions = load_dgm_atlas().regions
     simple = regions[regions['index'].notna()].copy()
     simple['index'] = simple['index'].astype(int)
     simple['name'] = simple['region'] + '_' + simple['hemisphere']
-    return simple[['index', 'name', 'region', 'hemisphere']].reset_index(drop=True)
+    columns = ['index', 'name', 'region', 'hemisphere', 'whole']
+    return simple[columns].sort_values('index').reset_index(drop=True)
 
 
 def _missing_labels(labels: Any, table: Any) -> list[str]:

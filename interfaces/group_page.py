@@ -126,8 +126,10 @@ class GroupData:
 
     @property
     def region_order(self) -> list[str]:
-        """Regions, in the order of the table, without the whole brain."""
-        return [r for r in dict.fromkeys(self.regions['region']) if r != 'brain']
+        """Regions compared, in the order of the table, without the whole brain."""
+        compared = set(self.contrasts['region'])
+        regions = [r for r in dict.fromkeys(self.regions['region']) if r != 'brain']
+        return [r for r in regions if r in compared or not compared]
 
 
 def _first_visits(regions: pd.DataFrame) -> pd.DataFrame:

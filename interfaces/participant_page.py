@@ -78,9 +78,11 @@ class Run:
 
 
 def region_names() -> dict[int, str]:
-    """Region of each label of the built-in atlas."""
-    table = region_table().dropna(subset=['index'])
-    return {int(i): str(r) for i, r in zip(table['index'], table['region'], strict=True)}
+    """Region of each label of the built-in atlas; parts go by the name of their whole."""
+    return {
+        int(row.value): str(row.whole if row.part and not pd.isna(row.whole) else row.region)
+        for row in region_table().rename(columns={'index': 'value'}).itertuples()
+    }
 
 
 def anatomy_pictures(

@@ -290,7 +290,10 @@ def reference_region(name: str, data: Arrays, grid: Grid, inputs: Any) -> NDArra
     import pandas as pd
 
     table = pd.read_csv(inputs.dseg_tsv, sep='\t')
-    chosen = table.loc[table['region'] == name, 'index'].tolist()
+    own = table['region'] == name
+    if 'whole' in table:
+        own |= table['whole'] == name
+    chosen = table.loc[own, 'index'].tolist()
     if not chosen:
         raise NigraError(f'the labels have no region {name} to refer to')
     return np.isin(data['dseg'], chosen)

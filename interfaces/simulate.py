@@ -31,7 +31,7 @@ from ..nodes.simulate_body import make_body, move
 from ..nodes.simulate_cohort import Person, draw_cohort
 from ..nodes.simulate_head import HeadModel, build_head
 from ..nodes.simulate_truth import Parts, RegionValues
-from .atlas import load_dgm_atlas, load_template
+from .atlas import load_template, load_whole_atlas
 from .study import TRUTH, Study
 
 REGION_COLUMNS = (
@@ -131,14 +131,14 @@ def _run(jobs: list[Job], nprocs: int) -> Iterator[tuple[str, dict[str, pd.DataF
 def template_head() -> HeadModel:
     """The head that every participant is made from."""
     template = load_template()
-    labels = np.asarray(load_dgm_atlas().image.dataobj)
+    labels = np.asarray(load_whole_atlas().image.dataobj)
     return build_head(np.asarray(template.dataobj, dtype=np.float32), labels, template.affine)
 
 
 def region_parts() -> Parts:
     """Labels of every region, hemisphere and composite, and of the whole brain."""
     parts: dict[tuple[str, str], tuple[int, ...]] = {('brain', 'both'): ()}
-    regions = load_dgm_atlas().regions
+    regions = load_whole_atlas().regions
     for row in regions.itertuples():
         parts[row.region, row.hemisphere] = row.parts
     for region in regions.region.unique():
@@ -370,7 +370,7 @@ def write_dataset_files(study: Study, people: Sequence[Person], root: Path) -> N
         },
     )
     (truth / '.bidsignore').write_text('*_regions.tsv\n*_fieldmap.*\n', encoding='utf-8')
-    regions = load_dgm_atlas().regions
+    regions = load_whole_atlas().regions
     simple = regions[regions.parts.map(len) == 1]
     names = simple.region + '_' + simple.hemisphere
     lookup = pd.DataFrame({'index': simple['index'].astype(int), 'name': names})

@@ -24,12 +24,14 @@ from nipype.interfaces.base import (
 from ..nodes.errors import InputError
 from ..nodes.multiplicity import FAMILY
 from ..nodes.visits import (
+    BRAIN,
     MEASURES,
     REGION_COLUMNS,
     TABLE_COLUMNS,
     name_some,
     normalised_volume,
 )
+from .atlas import DGM, compared_regions
 from .completion import find_outputs
 from .files import save_json
 from .participants import read_dictionary, read_participants
@@ -383,12 +385,43 @@ def _tell(warnings: Sequence[str]) -> list[str]:
     return list(warnings)
 
 
+def choose_regions(table: pd.DataFrame, asked: Sequence[str] | None) -> pd.DataFrame:
+    """Rows of the regions to compare, and of the brain.
+
+    Parameters
+    ----------
+    table
+        Region tables of all participants.
+    asked
+        Regions by name; None for all but the fine parts of the built-in atlas, which would make
+        the others pay for more tests.
+
+    Raises
+    ------
+    InputError
+        A region is not there.
+    """
+    known = [r for r in dict.fromkeys(table.region) if r != BRAIN]
+    if asked is None:
+        usual = set(compared_regions())
+        wanted = (table.atlas != DGM) | table.region.isin(usual)
+    else:
+        for name in asked:
+            if name not in known:
+                raise InputError(
+                    f'--regions {name}', 'is in no region table', f'use {", ".join(known)}'
+                )
+        wanted = table.region.isin(asked)
+    return table[wanted | (table.region == BRAIN)]
+
+
 class _GroupModelsInputSpec(BaseInterfaceInputSpec):
     regions_tsv = File(exists=True, mandatory=True, desc='from GatherRegions')
     exclusions_tsv = File(exists=True, desc='who is left out already')
     group_column = traits.Str('group', usedefault=True, desc='column of groups')
     covariates = traits.List(traits.Str, desc='columns to adjust for; age and sex if absent')
     scores = traits.List(traits.Str, desc='columns to correlate; edss if absent')
+    regions = traits.List(traits.Str, desc='regions to compare; the usual ones if absent')
     reference_group = traits.Str(desc='group that others are compared with')
     source = traits.Str('participants.tsv', usedefault=True, desc='for messages')
 
@@ -421,9 +454,9 @@ class GroupModels(SimpleInterface):
             for name in ('group_column', 'covariates', 'scores', 'reference_group', 'source')
             if isdefined(getattr(inputs, name))
         }
-        result = compare_groups(
-            read_table(inputs.regions_tsv, text=(inputs.group_column,)), **options
-        )
+        table = read_table(inputs.regions_tsv, text=(inputs.group_column,))
+        asked = list(inputs.regions) if isdefined(inputs.regions) else None
+        result = compare_groups(choose_regions(table, asked), **options)
         exclusions = result.exclusions
         if isdefined(inputs.exclusions_tsv):
             exclusions = pd.concat([read_table(inputs.exclusions_tsv), exclusions])

@@ -19,7 +19,7 @@ from ..nodes.simulate_body import AnatomyModel
 from ..nodes.simulate_cohort import GroupModel, RegionModel
 from ..nodes.simulate_scanner import PHASE_CODES
 from ..nodes.simulate_tissue import TissueModel
-from .atlas import region_table
+from .atlas import load_whole_atlas
 
 BUILT_IN = ('example', 'pudlac2020')
 TRUTH = ('tables', 'labels', 'all')
@@ -172,7 +172,8 @@ def _sequence(value: Any, args: tuple[Any, ...], where: str, place: str) -> tupl
 
 def _check(study: Study, where: str) -> None:
     """Values that are of the right type and still cannot be."""
-    known = set(region_table().query("atlas != 'dgm'").region)
+    regions = load_whole_atlas().regions
+    known = set(regions.loc[regions['index'].notna(), 'region'])
     for name in study.regions:
         if name not in known:
             raise InputError(where, f'[regions.{name}] is no region', f'known are {sorted(known)}')

@@ -203,9 +203,11 @@ def test_table_on_disk(files, tmp_path):
     ]  # fmt: skip
     assert set(table.region) == {
         'caudate', 'putamen', 'pallidum', 'thalamus', 'pulvinar', 'thalamus_whole',
-        'substantia_nigra', 'red_nucleus', 'accumbens', 'brain',
+        'substantia_nigra', 'red_nucleus', 'accumbens', 'brain', 'pallidum_externus',
+        'pallidum_internus', 'substantia_nigra_compacta', 'substantia_nigra_reticulata',
+        'ventral_tegmental_area',
     }  # fmt: skip
-    assert len(table) == 9 * 3 + 1
+    assert len(table) == 14 * 3 + 1
     side = table[(table.region == 'putamen') & (table.hemisphere == 'R')].iloc[0]
     assert side.chi_mean == pytest.approx(40, abs=1e-3)  # label 4
     whole = table[(table.region == 'thalamus_whole') & (table.hemisphere == 'both')].iloc[0]

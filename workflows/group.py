@@ -38,6 +38,7 @@ def init_group_wf(
     group_column: str = 'group',
     covariates: Sequence[str] | None = None,
     score_columns: Sequence[str] | None = None,
+    regions: Sequence[str] | None = None,
     reference_group: str | None = None,
     methods_html: str = '',
     name: str = 'group_wf',
@@ -60,6 +61,8 @@ def init_group_wf(
         Columns to adjust for; age and sex where present if None.
     score_columns
         Clinical scores to correlate; edss where present if None.
+    regions
+        Regions to compare; all but the fine parts of nuclei if None.
     reference_group
         Group that the others are compared with; controls by name if None.
     methods_html
@@ -87,6 +90,7 @@ def init_group_wf(
     for field, value in (
         ('covariates', None if covariates is None else list(covariates)),
         ('scores', None if score_columns is None else list(score_columns)),
+        ('regions', None if regions is None else list(regions)),
         ('reference_group', reference_group),
     ):
         if value is not None:
