@@ -121,16 +121,22 @@ def load_dgm_atlas() -> Atlas:
     """Deep-grey-matter atlas `dgm` on the 2009c grid, uint8.
 
     Where HCPEx and AAL3 both claim a voxel (the border of substantia nigra and red nucleus),
-    HCPEx has it: its outlines follow this template, AAL3 was drawn on another brain.
+    HCPEx has it: its outlines follow this template, AAL3 was drawn on another brain. Parts of no
+    whole (the ventral tegmental area) take what the others leave.
     """
     table = region_table()
     template = load_template()
     labels = np.zeros(template.shape, np.uint8)
-    for name in ('HCPEx', 'AAL3'):
-        source = _on_grid(nib.Nifti1Image.from_filename(carrier_path(name)), template)
-        for row in table[table.atlas == name].rename(columns={'index': 'value'}).itertuples():
-            chosen = np.isin(source, parse_labels(str(row.labels))) & (labels == 0)
-            labels[chosen] = int(row.value)
+    sources = {
+        name: _on_grid(nib.Nifti1Image.from_filename(carrier_path(name)), template)
+        for name in ('HCPEx', 'AAL3')
+    }
+    alone = table['part'] & table['whole'].isna()
+    order = table.assign(alone=alone, later=table.atlas != 'HCPEx')
+    order = order.sort_values(['alone', 'later'], kind='stable').rename(columns={'index': 'value'})
+    for row in order.itertuples():
+        chosen = np.isin(sources[row.atlas], parse_labels(str(row.labels))) & (labels == 0)
+        labels[chosen] = int(row.value)
     return Atlas(DGM, _label_image(labels, template), with_wholes(table))
 
 
