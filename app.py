@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 from . import __version__
 from .checks import (
+    check_atlases,
     check_bids,
     check_echoes,
     check_folders,
     check_group,
     check_methods,
+    check_own_atlases,
     find_participants_file,
 )
 from .citation import as_processed, library_versions, methods, write_citation
@@ -78,6 +80,7 @@ def participant_level(settings: Settings) -> Failures:
     labels = list_participants(settings.bids_dir, settings.participant_label)
     filters = load_filters(settings.bids_filter_file)
     check_bids(settings)
+    check_atlases(settings)
     failed = group_forecast(settings)
     prepare_output(
         settings.output_dir,
@@ -158,6 +161,7 @@ def find_all(
                 settings.bids_dir, label, sessions=settings.session_label, filters=filters
             )
             check_echoes(settings, found)
+            check_own_atlases(settings, label)
             visits += _with_brain_masks(settings, found, filters)
         except NigraError as error:
             LOGGER.error('%s is left out: %s', label, error)
@@ -185,9 +189,12 @@ def _with_brain_masks(
 def visit_fingerprint(visit: Visit, settings: Settings) -> str:
     """Hash of everything that decides a visit's results."""
     from .interfaces.completion import fingerprint
+    from .interfaces.user_atlas import atlas_sources
 
     files = [visit.t1w, *(p for s in visit.scans for p in (*s.magnitude, *s.phase))]
     files += [visit.brain_mask] if visit.brain_mask else []
+    for source in atlas_sources(settings.atlases, visit.participant_id):
+        files += [source.image, source.table]
     scans = [asdict(scan) for scan in visit.scans]
     return fingerprint(files, {**settings.science(), **software(), 'scans': scans})
 
@@ -227,6 +234,7 @@ def make_plan(settings: Settings, visits: Sequence[Visit]) -> Plan:
         inversion=settings.inversion,
         reference=settings.reference,
         separation=settings.separation,
+        atlases=settings.atlases,
         nthreads=settings.omp_nthreads,
         random_seed=settings.random_seed,
         version=__version__,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import shutil
 import subprocess
 from collections.abc import Sequence
@@ -14,6 +15,8 @@ from .settings import Settings
 
 if TYPE_CHECKING:
     from .interfaces.bids import Visit
+
+LOGGER = logging.getLogger('nigra')
 
 
 def check_folders(settings: Settings) -> None:
@@ -161,6 +164,39 @@ def check_echoes(settings: Settings, visits: Sequence[Visit]) -> None:
                 'is the only echo of its scan, and --reference csf needs R2* and so several',
                 'use --reference brain or a region such as thalamus',
             )
+
+
+def check_atlases(settings: Settings) -> None:
+    """Read the user's atlases in template space before hours are spent on maps.
+
+    Raises
+    ------
+    InputError
+        One is missing, cannot serve, or has the name of another.
+    """
+    from .interfaces.user_atlas import (
+        PARTICIPANT,
+        atlas_sources,
+        check_in_template,
+        read_atlas,
+        space_warnings,
+    )
+
+    for source in atlas_sources(settings.atlases):
+        if PARTICIPANT in str(source.image):
+            continue
+        check_in_template(source, read_atlas(source))
+        for sentence in space_warnings(source):
+            LOGGER.warning('%s', sentence)
+
+
+def check_own_atlases(settings: Settings, participant_id: str) -> None:
+    """Read the atlases that a participant has of their own, as `check_atlases` does."""
+    from .interfaces.user_atlas import PARTICIPANT, atlas_source, read_atlas
+
+    for path in settings.atlases:
+        if PARTICIPANT in str(path):
+            read_atlas(atlas_source(path, participant_id))
 
 
 def find_participants_file(settings: Settings) -> Path:

@@ -118,6 +118,15 @@ def _add_methods(group: argparse._ArgumentGroup) -> None:
         '%(default)s)',
     )
     group.add_argument(
+        '--atlases',
+        type=Path,
+        nargs='+',
+        default=[],
+        metavar='FILE',
+        help='label images of your own, each with a dseg.tsv beside it, in MNI152NLin2009cAsym; '
+        '{participant} in the path makes it one image for each participant, in T1w space',
+    )
+    group.add_argument(
         '--random-seed',
         type=int,
         default=Settings.random_seed,
@@ -254,7 +263,9 @@ def parse_settings(argv: Sequence[str] | None = None) -> Settings:
         if isinstance(value, Path):
             values[name] = value.expanduser().absolute()
         elif isinstance(value, list):
-            values[name] = tuple(value)
+            values[name] = tuple(
+                v.expanduser().absolute() if isinstance(v, Path) else v for v in value
+            )
     return Settings(**values)
 
 

@@ -36,6 +36,7 @@ class Settings:
     inversion: str = 'dual'
     reference: str = 'brain'
     separation: bool = False
+    atlases: tuple[Path, ...] = ()
     participants_file: Path | None = None
     group_column: str = 'group'
     reference_group: str | None = None
@@ -53,5 +54,6 @@ class Settings:
         """Fields that change a participant's results (not where or how fast they are made)."""
         names = (
             'random_seed', 'registration', 'background', 'inversion', 'reference', 'separation',
+            'atlases',
         )  # fmt: skip
         return {f.name: getattr(self, f.name) for f in fields(self) if f.name in names}

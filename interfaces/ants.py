@@ -26,12 +26,13 @@ from .alignment import (
     align_whole_brain,
     template_on_t1w,
 )
-from .atlas import TEMPLATE_SPACE, load_dgm_atlas
+from .atlas import TEMPLATE_SPACE, Atlas, load_dgm_atlas
 from .bias import without_bias
 from .files import save_image
 from .itk import Engine, Volume, load_preset, read_volume, write, write_like
-from .labels import draw_labels, save_shares
+from .labels import draw_labels, labels_on, save_shares
 from .regions import save_table
+from .user_atlas import AtlasSource, read_atlas, source_of
 
 BRAIN_ML = (850.0, 2400.0)
 """Volumes of adult brains with the fluid around them, mL; others are reported."""
@@ -378,13 +379,15 @@ class _LabelGreInputSpec(_EngineInputSpec):
     brain_mask = File(exists=True, mandatory=True, desc='brain on the T1w grid')
     template_to_t1w_xfm = File(exists=True, mandatory=True, desc='composed transform')
     t1w_to_gre_xfm = File(exists=True, mandatory=True, desc='rigid transform')
+    atlas = traits.Dict(desc='AtlasSource of a user; the built-in atlas if absent')
 
 
 class _LabelGreOutputSpec(TraitedSpec):
     brain_mask_in_gre = File(desc='brain on the acquisition grid')
     t1w_in_gre = File(desc='T1w on the acquisition grid')
-    dseg = File(desc='deep grey labels on the acquisition grid')
+    dseg = File(desc='labels on the acquisition grid')
     dseg_tsv = File(desc='their names')
+    labels_in_t1w = File(desc="a user's labels on the T1w grid")
     shares = File(desc='share of each voxel that labels fill, and their whole size (.npz)')
     quality = traits.Dict(desc='share of the brain within the field of view')
     warnings = traits.List(traits.Str, desc='what looks wrong')
@@ -398,7 +401,8 @@ class LabelGre(SimpleInterface):
 
     def _run_interface(self, runtime):
         inputs, folder = self.inputs, Path(runtime.cwd)
-        engine, atlas = _engine(inputs), load_dgm_atlas()
+        engine, source = _engine(inputs), source_of(inputs.atlas)
+        atlas = read_atlas(source)
         grid = read_volume(inputs.gre_magnitude)
         reference = write(grid, folder / 'reference.nii')
         rigid = Path(inputs.t1w_to_gre_xfm)
@@ -411,18 +415,24 @@ class LabelGre(SimpleInterface):
                 'shows no part of the brain that the T1w image shows',
                 'check that both are of one person and that their headers are right',
             )
-        transforms = [Path(inputs.template_to_t1w_xfm), rigid]
+        transforms = _to_gre(source, Path(inputs.template_to_t1w_xfm), rigid, folder, engine)
         drawn = draw_labels(grid, atlas, transforms, folder, engine, beyond_mm=BEYOND_MM)
         labels = drawn.labels
         share = mask.sum() * np.prod(grid.voxel_size)
         share /= max(float((brain.data > 0.5).sum() * np.prod(t1w.voxel_size)), 1.0)
-        table = label_table()
+        table = label_table(atlas)
+        if source is not None and source.space != 'GRE':
+            on_t1w = labels_on(t1w, atlas, transforms[:-1] or [_identity(folder, engine)], folder,
+                               engine)  # fmt: skip
+            self._results['labels_in_t1w'] = str(
+                save_image(on_t1w, t1w.affine, folder / 'on_t1w.nii.gz', dtype=on_t1w.dtype)
+            )
         self._results.update(
             brain_mask_in_gre=str(
                 save_image(mask, grid.affine, folder / 'brain_in_gre.nii.gz', dtype=np.uint8)
             ),
             t1w_in_gre=str(save_image(seen, grid.affine, folder / 't1w_in_gre.nii.gz')),
-            dseg=str(save_image(labels, grid.affine, folder / 'dseg.nii.gz', dtype=np.uint8)),
+            dseg=str(save_image(labels, grid.affine, folder / 'dseg.nii.gz', dtype=labels.dtype)),
             dseg_tsv=str(save_table(table, folder / 'dseg.tsv')),
             shares=str(save_shares(drawn, folder / 'shares.npz')),
             quality={'brain_in_view': float(share)},
@@ -431,9 +441,23 @@ class LabelGre(SimpleInterface):
         return runtime
 
 
-def label_table() -> Any:
+def _identity(folder: Path, engine: Engine) -> Path:
+    return engine.linear_transform(np.eye(4), folder / 'same_place.mat')
+
+
+def _to_gre(
+    source: AtlasSource | None, template_to_t1w: Path, rigid: Path, folder: Path, engine: Engine
+) -> list[Path]:
+    """Transforms from an atlas to the gradient echo, by the space that it is in."""
+    space = source.space if source else TEMPLATE_SPACE
+    return {'GRE': [_identity(folder, engine)], 'T1w': [rigid]}.get(
+        space, [template_to_t1w, rigid]
+    )
+
+
+def label_table(atlas: Atlas | None = None) -> Any:
     """Table of a `dseg` image as BIDS wants it: index and name, here with region, side, whole."""
-    regions = load_dgm_atlas().regions
+    regions = (atlas or load_dgm_atlas()).regions
     simple = regions[regions['index'].notna()].copy()
     simple['index'] = simple['index'].astype(int)
     simple['name'] = simple['region'] + '_' + simple['hemisphere']

@@ -26,7 +26,7 @@ class _SaveImageInputSpec(BaseInterfaceInputSpec):
     metadata = traits.Dict(desc='sidecar entries known when the graph is built')
     parameters = traits.Dict(desc='sidecar entry Parameters, known when the step has run')
     scale = traits.Float(1.0, usedefault=True, desc='factor from working unit to stored unit')
-    dtype = traits.Enum('float32', 'uint8', 'int16', usedefault=True, desc='type on disk')
+    dtype = traits.Enum('float32', 'uint8', 'int16', 'int32', usedefault=True, desc='type on disk')
 
 
 class _SaveImageOutputSpec(TraitedSpec):

@@ -19,7 +19,6 @@ from nipype.interfaces.base import (
 
 from ..nodes.echoes import magnitude_noise
 from ..nodes.regions import Fine, Maps, measure_regions, region_list
-from .atlas import load_dgm_atlas
 from .files import atomic_path, save_json
 from .headers import check_same_grid, load_data, load_image
 
@@ -97,6 +96,7 @@ class _RegionTableInputSpec(BaseInterfaceInputSpec):
     magnitude = File(exists=True, desc='echoes combined')
     shares = File(exists=True, desc='from LabelGre')
     labels_in_t1w = File(exists=True, desc='labels on the T1w grid; give the regions volumes')
+    atlas = traits.Dict(desc='AtlasSource of a user; the built-in atlas if absent')
     participant_id = traits.Str(mandatory=True, desc='with the key sub-')
     session_id = traits.Str('n/a', usedefault=True, desc='with the key ses-')
     run_id = traits.Str('n/a', usedefault=True, desc='with the key run-')
@@ -119,12 +119,15 @@ class RegionTable(SimpleInterface):
     def _run_interface(self, runtime):
         inputs = self.inputs
         maps, labels, brain = _load(inputs)
-        atlas = load_dgm_atlas()
+        from .user_atlas import read_atlas, source_of
+
+        source = source_of(inputs.atlas)
+        atlas = read_atlas(source)
         rows = measure_regions(
             maps,
             labels,
             region_list(atlas.regions.to_dict('records')),
-            brain_mask=brain,
+            brain_mask=brain if source is None else None,
             brain_volume=_volumes(inputs.t1w_brain_mask).get(1),
             fine=_fine(inputs),
         )

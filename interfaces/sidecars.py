@@ -13,6 +13,7 @@ from ..nodes.methods import ONE_STEP
 from .bids import GreScan, Visit
 from .completion import marker_folder
 from .headers import read_header
+from .user_atlas import AtlasSource
 
 _REFERENCES = {
     'brain': 'mean over the QSM mask (whole brain)',
@@ -46,6 +47,8 @@ class Plan:
         `none`, `brain`, `csf` or a region.
     separation
         Whether the map is separated into para- and diamagnetic parts where echoes allow it.
+    atlases
+        Label images of the user; see `user_atlas.atlas_source`.
     nthreads, random_seed
         Of the registration and the kernels.
     version
@@ -66,6 +69,7 @@ class Plan:
     version: str
     reference: str = 'brain'
     separation: bool = False
+    atlases: tuple[Path, ...] = ()
     versions: Mapping[str, str] = field(default_factory=dict)
     methods_html: Mapping[int, str] = field(default_factory=dict)
 
@@ -160,6 +164,18 @@ def scan_metadata(scan: GreScan, visit: Visit, plan: Plan) -> dict[str, dict[str
                                 'transform from the template', 'Registration': plan.registration,
                  'RandomSeed': plan.random_seed, 'Threads': plan.nthreads, **labels},
     }  # fmt: skip
+
+
+def atlas_metadata(source: AtlasSource, plan: Plan) -> dict[str, Any]:
+    """Sidecar entries of labels by a user's atlas; its file by name, for its place is private."""
+    return {
+        'Atlas': source.name,
+        'AtlasFile': source.image.name,
+        'AtlasSpace': source.space,
+        'Registration': plan.registration,
+        'SkullStripped': True,
+        'LibraryVersions': dict(plan.versions),
+    }
 
 
 def region_provenance(scan: GreScan, plan: Plan) -> dict[str, Any]:

@@ -39,7 +39,7 @@ from .regions import DESCRIPTIONS, save_table
 from .tables import read_table
 
 LOGGER = logging.getLogger('nigra')
-PATTERN = 'sub-*/**/*_seg-dgm_regions.tsv'
+PATTERN = 'sub-*/**/*_seg-*_regions.tsv'
 MUST_AGREE = ('ReferenceRegion', 'Units')
 """Sidecar entries without whose agreement values cannot be compared at all."""
 
@@ -136,8 +136,10 @@ def gather_regions(
 
 
 def find_region_tables(root: Path) -> list[Path]:
-    """Region tables of finished visits below a folder."""
-    return find_outputs(root, PATTERN)
+    """Region tables of finished visits below a folder, those of the built-in atlas first."""
+    return sorted(
+        find_outputs(root, PATTERN), key=lambda path: (f'_seg-{DGM}_' not in path.name, path)
+    )
 
 
 def read_region_tables(paths: Sequence[Path]) -> pd.DataFrame:
@@ -176,6 +178,9 @@ def read_region_tables(paths: Sequence[Path]) -> pd.DataFrame:
         )  # fmt: skip
     table = pd.concat(tables).sort_values('file_number', kind='stable', ignore_index=True)
     _check_rows(table, paths)
+    # two atlases may have a region of one name
+    others = (table.atlas != DGM) & table.atlas.notna()
+    table['region'] = table.region.where(~others, table.atlas + '.' + table.region)
     return table.drop(columns='file_number')
 
 

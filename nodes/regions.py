@@ -37,7 +37,7 @@ class Region:
     name
         Lower case, as in the table.
     hemisphere
-        `L` or `R`.
+        `L` or `R`; `both` for a region without sides.
     labels
         Values in the label image.
     """

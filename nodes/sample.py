@@ -133,10 +133,6 @@ def make_sample(
         A column or level is not there, there is one group only, or a covariate says nothing of
         its own.
     """
-    atlases = regions.atlas.dropna().unique()
-    if len(atlases) > 1:
-        found = ', '.join(map(str, atlases))
-        raise InputError('atlas', f'differs between region tables ({found})', 'keep to one')
     offered = [c for c in regions.columns if c not in (*TABLE_COLUMNS, *MEASURES)]
     check_column(group_column, offered, '--group-column', source)
     regions, warnings = first_visits(regions)

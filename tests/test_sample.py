@@ -162,8 +162,12 @@ def test_tiny_groups_do_not_make_covariates_look_collinear():
     assert sample.large_groups == []
 
 
-def test_two_atlases_are_not_mixed():
+def test_regions_of_a_second_atlas_stand_beside_the_first():
     regions = make_regions(make_people())
-    regions.loc[:9, 'atlas'] = 'other'
-    with pytest.raises(InputError, match='dgm'):
-        make_sample(regions)
+    more = regions[regions.region == 'putamen'].assign(atlas='own', region='own.putamen')
+    sample = make_sample(pd.concat([regions, more], ignore_index=True))
+    for measure in ('chi_mean', 'volume_normalised'):
+        np.testing.assert_array_equal(
+            sample.values[measure, 'own.putamen', 'L'], sample.values[measure, 'putamen', 'L']
+        )
+    assert not [w for w in sample.warnings if 'several region tables' in w]

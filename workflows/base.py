@@ -18,15 +18,18 @@ from ..interfaces.sidecars import (
     Plan,
     anat_folder,
     anat_metadata,
+    atlas_metadata,
     marker_path,
     region_provenance,
     scan_facts,
     scan_memory_gb,
     scan_metadata,
 )
+from ..interfaces.user_atlas import AtlasSource, atlas_sources
 from ..nodes.grid import hz_per_ppm
 from ..nodes.methods import ONE_STEP
 from .anat import init_anat_wf
+from .measure import init_atlas_wf
 from .outputs import (
     ANAT_FILES,
     ANAT_IMAGES,
@@ -266,7 +269,70 @@ def init_scan_wf(scan: GreScan, visit: Visit, plan: Plan, *, name: str) -> Workf
     ])  # fmt: skip
     if n_echoes > 1:
         workflow.connect(qsm_wf, 'outputnode.r2star', measure, 'r2star')
+    found = atlas_sources(plan.atlases, visit.participant_id)
+    if found:
+        _add_atlases(workflow, found, scan, visit, plan)
     return workflow
+
+
+def _add_atlases(
+    workflow: Workflow, found: Sequence[AtlasSource], scan: GreScan, visit: Visit, plan: Plan
+) -> None:
+    """Measure a run by the user's atlases, too."""
+    node = workflow.get_node
+    folder = anat_folder(plan.output_dir, visit.participant_id, scan.session_id)
+    inputnode, registration_wf, qsm_wf = (
+        node(n) for n in ('inputnode', 'registration_wf', 'qsm_wf')
+    )
+    more = Node(Merge(len(found) + 1), name='more_files')
+    told = Node(Merge(len(found) + 1), name='more_warnings')
+    files, facts, outputnode = node('files'), node('facts'), node('outputnode')
+    workflow.disconnect([
+        (files, outputnode, [('out', 'files')]),
+        (registration_wf, facts, [('outputnode.warnings', 'registration_warnings')]),
+    ])  # fmt: skip
+    workflow.connect([
+        (files, more, [('out', 'in1')]),
+        (more, outputnode, [('out', 'files')]),
+        (registration_wf, told, [('outputnode.warnings', 'in1')]),
+        (told, facts, [('out', 'registration_warnings')]),
+    ])  # fmt: skip
+    for number, source in enumerate(found, start=2):
+        atlas_wf = init_atlas_wf(
+            source,
+            folder=folder,
+            prefix=scan.prefix,
+            entities=_entities(scan, visit),
+            provenance={**region_provenance(scan, plan), **atlas_metadata(source, plan)},
+            metadata=atlas_metadata(source, plan),
+            several_echoes=len(scan.echo_times) > 1,
+            preset=plan.registration,
+            random_seed=plan.random_seed,
+            name=f'atlas_{source.name}_wf',
+        )
+        workflow.connect([
+            (node('load_gre'), atlas_wf, [('first_magnitude', 'inputnode.gre_magnitude'),
+                                          ('first_magnitude', 'inputnode.magnitude')]),
+            (inputnode, atlas_wf, [(f, f'inputnode.{f}') for f in
+                                   ('t1w_preproc', 'brain_mask', 'template_to_t1w_xfm')]),
+            (registration_wf, atlas_wf, [(f'outputnode.{f}', f'inputnode.{f}') for f in
+                                         ('t1w_to_gre_xfm', 'brain_mask_in_gre')]),
+            (qsm_wf, atlas_wf, [(f'outputnode.{f}', f'inputnode.{f}') for f in
+                                ('chimap', 'qsm_mask')]),
+            (atlas_wf, more, [('outputnode.files', f'in{number}')]),
+            (atlas_wf, told, [('outputnode.warnings', f'in{number}')]),
+        ])  # fmt: skip
+        if len(scan.echo_times) > 1:
+            workflow.connect(qsm_wf, 'outputnode.r2star', atlas_wf, 'inputnode.r2star')
+
+
+def _entities(scan: GreScan, visit: Visit) -> dict[str, str]:
+    """Entities of a run as region tables name them."""
+    return {
+        'participant_id': visit.participant_id,
+        'session_id': scan.session_id or 'n/a',
+        'run_id': scan.run_id or 'n/a',
+    }
 
 
 def left_out_maps(scan: GreScan, plan: Plan) -> set[str]:
@@ -299,9 +365,7 @@ def _measure_node(scan: GreScan, visit: Visit, plan: Plan, folder: Path) -> Node
     """Step that writes the region table of a run."""
     return Node(
         RegionTable(
-            participant_id=visit.participant_id,
-            session_id=scan.session_id or 'n/a',
-            run_id=scan.run_id or 'n/a',
+            **_entities(scan, visit),
             provenance=region_provenance(scan, plan),
             out_file=output_path('regions_tsv', folder, scan.prefix),
         ),

@@ -11,6 +11,7 @@ from ..interfaces.outputs import Gather
 INPUTS = ('gre_magnitude', 't1w_preproc', 'brain_mask', 'template_to_t1w_xfm')
 OUTPUTS = (
     'gre_to_t1w_xfm',
+    't1w_to_gre_xfm',
     'brain_mask_in_gre',
     't1w_in_gre',
     'dseg',
@@ -55,8 +56,8 @@ def init_registration_wf(
 
     Outputs
     -------
-    gre_to_t1w_xfm
-        Rigid ITK transform.
+    gre_to_t1w_xfm, t1w_to_gre_xfm
+        Rigid ITK transforms.
     brain_mask_in_gre, t1w_in_gre, dseg
         Brain, T1w and labels on the acquisition grid.
     dseg_tsv
@@ -92,7 +93,8 @@ def init_registration_wf(
         (label_gre, quality, [('quality', 'labels')]),
         (correct_bias, parameters, [('parameters', 'gre_bias')]),
         (gre_to_t1w_wf, parameters, [('outputnode.parameters', 'gre_to_t1w')]),
-        (gre_to_t1w_wf, outputnode, [('outputnode.gre_to_t1w_xfm', 'gre_to_t1w_xfm')]),
+        (gre_to_t1w_wf, outputnode, [('outputnode.gre_to_t1w_xfm', 'gre_to_t1w_xfm'),
+                                     ('outputnode.t1w_to_gre_xfm', 't1w_to_gre_xfm')]),
         (label_gre, outputnode, [(f, f) for f in
                                  ('brain_mask_in_gre', 't1w_in_gre', 'dseg', 'dseg_tsv',
                                                           'shares')]),
