@@ -235,6 +235,7 @@ def make_plan(settings: Settings, visits: Sequence[Visit]) -> Plan:
         reference=settings.reference,
         separation=settings.separation,
         atlases=settings.atlases,
+        label_contrast=settings.label_contrast,
         nthreads=settings.omp_nthreads,
         random_seed=settings.random_seed,
         version=__version__,

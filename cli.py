@@ -127,6 +127,13 @@ def _add_methods(group: argparse._ArgumentGroup) -> None:
         '{participant} in the path makes it one image for each participant, in T1w space',
     )
     group.add_argument(
+        '--label-contrast',
+        choices=('t1w', 'hybrid'),
+        default=Settings.label_contrast,
+        help='contrast that places substantia nigra and red nucleus: that of the T1w image, or '
+        'that of the susceptibility map, too (default: %(default)s)',
+    )
+    group.add_argument(
         '--random-seed',
         type=int,
         default=Settings.random_seed,

@@ -37,6 +37,7 @@ class Settings:
     reference: str = 'brain'
     separation: bool = False
     atlases: tuple[Path, ...] = ()
+    label_contrast: str = 't1w'
     participants_file: Path | None = None
     group_column: str = 'group'
     reference_group: str | None = None
@@ -54,6 +55,6 @@ class Settings:
         """Fields that change a participant's results (not where or how fast they are made)."""
         names = (
             'random_seed', 'registration', 'background', 'inversion', 'reference', 'separation',
-            'atlases',
+            'atlases', 'label_contrast',
         )  # fmt: skip
         return {f.name: getattr(self, f.name) for f in fields(self) if f.name in names}

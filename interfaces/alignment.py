@@ -21,11 +21,13 @@ from ..nodes.errors import NigraError
 from ..nodes.resample import cropped_affine
 from ..nodes.similarity import correlation, normalised_mutual_information
 from ..nodes.simulate_warp import jacobian
-from .atlas import Atlas, load_dgm_atlas, load_template
+from .atlas import Atlas, load_dgm_atlas, load_template, susceptibility_template
 from .bias import without_bias
 from .itk import Engine, Volume, read_volume, write
 from .labels import labels_on
 
+_CHI_RANGE = (-0.15, 0.25)
+"""Susceptibility beyond it, ppm, is a vein's or an artefact's."""
 _SLAB_MM = 150.0
 """Height of brain and skull below the top of a head: what lies lower is neck."""
 
@@ -245,6 +247,72 @@ def align_deep_grey(
         engine.compose([fine.inverse, coarse.inverse], head_grid, folder / 'to_t1w.h5'),
     )
     return pair, _deformation(pair.forward, near, folder, engine)
+
+
+def align_susceptibility(
+    t1w: Path, chimap: Path, pair: Pair, gre_to_t1w: Path, folder: Path, engine: Engine,
+    preset: Mapping[str, Any],
+) -> tuple[Path, dict[str, float]]:  # fmt: skip
+    """Refine an alignment where T1w contrast is faint by the contrast of a susceptibility map.
+
+    Parameters
+    ----------
+    t1w, chimap
+        T1w image, bias field removed; susceptibility, ppm, on the grid of the gradient echo.
+    pair
+        From `align_deep_grey`.
+    gre_to_t1w
+        Rigid.
+    folder, engine, preset
+        As in `align_whole_brain`.
+
+    Returns
+    -------
+    tuple
+        Template to T1w, one displacement field; and how far the labels moved (mm, mean over the
+        nuclei refined).
+
+    Notes
+    -----
+    T1w image and map are registered together to the template and a template of susceptibility
+    made from the labels, each by local correlation, in a box around the chosen nuclei. The
+    correlation does not see how high the susceptibility is, only where it changes.
+    """
+    settings = preset['susceptibility']
+    spacing, template = settings['resolution_mm'], template_volume()
+    atlas = load_dgm_atlas()
+    rows = atlas.regions[atlas.regions.region.isin(settings['regions'])]
+    chosen = np.isin(np.asarray(atlas.image.dataobj), [v for p in rows.parts for v in p])
+    near, box = _working_grid(
+        Volume(chosen.astype(np.float32), atlas.image.affine), spacing, settings['margin_mm'],
+        settings['border_mm'] - settings['margin_mm'],
+    )  # fmt: skip
+    image = susceptibility_template()
+    contrast = Volume(np.asarray(image.dataobj, np.float32), image.affine)
+    fixed = [
+        write(_crop(volume.isotropic(spacing), box), folder / f'{name}_box.nii')
+        for name, volume in (('template', template), ('susceptibility', contrast))
+    ]
+    head, own = read_volume(t1w, canonical=True), read_volume(chimap, canonical=True)
+    clipped = Volume(np.clip(own.data, *_CHI_RANGE), own.affine)
+    moving = []
+    for name, volume, chain in (
+        ('head', _smoothed(head, spacing), [pair.forward]),
+        ('chimap', clipped, [pair.forward, gre_to_t1w]),
+    ):
+        warped = engine.resample(write(volume, folder / f'{name}.nii'), fixed[0], chain)
+        moving.append(write(Volume(warped, near.affine), folder / f'{name}_box.nii'))
+    fine = Pair(
+        *engine.register(
+            fixed[0], moving[0], folder / 'susceptibility_', settings['stages'],
+            fixed_mask=write(near, folder / 'mask_box.nii', dtype=np.uint8),
+            second=(fixed[1], moving[1]),
+        )
+    )  # fmt: skip
+    head_grid = write(head.isotropic(preset['field_mm']), folder / 'head_grid.nii')
+    out = engine.compose([fine.inverse, pair.inverse], head_grid, folder / 'to_t1w.h5')
+    moved = _deformation(fine.forward, near, folder, engine)['displacement_mm']
+    return out, {'susceptibility_mm': moved}
 
 
 def _smoothed(volume: Volume, spacing: float) -> Volume:

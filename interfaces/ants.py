@@ -23,6 +23,7 @@ from .alignment import (
     Pair,
     align_deep_grey,
     align_gre,
+    align_susceptibility,
     align_whole_brain,
     template_on_t1w,
 )
@@ -373,6 +374,46 @@ def _gre_warnings(quality: dict[str, float]) -> list[str]:
     return warnings
 
 
+class _AlignSusceptibilityInputSpec(_EngineInputSpec):
+    t1w = File(exists=True, mandatory=True, desc='T1w image, bias field removed')
+    chimap = File(exists=True, mandatory=True, desc='susceptibility, ppm')
+    t1w_to_template_xfm = File(exists=True, mandatory=True, desc='composed transform')
+    template_to_t1w_xfm = File(exists=True, mandatory=True, desc='the same, inverted')
+    gre_to_t1w_xfm = File(exists=True, mandatory=True, desc='rigid transform')
+
+
+class _AlignSusceptibilityOutputSpec(TraitedSpec):
+    template_to_t1w_xfm = File(desc='refined transform')
+    quality = traits.Dict(desc='how far labels moved')
+    parameters = traits.Dict(desc='what was done')
+
+
+class AlignSusceptibility(SimpleInterface):
+    """Refine labels by the contrast of the susceptibility map, where T1w contrast is faint."""
+
+    input_spec = _AlignSusceptibilityInputSpec
+    output_spec = _AlignSusceptibilityOutputSpec
+
+    def _run_interface(self, runtime):
+        inputs = self.inputs
+        pair = Pair(Path(inputs.t1w_to_template_xfm), Path(inputs.template_to_t1w_xfm))
+        refined, quality = align_susceptibility(
+            Path(inputs.t1w),
+            Path(inputs.chimap),
+            pair,
+            Path(inputs.gre_to_t1w_xfm),
+            Path(runtime.cwd),
+            _engine(inputs),
+            load_preset(inputs.preset),
+        )
+        self._results.update(
+            template_to_t1w_xfm=str(refined),
+            quality=quality,
+            parameters=_parameters(inputs, 'susceptibility'),
+        )
+        return runtime
+
+
 class _LabelGreInputSpec(_EngineInputSpec):
     gre_magnitude = File(exists=True, mandatory=True, desc='its grid is the acquisition grid')
     t1w = File(exists=True, mandatory=True, desc='T1w image, bias field removed')
@@ -380,6 +421,7 @@ class _LabelGreInputSpec(_EngineInputSpec):
     template_to_t1w_xfm = File(exists=True, mandatory=True, desc='composed transform')
     t1w_to_gre_xfm = File(exists=True, mandatory=True, desc='rigid transform')
     atlas = traits.Dict(desc='AtlasSource of a user; the built-in atlas if absent')
+    on_t1w = traits.Bool(False, usedefault=True, desc='draw the labels on the T1w grid, too')
 
 
 class _LabelGreOutputSpec(TraitedSpec):
@@ -387,7 +429,7 @@ class _LabelGreOutputSpec(TraitedSpec):
     t1w_in_gre = File(desc='T1w on the acquisition grid')
     dseg = File(desc='labels on the acquisition grid')
     dseg_tsv = File(desc='their names')
-    labels_in_t1w = File(desc="a user's labels on the T1w grid")
+    labels_in_t1w = File(desc='labels on the T1w grid')
     shares = File(desc='share of each voxel that labels fill, and their whole size (.npz)')
     quality = traits.Dict(desc='share of the brain within the field of view')
     warnings = traits.List(traits.Str, desc='what looks wrong')
@@ -421,7 +463,7 @@ class LabelGre(SimpleInterface):
         share = mask.sum() * np.prod(grid.voxel_size)
         share /= max(float((brain.data > 0.5).sum() * np.prod(t1w.voxel_size)), 1.0)
         table = label_table(atlas)
-        if source is not None and source.space != 'GRE':
+        if inputs.on_t1w:
             on_t1w = labels_on(t1w, atlas, transforms[:-1] or [_identity(folder, engine)], folder,
                                engine)  # fmt: skip
             self._results['labels_in_t1w'] = str(

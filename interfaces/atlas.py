@@ -17,6 +17,7 @@ import nibabel as nib
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from ..nodes.errors import InputError
 
@@ -100,8 +101,10 @@ def region_table() -> pd.DataFrame:
     """The table `data/regions.tsv`: how atlas labels make the deep grey regions.
 
     Columns `index` (in our labels), `region`, `hemisphere`, `atlas` and `labels` (source),
-    `whole` (the region that this one is part of; missing where of none) and `part` (whether it is
-    measured but not compared unless asked for).
+    `whole` (the region that this one is part of; missing where of none), `part` (whether it is
+    measured but not compared unless asked for) and `chi_ppb` (typical susceptibility, for
+    `susceptibility_template`; sums of the tissue parameters of qsm-forward's phantom, accumbens
+    by assumption).
     """
     path = resources.files('nigra.data') / 'regions.tsv'
     with path.open(encoding='utf-8') as stream:
@@ -138,6 +141,21 @@ def load_dgm_atlas() -> Atlas:
         chosen = np.isin(sources[row.atlas], parse_labels(str(row.labels))) & (labels == 0)
         labels[chosen] = int(row.value)
     return Atlas(DGM, _label_image(labels, template), with_wholes(table))
+
+
+def susceptibility_template() -> nib.Nifti1Image:
+    """Template of the contrast of susceptibility maps, made from the labels, ppm.
+
+    Each nucleus has its typical value and everything else none, smoothed by 0.8 mm. Only its
+    edges are used, so that the values themselves matter little.
+    """
+    atlas = load_dgm_atlas()
+    labels = np.asarray(atlas.image.dataobj)
+    values = np.zeros(labels.max() + 1, np.float32)
+    known = region_table().dropna(subset=['chi_ppb'])
+    values[known['index']] = known['chi_ppb'] / 1000
+    smooth = ndimage.gaussian_filter(values[labels], 0.8)
+    return nib.Nifti1Image(smooth, atlas.image.affine)
 
 
 @functools.cache

@@ -106,6 +106,7 @@ class Engine:
         *,
         initial: Path | None = None,
         fixed_mask: Path | None = None,
+        second: tuple[Path, Path] | None = None,
     ) -> tuple[Path, Path]:
         """Register two images by `antsRegistration`.
 
@@ -121,6 +122,8 @@ class Engine:
             Transform applied before the first stage; part of the result.
         fixed_mask
             Where the metric is taken.
+        second
+            Another contrast of both, fixed and moving; each counts as much as the first.
 
         Returns
         -------
@@ -137,7 +140,8 @@ class Engine:
         if initial is not None:
             arguments += ['--initial-moving-transform', str(initial)]
         for stage in stages:
-            arguments += _stage_arguments(stage, f'{fixed},{moving}', fixed_mask)
+            pairs = [f'{fixed},{moving}'] + ([','.join(map(str, second))] if second else [])
+            arguments += _stage_arguments(stage, pairs, fixed_mask)
         alike = all(stage['metric'] == 'CC' for stage in stages)
         nthreads = self.nthreads if alike else 1
         try:
@@ -267,13 +271,19 @@ class Engine:
         return field.numpy()
 
 
-def _stage_arguments(stage: Mapping[str, Any], images: str, fixed_mask: Path | None) -> list[str]:
+def _stage_arguments(
+    stage: Mapping[str, Any], pairs: Sequence[str], fixed_mask: Path | None
+) -> list[str]:
     def chain(values: Sequence[float]) -> str:
         return 'x'.join(str(v) for v in values)
 
     arguments = [
         *('--transform', stage['transform']),
-        *('--metric', f'{stage["metric"]}[{images},1,{stage["options"]}]'),
+        *(
+            word
+            for images in pairs
+            for word in ('--metric', f'{stage["metric"]}[{images},1,{stage["options"]}]')
+        ),
         *('--convergence', f'[{chain(stage["iterations"])},1e-6,10]'),
         *('--shrink-factors', chain(stage['shrink'])),
         *('--smoothing-sigmas', f'{chain(stage["smoothing_vox"])}vox'),

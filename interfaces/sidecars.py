@@ -49,6 +49,8 @@ class Plan:
         Whether the map is separated into para- and diamagnetic parts where echoes allow it.
     atlases
         Label images of the user; see `user_atlas.atlas_source`.
+    label_contrast
+        `t1w`, or `hybrid` for that of the susceptibility map, too.
     nthreads, random_seed
         Of the registration and the kernels.
     version
@@ -70,6 +72,7 @@ class Plan:
     reference: str = 'brain'
     separation: bool = False
     atlases: tuple[Path, ...] = ()
+    label_contrast: str = 't1w'
     versions: Mapping[str, str] = field(default_factory=dict)
     methods_html: Mapping[int, str] = field(default_factory=dict)
 
@@ -191,4 +194,5 @@ def region_provenance(scan: GreScan, plan: Plan) -> dict[str, Any]:
         'Inversion': plan.inversion,
         'SourceSeparation': plan.separation and len(scan.echo_times) > 1,
         'Registration': plan.registration,
+        'LabelContrast': plan.label_contrast,
     }

@@ -44,7 +44,7 @@ MUST_AGREE = ('ReferenceRegion', 'Units')
 """Sidecar entries without whose agreement values cannot be compared at all."""
 
 SHOULD_AGREE = ('MagneticFieldStrength', 'NigraVersion', 'BackgroundRemoval', 'Inversion',
-                'Registration')  # fmt: skip
+                'Registration', 'LabelContrast')  # fmt: skip
 """Sidecar entries whose disagreement is a warning."""
 
 UNIT = 'ppb'

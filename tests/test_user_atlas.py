@@ -204,7 +204,8 @@ def test_labels_and_their_table_end_to_end(scans, tmp_path, space):
     pattern = Path(str(path).replace('sub-01', '{participant}'))
     source = atlas_source(pattern, 'sub-01')
     assert source.space == space
-    found = LabelGre(atlas=source.mapping(), preset='testing', **scans).run(cwd=str(tmp_path))
+    label_gre = LabelGre(atlas=source.mapping(), on_t1w=space != 'GRE', preset='testing', **scans)
+    found = label_gre.run(cwd=str(tmp_path))
     labels = nib.load(found.outputs.dseg)
     assert set(np.unique(np.asarray(labels.dataobj))) == {0, 1, 2, 300}
     centre = np.argwhere(np.asarray(labels.dataobj) == 1).mean(axis=0)

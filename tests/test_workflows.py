@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from helpers import write_image
 from nipype.interfaces.base import isdefined
 from nipype.interfaces.utility import IdentityInterface, Merge
 
@@ -70,6 +71,17 @@ def test_every_input_is_fed_and_every_output_exists(
     options = plan(raw, background=background, inversion=inversion)
     workflow = init_nigra_wf([(visit, 'key')], options, work_dir=tmp_path)
     assert faults(workflow) == []
+
+
+@pytest.mark.parametrize('participant', ['sub-01', 'sub-02'])
+def test_own_atlases_and_hybrid_labels_are_fed(raw, tmp_path, participant):
+    (visit,) = find_visits(raw, participant)
+    atlas = write_image(tmp_path / 'seg-own_dseg.nii.gz')
+    (tmp_path / 'dseg.tsv').write_text('index\tname\n1\tx\n')
+    options = plan(raw, label_contrast='hybrid', atlases=(atlas,))
+    workflow = init_nigra_wf([(visit, 'key')], options, work_dir=tmp_path)
+    assert faults(workflow) == []
+    assert any(f.endswith('_seg-own_regions.tsv') for f in outputs_of(workflow))
 
 
 def test_group_graph(tmp_path):

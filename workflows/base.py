@@ -38,7 +38,7 @@ from .outputs import (
     output_path,
 )
 from .qsm import MAPS, PARTS, SEVERAL_ECHOES, init_qsm_wf
-from .registration import init_registration_wf
+from .registration import init_hybrid_wf, init_registration_wf
 
 """Results of the reconstruction that every run has; R2* needs several echoes."""
 
@@ -131,8 +131,8 @@ def init_visit_wf(visit: Visit, plan: Plan, *, key: str) -> Workflow:
     for number, scan in enumerate(visit.scans, start=1):
         scan_wf = init_scan_wf(scan, visit, plan, name=f'scan_{number}_wf')
         connect_same(workflow, anat_wf, scan_wf,
-                     ('t1w_preproc', 'brain_mask', 'template_to_t1w_xfm',
-                      'labels_in_t1w'))  # fmt: skip
+                     ('t1w_preproc', 'brain_mask', 't1w_to_template_xfm',
+                      'template_to_t1w_xfm', 'labels_in_t1w'))  # fmt: skip
         workflow.connect([
             (anat_wf, scan_wf, [('outputnode.quality', 'inputnode.anat_quality')]),
             (tissues, scan_wf, [('quality', 'inputnode.tissues')]),
@@ -170,7 +170,7 @@ def init_scan_wf(scan: GreScan, visit: Visit, plan: Plan, *, name: str) -> Workf
 
     Inputs
     ------
-    t1w_preproc, brain_mask, template_to_t1w_xfm, labels_in_t1w, anat_quality
+    t1w_preproc, brain_mask, t1w_to_template_xfm, template_to_t1w_xfm, labels_in_t1w, anat_quality
         From the anatomical workflow.
     tissues
         From `TissueAgreement`.
@@ -190,6 +190,7 @@ def init_scan_wf(scan: GreScan, visit: Visit, plan: Plan, *, name: str) -> Workf
             [
                 't1w_preproc',
                 'brain_mask',
+                't1w_to_template_xfm',
                 'template_to_t1w_xfm',
                 'labels_in_t1w',
                 'anat_quality',
@@ -237,20 +238,15 @@ def init_scan_wf(scan: GreScan, visit: Visit, plan: Plan, *, name: str) -> Workf
                                    ('outputnode.dseg_tsv', 'inputnode.dseg_tsv')]),
         (qsm_wf, outputs_wf, [(f'outputnode.{f}', f'inputnode.{f}') for f in
                               (*maps, 'parameters')]),
-        (registration_wf, outputs_wf, [(f'outputnode.{f}', f'inputnode.{f}') for f in
-                                       ('dseg', 'dseg_tsv', 'gre_to_t1w_xfm')]
-                                      + [('outputnode.parameters', 'inputnode.label_parameters')]),
+        (registration_wf, outputs_wf, [('outputnode.gre_to_t1w_xfm', 'inputnode.gre_to_t1w_xfm')]),
         (qsm_wf, measure, [('outputnode.chimap', 'chimap'), ('outputnode.qsm_mask', 'mask')]),
         (load_gre, measure, [('first_magnitude', 'magnitude')]),
-        (inputnode, measure, [('labels_in_t1w', 'labels_in_t1w')]),
-        (registration_wf, measure, [('outputnode.dseg', 'dseg'), ('outputnode.shares', 'shares'),
-                                    ('outputnode.brain_mask_in_gre', 'brain_mask')]),
+        (registration_wf, measure, [('outputnode.brain_mask_in_gre', 'brain_mask')]),
         (load_gre, facts, [('first_magnitude', 'magnitude'), ('warnings', 'load_warnings')]),
         (qsm_wf, facts, [(f'outputnode.{f}', f) for f in maps if f in (*MAPS, 'r2star')]
                         + [('outputnode.parameters', 'parameters')]
                         + [('outputnode.warnings', 'field_warnings')]),
         (registration_wf, facts, [('outputnode.t1w_in_gre', 't1w_in_gre'),
-                                  ('outputnode.dseg', 'dseg'),
                                   ('outputnode.warnings', 'registration_warnings')]),
         (quality, facts, [('quality', 'quality')]),
         (inputnode, measure, [('brain_mask', 't1w_brain_mask')]),
@@ -269,10 +265,59 @@ def init_scan_wf(scan: GreScan, visit: Visit, plan: Plan, *, name: str) -> Workf
     ])  # fmt: skip
     if n_echoes > 1:
         workflow.connect(qsm_wf, 'outputnode.r2star', measure, 'r2star')
+    _connect_labels(workflow, plan)
     found = atlas_sources(plan.atlases, visit.participant_id)
     if found:
         _add_atlases(workflow, found, scan, visit, plan)
     return workflow
+
+
+def _connect_labels(workflow: Workflow, plan: Plan) -> None:
+    """Hand the built-in labels on: by T1w contrast, or by that of the susceptibility map, too."""
+    inputnode, registration_wf, qsm_wf, outputs_wf, measure, facts, quality = (
+        workflow.get_node(name) for name in
+        ('inputnode', 'registration_wf', 'qsm_wf', 'scan_outputs_wf', 'measure', 'facts',
+         'quality')
+    )  # fmt: skip
+    labels_wf = registration_wf
+    if plan.label_contrast == 'hybrid':
+        labels_wf = init_hybrid_wf(
+            preset=plan.registration, nthreads=plan.nthreads, random_seed=plan.random_seed
+        )
+        parameters = Node(Gather(['t1w', 'susceptibility']), name='label_parameters')
+        judged = Node(Gather(['t1w', 'susceptibility']), name='label_quality')
+        workflow.disconnect([
+            (registration_wf, quality, [('outputnode.quality', 'registration')]),
+        ])  # fmt: skip
+        workflow.connect([
+            (workflow.get_node('load_gre'), labels_wf,
+             [('first_magnitude', 'inputnode.gre_magnitude')]),
+            (inputnode, labels_wf, [(f, f'inputnode.{f}') for f in
+                                    ('t1w_preproc', 'brain_mask', 't1w_to_template_xfm',
+                                     'template_to_t1w_xfm')]),
+            (registration_wf, labels_wf, [(f'outputnode.{f}', f'inputnode.{f}') for f in
+                                          ('gre_to_t1w_xfm', 't1w_to_gre_xfm')]),
+            (qsm_wf, labels_wf, [('outputnode.chimap', 'inputnode.chimap')]),
+            (registration_wf, parameters, [('outputnode.parameters', 't1w')]),
+            (labels_wf, parameters, [('outputnode.parameters', 'susceptibility')]),
+            (registration_wf, judged, [('outputnode.quality', 't1w')]),
+            (labels_wf, judged, [('outputnode.quality', 'susceptibility')]),
+            (labels_wf, measure, [('outputnode.labels_in_t1w', 'labels_in_t1w')]),
+            (parameters, outputs_wf, [('out', 'inputnode.label_parameters')]),
+            (judged, quality, [('out', 'registration')]),
+        ])  # fmt: skip
+    else:
+        workflow.connect([
+            (inputnode, measure, [('labels_in_t1w', 'labels_in_t1w')]),
+            (registration_wf, outputs_wf, [('outputnode.parameters',
+                                            'inputnode.label_parameters')]),
+        ])  # fmt: skip
+    workflow.connect([
+        (labels_wf, outputs_wf, [(f'outputnode.{f}', f'inputnode.{f}') for f in
+                                 ('dseg', 'dseg_tsv')]),
+        (labels_wf, measure, [('outputnode.dseg', 'dseg'), ('outputnode.shares', 'shares')]),
+        (labels_wf, facts, [('outputnode.dseg', 'dseg')]),
+    ])  # fmt: skip
 
 
 def _add_atlases(

@@ -72,7 +72,12 @@ def init_atlas_wf(
     inputnode = Node(IdentityInterface(list(INPUTS)), name='inputnode')
     outputnode = Node(IdentityInterface(['files', 'warnings']), name='outputnode')
     label_gre = Node(
-        LabelGre(atlas=source.mapping(), preset=preset, random_seed=random_seed),
+        LabelGre(
+            atlas=source.mapping(),
+            on_t1w=source.space != 'GRE',
+            preset=preset,
+            random_seed=random_seed,
+        ),
         name='label_gre',
         mem_gb=1.5,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from nipype.interfaces.utility import IdentityInterface, Merge
 from nipype.pipeline.engine import Node, Workflow
 
-from ..interfaces.ants import AlignGre, CorrectBias, LabelGre
+from ..interfaces.ants import AlignGre, AlignSusceptibility, CorrectBias, LabelGre
 from ..interfaces.outputs import Gather
 
 INPUTS = ('gre_magnitude', 't1w_preproc', 'brain_mask', 'template_to_t1w_xfm')
@@ -149,5 +149,68 @@ def init_gre_to_t1w_wf(
         (inputnode, align_gre, [('gre_magnitude', 'gre_magnitude'), ('t1w_preproc', 't1w'),
                                 ('brain_mask', 'brain_mask')]),
         (align_gre, outputnode, [(field, field) for field in GRE_TO_T1W_OUTPUTS]),
+    ])  # fmt: skip
+    return workflow
+
+
+HYBRID_INPUTS = (
+    'gre_magnitude', 't1w_preproc', 'brain_mask', 't1w_to_template_xfm', 'template_to_t1w_xfm',
+    'gre_to_t1w_xfm', 't1w_to_gre_xfm', 'chimap',
+)  # fmt: skip
+HYBRID_OUTPUTS = ('dseg', 'dseg_tsv', 'shares', 'labels_in_t1w', 'quality', 'parameters')
+
+
+def init_hybrid_wf(
+    *,
+    preset: str = 'precise',
+    nthreads: int = 1,
+    random_seed: int = 1,
+    name: str = 'hybrid_wf',
+) -> Workflow:
+    """Labels by T1w and susceptibility contrast together.
+
+    Parameters
+    ----------
+    preset, nthreads, random_seed, name
+        As in `init_registration_wf`.
+
+    Inputs
+    ------
+    gre_magnitude, t1w_preproc, brain_mask, gre_to_t1w_xfm, t1w_to_gre_xfm
+        As in `init_registration_wf`.
+    t1w_to_template_xfm, template_to_t1w_xfm
+        From `nigra.workflows.anat.init_anat_wf`.
+    chimap
+        On the acquisition grid, ppm.
+
+    Outputs
+    -------
+    dseg, dseg_tsv, shares
+        As those of `init_registration_wf`.
+    labels_in_t1w
+        Labels on the T1w grid.
+    quality, parameters
+        What the steps report of themselves.
+    """
+    workflow = Workflow(name=name)
+    inputnode = Node(IdentityInterface(list(HYBRID_INPUTS)), name='inputnode')
+    outputnode = Node(IdentityInterface(list(HYBRID_OUTPUTS)), name='outputnode')
+    engine = {'preset': preset, 'nthreads': nthreads, 'random_seed': random_seed}
+    resources = {'mem_gb': 1.5}
+    align = Node(
+        AlignSusceptibility(**engine), name='align_susceptibility', n_procs=nthreads, **resources
+    )
+    label_gre = Node(LabelGre(on_t1w=True, **engine), name='label_gre', **resources)
+    workflow.connect([
+        (inputnode, align, [('t1w_preproc', 't1w'), ('chimap', 'chimap'),
+                            ('t1w_to_template_xfm', 't1w_to_template_xfm'),
+                            ('template_to_t1w_xfm', 'template_to_t1w_xfm'),
+                            ('gre_to_t1w_xfm', 'gre_to_t1w_xfm')]),
+        (inputnode, label_gre, [('gre_magnitude', 'gre_magnitude'), ('t1w_preproc', 't1w'),
+                                ('brain_mask', 'brain_mask'),
+                                ('t1w_to_gre_xfm', 't1w_to_gre_xfm')]),
+        (align, label_gre, [('template_to_t1w_xfm', 'template_to_t1w_xfm')]),
+        (label_gre, outputnode, [(f, f) for f in ('dseg', 'dseg_tsv', 'shares', 'labels_in_t1w')]),
+        (align, outputnode, [('quality', 'quality'), ('parameters', 'parameters')]),
     ])  # fmt: skip
     return workflow
