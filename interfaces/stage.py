@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -140,7 +141,9 @@ def _load(stage: str, folder: Path) -> tuple[Arrays, Scan, NDArray[Any]]:
     for name, array in data.items():
         if name != 'mask':
             np.nan_to_num(array, copy=False, nan=0.0, posinf=0.0, neginf=0.0)
-    return data, Scan(grid, params['TE'], params['B0']), affine
+    # a field strength without echo times would be half of what a phase model needs
+    alone = stage == 'chi-separation' or params['TE']
+    return data, Scan(grid, params['TE'], params['B0'] if alone else float('nan')), affine
 
 
 def _image_path(folder: Path, name: str) -> Path | None:
@@ -207,9 +210,11 @@ def _read_params(path: Path, needs_echoes: bool) -> dict[str, Any]:
     if needs_echoes and (max(times) > 1 or any(np.diff(times) <= 0)):
         raise InputError(path, f'has TE {times}', 'give rising echo times in seconds')
     known = isinstance(b0, int | float) and not isinstance(b0, bool)
+    usable = all(isinstance(t, int | float) and 0 < t <= 1 for t in times)
+    usable &= all(a < b for a, b in itertools.pairwise(times)) if usable else False
     return {
         **params,
-        'TE': tuple(float(t) for t in times) if needs_echoes else (),
+        'TE': tuple(float(t) for t in times) if usable else (),
         'B0': float(b0) if known else float('nan'),  # type: ignore[arg-type]
     }
 

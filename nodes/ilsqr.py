@@ -193,7 +193,8 @@ def _flat(
     for axis, step in enumerate(reciprocal_steps(grid.voxel_size)):
         both = inside & np.roll(inside, -1, axis)
         slope = np.abs(np.roll(image, -1, axis) - image) * step
-        out[axis] = _fall(slope, *np.percentile(slope[both], percentiles)) ** 2 * both
+        if both.any():  # else the mask is one voxel thick and has no edge to find
+            out[axis] = _fall(slope, *np.percentile(slope[both], percentiles)) ** 2 * both
     return out
 
 

@@ -5,7 +5,7 @@ from phantoms import ball
 from nigra.nodes.edge_terms import weighted_laplacian
 from nigra.nodes.fft import irfftn, rfftn
 from nigra.nodes.grid import Grid
-from nigra.nodes.ilsqr import _fall, _fast_map, _field_weight, _flat, _streaks
+from nigra.nodes.ilsqr import _fall, _fast_map, _field_weight, _flat, _streaks, ilsqr
 from nigra.nodes.kernels import dipole_kernel, forward_field
 from nigra.nodes.stencils import reciprocal_steps
 
@@ -73,3 +73,11 @@ def test_weights_fall_with_the_laplacian_of_the_field(scene):
     assert weight[15, 14, 12] == 0
     assert np.mean(weight[inside] == 1) == pytest.approx(0.9, abs=0.01)
     assert np.allclose(_fall(np.float32([0, 1, 2, 3, 4]), 1.0, 3.0), [1, 1, 0.5, 0, 0])
+
+
+def test_a_single_slice_does_not_end_in_a_crash():
+    grid = Grid((16, 16, 1), (1, 1, 2))
+    mask = np.zeros(grid.shape, bool)
+    mask[3:13, 3:13] = True
+    field = np.random.default_rng(0).standard_normal(grid.shape).astype(np.float32) * mask
+    assert np.isfinite(ilsqr(field, mask, grid)).all()

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from phantoms import head, signal
 
+from nigra.interfaces.stage import run_stage
 from nigra.nodes.errors import InputError, NigraError
 from nigra.nodes.methods import STAGES, choose, parameters, read_settings, stage_methods
 from nigra.stage_cli import main
@@ -301,6 +302,16 @@ def test_a_method_may_name_some_of_the_steps(folder):
     assert [m.name for m in choose('end-to-end', 'tkd')] == ['romeo', 'pdf', 'tkd']
     with pytest.raises(NigraError, match='tkd,l2'):
         choose('end-to-end', 'tkd+magic')
+
+
+@pytest.mark.parametrize('known', [('TE', 'B0'), ('B0',), ()])
+def test_every_inversion_runs_by_name_whatever_the_parameters_tell(folder, known):
+    params = json.loads((folder / 'params.json').read_text())
+    params = {k: v for k, v in params.items() if k in known or k not in ('TE', 'B0')}
+    (folder / 'params.json').write_text(json.dumps(params))
+    for method in ('dual', 'medi', 'tkd'):
+        run_stage('dipole', folder, folder / 'out', method=method)
+        assert np.isfinite(nib.load(folder / 'out' / 'chimap.nii.gz').get_fdata()).all()
 
 
 def test_arguments_are_needed(capsys):
