@@ -266,6 +266,8 @@ def group_level(settings: Settings) -> Failures:
         'covariates': settings.covariates,
         'scores': settings.scores,
         'regions': settings.regions,
+        'permutations': settings.permutations,
+        'random_seed': settings.random_seed,
     }
     quality = find_outputs(settings.output_dir, PATTERN)
     sidecars = [p.with_suffix('.json') for p in tables if p.with_suffix('.json').is_file()]
@@ -285,6 +287,9 @@ def group_level(settings: Settings) -> Failures:
         covariates=settings.covariates,
         score_columns=settings.scores,
         regions=settings.regions,
+        permutations=settings.permutations,
+        seed=settings.random_seed,
+        nthreads=settings.omp_nthreads,
         reference_group=settings.reference_group,
         methods_html=methods(*used).html,
     )

@@ -175,6 +175,13 @@ def _add_group(group: argparse._ArgumentGroup) -> None:
         help='clinical scores to correlate (default: edss)',
     )
     group.add_argument(
+        '--permutations',
+        type=_natural,
+        default=Settings.permutations,
+        metavar='N',
+        help='of the permutation tests of the group level, 0 for none (default: %(default)s)',
+    )
+    group.add_argument(
         '--regions',
         nargs='+',
         default=None,
@@ -240,6 +247,13 @@ def _positive(text: str) -> int:
     value = int(text)
     if value < 1:
         raise argparse.ArgumentTypeError(f'{text} is not at least 1')
+    return value
+
+
+def _natural(text: str) -> int:
+    value = int(text)
+    if value < 0:
+        raise argparse.ArgumentTypeError(f'{text} is below 0')
     return value
 
 

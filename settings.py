@@ -44,6 +44,7 @@ class Settings:
     covariates: tuple[str, ...] | None = None
     scores: tuple[str, ...] = ('edss',)
     regions: tuple[str, ...] | None = None
+    permutations: int = 5000
     verbose: int = 0
 
     @property

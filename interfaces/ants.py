@@ -31,7 +31,7 @@ from .atlas import TEMPLATE_SPACE, Atlas, load_dgm_atlas
 from .bias import without_bias
 from .files import save_image
 from .itk import Engine, Volume, load_preset, read_volume, write, write_like
-from .labels import draw_labels, labels_on, save_shares
+from .labels import Drawn, draw_labels, labels_on, save_shares
 from .regions import save_table
 from .user_atlas import AtlasSource, read_atlas, source_of
 
@@ -478,7 +478,7 @@ class LabelGre(SimpleInterface):
             dseg_tsv=str(save_table(table, folder / 'dseg.tsv')),
             shares=str(save_shares(drawn, folder / 'shares.npz')),
             quality={'brain_in_view': float(share)},
-            warnings=_missing_labels(labels, table),
+            warnings=_missing_labels(drawn, atlas, table),
         )
         return runtime
 
@@ -507,8 +507,17 @@ def label_table(atlas: Atlas | None = None) -> Any:
     return simple[columns].sort_values('index').reset_index(drop=True)
 
 
-def _missing_labels(labels: Any, table: Any) -> list[str]:
-    missing = table.loc[~table['index'].isin(np.unique(labels)), 'name'].tolist()
-    if not missing:
-        return []
-    return [f'no voxel of {", ".join(missing)} lies in the field of view of the gradient echo']
+def _missing_labels(drawn: Drawn, atlas: Atlas, table: Any) -> list[str]:
+    """Sentences on labels that win no voxel; parts of nuclei may be too small for one."""
+    missing = table[~table['index'].isin(np.unique(drawn.labels))]
+    away = missing['index'].isin(list(drawn.counts))
+    parts = atlas.regions.loc[atlas.regions['part'].astype(bool), 'index']
+    small = missing[~away & ~missing['index'].isin(parts)]
+    sentences = []
+    for names, reason in (
+        (missing.loc[away, 'name'], 'lies in the field of view of the gradient echo'),
+        (small['name'], 'is left on voxels of this size'),
+    ):
+        if len(names):
+            sentences.append(f'no voxel of {", ".join(names)} {reason}')
+    return sentences

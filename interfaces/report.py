@@ -159,6 +159,7 @@ def render_group(
     correlations_tsv: str | Path,
     exclusions_tsv: str | Path | None = None,
     quality_tsv: str | Path | None = None,
+    means_tsv: str | Path | None = None,
     warnings: Sequence[str] = (),
     settings: Mapping[str, Any] | None = None,
     methods_html: str = '',
@@ -174,6 +175,8 @@ def render_group(
         Columns `participant_id` and `reason`.
     quality_tsv
         From `quality.gather_quality`.
+    means_tsv
+        Means of the groups; for download.
     warnings
         Sentences.
     settings
@@ -205,6 +208,7 @@ def render_group(
                 correlations_tsv,
                 exclusions_tsv,
                 quality_tsv,
+                means_tsv,
             )
             if p
         ],
@@ -253,6 +257,7 @@ class _GroupReportInputSpec(BaseInterfaceInputSpec):
     correlations_tsv = File(exists=True, mandatory=True, desc='clinical scores')
     exclusions_tsv = File(exists=True, desc='who was left out and why')
     quality_tsv = File(exists=True, desc='quality of every run')
+    means_tsv = File(exists=True, desc='means of the groups')
     warnings = traits.List(traits.Str, desc='sentences')
     settings = traits.Dict(desc='group column, covariates, formulae and so on')
     methods_html = traits.Str('', usedefault=True, desc='methods text')

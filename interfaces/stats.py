@@ -427,6 +427,9 @@ class _GroupModelsInputSpec(BaseInterfaceInputSpec):
     covariates = traits.List(traits.Str, desc='columns to adjust for; age and sex if absent')
     scores = traits.List(traits.Str, desc='columns to correlate; edss if absent')
     regions = traits.List(traits.Str, desc='regions to compare; the usual ones if absent')
+    permutations = traits.Int(0, usedefault=True, desc='of the permutation tests; 0 for none')
+    seed = traits.Int(1, usedefault=True, desc='of the permutations')
+    nthreads = traits.Int(1, usedefault=True, nohash=True, desc='threads')
     reference_group = traits.Str(desc='group that others are compared with')
     source = traits.Str('participants.tsv', usedefault=True, desc='for messages')
 
@@ -436,6 +439,8 @@ class _GroupModelsOutputSpec(TraitedSpec):
     models_json = File(desc='data dictionary')
     contrasts_tsv = File(desc='pairwise differences')
     contrasts_json = File(desc='data dictionary')
+    means_tsv = File(desc='means of the groups, plain and adjusted')
+    means_json = File(desc='data dictionary')
     correlations_tsv = File(desc='rank correlations with clinical scores')
     correlations_json = File(desc='data dictionary')
     exclusions_tsv = File(desc='who is left out, and why')
@@ -456,7 +461,16 @@ class GroupModels(SimpleInterface):
         inputs = self.inputs
         options = {
             name: getattr(inputs, name)
-            for name in ('group_column', 'covariates', 'scores', 'reference_group', 'source')
+            for name in (
+                'group_column',
+                'covariates',
+                'scores',
+                'reference_group',
+                'source',
+                'permutations',
+                'seed',
+                'nthreads',
+            )
             if isdefined(getattr(inputs, name))
         }
         table = read_table(inputs.regions_tsv, text=(inputs.group_column,))
@@ -468,6 +482,7 @@ class GroupModels(SimpleInterface):
         tables = {
             'models': (result.models, 'group_models.tsv'),
             'contrasts': (result.contrasts, 'group_contrasts.tsv'),
+            'means': (result.means, 'group_means.tsv'),
             'correlations': (result.correlations, 'group_correlations.tsv'),
             'exclusions': (exclusions[_EXCLUSIONS], 'exclusions.tsv'),
         }

@@ -126,7 +126,9 @@ def rank_values(values: NDArray[Any]) -> NDArray[np.float64]:
     return stats.rankdata(np.asarray(values, float))
 
 
-def by_group(values: NDArray[np.float64], labels: Sequence[Any]) -> dict[str, NDArray[np.float64]]:
+def by_group(
+    values: NDArray[np.float64], labels: Sequence[Any] | NDArray[Any]
+) -> dict[str, NDArray[np.float64]]:
     """Values by their labels, labels in the order of their first appearance."""
     own = np.asarray(labels)
     return {str(name): values[own == name] for name in dict.fromkeys(labels)}

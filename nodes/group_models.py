@@ -13,20 +13,31 @@ from numpy.typing import NDArray
 from scipy import stats
 from scipy.special import gammaln
 
+from .alternatives import by_group, kruskal_wallis, rank_values, welch
 from .covariates import Covariate, covariate_columns, group_columns
 from .errors import NigraError
-from .multiplicity import adjust_families
+from .evidence import bayes_factor
+from .multiplicity import adjust_families, adjust_holm, tukey_p
+from .permutation import Contrast, permute_contrasts
 from .sample import MIN_GROUP, Sample
 
 MODEL_COLUMNS = (
     'measure', 'region', 'hemisphere', 'formula', 'n', 'n_excluded', 'statistic', 'df_num',
     'df_den', 'p', 'p_adjusted', 'partial_eta_squared', 'normality_p', 'equal_variance_p',
-    'max_cooks_distance', 'most_influential', 'note',
+    'p_hc3', 'p_rank', 'p_welch', 'p_kruskal', 'advice', 'max_cooks_distance',
+    'most_influential', 'note',
 )  # fmt: skip
 CONTRAST_COLUMNS = (
     'measure', 'region', 'hemisphere', 'contrast', 'n_a', 'n_b', 'estimate', 'ci_low', 'ci_high',
-    'statistic', 'p', 'p_adjusted', 'effect_size',
+    'statistic', 'p', 'p_adjusted', 'effect_size', 'se', 'df', 'p_tukey', 'p_holm',
+    'p_permutation', 'p_max', 'bayes_factor',
 )  # fmt: skip
+MEAN_COLUMNS = (
+    'measure', 'region', 'hemisphere', 'group', 'n', 'mean', 'sd', 'adjusted_mean', 'se',
+    'ci_low', 'ci_high',
+)  # fmt: skip
+DOUBTFUL = 0.05
+"""p of a check from which the counterpart that asks less is pointed at."""
 CONFIDENCE = 0.95
 _SHAPIRO_LIMIT = 5000  # Royston's approximation is made for samples up to this size
 
@@ -131,10 +142,7 @@ class Ancova:
         Without interactions, the type II test of the group is that its adjusted means are equal.
         """
         n_groups = len(self.design.groups)
-        hypothesis = np.zeros((n_groups - 1, self.design.matrix.shape[1]))
-        hypothesis[:, : n_groups - 1] = np.eye(n_groups - 1)
-        hypothesis[:, n_groups - 1] = -1
-        test = self.fit.f_test(hypothesis)
+        test = self.fit.f_test(self._hypothesis())
         f, df_num, df_den = float(np.squeeze(test.fvalue)), n_groups - 1, float(test.df_denom)
         return {
             'statistic': f,
@@ -144,21 +152,78 @@ class Ancova:
             'partial_eta_squared': f * df_num / (f * df_num + df_den),
         }
 
+    def _hypothesis(self) -> NDArray[np.float64]:
+        """Each adjusted mean less the last, (groups - 1, coefficients)."""
+        n_groups = len(self.design.groups)
+        hypothesis = np.zeros((n_groups - 1, self.design.matrix.shape[1]))
+        hypothesis[:, : n_groups - 1] = np.eye(n_groups - 1)
+        hypothesis[:, n_groups - 1] = -1
+        return hypothesis
+
     def contrast(self, a: str, b: str) -> dict[str, float]:
         """Difference of adjusted means of groups a and b, with its interval, test and size."""
         groups = self.design.groups
-        weights = np.zeros(self.design.matrix.shape[1])
-        weights[groups.index(a)], weights[groups.index(b)] = 1, -1
-        test = self.fit.t_test(weights)
+        test = self.fit.t_test(self.weights(a, b))
         low, high = np.squeeze(test.conf_int(alpha=1 - CONFIDENCE))
         estimate = float(np.squeeze(test.effect))
+        t, error, df = (float(np.squeeze(v)) for v in (test.tvalue, test.sd, self.fit.df_resid))
         return {
             'estimate': estimate,
             'ci_low': float(low),
             'ci_high': float(high),
-            'statistic': float(np.squeeze(test.tvalue)),
+            'statistic': t,
             'p': float(np.squeeze(test.pvalue)),
             'effect_size': hedges_g(estimate, self.fit.scale, self.fit.df_resid),
+            'se': error,
+            'df': df,
+            'p_tukey': tukey_p(t, len(groups), df),
+            'bayes_factor': bayes_factor(t, df, self.fit.scale / error**2),
+        }
+
+    def weights(self, a: str, b: str) -> NDArray[np.float64]:
+        """Weights of the coefficients in the difference of adjusted means of groups a and b."""
+        out = np.zeros(self.design.matrix.shape[1])
+        out[self.design.groups.index(a)], out[self.design.groups.index(b)] = 1, -1
+        return out
+
+    def means(self) -> list[dict[str, Any]]:
+        """Mean of each group, plain and adjusted to the average of the covariates of all."""
+        matrix, groups = self.design.matrix, self.design.groups
+        average = matrix[:, len(groups) :].mean(axis=0)
+        values = np.asarray(self.fit.model.endog)
+        rows = []
+        for i, group in enumerate(groups):
+            own = values[self.design.labels == group]
+            weights = np.concatenate([np.arange(len(groups)) == i, average])
+            test = self.fit.t_test(weights)
+            low, high = np.squeeze(test.conf_int(alpha=1 - CONFIDENCE))
+            rows.append({
+                'group': group, 'n': own.size, 'mean': float(own.mean()),
+                'sd': float(own.std(ddof=1)),
+                'adjusted_mean': float(np.squeeze(test.effect)),
+                'se': float(np.squeeze(test.sd)), 'ci_low': float(low), 'ci_high': float(high),
+            })  # fmt: skip
+        return rows
+
+    def counterparts(self) -> dict[str, float]:
+        """The group's test by methods that ask less of the data.
+
+        `p_hc3` allows for unequal variances (heteroscedasticity-consistent covariance HC3, Long &
+        Ervin 2000, doi 10.1080/00031305.2000.10474549), `p_rank` replaces values by ranks (Conover
+        & Iman 1982, doi 10.2307/2530051); both keep the covariates. Welch's and Kruskal and
+        Wallis' tests do without covariates.
+        """
+        values = np.asarray(self.fit.model.endog)
+        groups = by_group(values, self.design.labels)
+        p_hc3 = np.nan
+        if (leverages(self.fit) < 1 - 1e-10).all():
+            robust = self.fit.get_robustcov_results('HC3')
+            p_hc3 = float(robust.f_test(self._hypothesis()).pvalue)
+        return {
+            'p_hc3': p_hc3,
+            'p_rank': Ancova(rank_values(values), self.design).omnibus()['p'],
+            'p_welch': welch(groups)['p'],
+            'p_kruskal': kruskal_wallis(groups)['p'],
         }
 
     def checks(self, names: Sequence[Any]) -> dict[str, Any]:
@@ -195,10 +260,15 @@ def cooks_distance(fit: Any) -> NDArray[np.float64]:
     fit
         Least-squares result of statsmodels.
     """
-    exog = np.asarray(fit.model.exog)
-    leverage = np.einsum('ij,ji->i', exog, np.asarray(fit.model.pinv_wexog))
+    leverage = leverages(fit)
     free = np.where(leverage < 1 - 1e-10, 1 - leverage, np.nan)
-    return fit.resid**2 * leverage / (exog.shape[1] * fit.scale * free**2)
+    return fit.resid**2 * leverage / (fit.model.exog.shape[1] * fit.scale * free**2)
+
+
+def leverages(fit: Any) -> NDArray[np.float64]:
+    """Diagonal of the hat matrix, 1 for a participant whom the fit meets of necessity."""
+    exog, inverse = np.asarray(fit.model.exog), np.asarray(fit.model.pinv_wexog)
+    return np.einsum('ij,ji->i', exog, inverse)
 
 
 def hedges_g(difference: float, variance: float, df: float) -> float:
@@ -229,8 +299,19 @@ def hedges_g(difference: float, variance: float, df: float) -> float:
     return float(difference / np.sqrt(variance) * factor)
 
 
-def group_tables(sample: Sample) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Omnibus tests and pairwise contrasts of every measure, region and hemisphere.
+@dataclass(frozen=True)
+class GroupTables:
+    """Tables of all models: `MODEL_COLUMNS`, `CONTRAST_COLUMNS` and `MEAN_COLUMNS`."""
+
+    models: pd.DataFrame
+    contrasts: pd.DataFrame
+    means: pd.DataFrame
+
+
+def group_tables(
+    sample: Sample, *, permutations: int = 0, seed: int = 1, nthreads: int = 1
+) -> GroupTables:
+    """Omnibus tests, pairwise contrasts and adjusted means of every measure, region, hemisphere.
 
     A model leaves out participants without the value or a covariate, and groups of whom fewer
     than `MIN_GROUP` are left; what cannot be tested is a row of NaN with a note.
@@ -239,12 +320,15 @@ def group_tables(sample: Sample) -> tuple[pd.DataFrame, pd.DataFrame]:
     ----------
     sample
         From `make_sample`.
-
-    Returns
-    -------
-    tuple
-        Tables with `MODEL_COLUMNS` and `CONTRAST_COLUMNS`.
+    permutations
+        Of `p_permutation` and `p_max`, the order as observed included; 0 leaves them out.
+    seed
+        Of the permutations.
+    nthreads
+        Threads of the permutations; the result does not depend on them.
     """
+    means: list[dict[str, Any]] = []
+    permuted: list[Contrast | None] = []
     models: list[dict[str, Any]] = []
     contrasts: list[dict[str, Any]] = []
     designs: dict[bytes, Design] = {}
@@ -263,11 +347,45 @@ def group_tables(sample: Sample) -> tuple[pd.DataFrame, pd.DataFrame]:
             )
         model, fit = _model_row(sample, values[used], designs[signature], used)
         models.append({**row, **model})
+        means += [{**row, **mean} for mean in fit.means()] if fit else []
         for a, b in itertools.combinations(sample.groups, 2):
-            tested = fit.contrast(a, b) if fit and {a, b} <= set(enough) else {}
+            both = fit if fit and {a, b} <= set(enough) else None
+            tested = both.contrast(a, b) if both else {}
             sizes = {'n_a': int(counts.get(a, 0)), 'n_b': int(counts.get(b, 0))}
             contrasts.append({**row, 'contrast': f'{a} - {b}', **sizes, **tested})
-    return _finish(models, MODEL_COLUMNS), _finish(contrasts, CONTRAST_COLUMNS)
+            permuted.append(
+                Contrast(values[used], both.design.matrix, both.weights(a, b),
+                         np.flatnonzero(used)) if both else None
+            )  # fmt: skip
+    table = _finish(contrasts, CONTRAST_COLUMNS)
+    table['p_holm'] = table.groupby(['measure', 'region', 'hemisphere'], sort=False)[
+        'p'
+    ].transform(adjust_holm)
+    if permutations:
+        _permute(table, permuted, len(sample.labels), permutations, seed, nthreads)
+    return GroupTables(
+        _finish(models, MODEL_COLUMNS),
+        table,
+        pd.DataFrame(means).reindex(columns=list(MEAN_COLUMNS)),
+    )
+
+
+def _permute(
+    table: pd.DataFrame, contrasts: Sequence[Contrast | None], n_participants: int,
+    permutations: int, seed: int, nthreads: int,
+) -> None:  # fmt: skip
+    """Fill `p_permutation` and `p_max`, family by family, as `adjust_families` draws them."""
+    sides = (table.hemisphere != 'both').rename('side')
+    for _, rows in table.groupby([table.measure, sides], sort=False):
+        known = [i for i in rows.index if contrasts[i] is not None]
+        family = [c for i in known if (c := contrasts[i]) is not None]
+        if family:
+            found = permute_contrasts(
+                family, n_participants=n_participants, n_permutations=permutations, seed=seed,
+                nthreads=nthreads,
+            )  # fmt: skip
+            table.loc[known, 'p_permutation'] = found.p
+            table.loc[known, 'p_max'] = found.p_max
 
 
 def _model_row(
@@ -284,8 +402,18 @@ def _model_row(
         fit = Ancova(values, design)
     except NigraError as error:
         return {**row, 'note': f'not tested: {error}'}, None
-    names = sample.labels.index[used]
-    return {**row, **fit.omnibus(), **fit.checks(names), 'note': note}, fit
+    checks = {**fit.checks(sample.labels.index[used]), **fit.counterparts()}
+    return {**row, **fit.omnibus(), **checks, 'advice': _advice(checks), 'note': note}, fit
+
+
+def _advice(checks: dict[str, Any]) -> str | None:
+    """Which counterpart to read where a check fails."""
+    found = []
+    if checks['equal_variance_p'] < DOUBTFUL:
+        found.append('unequal variances: see p_hc3')
+    if checks['normality_p'] < DOUBTFUL:
+        found.append('residuals not normal: see p_rank and p_permutation')
+    return '; '.join(found) or None
 
 
 def _finish(rows: list[dict[str, Any]], columns: Sequence[str]) -> pd.DataFrame:

@@ -21,7 +21,7 @@ class GroupComparison:
 
     Attributes
     ----------
-    models, contrasts, correlations
+    models, contrasts, means, correlations
         Tables in long form.
     exclusions
         `participant_id` and `reason`.
@@ -33,6 +33,7 @@ class GroupComparison:
 
     models: pd.DataFrame
     contrasts: pd.DataFrame
+    means: pd.DataFrame
     correlations: pd.DataFrame
     exclusions: pd.DataFrame
     warnings: tuple[str, ...]
@@ -47,6 +48,9 @@ def compare_groups(
     scores: Sequence[str] | None = None,
     reference_group: str | None = None,
     source: str = 'participants.tsv',
+    permutations: int = 0,
+    seed: int = 1,
+    nthreads: int = 1,
 ) -> GroupComparison:
     """Compare groups in every region, measure and hemisphere.
 
@@ -56,6 +60,8 @@ def compare_groups(
         Region tables of all participants with the columns of the participants' table.
     group_column, covariates, scores, reference_group, source
         As in `sample.make_sample`.
+    permutations, seed, nthreads
+        As in `group_models.group_tables`.
 
     Raises
     ------
@@ -70,16 +76,22 @@ def compare_groups(
         regions, group_column=group_column, covariates=covariates, scores=scores,
         reference_group=reference_group, source=source,
     )  # fmt: skip
-    models, contrasts = group_tables(sample)
+    tables = group_tables(sample, permutations=permutations, seed=seed, nthreads=nthreads)
     correlations, notes = correlation_table(sample)
     exclusions = pd.concat([sample.exclusions, _missing_values(sample), _small_groups(sample)])
     exclusions = exclusions.sort_values('participant_id', kind='stable')
     return GroupComparison(
-        models=models,
-        contrasts=contrasts,
+        models=tables.models,
+        contrasts=tables.contrasts,
+        means=tables.means,
         correlations=correlations,
         exclusions=exclusions.reset_index(drop=True),
-        warnings=(*sample.warnings, *_group_warnings(sample), *notes, *_model_warnings(models)),
+        warnings=(
+            *sample.warnings,
+            *_group_warnings(sample),
+            *notes,
+            *_model_warnings(tables.models),
+        ),
         settings={
             'group_column': group_column,
             'groups': list(sample.groups),
@@ -90,6 +102,8 @@ def compare_groups(
             'sums_of_squares': 'type II',
             'adjustment': 'fdr_bh',
             'adjustment_family': FAMILY,
+            'permutations': permutations,
+            'random_seed': seed,
             'confidence': CONFIDENCE,
             'alpha': 0.05,
         },

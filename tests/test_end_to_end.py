@@ -84,7 +84,7 @@ def test_region_means_follow_the_truth(run):
     name = 'sub-02_seg-dgm_regions.tsv'
     measured = pd.read_csv(run[0] / 'out' / 'sub-02' / 'anat' / name, sep='\t')
     truth = pd.read_csv(EXAMPLE / 'derivatives' / 'truth' / 'sub-02' / 'anat' / name, sep='\t')
-    assert list(measured.columns[: len(truth.columns)]) == list(truth.columns)
+    assert set(truth.columns) <= set(measured.columns)
     both = measured.merge(truth, on=['region', 'hemisphere'], suffixes=('', '_true'))
     both = both[(both.hemisphere == 'both') & (both.region != 'brain')]
     slope, _ = np.polyfit(both.chi_mean_true, both.chi_mean, 1)

@@ -18,6 +18,7 @@ TABLES = {
     'regions': 'group_regions',
     'models': 'group_models',
     'contrasts': 'group_contrasts',
+    'means': 'group_means',
     'correlations': 'group_correlations',
     'exclusions': 'exclusions',
     'quality': 'group_quality',
@@ -40,6 +41,9 @@ def init_group_wf(
     score_columns: Sequence[str] | None = None,
     regions: Sequence[str] | None = None,
     reference_group: str | None = None,
+    permutations: int = 0,
+    seed: int = 1,
+    nthreads: int = 1,
     methods_html: str = '',
     name: str = 'group_wf',
 ) -> Workflow:
@@ -65,6 +69,8 @@ def init_group_wf(
         Regions to compare; all but the fine parts of nuclei if None.
     reference_group
         Group that the others are compared with; controls by name if None.
+    permutations, seed, nthreads
+        Of the permutation tests; 0 permutations leave them out.
     methods_html
         Methods text for the report.
     name
@@ -85,7 +91,14 @@ def init_group_wf(
         name='gather',
     )
     models = Node(
-        GroupModels(group_column=group_column, source=str(participants_file)), name='models'
+        GroupModels(
+            group_column=group_column,
+            source=str(participants_file),
+            permutations=permutations,
+            seed=seed,
+            nthreads=nthreads,
+        ),
+        name='models',
     )
     for field, value in (
         ('covariates', None if covariates is None else list(covariates)),
