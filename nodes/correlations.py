@@ -12,12 +12,13 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
+from .covariates import covariate_columns
 from .multiplicity import adjust_families
 from .sample import MIN_GROUP, Sample
 
 CORRELATION_COLUMNS = (
     'measure', 'region', 'hemisphere', 'group', 'score', 'n', 'rho', 'ci_low', 'ci_high', 'p',
-    'p_adjusted',
+    'p_adjusted', 'rho_partial', 'p_partial', 'p_difference',
 )  # fmt: skip
 EXACT_LIMIT = 8
 """Up to this many participants the p value counts all orders."""
@@ -65,6 +66,65 @@ def spearman(x: ArrayLike, y: ArrayLike, *, confidence: float = 0.95) -> dict[st
     return out
 
 
+def partial_spearman(
+    x: ArrayLike, y: ArrayLike, covariates: NDArray[np.float64]
+) -> dict[str, float]:
+    """Spearman's rank correlation of what covariates leave of both.
+
+    Parameters
+    ----------
+    x, y
+        Paired values, (n,), finite.
+    covariates
+        (n, k), finite: ranks of amounts, indicators of categories; constant columns are dropped.
+
+    Returns
+    -------
+    dict
+        `rho` and `p` (Student's t with n - 2 - k degrees of freedom); NaN where nothing is left.
+
+    Notes
+    -----
+    Ranks are regressed on the covariates and the residuals correlated, which for one covariate is
+    the formula of partial correlation on Spearman's coefficients.
+
+    Examples
+    --------
+    >>> z = np.array([[3.0], [1], [2], [5], [4]])
+    >>> round(partial_spearman([1, 2, 3, 4, 5], [2, 1, 4, 3, 5], z)['rho'], 6)
+    0.721688
+    """
+    ranks = [stats.rankdata(v) for v in (x, y)]
+    n = ranks[0].size
+    varying = covariates[:, np.ptp(covariates, axis=0) > 0] if n else covariates
+    basis = np.linalg.qr(np.column_stack([np.ones(n), varying]))[0]
+    first, second = (v - basis @ (basis.T @ v) for v in ranks)
+    df = n - 1 - basis.shape[1]
+    size = float(np.linalg.norm(first) * np.linalg.norm(second))
+    if df < 1 or size <= 1e-9 * n:
+        return {'rho': float('nan'), 'p': float('nan')}
+    rho = float(np.clip(first @ second / size, -1, 1))
+    t = abs(rho) * math.sqrt(df / max(1 - rho**2, np.finfo(float).eps))
+    return {'rho': rho, 'p': 2 * float(stats.t.sf(t, df))}
+
+
+def difference_p(first: float, n_first: int, second: float, n_second: int) -> float:
+    """P of two independent groups having one rank correlation, on Fisher's scale.
+
+    The variances are those of `spearman`'s intervals; NaN with fewer than four people.
+
+    Examples
+    --------
+    >>> round(difference_p(0.6, 30, 0.1, 30), 4)
+    0.0372
+    """
+    if min(n_first, n_second) < 4 or not abs(first) < 1 or not abs(second) < 1:
+        return float('nan')
+    variance = sum((1 + r**2 / 2) / (n - 3) for r, n in ((first, n_first), (second, n_second)))
+    z = (math.atanh(first) - math.atanh(second)) / math.sqrt(variance)
+    return 2 * float(stats.norm.sf(abs(z)))
+
+
 def _standard(ranks: NDArray[np.float64]) -> NDArray[np.float64]:
     centred = ranks - ranks.mean()
     return centred / np.linalg.norm(centred)
@@ -104,6 +164,7 @@ def correlation_table(sample: Sample) -> tuple[pd.DataFrame, list[str]]:
     warnings: list[str] = []
     members = {g: (sample.labels == g).to_numpy() for g in sample.groups}
     scored = _varying_scores(sample, members, warnings)
+    adjusting = {g: _covariates(sample, inside) for g, inside in members.items()}
     for key in sample.values.columns:
         values = sample.values[key].to_numpy(float)
         keys = dict(zip(('measure', 'region', 'hemisphere'), key, strict=True))
@@ -111,11 +172,49 @@ def correlation_table(sample: Sample) -> tuple[pd.DataFrame, list[str]]:
             own = values[members[group]]
             used = np.isfinite(points) & np.isfinite(own)
             n = int(used.sum())
-            result = spearman(own[used], points[used]) if n >= MIN_GROUP else {}
+            result: dict[str, float] = {}
+            if n >= MIN_GROUP:
+                result = spearman(own[used], points[used])
+                result |= _partial(own, points, adjusting[group], used)
             rows.append({**keys, 'group': group, 'score': score, 'n': n, **result})
+        _compare(rows[-len(scored) :])
     table = pd.DataFrame(rows).reindex(columns=list(CORRELATION_COLUMNS))
     table['p_adjusted'] = adjust_families(table, ('measure', 'score'))
     return table, warnings
+
+
+def _covariates(sample: Sample, members: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Covariates of a group's members, (members, columns): amounts ranked; NaN where missing."""
+    columns = [np.zeros((int(members.sum()), 0))]
+    for covariate in sample.covariates:
+        values = sample.people.loc[members, covariate.name]
+        known = values.notna().to_numpy()
+        found = covariate_columns(values[known], covariate)
+        full = np.full((len(values), found.shape[1]), np.nan)
+        full[known] = found if covariate.categorical else stats.rankdata(found)[:, None]
+        columns.append(full)
+    return np.hstack(columns)
+
+
+def _partial(
+    own: NDArray[np.float64], points: NDArray[np.float64], covariates: NDArray[np.float64],
+    used: NDArray[np.bool_],
+) -> dict[str, float]:  # fmt: skip
+    """Partial correlation with the sample's covariates; empty where there are none."""
+    complete = used & np.isfinite(covariates).all(axis=1)
+    if not covariates.shape[1] or not complete.any():
+        return {}
+    found = partial_spearman(own[complete], points[complete], covariates[complete])
+    return {'rho_partial': found['rho'], 'p_partial': found['p']}
+
+
+def _compare(rows: list[dict[str, Any]]) -> None:
+    """Add the p of no difference where exactly two groups have the score."""
+    for row in rows:
+        others = [r for r in rows if r['score'] == row['score'] and r is not row and 'rho' in r]
+        if len(others) == 1 and 'rho' in row:
+            (other,) = others
+            row['p_difference'] = difference_p(row['rho'], row['n'], other['rho'], other['n'])
 
 
 def _varying_scores(

@@ -5,9 +5,16 @@ import itertools
 import numpy as np
 import pytest
 from scipy import stats
+from test_alternatives import PLANT_GROWTH
 from toy_cohort import make_people, make_regions
 
-from nigra.nodes.correlations import CORRELATION_COLUMNS, correlation_table, spearman
+from nigra.nodes.correlations import (
+    CORRELATION_COLUMNS,
+    correlation_table,
+    difference_p,
+    partial_spearman,
+    spearman,
+)
 from nigra.nodes.sample import make_sample
 
 
@@ -111,3 +118,58 @@ def test_no_score_at_all():
     table, _ = correlation_table(make_sample(regions))
     assert tuple(table.columns) == CORRELATION_COLUMNS
     assert table.empty
+
+
+def test_partial_correlation_as_pingouin_has_it():
+    """pingouin 0.7.0, partial_corr by Spearman, on PlantGrowth's three groups as x, y, z."""
+    x, y, z = PLANT_GROWTH.values()
+    found = partial_spearman(x, y, stats.rankdata(z)[:, None])
+    assert found == pytest.approx({'rho': -0.6642640244, 'p': 0.0510013592}, rel=1e-8)
+
+
+def test_partial_correlation_by_the_formula_of_two_covariates():
+    rng = np.random.default_rng(8)
+    x, y, a, b = rng.standard_normal((4, 25))
+    ranks = np.array([stats.rankdata(v) for v in (x, y, a, b)])
+    inverse = np.linalg.inv(np.corrcoef(ranks))
+    expected = -inverse[0, 1] / np.sqrt(inverse[0, 0] * inverse[1, 1])
+    found = partial_spearman(x, y, ranks[2:].T)
+    assert found['rho'] == pytest.approx(expected, rel=1e-10)
+    t = expected * np.sqrt(21 / (1 - expected**2))
+    assert found['p'] == pytest.approx(2 * stats.t.sf(abs(t), 21), rel=1e-10)
+
+
+def test_partial_correlation_without_and_with_useless_covariates():
+    rng = np.random.default_rng(9)
+    x, y = rng.standard_normal((2, 20))
+    plain = spearman(x, y)
+    for covariates in (np.zeros((20, 0)), np.ones((20, 2))):
+        found = partial_spearman(x, y, covariates)
+        assert found['rho'] == pytest.approx(plain['rho'])
+        assert found['p'] == pytest.approx(plain['p'])
+    everything = partial_spearman(x, y, stats.rankdata(x)[:, None])
+    assert np.isnan(everything['rho'])
+
+
+def test_difference_of_correlations_is_uniform_where_there_is_none():
+    rng = np.random.default_rng(10)
+    found = []
+    for _ in range(400):
+        pairs = rng.multivariate_normal([0, 0], [[1, 0.4], [0.4, 1]], size=(2, 40))
+        rho = [spearman(*pair.T)['rho'] for pair in pairs]
+        found.append(difference_p(rho[0], 40, rho[1], 40))
+    assert stats.kstest(found, 'uniform').pvalue > 0.01
+    assert difference_p(0.9, 40, -0.5, 40) < 1e-6
+    assert np.isnan(difference_p(1.0, 40, 0.2, 40))
+
+
+def test_table_has_partial_correlations_and_differences():
+    people = make_people({'NMO': 10, 'RRMS': 12, 'HC': 8})
+    table, _ = correlation_table(make_sample(make_regions(people)))
+    assert set(table.group) == {'NMO', 'RRMS'}
+    assert table.rho_partial.notna().all()
+    pairs = table.pivot_table(index=['measure', 'region', 'hemisphere'], columns='group',
+                              values='p_difference')  # fmt: skip
+    np.testing.assert_allclose(pairs.NMO, pairs.RRMS)
+    plain, _ = correlation_table(make_sample(make_regions(people), covariates=[]))
+    assert plain.rho_partial.isna().all()
