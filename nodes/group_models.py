@@ -16,7 +16,7 @@ from scipy.special import gammaln
 from .alternatives import by_group, kruskal_wallis, rank_values, welch
 from .covariates import Covariate, covariate_columns, group_columns
 from .errors import NigraError
-from .evidence import bayes_factor
+from .evidence import bayes_factor, equivalence
 from .multiplicity import adjust_families, adjust_holm, tukey_p
 from .permutation import Contrast, permute_contrasts
 from .sample import MIN_GROUP, Sample
@@ -30,12 +30,14 @@ MODEL_COLUMNS = (
 CONTRAST_COLUMNS = (
     'measure', 'region', 'hemisphere', 'contrast', 'n_a', 'n_b', 'estimate', 'ci_low', 'ci_high',
     'statistic', 'p', 'p_adjusted', 'effect_size', 'se', 'df', 'p_tukey', 'p_holm',
-    'p_permutation', 'p_max', 'bayes_factor',
+    'p_permutation', 'p_max', 'bayes_factor', 'p_equivalence',
 )  # fmt: skip
 MEAN_COLUMNS = (
     'measure', 'region', 'hemisphere', 'group', 'n', 'mean', 'sd', 'adjusted_mean', 'se',
     'ci_low', 'ci_high',
 )  # fmt: skip
+EQUIVALENT = 0.5
+"""Largest difference taken for none, in standard deviations of the residuals."""
 DOUBTFUL = 0.05
 """p of a check from which the counterpart that asks less is pointed at."""
 CONFIDENCE = 0.95
@@ -178,6 +180,9 @@ class Ancova:
             'df': df,
             'p_tukey': tukey_p(t, len(groups), df),
             'bayes_factor': bayes_factor(t, df, self.fit.scale / error**2),
+            'p_equivalence': equivalence(
+                estimate, error, df, EQUIVALENT * np.sqrt(self.fit.scale)
+            )['p'],
         }
 
     def weights(self, a: str, b: str) -> NDArray[np.float64]:

@@ -141,6 +141,14 @@ def test_strong_effect_survives_the_strictest_correction(tables):
     assert (rows.p_max >= 1 / 400).all()
 
 
+def test_equivalence_is_within_half_a_standard_deviation(fit):
+    for pair in (('A', 'B'), ('A', 'C')):
+        row, bound = fit.contrast(*pair), 0.5 * np.sqrt(fit.fit.scale)
+        worse = max(stats.t.sf((row['estimate'] + bound) / row['se'], row['df']),
+                    stats.t.cdf((row['estimate'] - bound) / row['se'], row['df']))  # fmt: skip
+        assert row['p_equivalence'] == pytest.approx(worse, rel=1e-10)
+
+
 def test_permutations_repeat_for_a_seed_and_any_threads(sample, tables):
     again = group_tables(sample, permutations=400, seed=3, nthreads=2)
     pd.testing.assert_frame_equal(again.contrasts, tables.contrasts)
