@@ -87,7 +87,9 @@ def align_whole_brain(
     -------
     tuple
         Transforms with the template as fixed image, the template's brain mask on the T1w grid,
-        and the similarity of the start that was chosen.
+        the similarity of the start that was chosen, and the estimated intracranial volume (mL):
+        that of the template, brain and fluid, scaled by the affine step (Buckner et al. 2004, doi
+        10.1016/j.neuroimage.2004.06.018).
     """
     head = read_volume(t1w, canonical=True)
     head = without_bias(head, None, folder, engine, preset['head_bias'])
@@ -95,7 +97,7 @@ def align_whole_brain(
     brain = Volume((template.data > 0).astype(np.float32), template.affine)
     start, similarity = _best_start(template, brain, head, folder, engine, preset['start'])
     initial: Path = start
-    result = Pair(start, start)
+    result, scale = Pair(start, start), 1.0
     for name in ('affine', 'whole_brain'):
         settings = preset[name]
         spacing = settings['resolution_mm']
@@ -111,12 +113,24 @@ def align_whole_brain(
             )
         )
         initial = result.forward
+        if name == 'affine':
+            scale = _volume_scale(result.forward, mask, folder, engine)
     own = read_volume(t1w)
     reference = write(own, folder / 'reference.nii')
     moving = write(brain, folder / 'template_brain.nii')
     pulled = engine.resample(moving, reference, [result.inverse]) > 0.5
     prior = write(Volume(pulled, own.affine), folder / 'prior.nii.gz', dtype=np.uint8)
-    return result, prior, {'start_nmi': similarity}
+    litres = float(brain.data.sum() * np.prod(brain.voxel_size)) / 1e6
+    return result, prior, {'start_nmi': similarity, 'etiv_ml': 1000 * litres * scale}
+
+
+def _volume_scale(transform: Path, grid: Volume, folder: Path, engine: Engine) -> float:
+    """By how much an affine map of points scales volumes."""
+    vectors = engine.displacement([transform], write(grid, folder / 'scale_grid.nii'))
+    points = np.argwhere(grid.data > 0.5) @ grid.affine[:3, :3].T + grid.affine[:3, 3]
+    moved = points + vectors[:, grid.data > 0.5].T
+    matrix, *_ = np.linalg.lstsq(points - points.mean(0), moved - moved.mean(0), rcond=None)
+    return float(abs(np.linalg.det(matrix)))
 
 
 def _best_start(
