@@ -17,6 +17,8 @@ TISSUES = ('fluid', 'grey', 'white')
 """Classes of a T1w image, from dark to bright."""
 LEAST_PEOPLE = 8
 """With fewer people nobody is told to stand apart: their spread is not known."""
+LEAST_MM3 = 150.0
+"""Smaller regions are left out where sides are compared: their few voxels differ by chance."""
 FAR = 3.5
 """Modified z from which a value stands apart (Iglewicz & Hoaglin 1993)."""
 _LEVELS = 1000
@@ -125,7 +127,7 @@ def asymmetries(regions: pd.DataFrame) -> dict[str, float]:
 
     Examples
     --------
-    >>> rows = [('putamen', 'L', 90.0, 40.0), ('putamen', 'R', 110.0, 45.0)]
+    >>> rows = [('putamen', 'L', 900.0, 40.0), ('putamen', 'R', 1100.0, 45.0)]
     >>> columns = ['region', 'hemisphere', 'volume_mm3', 'chi_mean']
     >>> asymmetries(pd.DataFrame(rows, columns=columns))
     {'volume_asymmetry': 0.2, 'chi_asymmetry_ppb': 5.0}
@@ -138,9 +140,10 @@ def asymmetries(regions: pd.DataFrame) -> dict[str, float]:
     )
     volume, chi = wide['volume_mm3'], wide['chi_mean']
     relative = 2 * (volume.L - volume.R).abs() / (volume.L + volume.R)
+    large = (volume.L + volume.R) / 2 >= LEAST_MM3
     return {
-        'volume_asymmetry': float(relative.max()),
-        'chi_asymmetry_ppb': float((chi.L - chi.R).abs().max()),
+        'volume_asymmetry': float(relative[large].max()),
+        'chi_asymmetry_ppb': float((chi.L - chi.R).abs()[large].max()),
     }
 
 

@@ -78,12 +78,14 @@ def test_no_contrast_and_no_overlap_are_sentences(brain):
 
 def test_sides_are_compared_by_region_and_unpaired_regions_do_not_count():
     rows = [
-        ('caudate', 'L', 100.0, 30.0),
-        ('caudate', 'R', 150.0, 36.0),
+        ('caudate', 'L', 1000.0, 30.0),
+        ('caudate', 'R', 1500.0, 36.0),
         ('nigra', 'L', 10.0, 90.0),
         ('nigra', 'both', 10.0, 90.0),
-        ('putamen', 'L', 100.0, np.nan),
-        ('putamen', 'R', 100.0, 20.0),
+        ('tiny', 'L', 40.0, 90.0),
+        ('tiny', 'R', 90.0, 20.0),
+        ('putamen', 'L', 1000.0, np.nan),
+        ('putamen', 'R', 1000.0, 20.0),
     ]
     table = pd.DataFrame(rows, columns=['region', 'hemisphere', 'volume_mm3', 'chi_mean'])
     assert asymmetries(table) == {'volume_asymmetry': 0.4, 'chi_asymmetry_ppb': 6.0}
@@ -177,7 +179,7 @@ def test_numbers_of_a_run(tmp_path):
     regions = tmp_path / 'regions.tsv'
     regions.write_text(
         'region\themisphere\tvolume_mm3\tchi_mean\n'
-        'caudate\tL\t90\t10\ncaudate\tR\t110\t15\nbrain\tboth\t1e6\tn/a\n'
+        'caudate\tL\t900\t10\ncaudate\tR\t1100\t15\nbrain\tboth\t1e6\tn/a\n'
     )
     out = RunQuality(
         entities={'participant_id': 'sub-01', 'session_id': None, 'run_id': 'run-1'},
