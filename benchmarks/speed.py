@@ -57,7 +57,12 @@ def methods() -> dict[str, tuple[Any, int]]:
     """Every method by `step name`, with the number of echoes of its trial."""
     from nigra.nodes.methods import ONE_STEP, STEPS
 
-    out = {f'{s} {m.name}': (m, 1) for s, group in STEPS.items() for m in group.values()}
+    out = {
+        f'{step} {m.name}': (m, 3 if step == 'relaxometry' else 1)
+        for step, group in STEPS.items()
+        for m in group.values()
+        if step != 'separation'  # needs a map and R2* as input
+    }
     return out | {f'one-step {m.name}': (m, 1) for m in ONE_STEP['end-to-end'].values()}
 
 
