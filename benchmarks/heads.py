@@ -18,7 +18,7 @@ from typing import Any
 import nibabel as nib
 import numpy as np
 
-from nigra.interfaces.simulate import region_parts, template_head
+from nigra.interfaces.simulate import label_values, region_parts, template_head
 from nigra.interfaces.study import read_study
 from nigra.nodes.grid import Grid
 from nigra.nodes.masks import trusted_mask
@@ -81,9 +81,7 @@ def _make(name: str, folder: Path) -> None:
         list(study.groups.values()), study.regions, study.seed, reference_age=study.reference_age
     )
     person = people[11 * number % len(people)]
-    label_of = {key: parts[0] for key, parts in region_parts().items() if len(parts) == 1}
-    values = {label_of[key]: chi for key, chi in person.chi_ppb.items()}
-    factors = {label: person.volume_factor[key[0]] for key, label in label_of.items()}
+    values, factors = label_values(person)
     anatomy = replace(study.anatomy, displacement_mm=4.5)
     body = make_body(template_head(), np.random.default_rng([77, number]), anatomy, factors)
     rng = np.random.default_rng([78, number, again])

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from scipy import ndimage
 
-from nigra.interfaces.simulate import region_parts, template_head
+from nigra.interfaces.simulate import label_values, region_parts, template_head
 from nigra.interfaces.study import read_study
 from nigra.nodes.grid import Grid
 from nigra.nodes.simulate import GreProtocol, simulate_gre
@@ -114,9 +114,7 @@ def make(recipe: Recipe) -> dict[str, Any]:
         list(study.groups.values()), study.regions, study.seed, reference_age=study.reference_age
     )
     person = people[7 * recipe.seed % len(people)]
-    label_of = {key: parts[0] for key, parts in region_parts().items() if len(parts) == 1}
-    values = {label_of[key]: chi for key, chi in person.chi_ppb.items()}
-    factors = {label: person.volume_factor[key[0]] for key, label in label_of.items()}
+    values, factors = label_values(person)
     streams = [np.random.default_rng([20201125, recipe.seed, n]) for n in range(3)]
     body = make_body(template_head(), streams[0], study.anatomy, factors)
     protocol = GreProtocol(

@@ -126,10 +126,7 @@ def align_whole_brain(
 
 def _volume_scale(transform: Path, grid: Volume, folder: Path, engine: Engine) -> float:
     """By how much an affine map of points scales volumes."""
-    vectors = engine.displacement([transform], write(grid, folder / 'scale_grid.nii'))
-    points = np.argwhere(grid.data > 0.5) @ grid.affine[:3, :3].T + grid.affine[:3, 3]
-    moved = points + vectors[:, grid.data > 0.5].T
-    matrix, *_ = np.linalg.lstsq(points - points.mean(0), moved - moved.mean(0), rcond=None)
+    matrix, _ = _affine_part(transform, grid, folder, engine)
     return float(abs(np.linalg.det(matrix)))
 
 
@@ -474,14 +471,22 @@ def _gre_start(
 
 def _motion(transform: Path, grid: Volume, folder: Path, engine: Engine) -> dict[str, float]:
     """Shift of the middle of a grid (mm) and turn (degrees) by a rigid transform."""
-    vectors = engine.displacement([transform], write(grid, folder / 'motion_grid.nii'))
+    turn, shift = _affine_part(transform, grid, folder, engine)
+    cosine = np.clip((np.trace(turn) - 1) / 2, -1, 1)
+    return {
+        'shift_mm': float(np.linalg.norm(shift)),
+        'turn_deg': float(np.degrees(np.arccos(cosine))),
+    }
+
+
+def _affine_part(
+    transform: Path, grid: Volume, folder: Path, engine: Engine
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Best matrix (transposed) by which a mask's points move about their middle; its shift."""
+    vectors = engine.displacement([transform], write(grid, folder / 'affine_grid.nii'))
     mask = grid.data > 0.5
     points = (np.argwhere(mask) @ grid.affine[:3, :3].T + grid.affine[:3, 3]).astype(float)
     moved = points + vectors[:, mask].T
-    middle = points.mean(axis=0)
-    turn, *_ = np.linalg.lstsq(points - middle, moved - moved.mean(axis=0), rcond=None)
-    cosine = np.clip((np.trace(turn) - 1) / 2, -1, 1)
-    return {
-        'shift_mm': float(np.linalg.norm(moved.mean(axis=0) - middle)),
-        'turn_deg': float(np.degrees(np.arccos(cosine))),
-    }
+    middle, end = points.mean(axis=0), moved.mean(axis=0)
+    matrix, *_ = np.linalg.lstsq(points - middle, moved - end, rcond=None)
+    return matrix, end - middle

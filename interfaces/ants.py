@@ -30,6 +30,7 @@ from .alignment import (
 from .atlas import TEMPLATE_SPACE, Atlas, load_dgm_atlas
 from .bias import without_bias
 from .files import save_image
+from .headers import load_data
 from .itk import Engine, Volume, load_preset, read_volume, write, write_like
 from .labels import Drawn, draw_labels, labels_on, save_shares
 from .regions import save_table
@@ -194,9 +195,11 @@ def given_mask(path: Path, image: Volume) -> NDArray[np.bool_]:
     """
     from scipy import ndimage
 
+    if not np.isfinite(load_data(path)).all():
+        raise InputError(path, 'holds values that are not finite', 'give 1 in the brain, else 0')
     mask = read_volume(path, must_vary=False)
     inside = mask.data > 0
-    if not np.isfinite(mask.data).all() or inside.all() or not inside.any():
+    if inside.all() or not inside.any():
         raise InputError(path, 'is no mask: all voxels are alike', 'give 1 in the brain, else 0')
     if len(np.unique(mask.data)) > 2:
         raise InputError(path, 'holds more than two values', 'give 1 in the brain, else 0')

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import functools
 import importlib.util
+import itertools
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import nibabel as nib
 import numpy as np
@@ -202,18 +204,17 @@ def with_wholes(table: pd.DataFrame, *, last: bool = False) -> pd.DataFrame:
     wholes = table.groupby(['whole', 'hemisphere'], sort=False)['index'].agg(
         lambda values: tuple(int(v) for v in values)
     )
-    made = [
-        {'index': np.nan, 'region': whole, 'hemisphere': side, 'whole': np.nan, 'part': False,
-         'parts': parts}
-        for (whole, side), parts in wholes.items()
-    ]  # fmt: skip
-    rows, pending = [], list(made)
-    for row in table[['index', 'region', 'hemisphere', 'whole', 'part']].to_dict('records'):
-        if not last and not pd.isna(row['whole']):
-            rows += [m for m in pending if m['region'] == row['whole']]
-            pending = [m for m in pending if m['region'] != row['whole']]
-        rows.append({**row, 'parts': (int(row['index']),)})
-    return pd.DataFrame([*rows, *pending])
+    made: dict[str, list[dict[str, Any]]] = {}
+    for (whole, side), parts in wholes.items():
+        row = {'index': np.nan, 'region': whole, 'hemisphere': side, 'whole': np.nan,
+               'part': False, 'parts': parts}  # fmt: skip
+        made.setdefault(whole, []).append(row)
+    rows: list[dict[str, Any]] = []
+    for own in table[['index', 'region', 'hemisphere', 'whole', 'part']].to_dict('records'):
+        if not last:
+            rows += made.pop(own['whole'], [])
+        rows.append({**own, 'parts': (int(own['index']),)})
+    return pd.DataFrame([*rows, *itertools.chain(*made.values())])
 
 
 def _on_grid(image: nib.Nifti1Image, template: nib.Nifti1Image) -> NDArray[np.int32]:

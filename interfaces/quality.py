@@ -28,7 +28,7 @@ from ..nodes.visits import name_some
 from .completion import find_outputs
 from .files import save_json
 from .headers import load_data
-from .regions import save_table
+from .regions import DESCRIPTIONS, save_table
 from .tables import read_table
 
 PATTERN = 'sub-*/**/*_quality.json'
@@ -74,6 +74,7 @@ class _RunQualityInputSpec(BaseInterfaceInputSpec):
     anatomy = traits.Dict(desc='what the anatomical steps report')
     tissues = traits.Dict(desc='from TissueAgreement')
     registration = traits.Dict(desc='what the steps between the two scans report')
+    labels = traits.Dict(desc='what the step that refines labels reports')
     magnitude = File(exists=True, mandatory=True, desc='echoes combined')
     brain_mask = File(exists=True, mandatory=True, desc='brain in acquisition space')
     chimap = File(exists=True, mandatory=True, desc='susceptibility, ppm')
@@ -100,9 +101,8 @@ class RunQuality(SimpleInterface):
         magnitude = load_data(inputs.magnitude, dtype=np.float32)
         chimap = load_data(inputs.chimap, dtype=np.float32)
         noise = magnitude_noise(magnitude, brain)
-        found = _leaves(
-            *(d for d in (inputs.anatomy, inputs.tissues, inputs.registration) if isdefined(d))
-        )
+        reported = (inputs.anatomy, inputs.tissues, inputs.registration, inputs.labels)
+        found = _leaves(*filter(isdefined, reported))
         found |= {
             'mask_kept': np.count_nonzero(mask & brain) / max(1, np.count_nonzero(brain)),
             'snr': float(np.median(magnitude[brain])) / noise if noise > 0 else math.nan,
@@ -185,9 +185,7 @@ def quality_dictionary() -> dict[str, dict[str, Any]]:
         for name, m in quality_measures().items()
     }
     return {
-        'participant_id': {'Description': 'Participant, with the key sub-'},
-        'session_id': {'Description': 'Session, with the key ses-; n/a where there is none'},
-        'run_id': {'Description': 'Run, with the key run-; n/a where there is none'},
+        **{key: DESCRIPTIONS[key] for key in KEYS},
         **measures,
         'flags': {
             'Description': 'Measures whose modified z (0.6745 times the distance from the median '

@@ -21,6 +21,8 @@ from ..nodes.echoes import magnitude_noise
 from ..nodes.regions import Fine, Maps, measure_regions, region_list
 from .files import atomic_path, save_json
 from .headers import check_same_grid, load_data, load_image
+from .labels import load_shares
+from .user_atlas import atlas_regions, source_of
 
 KEYS = ('participant_id', 'session_id', 'run_id', 'atlas')
 DESCRIPTIONS: dict[str, dict[str, Any]] = {
@@ -119,14 +121,12 @@ class RegionTable(SimpleInterface):
     def _run_interface(self, runtime):
         inputs = self.inputs
         maps, labels, brain = _load(inputs)
-        from .user_atlas import read_atlas, source_of
-
         source = source_of(inputs.atlas)
-        atlas = read_atlas(source)
+        atlas, regions = atlas_regions(source)
         rows = measure_regions(
             maps,
             labels,
-            region_list(atlas.regions.to_dict('records')),
+            region_list(regions.to_dict('records')),
             brain_mask=brain if source is None else None,
             brain_volume=_volumes(inputs.t1w_brain_mask).get(1),
             fine=_fine(inputs),
@@ -135,7 +135,7 @@ class RegionTable(SimpleInterface):
         provenance = dict(inputs.provenance) if isdefined(inputs.provenance) else {}
         if provenance.get('Reference') == 'none':
             table[['iron_mean', 'iron_sd']] = np.nan  # nothing for it to be above of
-        keys = (inputs.participant_id, inputs.session_id, inputs.run_id, atlas.name)
+        keys = (inputs.participant_id, inputs.session_id, inputs.run_id, atlas)
         for position, (column, value) in enumerate(zip(KEYS, keys, strict=True)):
             table.insert(position, column, value)
         out_file = Path(inputs.out_file)
@@ -157,8 +157,6 @@ def _volumes(labels: Any) -> dict[int, float]:
 
 def _fine(inputs: Any) -> Fine:
     """Shares of voxels and whole sizes, as far as they were given."""
-    from .labels import load_shares
-
     fine = load_shares(inputs.shares) if isdefined(inputs.shares) else Fine()
     return replace(fine, volumes=_volumes(inputs.labels_in_t1w))
 

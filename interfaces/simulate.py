@@ -146,12 +146,17 @@ def region_parts() -> Parts:
     return parts
 
 
+def label_values(person: Person) -> tuple[dict[int, float], dict[int, float]]:
+    """A person's susceptibility (ppb) and volume factor by label."""
+    label_of = {key: parts[0] for key, parts in region_parts().items() if len(parts) == 1}
+    values = {label_of[key]: chi for key, chi in person.chi_ppb.items()}
+    return values, {label: person.volume_factor[key[0]] for key, label in label_of.items()}
+
+
 def write_participant(job: Job) -> tuple[str, dict[str, pd.DataFrame]]:
     """Simulate and write one participant; returns the label and the tables of true values."""
     study, person = job.study, job.person
-    label_of = {key: parts[0] for key, parts in region_parts().items() if len(parts) == 1}
-    values = {label_of[key]: chi for key, chi in person.chi_ppb.items()}
-    factors = {label: person.volume_factor[key[0]] for key, label in label_of.items()}
+    values, factors = label_values(person)
 
     def rng(stream: int) -> np.random.Generator:
         return np.random.default_rng([study.seed, 3, job.number, stream])

@@ -14,7 +14,15 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ..nodes.errors import InputError
-from .atlas import DGM, TEMPLATE_SPACE, Atlas, load_dgm_atlas, load_template, with_wholes
+from .atlas import (
+    DGM,
+    TEMPLATE_SPACE,
+    Atlas,
+    load_dgm_atlas,
+    load_template,
+    region_table,
+    with_wholes,
+)
 from .headers import load_data, load_image
 from .tables import read_table
 
@@ -174,6 +182,13 @@ def read_atlas(source: AtlasSource | None) -> Atlas:
     header = image.header.copy()
     header.set_data_dtype(labels.dtype)
     return Atlas(source.name, nib.Nifti1Image(labels, image.affine, header), with_wholes(regions))
+
+
+def atlas_regions(source: AtlasSource | None) -> tuple[str, pd.DataFrame]:
+    """Name and regions of an atlas as `read_atlas` has them, without its image."""
+    if source is None:
+        return DGM, with_wholes(region_table())
+    return source.name, with_wholes(read_names(source.table))
 
 
 def check_in_template(source: AtlasSource, atlas: Atlas) -> None:

@@ -191,6 +191,11 @@ class Ancova:
         out[self.design.groups.index(a)], out[self.design.groups.index(b)] = 1, -1
         return out
 
+    def hypothesis(self, a: str, b: str, who: NDArray[np.intp]) -> Contrast:
+        """The same difference for a permutation test; `who` are positions in the study."""
+        values = np.asarray(self.fit.model.endog)
+        return Contrast(values, self.design.matrix, self.weights(a, b), who)
+
     def means(self) -> list[dict[str, Any]]:
         """Mean of each group, plain and adjusted to the average of the covariates of all."""
         matrix, groups = self.design.matrix, self.design.groups
@@ -358,10 +363,7 @@ def group_tables(
             tested = both.contrast(a, b) if both else {}
             sizes = {'n_a': int(counts.get(a, 0)), 'n_b': int(counts.get(b, 0))}
             contrasts.append({**row, 'contrast': f'{a} - {b}', **sizes, **tested})
-            permuted.append(
-                Contrast(values[used], both.design.matrix, both.weights(a, b),
-                         np.flatnonzero(used)) if both else None
-            )  # fmt: skip
+            permuted.append(both.hypothesis(a, b, np.flatnonzero(used)) if both else None)
     table = _finish(contrasts, CONTRAST_COLUMNS)
     table['p_holm'] = table.groupby(['measure', 'region', 'hemisphere'], sort=False)[
         'p'

@@ -122,21 +122,32 @@ def vote(labels: NDArray[Any], factors: Sequence[int]) -> NDArray[Any]:
     return winner
 
 
-def block_share(mask: NDArray[np.bool_], factors: Sequence[int]) -> NDArray[np.float32]:
-    """Share of each block of voxels that a mask fills.
+def block_mean(image: NDArray[Any], factors: Sequence[int]) -> NDArray[Any]:
+    """Mean over blocks of voxels; keeps float32 and complex64.
 
     Parameters
     ----------
-    mask
+    image
         On a subdivided grid; each axis a multiple of its factor.
     factors
         Voxels per block along each axis.
 
     Examples
     --------
+    >>> block_mean(np.arange(8, dtype=np.float32).reshape(2, 2, 2), (2, 2, 2)).tolist()
+    [[[3.5]]]
+    """
+    nx, ny, nz = (n // f for n, f in zip(image.shape, factors, strict=True))
+    blocks = image.reshape(nx, factors[0], ny, factors[1], nz, factors[2])
+    return blocks.mean(axis=(1, 3, 5))
+
+
+def block_share(mask: NDArray[np.bool_], factors: Sequence[int]) -> NDArray[np.float32]:
+    """Share of each block of voxels that a mask fills; as `block_mean`.
+
+    Examples
+    --------
     >>> block_share(np.array([[[True, True, False, False]]]), (1, 1, 4)).tolist()
     [[[0.5]]]
     """
-    shape = [n // f for n, f in zip(mask.shape, factors, strict=True)]
-    split = [size for pair in zip(shape, factors, strict=True) for size in pair]
-    return mask.reshape(split).mean(axis=(1, 3, 5), dtype=np.float32)
+    return block_mean(mask.astype(np.float32), factors)

@@ -11,6 +11,7 @@ from scipy import ndimage
 
 from . import simulate_scanner as scanner
 from . import simulate_tissue as tissue_models
+from .resample import block_mean
 from .simulate_body import Body, Sample, head_corners, sample_body, transform
 from .simulate_head import Material
 from .simulate_scanner import Slab
@@ -178,7 +179,7 @@ def simulate_t1w(body: Body, protocol: T1wProtocol, rng: np.random.Generator) ->
         image = tissue_models.t1_weighted(
             fine.materials, fine.intensity, fine.texture, contrast=contrast
         )
-        clean[part] = scanner.block_mean(image, factor)
+        clean[part] = block_mean(image, factor)
         labels[part] = scanner.majority(fine.labels, factor)
         brain[part] = scanner.half(fine.brain, factor)
     bias = scanner.smooth_polynomial(rng, affine, protocol.matrix, protocol.bias_percent / 100)
@@ -227,7 +228,7 @@ def simulate_gre(
     total, white = _total_field(body, fine, chi, slab, tissue, protocol.padding)
     brain = scanner.half(fine.brain[slab.fine_scan], slab.oversampling)
     shim = scanner.shim_terms(
-        scanner.block_mean(total[slab.fine_scan], slab.oversampling), brain, affine,
+        block_mean(total[slab.fine_scan], slab.oversampling), brain, affine,
         protocol.shim_order,
     )  # fmt: skip
     total = scanner.remove_shim(
@@ -244,16 +245,16 @@ def simulate_gre(
     magnitude, phase = _acquire(signal, total, slab, protocol, brain, rng)
     tell('truth')
     labels = scanner.majority(inside.labels, slab.oversampling)
-    chi_map = scanner.block_mean(chi[slab.fine_scan], slab.oversampling)
+    chi_map = block_mean(chi[slab.fine_scan], slab.oversampling)
     chi_map = np.where(brain, chi_map - chi_map[brain].mean(), np.float32(0))
     own = tissue_values(fine, chi, slab, protocol.b0, parts)
-    decay = scanner.block_mean(signal.r2star, slab.oversampling)
+    decay = block_mean(signal.r2star, slab.oversampling)
     seen = scan_values(chi_map, decay, labels, brain, own, parts)
     scan = Scan(magnitude, phase, slab, labels, brain, chi_map, seen, own)
     if not maps:
         return scan
     local = _local_field(fine, chi, slab, white, protocol.padding)
-    total = scanner.block_mean(total, slab.oversampling)
+    total = block_mean(total, slab.oversampling)
     return replace(scan, total_field=total, local_field=local)
 
 
@@ -282,7 +283,7 @@ def _white_matter_field(
     """
     pure = np.isin(fine.materials, (Material.BRAIN, Material.CORD)) & (fine.labels == 0)
     white = tissue_models.fractions(fine.intensity)[2] * pure
-    share = scanner.block_mean(white.astype(np.float32), slab.oversampling)
+    share = block_mean(white.astype(np.float32), slab.oversampling)
     affine = scanner.shift_affine(slab.affine, slab.start)
     own = (np.linalg.inv(body.pose) @ affine).astype(np.float32)
     to_warp = np.linalg.inv(body.warp.affine).astype(np.float32)
@@ -309,7 +310,7 @@ def _local_field(
     inner = np.where(fine.brain, chi - mean, np.float32(0))
     field = scanner.forward_field(inner, slab.fine_grid, pad=padding)
     field += scanner.upsample(white, slab)
-    return scanner.block_mean(field[slab.fine_scan], slab.oversampling)
+    return block_mean(field[slab.fine_scan], slab.oversampling)
 
 
 def _acquire(

@@ -11,6 +11,7 @@ from scipy import ndimage
 from .errors import NigraError
 from .grid import Grid, hz_per_ppm
 from .kernels import forward_field
+from .resample import block_mean, block_share
 
 PHASE_CODES = ('0..4095', '-4096..4094', 'rad')
 
@@ -139,22 +140,9 @@ def place_slab(
     return Slab(tuple(shape), affine, tuple(oversampling), start, size)  # type: ignore[arg-type]
 
 
-def block_mean(image: NDArray, factor: tuple[int, int, int]) -> NDArray:
-    """Mean over blocks of `factor` voxels; keeps float32 and complex64.
-
-    Examples
-    --------
-    >>> block_mean(np.arange(8, dtype=np.float32).reshape(2, 2, 2), (2, 2, 2)).tolist()
-    [[[3.5]]]
-    """
-    nx, ny, nz = (n // f for n, f in zip(image.shape, factor, strict=True))
-    blocks = image.reshape(nx, factor[0], ny, factor[1], nz, factor[2])
-    return blocks.mean(axis=(1, 3, 5))
-
-
 def half(mask: NDArray[np.bool_], factor: tuple[int, int, int]) -> NDArray[np.bool_]:
     """Blocks of which a mask fills at least half."""
-    return block_mean(mask.astype(np.float32), factor) >= 0.5
+    return block_share(mask, factor) >= 0.5
 
 
 def majority(labels: NDArray[np.uint8], factor: tuple[int, int, int]) -> NDArray[np.uint8]:
@@ -174,7 +162,7 @@ def majority(labels: NDArray[np.uint8], factor: tuple[int, int, int]) -> NDArray
     best, most = np.zeros(shape, np.uint8), np.zeros(shape, np.float32)
     corner = _corners(labels, factor, shape)
     for label in np.flatnonzero(np.bincount(labels.ravel())):
-        share = block_mean((labels == label).astype(np.float32), factor)
+        share = block_share(labels == label, factor)
         better = (share > most) | ((share == most) & (share > 0) & (corner == label))
         best[better] = label
         np.maximum(most, share, out=most)

@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage
 
 from .errors import NigraError
+from .resample import block_share
 
 SPACING_MM = 2.0
 MARGIN_MM = 40
@@ -273,9 +274,8 @@ def _edge_window(shape: tuple[int, ...], width: int) -> NDArray[np.float32]:
 def _block_share(labels: NDArray[np.uint8], label: int, step: int) -> NDArray[np.float32]:
     """Share of each step^3 block that a label fills."""
     n = [s // step for s in labels.shape]
-    cut = labels[: n[0] * step, : n[1] * step, : n[2] * step] == label
-    blocks = cut.reshape(n[0], step, n[1], step, n[2], step)
-    return blocks.mean(axis=(1, 3, 5), dtype=np.float32)
+    cut = labels[: n[0] * step, : n[1] * step, : n[2] * step]
+    return block_share(cut == label, (step,) * 3)
 
 
 def _gradient_of_potential(source: NDArray[np.float32], spacing: float) -> NDArray[np.float32]:

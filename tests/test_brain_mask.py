@@ -63,3 +63,11 @@ def test_mask_of_another_place(t1w, tmp_path):
     mask = write_image(tmp_path / 'mask.nii.gz', data, affine=elsewhere)
     with pytest.raises(InputError, match='lies partly outside the T1w image'):
         given_mask(mask, read_volume(t1w))
+
+
+def test_mask_with_holes_of_nan(t1w, tmp_path):
+    data = ball((19, 17, 18), T1W_AFFINE).astype(np.float32)
+    data[3, 3, 3] = np.nan
+    mask = write_image(tmp_path / 'mask.nii.gz', data, affine=T1W_AFFINE, dtype=np.float32)
+    with pytest.raises(InputError, match='holds values that are not finite'):
+        given_mask(mask, read_volume(t1w))

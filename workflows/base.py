@@ -40,8 +40,6 @@ from .outputs import (
 from .qsm import MAPS, PARTS, SEVERAL_ECHOES, init_qsm_wf
 from .registration import init_hybrid_wf, init_registration_wf
 
-"""Results of the reconstruction that every run has; R2* needs several echoes."""
-
 
 def visit_workflow_name(visit: Visit) -> str:
     """Nipype allows letters, digits and underscores only."""
@@ -226,7 +224,9 @@ def init_scan_wf(scan: GreScan, visit: Visit, plan: Plan, *, name: str) -> Workf
     measure = _measure_node(scan, visit, plan, folder)
     quality = _quality_node(scan, visit, folder)
     facts = _facts_node(scan)
-    files = Node(Merge(4), name='files')
+    atlases = atlas_sources(plan.atlases, visit.participant_id)
+    files = Node(Merge(4 + len(atlases)), name='files')
+    warnings = Node(Merge(1 + len(atlases)), name='registration_warnings')
     maps = [m for m in (*MAPS, *SEVERAL_ECHOES, *PARTS) if m not in left_out]
     workflow.connect([
         (load_gre, registration_wf, [('first_magnitude', 'inputnode.gre_magnitude')]),
@@ -246,8 +246,9 @@ def init_scan_wf(scan: GreScan, visit: Visit, plan: Plan, *, name: str) -> Workf
         (qsm_wf, facts, [(f'outputnode.{f}', f) for f in maps if f in (*MAPS, 'r2star')]
                         + [('outputnode.parameters', 'parameters')]
                         + [('outputnode.warnings', 'field_warnings')]),
-        (registration_wf, facts, [('outputnode.t1w_in_gre', 't1w_in_gre'),
-                                  ('outputnode.warnings', 'registration_warnings')]),
+        (registration_wf, facts, [('outputnode.t1w_in_gre', 't1w_in_gre')]),
+        (registration_wf, warnings, [('outputnode.warnings', 'in1')]),
+        (warnings, facts, [('out', 'registration_warnings')]),
         (quality, facts, [('quality', 'quality')]),
         (inputnode, measure, [('brain_mask', 't1w_brain_mask')]),
         (measure, facts, [('regions_tsv', 'regions_tsv')]),
@@ -266,9 +267,8 @@ def init_scan_wf(scan: GreScan, visit: Visit, plan: Plan, *, name: str) -> Workf
     if n_echoes > 1:
         workflow.connect(qsm_wf, 'outputnode.r2star', measure, 'r2star')
     _connect_labels(workflow, plan)
-    found = atlas_sources(plan.atlases, visit.participant_id)
-    if found:
-        _add_atlases(workflow, found, scan, visit, plan)
+    for slot, source in enumerate(atlases, start=1):
+        _add_atlas(workflow, source, scan, visit, plan, slot)
     return workflow
 
 
@@ -285,10 +285,6 @@ def _connect_labels(workflow: Workflow, plan: Plan) -> None:
             preset=plan.registration, nthreads=plan.nthreads, random_seed=plan.random_seed
         )
         parameters = Node(Gather(['t1w', 'susceptibility']), name='label_parameters')
-        judged = Node(Gather(['t1w', 'susceptibility']), name='label_quality')
-        workflow.disconnect([
-            (registration_wf, quality, [('outputnode.quality', 'registration')]),
-        ])  # fmt: skip
         workflow.connect([
             (workflow.get_node('load_gre'), labels_wf,
              [('first_magnitude', 'inputnode.gre_magnitude')]),
@@ -300,11 +296,9 @@ def _connect_labels(workflow: Workflow, plan: Plan) -> None:
             (qsm_wf, labels_wf, [('outputnode.chimap', 'inputnode.chimap')]),
             (registration_wf, parameters, [('outputnode.parameters', 't1w')]),
             (labels_wf, parameters, [('outputnode.parameters', 'susceptibility')]),
-            (registration_wf, judged, [('outputnode.quality', 't1w')]),
-            (labels_wf, judged, [('outputnode.quality', 'susceptibility')]),
+            (labels_wf, quality, [('outputnode.quality', 'labels')]),
             (labels_wf, measure, [('outputnode.labels_in_t1w', 'labels_in_t1w')]),
             (parameters, outputs_wf, [('out', 'inputnode.label_parameters')]),
-            (judged, quality, [('out', 'registration')]),
         ])  # fmt: skip
     else:
         workflow.connect([
@@ -320,55 +314,36 @@ def _connect_labels(workflow: Workflow, plan: Plan) -> None:
     ])  # fmt: skip
 
 
-def _add_atlases(
-    workflow: Workflow, found: Sequence[AtlasSource], scan: GreScan, visit: Visit, plan: Plan
+def _add_atlas(
+    workflow: Workflow, source: AtlasSource, scan: GreScan, visit: Visit, plan: Plan, slot: int
 ) -> None:
-    """Measure a run by the user's atlases, too."""
+    """Measure a run by an atlas of the user, too; `slot` numbers its files and warnings."""
     node = workflow.get_node
-    folder = anat_folder(plan.output_dir, visit.participant_id, scan.session_id)
-    inputnode, registration_wf, qsm_wf = (
-        node(n) for n in ('inputnode', 'registration_wf', 'qsm_wf')
+    several = len(scan.echo_times) > 1
+    atlas_wf = init_atlas_wf(
+        source,
+        folder=anat_folder(plan.output_dir, visit.participant_id, scan.session_id),
+        prefix=scan.prefix,
+        entities=_entities(scan, visit),
+        provenance={**region_provenance(scan, plan), **atlas_metadata(source, plan)},
+        metadata=atlas_metadata(source, plan),
+        several_echoes=several,
+        preset=plan.registration,
+        random_seed=plan.random_seed,
+        name=f'atlas_{source.name}_wf',
     )
-    more = Node(Merge(len(found) + 1), name='more_files')
-    told = Node(Merge(len(found) + 1), name='more_warnings')
-    files, facts, outputnode = node('files'), node('facts'), node('outputnode')
-    workflow.disconnect([
-        (files, outputnode, [('out', 'files')]),
-        (registration_wf, facts, [('outputnode.warnings', 'registration_warnings')]),
-    ])  # fmt: skip
     workflow.connect([
-        (files, more, [('out', 'in1')]),
-        (more, outputnode, [('out', 'files')]),
-        (registration_wf, told, [('outputnode.warnings', 'in1')]),
-        (told, facts, [('out', 'registration_warnings')]),
+        (node('load_gre'), atlas_wf, [('first_magnitude', 'inputnode.gre_magnitude'),
+                                      ('first_magnitude', 'inputnode.magnitude')]),
+        (node('inputnode'), atlas_wf, [(f, f'inputnode.{f}') for f in
+                                       ('t1w_preproc', 'brain_mask', 'template_to_t1w_xfm')]),
+        (node('registration_wf'), atlas_wf, [(f'outputnode.{f}', f'inputnode.{f}') for f in
+                                             ('t1w_to_gre_xfm', 'brain_mask_in_gre')]),
+        (node('qsm_wf'), atlas_wf, [(f'outputnode.{f}', f'inputnode.{f}') for f in
+                                    ('chimap', 'qsm_mask', *(['r2star'] if several else []))]),
+        (atlas_wf, node('files'), [('outputnode.files', f'in{slot + 4}')]),
+        (atlas_wf, node('registration_warnings'), [('outputnode.warnings', f'in{slot + 1}')]),
     ])  # fmt: skip
-    for number, source in enumerate(found, start=2):
-        atlas_wf = init_atlas_wf(
-            source,
-            folder=folder,
-            prefix=scan.prefix,
-            entities=_entities(scan, visit),
-            provenance={**region_provenance(scan, plan), **atlas_metadata(source, plan)},
-            metadata=atlas_metadata(source, plan),
-            several_echoes=len(scan.echo_times) > 1,
-            preset=plan.registration,
-            random_seed=plan.random_seed,
-            name=f'atlas_{source.name}_wf',
-        )
-        workflow.connect([
-            (node('load_gre'), atlas_wf, [('first_magnitude', 'inputnode.gre_magnitude'),
-                                          ('first_magnitude', 'inputnode.magnitude')]),
-            (inputnode, atlas_wf, [(f, f'inputnode.{f}') for f in
-                                   ('t1w_preproc', 'brain_mask', 'template_to_t1w_xfm')]),
-            (registration_wf, atlas_wf, [(f'outputnode.{f}', f'inputnode.{f}') for f in
-                                         ('t1w_to_gre_xfm', 'brain_mask_in_gre')]),
-            (qsm_wf, atlas_wf, [(f'outputnode.{f}', f'inputnode.{f}') for f in
-                                ('chimap', 'qsm_mask')]),
-            (atlas_wf, more, [('outputnode.files', f'in{number}')]),
-            (atlas_wf, told, [('outputnode.warnings', f'in{number}')]),
-        ])  # fmt: skip
-        if len(scan.echo_times) > 1:
-            workflow.connect(qsm_wf, 'outputnode.r2star', atlas_wf, 'inputnode.r2star')
 
 
 def _entities(scan: GreScan, visit: Visit) -> dict[str, str]:
