@@ -75,7 +75,7 @@ def participant_level(settings: Settings) -> Failures:
     from .interfaces.bids import list_participants, load_filters
     from .interfaces.completion import marker_folder
     from .interfaces.dataset import prepare_output
-    from .interfaces.stats import find_region_tables
+    from .interfaces.gather import find_region_tables
 
     labels = list_participants(settings.bids_dir, settings.participant_label)
     filters = load_filters(settings.bids_filter_file)
@@ -247,8 +247,8 @@ def make_plan(settings: Settings, visits: Sequence[Visit]) -> Plan:
 def group_level(settings: Settings) -> Failures:
     """Compare the groups from the derivatives alone; return what failed."""
     from .interfaces.completion import find_outputs, fingerprint, is_complete, mark_complete
+    from .interfaces.gather import find_region_tables
     from .interfaces.quality import PATTERN
-    from .interfaces.stats import find_region_tables
     from .run import run_graph
     from .workflows.group import GROUP_OUTPUTS, init_group_wf
 
@@ -260,15 +260,8 @@ def group_level(settings: Settings) -> Failures:
             'run the participant level first',
         )
     participants = find_participants_file(settings)
-    options = {
-        'group_column': settings.group_column,
-        'reference_group': settings.reference_group,
-        'covariates': settings.covariates,
-        'scores': settings.scores,
-        'regions': settings.regions,
-        'permutations': settings.permutations,
-        'random_seed': settings.random_seed,
-    }
+    question = settings.question()
+    options = {**asdict(question), 'regions': settings.regions, 'sessions': settings.session_label}
     quality = find_outputs(settings.output_dir, PATTERN)
     sidecars = [p.with_suffix('.json') for p in tables if p.with_suffix('.json').is_file()]
     key = fingerprint([participants, *tables, *sidecars, *quality], {**options, **software()})
@@ -283,14 +276,10 @@ def group_level(settings: Settings) -> Failures:
         derivatives_dir=settings.output_dir,
         participants_file=participants,
         output_dir=settings.output_dir,
-        group_column=settings.group_column,
-        covariates=settings.covariates,
-        score_columns=settings.scores,
+        question=question,
         regions=settings.regions,
-        permutations=settings.permutations,
-        seed=settings.random_seed,
+        sessions=settings.session_label,
         nthreads=settings.omp_nthreads,
-        reference_group=settings.reference_group,
         methods_html=methods(*used).html,
     )
     workflow.base_dir = str(work_folder(settings))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import logging
 import shutil
@@ -232,8 +233,14 @@ def check_group(settings: Settings) -> None:
 
     path = find_participants_file(settings)
     table, _ = read_participants(path, group_column=settings.group_column)
-    for option in ('covariates', 'scores'):
-        for name in getattr(settings, option) or ():
+    asked = {
+        'covariates': settings.covariates or (),
+        'interactions': settings.interactions,
+        'scores': settings.scores or (),
+        'harmonise': [settings.harmonise] if settings.harmonise else (),
+    }
+    for option, names in asked.items():
+        for name in names:
             column = name.removeprefix('C(').removesuffix(')')
             if column not in table.columns and (option, column) != ('scores', 'edss'):
                 raise InputError(
@@ -241,3 +248,10 @@ def check_group(settings: Settings) -> None:
                     f'has no column {column!r} for --{option}',
                     f'use one of {", ".join(map(str, table.columns))}',
                 )
+    settings.question()  # measures are checked as it is made
+    if settings.harmonise and importlib.util.find_spec('combatlearn') is None:
+        raise InputError(
+            f'--harmonise {settings.harmonise}',
+            'needs a package that is not installed',
+            "pip install 'nigra[harmonise]'",
+        )

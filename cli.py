@@ -156,30 +156,55 @@ def _add_group(group: argparse._ArgumentGroup) -> None:
         help='column that holds the groups (default: %(default)s)',
     )
     group.add_argument(
+        '--groups',
+        nargs='+',
+        default=None,
+        metavar='LEVEL',
+        help='groups to compare (default: all)',
+    )
+    group.add_argument(
         '--reference-group',
         metavar='LEVEL',
         help='group that the others are compared with (default: the controls)',
+    )
+    group.add_argument(
+        '--contrasts',
+        nargs='+',
+        default=None,
+        metavar='CONTRAST',
+        help='differences to test, such as "NMO - HC" or "NMO + RRMS - HC" for the mean of two '
+        'groups less a third (default: all pairs)',
     )
     group.add_argument(
         '--covariates',
         nargs='*',
         default=None,
         metavar='COLUMN',
-        help='columns to adjust for (default: age and sex where present)',
+        help='columns to adjust for; C(COLUMN) treats numbers as categories (default: age and sex '
+        'where present)',
+    )
+    group.add_argument(
+        '--interactions',
+        nargs='+',
+        default=[],
+        metavar='COLUMN',
+        help='covariates whose effect may differ between groups, each tested',
     )
     group.add_argument(
         '--scores',
         nargs='*',
-        default=list(Settings.scores),
+        default=None,
         metavar='COLUMN',
         help='clinical scores to correlate (default: edss)',
     )
     group.add_argument(
-        '--permutations',
-        type=_natural,
-        default=Settings.permutations,
-        metavar='N',
-        help='of the permutation tests of the group level, 0 for none (default: %(default)s)',
+        '--measures',
+        nargs='+',
+        default=list(Settings.measures),
+        metavar='MEASURE',
+        help='what to compare: chi_mean, chi_median, chi_own, chi_high, chi_total (mean times '
+        'volume), r2star_mean, iron_mean, volume_normalised (default: chi_mean '
+        'volume_normalised)',
     )
     group.add_argument(
         '--regions',
@@ -187,6 +212,26 @@ def _add_group(group: argparse._ArgumentGroup) -> None:
         default=None,
         metavar='REGION',
         help='regions to compare (default: all but the fine parts of nuclei)',
+    )
+    group.add_argument(
+        '--harmonise',
+        metavar='COLUMN',
+        help='column of scanners or sites whose differences ComBat takes out (needs '
+        "pip install 'nigra[harmonise]')",
+    )
+    group.add_argument(
+        '--permutations',
+        type=_natural,
+        default=Settings.permutations,
+        metavar='N',
+        help='of the permutation tests, 0 for none (default: %(default)s)',
+    )
+    group.add_argument(
+        '--bootstraps',
+        type=_natural,
+        default=Settings.bootstraps,
+        metavar='N',
+        help='resamples of the bootstrap intervals, 0 for none (default: %(default)s)',
     )
 
 

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .nodes.question import Question
 
 
 @dataclass(frozen=True)
@@ -40,17 +44,30 @@ class Settings:
     label_contrast: str = 't1w'
     participants_file: Path | None = None
     group_column: str = 'group'
+    groups: tuple[str, ...] | None = None
     reference_group: str | None = None
+    contrasts: tuple[str, ...] | None = None
     covariates: tuple[str, ...] | None = None
-    scores: tuple[str, ...] = ('edss',)
+    interactions: tuple[str, ...] = ()
+    scores: tuple[str, ...] | None = None
+    measures: tuple[str, ...] = ('chi_mean', 'volume_normalised')
     regions: tuple[str, ...] | None = None
+    harmonise: str | None = None
     permutations: int = 5000
+    bootstraps: int = 2000
     verbose: int = 0
 
     @property
     def scratch(self) -> Path:
         """Working folder: `--work-dir`, or `work` inside the output folder."""
         return self.work_dir or self.output_dir / 'work'
+
+    def question(self) -> Question:
+        """What the group level asks."""
+        from .nodes.question import Question
+
+        shared = {f.name for f in fields(Question)} & {f.name for f in fields(self)}
+        return Question(seed=self.random_seed, **{name: getattr(self, name) for name in shared})
 
     def science(self) -> dict[str, object]:
         """Fields that change a participant's results (not where or how fast they are made)."""

@@ -122,8 +122,8 @@ def methods_text(steps: Mapping[str, Any], *, version: str) -> Boilerplate:
         What ran: `unwrap`, `offsets`, `n_echoes`, `background`, `inversion`, `r2star`,
         `reference`, `separation` and `iron` (True), `registration` (preset's name) and `group`:
         None or a mapping with
-        `group_column`, `covariates`, `scores`, and where known `adjustment` (a method or, by kind
-        of test, several). A step that did not run is None or absent.
+        `group_column`, `covariates`, `scores`, `permutations`, `bootstraps`, `harmonise`,
+        `interactions`, and where known `adjustment`. A step that did not run is None or absent.
     version
         Of nigra.
 
@@ -261,17 +261,49 @@ def _group(steps: Mapping[str, Any]) -> str:
             'Pairwise differences of adjusted means are given with 95 % confidence intervals and '
             'adjusted p values.'
         )
+    sentences += _group_extras(group)
+    sentences.append(
+        'Regions and measures follow a published comparison of iron in deep grey matter '
+        '[@pudlac2020].'
+    )
+    return ' '.join(sentences)
+
+
+def _group_extras(group: Mapping[str, Any]) -> list[str]:
+    """Sentences on what was asked for beside the models."""
+    sentences = [
+        'Left and right nuclei together were analysed by a mixed model with a random intercept '
+        'for each participant. Tukey’s, Welch’s, Kruskal and Wallis’, Dunn’s and rank-based '
+        'tests, two one-sided tests of equivalence [@schuirmann1987] and Bayes factors '
+        '[@rouder2009] stand beside each test.'
+    ]
+    if group.get('permutations'):
+        sentences.append(
+            f'Family-wise p values are those of the largest statistic in {group["permutations"]} '
+            'permutations of the residuals [@freedman1983; @winkler2014].'
+        )
+    if group.get('bootstraps'):
+        sentences.append(
+            f'Bootstrap intervals are bias-corrected and accelerated [@efron1987], from '
+            f'{group["bootstraps"]} resamples within groups.'
+        )
+    if group.get('harmonise'):
+        sentences.append(
+            f'Differences between the values of {_code(group["harmonise"])} were taken out by '
+            'ComBat [@johnson2007; @fortin2018].'
+        )
+    interactions = [_code(name) for name in group.get('interactions') or ()]
+    if interactions:
+        sentences.append(
+            f'Interaction of the group with {_join(interactions)} was tested in models of its own.'
+        )
     scores = [_code(s) for s in group.get('scores') or ()]
     if scores:
         sentences.append(
             f'Association with {_join(scores)} was tested within each patient group by '
             'Spearman’s rank correlation.'
         )
-    sentences.append(
-        'Regions and measures follow a published comparison of iron in deep grey matter '
-        '[@pudlac2020].'
-    )
-    return ' '.join(sentences)
+    return sentences
 
 
 _STEPS: Sequence[tuple[str, Callable[[Mapping[str, Any]], str]]] = (

@@ -14,11 +14,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from ..nodes.correlations import line_with_band
 from .svg import Element, add, drawing, number, short, ticks, to_text
 from .tables import fixed, readable
 
 COLOURS = ('#0072B2', '#D55E00', '#009E73', '#CC79A7', '#E69F00', '#56B4E9', '#8C6D31')
 _MARKS = ('circle', 'triangle', 'square', 'diamond')
+LARGE_EFFECT = 1.5
+"""Standardised difference at which colours are full."""
 _FULL = 400
 """Above so many points per group they share one path, at whole px, without hover text."""
 
@@ -251,6 +254,7 @@ def scatter_chart(
         mark, colour = _MARKS[i % len(_MARKS)], colours[sample.group]
         people = [p for p, keep in zip(sample.people, ok, strict=True) if keep]
         group = add(root, 'g', class_='group')
+        _draw_fit(group, x[ok], sample.values[ok], colour, across, vertical)
         _draw_points(group, across(x[ok]), vertical(sample.values[ok]), sample.values[ok], people,
                      unit, colour, mark)  # fmt: skip
         y = 11.0 + 15 * line
@@ -259,6 +263,26 @@ def scatter_chart(
                    class_='note')  # fmt: skip
         add(note, 'title', f'{sample.group}: {sample.note}')
     return to_text(root)
+
+
+def _draw_fit(
+    parent: Element, x: NDArray[np.float64], y: NDArray[np.float64], colour: str, across: Axis,
+    vertical: Axis,
+) -> None:  # fmt: skip
+    """Least-squares line with the 95 % band of its mean; none for fewer than four points."""
+    if x.size < 4 or not np.ptp(x) > 0:
+        return
+    at = np.linspace(x.min(), x.max(), 25)
+    mean, half = line_with_band(x, y, at)
+    top = np.maximum(vertical(mean + half), min(vertical.start, vertical.end))
+    bottom = np.minimum(vertical(mean - half), max(vertical.start, vertical.end))
+    places = across(at)
+    ends = [*zip(places, top, strict=True), *zip(places[::-1], bottom[::-1], strict=True)]
+    band = ' '.join(f'{short(a)},{short(b)}' for a, b in ends)
+    add(parent, 'polygon', points=band, fill=colour, class_='band')
+    line = vertical(mean[[0, -1]])
+    add(parent, 'line', x1=float(places[0]), x2=float(places[-1]), y1=float(line[0]),
+        y2=float(line[1]), stroke=colour, class_='fit')  # fmt: skip
 
 
 def forest_chart(
@@ -351,7 +375,7 @@ def effect_map(effects: Sequence[Effect], *, label: str, width: float = 1100.0) 
         x = 190 + cell * contrasts.index(effect.contrast)
         y = 30 + 27.0 * regions.index(effect.region)
         known = bool(np.isfinite(effect.effect_size))
-        fill, dark = _diverging(effect.effect_size) if known else ('#f1f3f5', False)
+        fill, dark = diverging(effect.effect_size) if known else ('#f1f3f5', False)
         box = add(root, 'rect', x=x + 1.5, y=y + 1.5, width=cell - 3, height=24, rx=4, fill=fill,
                   class_='cell ring' if effect.significant else 'cell')  # fmt: skip
         add(box, 'title', f'{effect.region}, {effect.contrast}: {effect.text}')
@@ -362,12 +386,12 @@ def effect_map(effects: Sequence[Effect], *, label: str, width: float = 1100.0) 
     return to_text(root)
 
 
-def _diverging(value: float, limit: float = 1.5) -> tuple[str, bool]:
+def diverging(value: float, limit: float = LARGE_EFFECT) -> tuple[str, bool]:
     """Fill for a value, and whether it is dark: blue below zero, orange above, full at `limit`."""
     share = float(np.clip(abs(value) / limit, 0, 1))
     end = np.array([0x0B, 0x62, 0x9B] if value < 0 else [0xC6, 0x54, 0x00])
     red, green, blue = np.rint(np.array([246, 247, 249]) * (1 - share) + end * share).astype(int)
-    return f'#{red:02x}{green:02x}{blue:02x}', share > 0.55
+    return f'#{red:02x}{green:02x}{blue:02x}', share > 0.7
 
 
 def region_profile(regions: pd.DataFrame, *, width: float = 1100.0) -> str:

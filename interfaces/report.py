@@ -151,15 +151,14 @@ def _chips(runs: Sequence[Mapping[str, Any]]) -> list[str]:
     return list(dict.fromkeys(chips))
 
 
+GROUP_TABLES = ('regions', 'models', 'contrasts', 'means', 'sides', 'interactions',
+                'correlations', 'exclusions', 'values', 'quality', 'clusters')  # fmt: skip
+"""Tables of the group level by name, in the order in which the page offers them."""
+
+
 def render_group(
+    tables: Mapping[str, str | Path],
     *,
-    regions_tsv: str | Path,
-    models_tsv: str | Path,
-    contrasts_tsv: str | Path,
-    correlations_tsv: str | Path,
-    exclusions_tsv: str | Path | None = None,
-    quality_tsv: str | Path | None = None,
-    means_tsv: str | Path | None = None,
     warnings: Sequence[str] = (),
     settings: Mapping[str, Any] | None = None,
     methods_html: str = '',
@@ -169,14 +168,9 @@ def render_group(
 
     Parameters
     ----------
-    regions_tsv, models_tsv, contrasts_tsv, correlations_tsv
-        Tables of the group level; the page links to them by name, so it should lie beside them.
-    exclusions_tsv
-        Columns `participant_id` and `reason`.
-    quality_tsv
-        From `quality.gather_quality`.
-    means_tsv
-        Means of the groups; for download.
+    tables
+        Paths by name, of `GROUP_TABLES`; regions, models, contrasts, correlations and values must
+        be there. The page links to them by name, so it should lie beside them.
     warnings
         Sentences.
     settings
@@ -191,27 +185,14 @@ def render_group(
 
     from . import group_page as page
 
-    data = page.GroupData.read(
-        regions_tsv, models_tsv, contrasts_tsv, correlations_tsv, exclusions_tsv, settings or {}
-    )
+    data = page.GroupData.read(tables, settings or {})
+    quality = tables.get('quality')
     context = {
         **page.group_context(data),
-        'quality': page.quality_table(quality_tsv) if quality_tsv else None,
+        'quality': page.quality_table(quality) if quality else None,
         'warnings': list(warnings),
         'methods': Markup(methods_html),
-        'downloads': [
-            Path(p).name
-            for p in (
-                regions_tsv,
-                models_tsv,
-                contrasts_tsv,
-                correlations_tsv,
-                exclusions_tsv,
-                quality_tsv,
-                means_tsv,
-            )
-            if p
-        ],
+        'downloads': [Path(tables[name]).name for name in GROUP_TABLES if name in tables],
     }
     return render_page('group.html.j2', context, version=version)
 
@@ -250,19 +231,19 @@ class ParticipantReport(SimpleInterface):
         return runtime
 
 
-class _GroupReportInputSpec(BaseInterfaceInputSpec):
-    regions_tsv = File(exists=True, mandatory=True, desc='all region tables with covariates')
-    models_tsv = File(exists=True, mandatory=True, desc='omnibus tests')
-    contrasts_tsv = File(exists=True, mandatory=True, desc='pairwise differences')
-    correlations_tsv = File(exists=True, mandatory=True, desc='clinical scores')
-    exclusions_tsv = File(exists=True, desc='who was left out and why')
-    quality_tsv = File(exists=True, desc='quality of every run')
-    means_tsv = File(exists=True, desc='means of the groups')
-    warnings = traits.List(traits.Str, desc='sentences')
-    settings = traits.Dict(desc='group column, covariates, formulae and so on')
-    methods_html = traits.Str('', usedefault=True, desc='methods text')
-    version = traits.Str('', usedefault=True, desc='of nigra')
-    out_file = traits.Str(mandatory=True, desc='final path')
+_GroupReportInputSpec = type(
+    '_GroupReportInputSpec',
+    (BaseInterfaceInputSpec,),
+    {
+        '__module__': __name__,
+        **{f'{name}_tsv': File(exists=True, desc=f'table of {name}') for name in GROUP_TABLES},
+        'warnings': traits.List(traits.Str, desc='sentences'),
+        'settings': traits.Dict(desc='group column, covariates, formulae and so on'),
+        'methods_html': traits.Str('', usedefault=True, desc='methods text'),
+        'version': traits.Str('', usedefault=True, desc='of nigra'),
+        'out_file': traits.Str(mandatory=True, desc='final path'),
+    },
+)
 
 
 class GroupReport(SimpleInterface):
@@ -275,7 +256,8 @@ class GroupReport(SimpleInterface):
     def _run_interface(self, runtime):
         given = _defined(self.inputs)
         out_file = given.pop('out_file')
-        save_text(render_group(**given), out_file)
+        tables = {n: given.pop(f'{n}_tsv') for n in GROUP_TABLES if f'{n}_tsv' in given}
+        save_text(render_group(tables, **given), out_file)
         self._results['out_report'] = out_file
         return runtime
 

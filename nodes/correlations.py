@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import itertools
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -108,21 +109,65 @@ def partial_spearman(
     return {'rho': rho, 'p': 2 * float(stats.t.sf(t, df))}
 
 
-def difference_p(first: float, n_first: int, second: float, n_second: int) -> float:
-    """P of two independent groups having one rank correlation, on Fisher's scale.
+def line_with_band(
+    x: NDArray[np.float64], y: NDArray[np.float64], at: NDArray[np.float64], *,
+    confidence: float = 0.95,
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:  # fmt: skip
+    """Least-squares line through points, and half the width of the confidence band of its mean.
 
-    The variances are those of `spearman`'s intervals; NaN with fewer than four people.
+    Parameters
+    ----------
+    x, y
+        Paired values, (n,), n above 2 and x not constant.
+    at
+        Where the line is wanted.
+    confidence
+        Of the band, at each place.
 
     Examples
     --------
-    >>> round(difference_p(0.6, 30, 0.1, 30), 4)
+    >>> mean, half = line_with_band(np.arange(4.0), np.array([0.0, 1, 2, 3]), np.array([1.5]))
+    >>> float(mean[0]), round(float(half[0]), 6)
+    (1.5, 0.0)
+    """
+    centred = x - x.mean()
+    spread = centred @ centred
+    slope = centred @ y / spread
+    mean = y.mean() + slope * (at - x.mean())
+    rest = y - y.mean() - slope * centred
+    variance = rest @ rest / (x.size - 2)
+    error = np.sqrt(variance * (1 / x.size + (at - x.mean()) ** 2 / spread))
+    return mean, float(stats.t.ppf((1 + confidence) / 2, x.size - 2)) * error
+
+
+def difference_p(correlations: Sequence[float], sizes: Sequence[int]) -> float:
+    """P of independent groups having one rank correlation, on Fisher's scale.
+
+    Parameters
+    ----------
+    correlations
+        Spearman's, of each group.
+    sizes
+        People behind each.
+
+    Notes
+    -----
+    Hedges and Olkin's (1985) homogeneity statistic Q = sum of w (z - mean z)^2 with the variances
+    1 / w that `spearman`'s intervals have, chi squared with one degree of freedom less than
+    groups; for two groups the square of the usual z. NaN where a group has fewer than four
+    people, or a perfect correlation.
+
+    Examples
+    --------
+    >>> round(difference_p([0.6, 0.1], [30, 30]), 4)
     0.0372
     """
-    if min(n_first, n_second) < 4 or not abs(first) < 1 or not abs(second) < 1:
+    r, n = np.asarray(correlations, float), np.asarray(sizes, float)
+    if r.size < 2 or n.min() < 4 or not (np.abs(r) < 1).all():
         return float('nan')
-    variance = sum((1 + r**2 / 2) / (n - 3) for r, n in ((first, n_first), (second, n_second)))
-    z = (math.atanh(first) - math.atanh(second)) / math.sqrt(variance)
-    return 2 * float(stats.norm.sf(abs(z)))
+    z, weight = np.arctanh(r), (n - 3) / (1 + r**2 / 2)
+    spread = weight @ (z - (weight @ z) / weight.sum()) ** 2
+    return float(stats.chi2.sf(spread, r.size - 1))
 
 
 def _standard(ranks: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -209,12 +254,12 @@ def _partial(
 
 
 def _compare(rows: list[dict[str, Any]]) -> None:
-    """Add the p of no difference where exactly two groups have the score."""
-    for row in rows:
-        others = [r for r in rows if r['score'] == row['score'] and r is not row and 'rho' in r]
-        if len(others) == 1 and 'rho' in row:
-            (other,) = others
-            row['p_difference'] = difference_p(row['rho'], row['n'], other['rho'], other['n'])
+    """Add the p of no difference between the groups that have a score."""
+    for score in dict.fromkeys(row['score'] for row in rows):
+        known = [r for r in rows if r['score'] == score and 'rho' in r]
+        p = difference_p([r['rho'] for r in known], [r['n'] for r in known]) if known else np.nan
+        for row in known:
+            row['p_difference'] = p
 
 
 def _varying_scores(

@@ -63,7 +63,7 @@ def check_column(name: str, offered: Sequence[str], option: str, source: str) ->
 
 def choose_covariates(
     people: pd.DataFrame, offered: Sequence[str], asked: Sequence[str] | None,
-    group_column: str, source: str,
+    group_column: str, source: str, interactions: Sequence[str] = (),
 ) -> tuple[tuple[Covariate, ...], list[str]]:  # fmt: skip
     """Covariates asked for, or age and sex where they can serve; and warnings.
 
@@ -77,36 +77,44 @@ def choose_covariates(
         Columns by name; `C(name)` treats numbers as categories. None for the default.
     group_column, source
         For messages.
+    interactions
+        Columns whose interaction with the group is asked for, which makes them covariates.
 
     Raises
     ------
     InputError
         One is not there, is the column of groups, or has less than two values.
     """
-    if asked is None:
-        return _default_covariates(people, offered, group_column, source)
     chosen: list[Covariate] = []
-    for text in asked:
+    warnings: list[str] = []
+    if asked is None:
+        chosen, warnings = _default_covariates(people, offered, group_column, source)
+    for option, text in [
+        *(('--covariates', text) for text in asked or ()),
+        *(('--interactions', text) for text in interactions),
+    ]:
         explicit = re.fullmatch(r'C\((.+)\)', text)
         name = explicit[1] if explicit else text
-        check_column(name, offered, '--covariates', source)
-        if name == group_column or name in [c.name for c in chosen]:
+        check_column(name, offered, option, source)
+        known = name in [c.name for c in chosen]
+        if known and option == '--interactions':
+            continue
+        if name == group_column or known:
             raise InputError(
-                f'--covariates {text}', 'is the column of groups or given twice', 'leave it out'
+                f'{option} {text}', 'is the column of groups or given twice', 'leave it out'
             )
-        varies = people[name].nunique() > 1
-        if not varies:
+        if people[name].nunique() < 2:
             found = 'no value' if people[name].isna().all() else 'one value only'
             raise InputError(
-                source, f'covariate {name!r} has {found}', 'give --covariates without it'
+                source, f'covariate {name!r} has {found}', f'give {option} without it'
             )
         chosen.append(Covariate(name, bool(explicit) or _is_categorical(people, name, source)))
-    return tuple(chosen), []
+    return tuple(chosen), warnings
 
 
 def _default_covariates(
     people: pd.DataFrame, offered: Sequence[str], group_column: str, source: str
-) -> tuple[tuple[Covariate, ...], list[str]]:
+) -> tuple[list[Covariate], list[str]]:
     chosen: list[Covariate] = []
     warnings = []
     for default in DEFAULT_COVARIATES:
@@ -120,7 +128,7 @@ def _default_covariates(
             warnings.append(f'{name} is {value} for everyone, so models do not adjust for it.')
         else:
             chosen.append(Covariate(name, _is_categorical(people, name, source)))
-    return tuple(chosen), warnings
+    return chosen, warnings
 
 
 def _same_in_any_case(name: str, offered: Sequence[str]) -> str | None:

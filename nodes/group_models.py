@@ -1,24 +1,23 @@
-"""Analysis of covariance of one region's values between groups, and all regions' tables."""
+"""Tables of the group comparison: one model for each measure, region and hemisphere."""
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy import stats
-from scipy.special import gammaln
 
-from .alternatives import by_group, kruskal_wallis, rank_values, welch
-from .covariates import Covariate, covariate_columns, group_columns
+from .alternatives import by_group, dunn
+from .ancova import Ancova, Design, hedges_factor, make_design
+from .bootstrap import bootstrap_contrasts
 from .errors import NigraError
-from .evidence import bayes_factor, equivalence
-from .multiplicity import adjust_families, adjust_holm, tukey_p
+from .multiplicity import adjust_families, adjust_holm
 from .permutation import Contrast, permute_contrasts
+from .question import GroupContrast
 from .sample import MIN_GROUP, Sample
 
 MODEL_COLUMNS = (
@@ -30,283 +29,21 @@ MODEL_COLUMNS = (
 CONTRAST_COLUMNS = (
     'measure', 'region', 'hemisphere', 'contrast', 'n_a', 'n_b', 'estimate', 'ci_low', 'ci_high',
     'statistic', 'p', 'p_adjusted', 'effect_size', 'se', 'df', 'p_tukey', 'p_holm',
-    'p_permutation', 'p_max', 'bayes_factor', 'p_equivalence',
+    'p_permutation', 'p_max', 'p_dunn', 'boot_low', 'boot_high', 'effect_size_low',
+    'effect_size_high', 'bayes_factor', 'p_equivalence', 'estimate_at_equal_volume',
+    'p_at_equal_volume',
 )  # fmt: skip
 MEAN_COLUMNS = (
     'measure', 'region', 'hemisphere', 'group', 'n', 'mean', 'sd', 'adjusted_mean', 'se',
     'ci_low', 'ci_high',
 )  # fmt: skip
-EQUIVALENT = 0.5
-"""Largest difference taken for none, in standard deviations of the residuals."""
+KEYS = ('measure', 'region', 'hemisphere')
 DOUBTFUL = 0.05
 """p of a check from which the counterpart that asks less is pointed at."""
-CONFIDENCE = 0.95
-_SHAPIRO_LIMIT = 5000  # Royston's approximation is made for samples up to this size
-
-
-@dataclass(frozen=True)
-class Design:
-    """Group means and covariates of the participants of one model.
-
-    The groups have an indicator each and there is no intercept, so that a coefficient is a
-    group's adjusted mean at the average of the covariates, and any group may be absent.
-
-    Attributes
-    ----------
-    matrix
-        (participants, groups + covariate columns).
-    labels
-        Group of each participant.
-    groups
-        Of the first columns.
-    """
-
-    matrix: NDArray[np.float64]
-    labels: NDArray[Any]
-    groups: tuple[str, ...]
-
-
-def make_design(
-    labels: pd.Series,
-    people: pd.DataFrame,
-    groups: Sequence[str],
-    covariates: Sequence[Covariate] = (),
-) -> Design:
-    """Code groups and covariates as numbers.
-
-    Parameters
-    ----------
-    labels
-        Group of each participant.
-    people
-        Covariates of the same participants, none missing.
-    groups
-        Levels to compare; those without a participant are passed over.
-    covariates
-        Columns of `people`.
-
-    Raises
-    ------
-    NigraError
-        A covariate is missing for someone.
-    """
-    present = tuple(g for g in groups if (labels == g).any())
-    if people[[c.name for c in covariates]].isna().any(axis=None):
-        raise NigraError('covariates must be complete; leave out participants who miss one')
-    if not present:
-        return Design(np.zeros((0, 0)), labels.to_numpy(), present)
-    columns = [group_columns(labels, present)]
-    columns += [covariate_columns(people[c.name], c) for c in covariates]
-    return Design(np.hstack(columns), labels.to_numpy(), present)
-
-
-class Ancova:
-    """Least-squares fit of one region's values.
-
-    Parameters
-    ----------
-    values
-        One per participant, finite.
-    design
-        Of the same participants.
-
-    Raises
-    ------
-    NigraError
-        The model cannot be tested; the message says why.
-
-    Examples
-    --------
-    >>> labels = pd.Series(['A', 'A', 'A', 'B', 'B', 'B'])
-    >>> fit = Ancova(np.array([1.0, 2, 3, 3, 4, 5]), make_design(labels, pd.DataFrame(), 'AB'))
-    >>> round(fit.contrast('B', 'A')['estimate'], 9), round(fit.omnibus()['statistic'], 9)
-    (2.0, 6.0)
-    """
-
-    def __init__(self, values: NDArray[np.float64], design: Design):
-        from statsmodels.regression.linear_model import OLS
-
-        n, k = design.matrix.shape
-        if len(design.groups) < 2:
-            raise NigraError(f'fewer than two groups have {MIN_GROUP} participants')
-        if np.linalg.matrix_rank(design.matrix) < k:
-            raise NigraError('a covariate is constant or collinear among these participants')
-        if n <= k:
-            raise NigraError('no more participants than coefficients')
-        self.design = design
-        self.fit = OLS(np.asarray(values, float), design.matrix).fit()
-        if self.fit.ssr <= 1e-24 * max(float(np.sum(values**2)), np.finfo(float).tiny):
-            raise NigraError('values do not vary within groups')
-
-    def omnibus(self) -> dict[str, float]:
-        """Test of no difference between groups, adjusted for the covariates (type II).
-
-        Without interactions, the type II test of the group is that its adjusted means are equal.
-        """
-        n_groups = len(self.design.groups)
-        test = self.fit.f_test(self._hypothesis())
-        f, df_num, df_den = float(np.squeeze(test.fvalue)), n_groups - 1, float(test.df_denom)
-        return {
-            'statistic': f,
-            'df_num': df_num,
-            'df_den': df_den,
-            'p': float(test.pvalue),
-            'partial_eta_squared': f * df_num / (f * df_num + df_den),
-        }
-
-    def _hypothesis(self) -> NDArray[np.float64]:
-        """Each adjusted mean less the last, (groups - 1, coefficients)."""
-        n_groups = len(self.design.groups)
-        hypothesis = np.zeros((n_groups - 1, self.design.matrix.shape[1]))
-        hypothesis[:, : n_groups - 1] = np.eye(n_groups - 1)
-        hypothesis[:, n_groups - 1] = -1
-        return hypothesis
-
-    def contrast(self, a: str, b: str) -> dict[str, float]:
-        """Difference of adjusted means of groups a and b, with its interval, test and size."""
-        groups = self.design.groups
-        test = self.fit.t_test(self.weights(a, b))
-        low, high = np.squeeze(test.conf_int(alpha=1 - CONFIDENCE))
-        estimate = float(np.squeeze(test.effect))
-        t, error, df = (float(np.squeeze(v)) for v in (test.tvalue, test.sd, self.fit.df_resid))
-        return {
-            'estimate': estimate,
-            'ci_low': float(low),
-            'ci_high': float(high),
-            'statistic': t,
-            'p': float(np.squeeze(test.pvalue)),
-            'effect_size': hedges_g(estimate, self.fit.scale, self.fit.df_resid),
-            'se': error,
-            'df': df,
-            'p_tukey': tukey_p(t, len(groups), df),
-            'bayes_factor': bayes_factor(t, df, self.fit.scale / error**2),
-            'p_equivalence': equivalence(
-                estimate, error, df, EQUIVALENT * np.sqrt(self.fit.scale)
-            )['p'],
-        }
-
-    def weights(self, a: str, b: str) -> NDArray[np.float64]:
-        """Weights of the coefficients in the difference of adjusted means of groups a and b."""
-        out = np.zeros(self.design.matrix.shape[1])
-        out[self.design.groups.index(a)], out[self.design.groups.index(b)] = 1, -1
-        return out
-
-    def hypothesis(self, a: str, b: str, who: NDArray[np.intp]) -> Contrast:
-        """The same difference for a permutation test; `who` are positions in the study."""
-        values = np.asarray(self.fit.model.endog)
-        return Contrast(values, self.design.matrix, self.weights(a, b), who)
-
-    def means(self) -> list[dict[str, Any]]:
-        """Mean of each group, plain and adjusted to the average of the covariates of all."""
-        matrix, groups = self.design.matrix, self.design.groups
-        average = matrix[:, len(groups) :].mean(axis=0)
-        values = np.asarray(self.fit.model.endog)
-        rows = []
-        for i, group in enumerate(groups):
-            own = values[self.design.labels == group]
-            weights = np.concatenate([np.arange(len(groups)) == i, average])
-            test = self.fit.t_test(weights)
-            low, high = np.squeeze(test.conf_int(alpha=1 - CONFIDENCE))
-            rows.append({
-                'group': group, 'n': own.size, 'mean': float(own.mean()),
-                'sd': float(own.std(ddof=1)),
-                'adjusted_mean': float(np.squeeze(test.effect)),
-                'se': float(np.squeeze(test.sd)), 'ci_low': float(low), 'ci_high': float(high),
-            })  # fmt: skip
-        return rows
-
-    def counterparts(self) -> dict[str, float]:
-        """The group's test by methods that ask less of the data.
-
-        `p_hc3` allows for unequal variances (heteroscedasticity-consistent covariance HC3, Long &
-        Ervin 2000, doi 10.1080/00031305.2000.10474549), `p_rank` replaces values by ranks (Conover
-        & Iman 1982, doi 10.2307/2530051); both keep the covariates. Welch's and Kruskal and
-        Wallis' tests do without covariates.
-        """
-        values = np.asarray(self.fit.model.endog)
-        groups = by_group(values, self.design.labels)
-        p_hc3 = np.nan
-        if (leverages(self.fit) < 1 - 1e-10).all():
-            robust = self.fit.get_robustcov_results('HC3')
-            p_hc3 = float(robust.f_test(self._hypothesis()).pvalue)
-        return {
-            'p_hc3': p_hc3,
-            'p_rank': Ancova(rank_values(values), self.design).omnibus()['p'],
-            'p_welch': welch(groups)['p'],
-            'p_kruskal': kruskal_wallis(groups)['p'],
-        }
-
-    def checks(self, names: Sequence[Any]) -> dict[str, Any]:
-        """How far the residuals keep to what the tests assume.
-
-        Shapiro and Wilk's test of normality, Brown and Forsythe's of equal variances (both on
-        residuals, so approximate in small samples), and the largest of Cook's distances.
-
-        Parameters
-        ----------
-        names
-            Of the participants, in the order of the values.
-        """
-        residuals = np.asarray(self.fit.resid)
-        parts = [residuals[self.design.labels == g] for g in self.design.groups]
-        normal = len(residuals) <= _SHAPIRO_LIMIT
-        distance = cooks_distance(self.fit)
-        known = np.isfinite(distance).any()
-        return {
-            'normality_p': float(stats.shapiro(residuals).pvalue) if normal else np.nan,
-            'equal_variance_p': float(stats.levene(*parts, center='median').pvalue),
-            'max_cooks_distance': float(np.nanmax(distance)) if known else np.nan,
-            'most_influential': names[int(np.nanargmax(distance))] if known else None,
-        }
-
-
-def cooks_distance(fit: Any) -> NDArray[np.float64]:
-    """How far each participant moves the fit; NaN for one whom the fit meets of necessity.
-
-    Cook 1977, doi 10.1080/00401706.1977.10489493.
-
-    Parameters
-    ----------
-    fit
-        Least-squares result of statsmodels.
-    """
-    leverage = leverages(fit)
-    free = np.where(leverage < 1 - 1e-10, 1 - leverage, np.nan)
-    return fit.resid**2 * leverage / (fit.model.exog.shape[1] * fit.scale * free**2)
-
-
-def leverages(fit: Any) -> NDArray[np.float64]:
-    """Diagonal of the hat matrix, 1 for a participant whom the fit meets of necessity."""
-    exog, inverse = np.asarray(fit.model.exog), np.asarray(fit.model.pinv_wexog)
-    return np.einsum('ij,ji->i', exog, inverse)
-
-
-def hedges_g(difference: float, variance: float, df: float) -> float:
-    """Standardised difference without the bias of small samples.
-
-    Parameters
-    ----------
-    difference
-        Of adjusted means.
-    variance
-        Of the residuals, so that the unit is the spread between people who are alike in group
-        and covariates.
-    df
-        Degrees of freedom of the variance.
-
-    Notes
-    -----
-    Hedges 1981, doi 10.3102/10769986006002107, with the exact correction factor.
-
-    Examples
-    --------
-    >>> round(hedges_g(1.0, 1.0, 10), 4)
-    0.9227
-    """
-    if df <= 1:
-        return float('nan')
-    factor = np.exp(gammaln(df / 2) - gammaln((df - 1) / 2)) / np.sqrt(df / 2)
-    return float(difference / np.sqrt(variance) * factor)
+MIN_BOOTSTRAP = 8
+"""Fewest people of a group whose resamples are varied enough for an interval."""
+OF_VOLUME = ('volume_normalised', 'chi_total')
+"""Measures that are made of the volume, for which nothing is compared at equal volume."""
 
 
 @dataclass(frozen=True)
@@ -318,10 +55,21 @@ class GroupTables:
     means: pd.DataFrame
 
 
+@dataclass
+class _Rows:
+    """Rows of the tables as they grow; `permuted` and `fits` go along with `contrasts`."""
+
+    models: list[dict[str, Any]] = field(default_factory=list)
+    contrasts: list[dict[str, Any]] = field(default_factory=list)
+    means: list[dict[str, Any]] = field(default_factory=list)
+    permuted: list[Contrast | None] = field(default_factory=list)
+    fits: list[Ancova | None] = field(default_factory=list)
+
+
 def group_tables(
-    sample: Sample, *, permutations: int = 0, seed: int = 1, nthreads: int = 1
+    sample: Sample, *, permutations: int = 0, bootstraps: int = 0, seed: int = 1, nthreads: int = 1
 ) -> GroupTables:
-    """Omnibus tests, pairwise contrasts and adjusted means of every measure, region, hemisphere.
+    """Omnibus tests, contrasts and adjusted means of every measure, region and hemisphere.
 
     A model leaves out participants without the value or a covariate, and groups of whom fewer
     than `MIN_GROUP` are left; what cannot be tested is a row of NaN with a note.
@@ -332,19 +80,18 @@ def group_tables(
         From `make_sample`.
     permutations
         Of `p_permutation` and `p_max`, the order as observed included; 0 leaves them out.
+    bootstraps
+        Resamples of the bootstrap intervals; 0 leaves them out, as do groups of fewer than
+        `MIN_BOOTSTRAP`.
     seed
-        Of the permutations.
+        Of permutations and resamples.
     nthreads
-        Threads of the permutations; the result does not depend on them.
+        Threads of both; the result does not depend on them.
     """
-    means: list[dict[str, Any]] = []
-    permuted: list[Contrast | None] = []
-    models: list[dict[str, Any]] = []
-    contrasts: list[dict[str, Any]] = []
+    rows = _Rows()
     designs: dict[bytes, Design] = {}
     complete = sample.complete.to_numpy()
     for key in sample.values.columns:
-        row = dict(zip(('measure', 'region', 'hemisphere'), key, strict=True))
         values = sample.values[key].to_numpy(float)
         usable = complete & np.isfinite(values)
         counts = sample.labels[usable].value_counts()
@@ -355,26 +102,81 @@ def group_tables(
             designs[signature] = make_design(
                 sample.labels[used], sample.people[used], enough, sample.covariates
             )
-        model, fit = _model_row(sample, values[used], designs[signature], used)
-        models.append({**row, **model})
-        means += [{**row, **mean} for mean in fit.means()] if fit else []
-        for a, b in itertools.combinations(sample.groups, 2):
-            both = fit if fit and {a, b} <= set(enough) else None
-            tested = both.contrast(a, b) if both else {}
-            sizes = {'n_a': int(counts.get(a, 0)), 'n_b': int(counts.get(b, 0))}
-            contrasts.append({**row, 'contrast': f'{a} - {b}', **sizes, **tested})
-            permuted.append(both.hypothesis(a, b, np.flatnonzero(used)) if both else None)
-    table = _finish(contrasts, CONTRAST_COLUMNS)
-    table['p_holm'] = table.groupby(['measure', 'region', 'hemisphere'], sort=False)[
-        'p'
-    ].transform(adjust_holm)
+        _one_model(rows, sample, key, used, designs[signature], counts)
+    contrasts = _finish(rows.contrasts, CONTRAST_COLUMNS)
+    contrasts['p_holm'] = contrasts.groupby(list(KEYS), sort=False)['p'].transform(adjust_holm)
     if permutations:
-        _permute(table, permuted, len(sample.labels), permutations, seed, nthreads)
+        _permute(contrasts, rows.permuted, len(sample.labels), permutations, seed, nthreads)
+    if bootstraps:
+        _bootstrap(contrasts, rows.fits, sample.contrasts, bootstraps, seed, nthreads)
     return GroupTables(
-        _finish(models, MODEL_COLUMNS),
-        table,
-        pd.DataFrame(means).reindex(columns=list(MEAN_COLUMNS)),
+        _finish(rows.models, MODEL_COLUMNS),
+        contrasts,
+        pd.DataFrame(rows.means).reindex(columns=list(MEAN_COLUMNS)),
     )
+
+
+def _one_model(
+    rows: _Rows, sample: Sample, key: Any, used: NDArray[np.bool_], design: Design,
+    counts: pd.Series,
+) -> None:  # fmt: skip
+    """Append everything about one measure, region and hemisphere."""
+    place = dict(zip(KEYS, key, strict=True))
+    values = sample.values[key].to_numpy(float)[used]
+    model, fit = _model_row(sample, values, design, used)
+    rows.models.append({**place, **model})
+    rows.means += [{**place, **mean} for mean in fit.means()] if fit else []
+    after_ranks = _dunn(fit)
+    resized = _at_equal_volume(sample, key, used, fit)
+    for contrast in sample.contrasts:
+        both = fit if fit and contrast.groups <= set(design.groups) else None
+        row: dict[str, Any] = {**place, 'contrast': contrast.name}
+        row['n_a'] = sum(int(counts.get(g, 0)) for g in contrast.first)
+        row['n_b'] = sum(int(counts.get(g, 0)) for g in contrast.second)
+        if both:
+            row |= both.contrast(contrast.first, contrast.second)
+            row['p_dunn'] = after_ranks.get(contrast.groups) if contrast.is_pair else None
+            if resized:
+                found = resized.contrast(contrast.first, contrast.second)
+                row['estimate_at_equal_volume'] = found['estimate']
+                row['p_at_equal_volume'] = found['p']
+        rows.contrasts.append(row)
+        who = np.flatnonzero(used)
+        rows.permuted.append(
+            both.hypothesis(contrast.first, contrast.second, who) if both else None
+        )
+        rows.fits.append(both)
+
+
+def _dunn(fit: Ancova | None) -> dict[frozenset[str], float]:
+    """Holm-adjusted p of Dunn's test by pair of groups."""
+    if fit is None:
+        return {}
+    values = np.asarray(fit.fit.model.endog)
+    table = dunn(by_group(values, fit.design.labels))
+    return {frozenset([r.a, r.b]): r.p_holm for r in table.itertuples()}
+
+
+def _at_equal_volume(
+    sample: Sample, key: Any, used: NDArray[np.bool_], fit: Ancova | None
+) -> Ancova | None:
+    """The model with the region's own normalised volume as a further covariate."""
+    measure, region, hemisphere = key
+    column = ('volume_normalised', region, hemisphere)
+    if fit is None or measure in OF_VOLUME or sample.volumes is None:
+        return None
+    if column not in sample.volumes:
+        return None
+    volume = sample.volumes[column].to_numpy(float)[used]
+    if not np.isfinite(volume).all() or not volume.std() > 0:
+        return None
+    added = ((volume - volume.mean()) / volume.std())[:, None]
+    design = fit.design
+    wider = Design(np.hstack([design.matrix, added]), design.labels, design.groups)
+    try:
+        return Ancova(np.asarray(fit.fit.model.endog), wider)
+    except NigraError:
+        return None
 
 
 def _permute(
@@ -393,6 +195,39 @@ def _permute(
             )  # fmt: skip
             table.loc[known, 'p_permutation'] = found.p
             table.loc[known, 'p_max'] = found.p_max
+
+
+def _bootstrap(
+    table: pd.DataFrame, fits: Sequence[Ancova | None], contrasts: Sequence[GroupContrast],
+    bootstraps: int, seed: int, nthreads: int,
+) -> None:  # fmt: skip
+    """Fill the bootstrap intervals; models of the same people share their resamples."""
+    alike: dict[int, dict[int, Ancova]] = {}
+    for fit in fits:
+        if fit is not None:
+            alike.setdefault(id(fit.design), {})[id(fit)] = fit
+    place = {(id(fit), table.contrast[i]): i for i, fit in enumerate(fits) if fit is not None}
+    ends = np.full((len(table), 4), np.nan)
+    for members in alike.values():
+        models = list(members.values())
+        design = models[0].design
+        shared = [c for c in contrasts if c.groups <= set(design.groups)]
+        if not shared or min(np.unique(design.labels, return_counts=True)[1]) < MIN_BOOTSTRAP:
+            continue
+        found = bootstrap_contrasts(
+            np.column_stack([np.asarray(m.fit.model.endog) for m in models]),
+            design.matrix,
+            np.unique(design.labels, return_inverse=True)[1],
+            np.array([models[0].weights(c.first, c.second) for c in shared]),
+            n_bootstraps=bootstraps, seed=seed, nthreads=nthreads,
+        )  # fmt: skip
+        factor = hedges_factor(models[0].fit.df_resid)
+        for (j, model), (i, contrast) in itertools.product(enumerate(models), enumerate(shared)):
+            ends[place[id(model), contrast.name]] = (
+                found.low[i, j], found.high[i, j],
+                factor * found.size_low[i, j], factor * found.size_high[i, j],
+            )  # fmt: skip
+    table[['boot_low', 'boot_high', 'effect_size_low', 'effect_size_high']] = ends
 
 
 def _model_row(

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import pandas as pd
 
@@ -18,6 +18,8 @@ from .covariates import (
     one_spelling_of_sex,
 )
 from .errors import InputError
+from .question import GroupContrast, Question, choose_contrasts
+from .sites import check_sites, harmonise, site_labels, site_warnings
 from .visits import (
     MEASURES,
     TABLE_COLUMNS,
@@ -65,6 +67,13 @@ class Sample:
         `participant_id` and `reason` of those whom all models leave out.
     warnings
         Sentences.
+    contrasts
+        Differences to test; all pairs of groups by default.
+    volumes
+        Normalised volume of each region and hemisphere, columns as in `values`; None where
+        nothing is adjusted for it.
+    interactions
+        Covariates whose effect may differ between groups.
     """
 
     values: pd.DataFrame
@@ -76,6 +85,13 @@ class Sample:
     formula: str
     exclusions: pd.DataFrame
     warnings: tuple[str, ...]
+    contrasts: tuple[GroupContrast, ...] = ()
+    volumes: pd.DataFrame | None = None
+    interactions: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.contrasts:
+            object.__setattr__(self, 'contrasts', choose_contrasts(None, self.groups))
 
     @property
     def reference_group(self) -> str:
@@ -101,13 +117,7 @@ class Sample:
 
 
 def make_sample(
-    regions: pd.DataFrame,
-    *,
-    group_column: str = 'group',
-    covariates: Sequence[str] | None = None,
-    scores: Sequence[str] | None = None,
-    reference_group: str | None = None,
-    source: str = 'participants.tsv',
+    regions: pd.DataFrame, question: Question | None = None, *, source: str = 'participants.tsv'
 ) -> Sample:
     """Choose participants, visits, groups and covariates, and say what was left out.
 
@@ -115,15 +125,8 @@ def make_sample(
     ----------
     regions
         Region tables of all participants with the columns of the participants' table.
-    group_column
-        Column of groups.
-    covariates
-        Columns to adjust for; `C(name)` treats numbers as categories. None stands for age and
-        sex where they are present and vary.
-    scores
-        Clinical scores to correlate; None stands for `edss` where it is present.
-    reference_group
-        Level that others are compared with; a group named like controls, else the first.
+    question
+        Who is compared, in what; the default by default.
     source
         Table of participants, for messages.
 
@@ -133,26 +136,31 @@ def make_sample(
         A column or level is not there, there is one group only, or a covariate says nothing of
         its own.
     """
+    question = question or Question()
+    column = question.group_column
     offered = [c for c in regions.columns if c not in (*TABLE_COLUMNS, *MEASURES)]
-    check_column(group_column, offered, '--group-column', source)
+    check_column(column, offered, '--group-column', source)
     regions, warnings = first_visits(regions)
     everyone = regions.drop_duplicates('participant_id').set_index('participant_id')
-    people = one_spelling_of_sex(everyone[everyone[group_column].notna()])
-    labels = people[group_column].astype(str)
-    groups = order_groups(labels, reference_group, source, group_column)
-    chosen, notes = choose_covariates(people, offered, covariates, group_column, source)
-    present, more = choose_scores(people, offered, scores, group_column, source)
+    everyone, left_out = _of_groups(everyone, question, source)
+    people = one_spelling_of_sex(everyone)
+    labels = people[column].astype(str)
+    groups = order_groups(labels, question.reference_group, source, column)
+    chosen, notes = choose_covariates(
+        people, offered, question.covariates, column, source, question.interactions
+    )
+    present, more = choose_scores(people, offered, question.scores, column, source)
     names = [c.name for c in chosen]
-    left_out = {who: f'{group_column} is n/a' for who in everyone.index.difference(people.index)}
     for who, lacks in people[names].isna().iterrows():
         if lacks.any():
             left_out[who] = f'{" and ".join(map(str, lacks.index[lacks]))} n/a'
-    terms = [formula_term(group_column, categorical=True), *(c.term for c in chosen)]
+    terms = [formula_term(column, categorical=True), *(c.term for c in chosen)]
     sample = Sample(
-        values=measure_values(regions).reindex(people.index),
+        values=measure_values(regions, question.measures).reindex(people.index),
         labels=labels,
         people=people[list(dict.fromkeys([*names, *present]))],
         groups=groups,
+        contrasts=choose_contrasts(question.contrasts, groups),
         covariates=chosen,
         scores=present,
         formula=f'value ~ {" + ".join(terms)}',
@@ -161,14 +169,65 @@ def make_sample(
             *warnings,
             *notes,
             *more,
+            *site_warnings(people[offered], labels, (*names, question.harmonise)),
             *coverage_warnings(regions),
             *brain_warnings(regions),
         ),
+        volumes=measure_values(regions, ['volume_normalised']).reindex(people.index),
+        interactions=tuple(re.sub(r'^C\((.+)\)$', r'\1', text) for text in question.interactions),
     )
     testable = sample.complete & labels.isin(sample.large_groups)
     if len(sample.large_groups) > 1:
         check_covariates(people[testable], labels[testable], chosen, source)
-    return sample
+    if question.harmonise is None:
+        return sample
+    check_column(question.harmonise, offered, '--harmonise', source)
+    return _harmonised(sample, site_labels(people[question.harmonise]), question.harmonise)
+
+
+def _harmonised(sample: Sample, sites: pd.Series, column: str) -> Sample:
+    """The sample with values freed of differences between sites; who has no site is left out."""
+    known = sites.notna()
+    more = [(who, f'{column} n/a') for who in sites.index[~known & sample.complete]]
+    used = known & sample.complete & sample.labels.isin(sample.large_groups)
+    sites, labels, people = sites[used], sample.labels[used], sample.people[used]
+    check_sites(sites, labels, people, sample.covariates, column)
+
+    def freed(values: pd.DataFrame) -> pd.DataFrame:
+        found = harmonise(values[used], sites, labels, people, sample.covariates)
+        return found.reindex(values.index[known])
+
+    lacking = pd.DataFrame(more, columns=['participant_id', 'reason'])
+    return replace(
+        sample,
+        values=freed(sample.values),
+        labels=sample.labels[known],
+        people=sample.people[known],
+        volumes=None if sample.volumes is None else freed(sample.volumes),
+        exclusions=pd.concat([sample.exclusions, lacking], ignore_index=True),
+    )
+
+
+def _of_groups(
+    everyone: pd.DataFrame, question: Question, source: str
+) -> tuple[pd.DataFrame, dict[Any, str]]:
+    """Participants of the groups to compare, and why the others are left out."""
+    column = question.group_column
+    labels = everyone[column].map(str, na_action='ignore')
+    left_out: dict[Any, str] = {who: f'{column} is n/a' for who in labels.index[labels.isna()]}
+    if question.groups is not None:
+        for name in question.groups:
+            if not (labels == name).any():
+                raise InputError(
+                    f'--groups {name}',
+                    f'is no value of column {column!r} in {source}',
+                    f'give some of {", ".join(sorted(labels.dropna().unique()))}',
+                )
+        other = labels.notna() & ~labels.isin(question.groups)
+        left_out |= {
+            who: f'{column} {labels[who]} is not asked for' for who in labels.index[other]
+        }
+    return everyone[~everyone.index.isin(list(left_out))], left_out
 
 
 def order_groups(

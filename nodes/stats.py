@@ -8,9 +8,13 @@ from typing import Any
 
 import pandas as pd
 
+from .ancova import CONFIDENCE
 from .correlations import correlation_table
-from .group_models import CONFIDENCE, group_tables
+from .group_models import KEYS, group_tables
+from .hemispheres import side_table
+from .interactions import interaction_table
 from .multiplicity import FAMILY
+from .question import Question
 from .sample import MIN_GROUP, Sample, make_sample
 from .visits import name_some
 
@@ -21,8 +25,10 @@ class GroupComparison:
 
     Attributes
     ----------
-    models, contrasts, means, correlations
+    models, contrasts, means, sides, interactions, correlations
         Tables in long form.
+    values
+        What entered the models (harmonised where that was asked for), in long form.
     exclusions
         `participant_id` and `reason`.
     warnings
@@ -34,22 +40,20 @@ class GroupComparison:
     models: pd.DataFrame
     contrasts: pd.DataFrame
     means: pd.DataFrame
+    sides: pd.DataFrame
+    interactions: pd.DataFrame
     correlations: pd.DataFrame
     exclusions: pd.DataFrame
+    values: pd.DataFrame
     warnings: tuple[str, ...]
     settings: dict[str, Any]
 
 
 def compare_groups(
     regions: pd.DataFrame,
+    question: Question | None = None,
     *,
-    group_column: str = 'group',
-    covariates: Sequence[str] | None = None,
-    scores: Sequence[str] | None = None,
-    reference_group: str | None = None,
     source: str = 'participants.tsv',
-    permutations: int = 0,
-    seed: int = 1,
     nthreads: int = 1,
 ) -> GroupComparison:
     """Compare groups in every region, measure and hemisphere.
@@ -58,10 +62,12 @@ def compare_groups(
     ----------
     regions
         Region tables of all participants with the columns of the participants' table.
-    group_column, covariates, scores, reference_group, source
-        As in `sample.make_sample`.
-    permutations, seed, nthreads
-        As in `group_models.group_tables`.
+    question
+        Who is compared, in what; the default by default.
+    source
+        Table of participants, for messages.
+    nthreads
+        Threads of permutations and resamples; the result does not depend on them.
 
     Raises
     ------
@@ -72,11 +78,12 @@ def compare_groups(
     -----
     Volumes are compared as mm^3 of region per litre of brain, from the rows of `brain`.
     """
-    sample = make_sample(
-        regions, group_column=group_column, covariates=covariates, scores=scores,
-        reference_group=reference_group, source=source,
+    question = question or Question()
+    sample = make_sample(regions, question, source=source)
+    tables = group_tables(
+        sample, permutations=question.permutations, bootstraps=question.bootstraps,
+        seed=question.seed, nthreads=nthreads,
     )  # fmt: skip
-    tables = group_tables(sample, permutations=permutations, seed=seed, nthreads=nthreads)
     correlations, notes = correlation_table(sample)
     exclusions = pd.concat([sample.exclusions, _missing_values(sample), _small_groups(sample)])
     exclusions = exclusions.sort_values('participant_id', kind='stable')
@@ -84,8 +91,11 @@ def compare_groups(
         models=tables.models,
         contrasts=tables.contrasts,
         means=tables.means,
+        sides=side_table(sample),
+        interactions=interaction_table(sample, question.group_column),
         correlations=correlations,
         exclusions=exclusions.reset_index(drop=True),
+        values=_long(sample),
         warnings=(
             *sample.warnings,
             *_group_warnings(sample),
@@ -93,21 +103,38 @@ def compare_groups(
             *_model_warnings(tables.models),
         ),
         settings={
-            'group_column': group_column,
+            'group_column': question.group_column,
             'groups': list(sample.groups),
             'reference_group': sample.reference_group,
+            'contrasts': [c.name for c in sample.contrasts],
+            'measures': list(question.measures),
             'covariates': [c.name for c in sample.covariates],
+            'interactions': list(sample.interactions),
             'scores': list(sample.scores),
+            'harmonised': question.harmonise or 'no',
             'formulae': [sample.formula],
             'sums_of_squares': 'type II',
             'adjustment': 'fdr_bh',
             'adjustment_family': FAMILY,
-            'permutations': permutations,
-            'random_seed': seed,
+            'permutations': question.permutations,
+            'bootstraps': question.bootstraps,
+            'random_seed': question.seed,
             'confidence': CONFIDENCE,
             'alpha': 0.05,
         },
     )
+
+
+def _long(sample: Sample) -> pd.DataFrame:
+    """Values that entered the models, one row each."""
+    wide = sample.values.set_axis(
+        pd.MultiIndex.from_tuples(sample.values.columns, names=KEYS), axis=1
+    )
+    long = wide.rename_axis('participant_id').stack(list(KEYS), future_stack=True)
+    long = long.rename('value').reset_index()
+    return long.assign(group=long.participant_id.map(sample.labels))[
+        ['participant_id', 'group', *KEYS, 'value']
+    ]
 
 
 def _group_warnings(sample: Sample) -> list[str]:

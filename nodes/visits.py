@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import pandas as pd
 
@@ -17,8 +17,20 @@ REGION_COLUMNS = (
 TABLE_COLUMNS = tuple(dict.fromkeys((*REGION_COLUMNS[:4], *COLUMNS, *REGION_COLUMNS)))
 """All that region tables may have; other columns come from the participants' table."""
 
-MEASURES = {'chi_mean': 'ppb', 'volume_normalised': 'mm^3 per litre of brain'}
-"""What is compared, with its unit."""
+MEASURES = {
+    'chi_mean': 'ppb',
+    'chi_median': 'ppb',
+    'chi_own': 'ppb',
+    'chi_high': 'ppb',
+    'chi_total': 'ppb mL',
+    'r2star_mean': '1/s',
+    'iron_mean': 'mg per kg wet tissue',
+    'volume_normalised': 'mm^3 per litre of brain',
+}
+"""What can be compared, with its unit."""
+DEFAULT_MEASURES = ('chi_mean', 'volume_normalised')
+DERIVED = ('chi_total', 'volume_normalised')
+"""Measures that are made from several columns of the region tables."""
 
 HEMISPHERES = ('both', 'L', 'R')
 BRAIN = 'brain'
@@ -87,20 +99,29 @@ def name_some(names: Iterable[object], limit: int = 10) -> str:
     return ', '.join(words[:limit]) + more
 
 
-def measure_values(regions: pd.DataFrame) -> pd.DataFrame:
+def measure_values(
+    regions: pd.DataFrame, measures: Sequence[str] = DEFAULT_MEASURES
+) -> pd.DataFrame:
     """Measures in wide form: participants by (measure, region, hemisphere).
 
     Parameters
     ----------
     regions
         One visit per participant; the rows of `brain` only serve for normalising.
+    measures
+        Of `MEASURES`; one without a column is NaN for all.
     """
-    regions = regions.assign(volume_normalised=normalised_volume(regions))
-    order = [r for r in regions.region.drop_duplicates() if r != BRAIN]
-    wide = regions.pivot(
-        index='participant_id', columns=['region', 'hemisphere'], values=list(MEASURES)
+    regions = regions.assign(
+        volume_normalised=normalised_volume(regions),
+        # above the reference, so that its sign may be either: iron of the whole nucleus
+        chi_total=regions.chi_mean * regions.volume_mm3 / 1000,
     )
-    columns = pd.MultiIndex.from_product([MEASURES, order, HEMISPHERES])
+    order = [r for r in regions.region.drop_duplicates() if r != BRAIN]
+    present = regions.reindex(columns=list(dict.fromkeys([*regions.columns, *measures])))
+    wide = present.pivot(
+        index='participant_id', columns=['region', 'hemisphere'], values=list(measures)
+    )
+    columns = pd.MultiIndex.from_product([measures, order, HEMISPHERES])
     return wide.reindex(columns=columns[columns.isin(wide.columns)]).astype(float)
 
 

@@ -15,6 +15,7 @@ from nigra.nodes.correlations import (
     partial_spearman,
     spearman,
 )
+from nigra.nodes.question import Question
 from nigra.nodes.sample import make_sample
 
 
@@ -157,10 +158,10 @@ def test_difference_of_correlations_is_uniform_where_there_is_none():
     for _ in range(400):
         pairs = rng.multivariate_normal([0, 0], [[1, 0.4], [0.4, 1]], size=(2, 40))
         rho = [spearman(*pair.T)['rho'] for pair in pairs]
-        found.append(difference_p(rho[0], 40, rho[1], 40))
+        found.append(difference_p(rho, [40, 40]))
     assert stats.kstest(found, 'uniform').pvalue > 0.01
-    assert difference_p(0.9, 40, -0.5, 40) < 1e-6
-    assert np.isnan(difference_p(1.0, 40, 0.2, 40))
+    assert difference_p([0.9, -0.5], [40, 40]) < 1e-6
+    assert np.isnan(difference_p([1.0, 0.2], [40, 40]))
 
 
 def test_table_has_partial_correlations_and_differences():
@@ -171,5 +172,5 @@ def test_table_has_partial_correlations_and_differences():
     pairs = table.pivot_table(index=['measure', 'region', 'hemisphere'], columns='group',
                               values='p_difference')  # fmt: skip
     np.testing.assert_allclose(pairs.NMO, pairs.RRMS)
-    plain, _ = correlation_table(make_sample(make_regions(people), covariates=[]))
+    plain, _ = correlation_table(make_sample(make_regions(people), Question(covariates=())))
     assert plain.rho_partial.isna().all()

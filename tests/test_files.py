@@ -15,7 +15,7 @@ from nigra.interfaces.completion import (
     marker_folder,
 )
 from nigra.interfaces.files import atomic_path, save_image, save_json
-from nigra.interfaces.stats import find_region_tables
+from nigra.interfaces.gather import find_region_tables
 from nigra.nodes.errors import InputError
 
 

@@ -9,8 +9,9 @@ from test_alternatives import PLANT_GROWTH
 from toy_cohort import make_people, make_regions
 
 from nigra.nodes.alternatives import kruskal_wallis, rank_values, welch
+from nigra.nodes.ancova import Ancova, make_design
 from nigra.nodes.covariates import Covariate
-from nigra.nodes.group_models import Ancova, group_tables, make_design
+from nigra.nodes.group_models import group_tables
 from nigra.nodes.multiplicity import adjust_holm
 from nigra.nodes.sample import make_sample
 

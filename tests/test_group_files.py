@@ -14,17 +14,15 @@ from toy_cohort import (
     write_visit,
 )
 
-from nigra.interfaces.stats import (
-    GatherRegions,
-    GroupModels,
-    describe_columns,
-    gather_regions,
-    read_region_tables,
-)
+from nigra.interfaces.descriptions import describe_columns
+from nigra.interfaces.gather import GatherRegions, gather_regions, read_region_tables
+from nigra.interfaces.stats import GroupModels
 from nigra.interfaces.tables import read_table
 from nigra.nodes.correlations import CORRELATION_COLUMNS
 from nigra.nodes.errors import InputError
-from nigra.nodes.group_models import CONTRAST_COLUMNS, MODEL_COLUMNS
+from nigra.nodes.group_models import CONTRAST_COLUMNS, MEAN_COLUMNS, MODEL_COLUMNS
+from nigra.nodes.hemispheres import SIDE_COLUMNS
+from nigra.nodes.interactions import INTERACTION_COLUMNS
 from nigra.nodes.visits import REGION_COLUMNS
 
 
@@ -244,8 +242,8 @@ def test_groups_called_like_numbers_or_nothing(study, monkeypatch):
     names = {'NMO': '1', 'RRMS': 'NA', 'HC': '0'}
     write_participants(file, people.assign(group=people.group.map(names)))
     gathered = GatherRegions(derivatives_dir=str(root), participants_file=str(file)).run().outputs
-    options = {'covariates': [], 'scores': [], 'reference_group': '0'}
-    found = GroupModels(regions_tsv=gathered.regions_tsv, **options).run().outputs
+    question = {'covariates': [], 'scores': [], 'reference_group': '0'}
+    found = GroupModels(regions_tsv=gathered.regions_tsv, question=question).run().outputs
     contrasts = read_table(found.contrasts_tsv)
     assert list(contrasts.contrast[:3]) == ['1 - NA', '1 - 0', 'NA - 0']
     assert set(read_table(found.models_tsv).formula) == {'value ~ C(group)'}
@@ -253,5 +251,7 @@ def test_groups_called_like_numbers_or_nothing(study, monkeypatch):
 
 def test_every_column_is_described():
     for name, order in (('models', MODEL_COLUMNS), ('contrasts', CONTRAST_COLUMNS),
-                        ('correlations', CORRELATION_COLUMNS)):  # fmt: skip
+                        ('correlations', CORRELATION_COLUMNS), ('means', MEAN_COLUMNS),
+                        ('sides', SIDE_COLUMNS),
+                        ('interactions', INTERACTION_COLUMNS)):  # fmt: skip
         assert list(describe_columns(name, order)) == list(order)

@@ -8,17 +8,10 @@ import pytest
 from scipy import stats
 from toy_cohort import make_people, make_regions
 
+from nigra.nodes.ancova import Ancova, cooks_distance, hedges_g, make_design
 from nigra.nodes.covariates import Covariate
 from nigra.nodes.errors import NigraError
-from nigra.nodes.group_models import (
-    CONTRAST_COLUMNS,
-    MODEL_COLUMNS,
-    Ancova,
-    cooks_distance,
-    group_tables,
-    hedges_g,
-    make_design,
-)
+from nigra.nodes.group_models import CONTRAST_COLUMNS, MODEL_COLUMNS, group_tables
 from nigra.nodes.sample import make_sample
 
 AGE, SEX = Covariate('age', False), Covariate('sex', True)

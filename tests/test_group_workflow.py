@@ -5,6 +5,7 @@ import json
 import pytest
 from toy_cohort import make_people, write_participants, write_study
 
+from nigra.nodes.question import Question
 from nigra.workflows.group import GROUP_OUTPUTS, init_group_wf
 
 
@@ -28,8 +29,11 @@ def run(root, file, **options):
     'options',
     [
         {},
-        {'covariates': (), 'score_columns': ()},
-        {'covariates': ('age', 'C(sex)'), 'score_columns': ('edss',), 'reference_group': 'NMO'},
+        {'question': Question(covariates=(), scores=())},
+        {
+            'question': Question(covariates=('age', 'C(sex)'), scores=('edss',)),
+            'regions': ['thalamus'],
+        },
     ],
 )
 def test_every_input_and_output_of_the_graph_exists(study, options):

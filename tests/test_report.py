@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from nigra.interfaces import group_page, participant_page
+from nigra.interfaces import group_sentences, participant_page
 from nigra.interfaces.boilerplate import methods_text
 from nigra.interfaces.report import (
     GroupReport,
@@ -291,14 +291,19 @@ def study(root, groups=('NMO', 'RRMS', 'HC'), n=4, empty=False):
          'score': 'edss', 'n': n, 'rho': 0.75, 'p': 0.2, 'p_adjusted': 0.04 if i else 0.4}
         for i, g in enumerate(groups[:-1])
     ]  # fmt: skip
+    values = [
+        {'participant_id': r['participant_id'], 'group': r['group'], 'measure': 'chi_mean',
+         'region': r['region'], 'hemisphere': r['hemisphere'], 'value': r['chi_mean']}
+        for r in rows
+    ]  # fmt: skip
     tables = {'regions': rows, 'models': models, 'contrasts': contrasts,
-              'correlations': correlations}  # fmt: skip
+              'correlations': correlations, 'values': values}  # fmt: skip
     paths = {}
     for name, content in tables.items():
         frame = pd.DataFrame(content)
-        frame = frame.iloc[:0] if empty and name != 'regions' else frame
-        paths[f'{name}_tsv'] = root / f'group_{name}.tsv'
-        frame.to_csv(paths[f'{name}_tsv'], sep='\t', index=False, na_rep='n/a')
+        frame = frame.iloc[:0] if empty and name not in ('regions', 'values') else frame
+        paths[name] = root / f'group_{name}.tsv'
+        frame.to_csv(paths[name], sep='\t', index=False, na_rep='n/a')
     return paths
 
 
@@ -307,7 +312,7 @@ def test_group_page_stands_alone_and_tells_the_findings(tmp_path):
     (tmp_path / 'left_out.tsv').write_text(f'participant_id\treason\nsub-9\tno maps {EVIL}\n')
     text = methods_text({'group': {'group_column': 'group'}}, version='1')
     html = render_group(
-        **paths, exclusions_tsv=tmp_path / 'left_out.tsv', warnings=[f'mixed {EVIL}'],
+        {**paths, 'exclusions': tmp_path / 'left_out.tsv'}, warnings=[f'mixed {EVIL}'],
         settings={'group_column': 'group', 'reference_group': 'HC', 'scores': ['edss'],
                   'formulae': {'chi_mean': 'chi ~ C(group)'}},
         methods_html=text.html, version='1',
@@ -326,12 +331,12 @@ def test_group_page_stands_alone_and_tells_the_findings(tmp_path):
         assert shown in page.words.replace('\u00a0', ' '), shown
     files = [link for link in page.links if link.endswith('.tsv')]
     assert files == ['group_regions.tsv', 'group_models.tsv', 'group_contrasts.tsv',
-                     'group_correlations.tsv', 'left_out.tsv']  # fmt: skip
+                     'group_correlations.tsv', 'left_out.tsv', 'group_values.tsv']  # fmt: skip
     assert page.words.index('NMO') < page.words.index('HC')
 
 
 def test_every_participant_is_a_point_in_each_panel(tmp_path):
-    html = render_group(**study(tmp_path, n=5))
+    html = render_group(study(tmp_path, n=5))
     marks = re.findall(r'class="point"[^>]*><title>(sub-[^:]+):', html)
     counts = pd.Series(marks).value_counts()
     assert len(counts) == 15
@@ -342,8 +347,8 @@ def test_every_participant_is_a_point_in_each_panel(tmp_path):
 
 def test_tables_have_full_numbers(tmp_path):
     paths = study(tmp_path)
-    page = Page(render_group(**paths))
-    frame = pd.read_csv(paths['contrasts_tsv'], sep='\t')
+    page = Page(render_group(paths))
+    frame = pd.read_csv(paths['contrasts'], sep='\t')
     rows = [r for r in page.tables if len(r) == len(frame.columns)]
     assert len(rows) == len(frame)
     columns = ['estimate', 'ci_low', 'ci_high', 'statistic', 'p', 'p_adjusted', 'effect_size']
@@ -354,14 +359,14 @@ def test_tables_have_full_numbers(tmp_path):
 
 @pytest.mark.parametrize('labels', [(EVIL, 'b & c'), ('1', '2'), ('NA', 'x-y - z'), ('01', '1')])
 def test_group_labels_are_data(tmp_path, labels):
-    page = check_alone(render_group(**study(tmp_path, groups=labels)))
+    page = check_alone(render_group(study(tmp_path, groups=labels)))
     for label in labels:
         assert f'{label}: n = 4' in page.words
     assert f'was lower in {labels[0]} than in {labels[1]}' in page.words
 
 
 def test_no_tests_still_gives_a_page(tmp_path):
-    page = check_alone(render_group(**study(tmp_path, empty=True)))
+    page = check_alone(render_group(study(tmp_path, empty=True)))
     assert 'No difference between groups was significant' in page.words
     assert 'Nobody was left out' in page.words
     assert 'Mean susceptibility' in page.words
@@ -369,10 +374,10 @@ def test_no_tests_still_gives_a_page(tmp_path):
 
 def test_missing_values_are_shown_as_such(tmp_path):
     paths = study(tmp_path)
-    frame = pd.read_csv(paths['contrasts_tsv'], sep='\t')
+    frame = pd.read_csv(paths['contrasts'], sep='\t')
     frame.loc[frame.region == 'putamen', ['estimate', 'ci_low', 'ci_high', 'p_adjusted']] = np.nan
-    frame.to_csv(paths['contrasts_tsv'], sep='\t', index=False, na_rep='n/a')
-    words = check_alone(render_group(**paths)).words
+    frame.to_csv(paths['contrasts'], sep='\t', index=False, na_rep='n/a')
+    words = check_alone(render_group(paths)).words
     assert 'No difference between groups was significant' in words
     assert 'not tested' in words
 
@@ -380,40 +385,25 @@ def test_missing_values_are_shown_as_such(tmp_path):
 def test_wrong_tables_are_named(tmp_path):
     paths = study(tmp_path)
     with pytest.raises(InputError, match=r"group_regions\.tsv: has no column 'diagnosis'"):
-        render_group(**paths, settings={'group_column': 'diagnosis'})
-    paths['contrasts_tsv'] = paths['models_tsv']
+        render_group(paths, settings={'group_column': 'diagnosis'})
+    paths['contrasts'] = paths['models']
     with pytest.raises(InputError, match=r"group_models\.tsv: has no column 'contrast'"):
-        render_group(**paths)
+        render_group(paths)
 
 
 def test_group_interface_writes_the_page(tmp_path):
-    paths = {k: str(v) for k, v in study(tmp_path).items()}
+    paths = {f'{k}_tsv': str(v) for k, v in study(tmp_path).items()}
     out = str(tmp_path / 'group.html')
     result = GroupReport(**paths, settings={'alpha': 0.01}, version='1', out_file=out).run()
     assert result.outputs.out_report == out
     check_alone(Path(out).read_text(encoding='utf-8'))
 
 
-def test_volumes_are_normalised_per_litre_of_brain(tmp_path):
-    paths = study(tmp_path)
-    frame = pd.read_csv(paths['regions_tsv'], sep='\t')
-    brain = frame.drop_duplicates('participant_id').assign(
-        region='brain', hemisphere='both', volume_mm3=1.25e6
-    )
-    later = frame.assign(session_id='ses-2', volume_mm3=5.0)
-    pd.concat([frame, brain, later]).to_csv(paths['regions_tsv'], sep='\t', index=False)
-    data = group_page.GroupData.read(*paths.values(), None, {})
-    nuclei = data.regions[data.regions.region != 'brain']
-    assert len(nuclei) == len(frame)
-    np.testing.assert_allclose(nuclei.volume_normalised, 800.0)
-    assert 'brain' not in data.region_order
-
-
 def test_people_left_out_are_not_counted(tmp_path):
     (tmp_path / 'out.tsv').write_text(
         'participant_id\treason\nsub-HC-0\tage n/a\nsub-x\tno maps\n'
     )
-    page = Page(render_group(**study(tmp_path), exclusions_tsv=tmp_path / 'out.tsv'))
+    page = Page(render_group({**study(tmp_path), 'exclusions': tmp_path / 'out.tsv'}))
     assert {'HC: n = 3', 'NMO: n = 4'} <= {w.strip() for w in page.text}
     assert 'participants compared 11' in page.words
     assert 'left out 2' in page.words
@@ -423,5 +413,5 @@ def test_people_left_out_are_not_counted(tmp_path):
 def test_sides_of_a_contrast(separator):
     groups = ['A', 'A-B', 'B', 'C d']
     for a in groups[1:]:
-        assert group_page.sides(f'{a}{separator}C d', groups) == (a, 'C d') or a == 'C d'
-    assert group_page.sides('A over B', groups) is None
+        assert group_sentences.sides(f'{a}{separator}C d', groups) == (a, 'C d') or a == 'C d'
+    assert group_sentences.sides('A over B', groups) is None

@@ -7,11 +7,12 @@ from toy_cohort import make_people, make_regions
 
 from nigra.nodes.covariates import covariate_columns
 from nigra.nodes.errors import InputError
+from nigra.nodes.question import Question
 from nigra.nodes.sample import make_sample, order_groups
 
 
-def sample_of(people, **options):
-    return make_sample(make_regions(people), **options)
+def sample_of(people, source='participants.tsv', **options):
+    return make_sample(make_regions(people), Question(**options), source=source)
 
 
 @pytest.mark.parametrize(
@@ -115,7 +116,7 @@ def test_no_covariates():
 def test_odd_names_are_data():
     odd = {'group': 'patient type', 'age': '__import__("os")'}
     regions = make_regions(make_people()).rename(columns=odd)
-    sample = make_sample(regions, group_column='patient type', covariates=[odd['age']])
+    sample = make_sample(regions, Question(group_column='patient type', covariates=(odd['age'],)))
     assert sample.formula == 'value ~ C(Q("patient type")) + Q("__import__(\\"os\\")")'
     assert sample.groups == ('NMO', 'RRMS', 'HC')
 

@@ -9,6 +9,7 @@ from scipy import stats
 from toy_cohort import make_people, make_regions
 
 from nigra.nodes.group_models import group_tables
+from nigra.nodes.question import Question
 from nigra.nodes.sample import make_sample
 from nigra.nodes.stats import compare_groups
 
@@ -60,7 +61,7 @@ def test_doubtful_models_are_told():
     regions = make_regions(make_people({'NMO': 30, 'HC': 30}))
     rows = (regions.participant_id == 'sub-007') & (regions.region == 'putamen')
     regions.loc[rows, 'chi_mean'] = 900.0
-    warnings = compare_groups(regions, covariates=[]).warnings
+    warnings = compare_groups(regions, Question(covariates=())).warnings
     assert any('far from normal' in w for w in warnings)
 
 
@@ -99,5 +100,7 @@ def test_family_wise_error_where_nothing_differs():
 
 @pytest.mark.parametrize('scores', [[], ['edss', 'age']])
 def test_scores_by_name(scores):
-    found = compare_groups(make_regions(make_people()), covariates=['sex'], scores=scores)
+    found = compare_groups(
+        make_regions(make_people()), Question(covariates=('sex',), scores=tuple(scores))
+    )
     assert list(dict.fromkeys(found.correlations.score)) == scores

@@ -13,9 +13,9 @@ from nigra.checks import check_atlases
 from nigra.interfaces.ants import LabelGre
 from nigra.interfaces.atlas import load_template
 from nigra.interfaces.bids import find_visits
+from nigra.interfaces.gather import read_region_tables
 from nigra.interfaces.itk import Engine
 from nigra.interfaces.regions import RegionTable
-from nigra.interfaces.stats import read_region_tables
 from nigra.interfaces.user_atlas import (
     AtlasSource,
     atlas_source,

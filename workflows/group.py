@@ -9,18 +9,23 @@ from nipype.interfaces.utility import Merge
 from nipype.pipeline.engine import Node, Workflow
 
 from .. import __version__
+from ..interfaces.gather import GatherRegions
 from ..interfaces.outputs import SaveFile
 from ..interfaces.quality import GatherQuality
 from ..interfaces.report import GroupReport
-from ..interfaces.stats import GatherRegions, GroupModels
+from ..interfaces.stats import GroupModels, plain_question
+from ..nodes.question import Question
 
 TABLES = {
     'regions': 'group_regions',
     'models': 'group_models',
     'contrasts': 'group_contrasts',
     'means': 'group_means',
+    'sides': 'group_sides',
+    'interactions': 'group_interactions',
     'correlations': 'group_correlations',
     'exclusions': 'exclusions',
+    'values': 'group_values',
     'quality': 'group_quality',
 }
 """Final names without suffix, by table."""
@@ -36,13 +41,9 @@ def init_group_wf(
     derivatives_dir: str | Path,
     participants_file: str | Path,
     output_dir: str | Path,
-    group_column: str = 'group',
-    covariates: Sequence[str] | None = None,
-    score_columns: Sequence[str] | None = None,
+    question: Question | None = None,
     regions: Sequence[str] | None = None,
-    reference_group: str | None = None,
-    permutations: int = 0,
-    seed: int = 1,
+    sessions: Sequence[str] = (),
     nthreads: int = 1,
     methods_html: str = '',
     name: str = 'group_wf',
@@ -59,18 +60,14 @@ def init_group_wf(
         Table of participants.
     output_dir
         Where `GROUP_OUTPUTS` go.
-    group_column
-        Column of groups.
-    covariates
-        Columns to adjust for; age and sex where present if None.
-    score_columns
-        Clinical scores to correlate; edss where present if None.
+    question
+        Who is compared, in what; the default by default.
     regions
         Regions to compare; all but the fine parts of nuclei if None.
-    reference_group
-        Group that the others are compared with; controls by name if None.
-    permutations, seed, nthreads
-        Of the permutation tests; 0 permutations leave them out.
+    sessions
+        Sessions to compare; the first of each participant if empty.
+    nthreads
+        Threads of permutations and resamples.
     methods_html
         Methods text for the report.
     name
@@ -82,32 +79,24 @@ def init_group_wf(
     """
     output_dir = Path(output_dir)
     workflow = Workflow(name=name)
+    question = question or Question()
     gather = Node(
         GatherRegions(
             derivatives_dir=str(derivatives_dir),
             participants_file=str(participants_file),
-            group_column=group_column,
+            group_column=question.group_column,
+            sessions=list(sessions),
         ),
         name='gather',
     )
     models = Node(
         GroupModels(
-            group_column=group_column,
-            source=str(participants_file),
-            permutations=permutations,
-            seed=seed,
-            nthreads=nthreads,
+            question=plain_question(question), source=str(participants_file), nthreads=nthreads
         ),
         name='models',
     )
-    for field, value in (
-        ('covariates', None if covariates is None else list(covariates)),
-        ('scores', None if score_columns is None else list(score_columns)),
-        ('regions', None if regions is None else list(regions)),
-        ('reference_group', reference_group),
-    ):
-        if value is not None:
-            setattr(models.inputs, field, value)
+    if regions is not None:
+        models.inputs.regions = list(regions)
     quality = Node(GatherQuality(derivatives_dir=str(derivatives_dir)), name='quality')
     warnings = Node(Merge(3), name='warnings')
     report = Node(

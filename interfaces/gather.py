@@ -1,0 +1,370 @@
+"""Region tables of all participants, joined with the participants' table."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from nipype.interfaces.base import (
+    BaseInterfaceInputSpec,
+    File,
+    SimpleInterface,
+    TraitedSpec,
+    isdefined,
+    traits,
+)
+
+from ..nodes.errors import InputError
+from ..nodes.visits import (
+    MEASURES,
+    REGION_COLUMNS,
+    TABLE_COLUMNS,
+    name_some,
+    normalised_volume,
+)
+from .atlas import DGM
+from .completion import find_outputs
+from .descriptions import load_descriptions, save_described, tell
+from .participants import read_dictionary, read_participants
+from .regions import DESCRIPTIONS, save_table
+
+PATTERN = 'sub-*/**/*_seg-*_regions.tsv'
+MUST_AGREE = ('ReferenceRegion', 'Units')
+"""Sidecar entries without whose agreement values cannot be compared at all."""
+
+SHOULD_AGREE = ('MagneticFieldStrength', 'NigraVersion', 'BackgroundRemoval', 'Inversion',
+                'Registration', 'LabelContrast')  # fmt: skip
+"""Sidecar entries whose disagreement is a warning."""
+
+UNIT = 'ppb'
+_TEXT = ('participant_id', 'session_id', 'run_id', 'atlas', 'region', 'hemisphere')
+EXCLUSIONS = ['participant_id', 'reason']
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """Region tables of a study.
+
+    Attributes
+    ----------
+    regions
+        All rows, with the columns of the participants' table.
+    exclusions
+        Participants without a region table, `participant_id` and `reason`.
+    warnings
+        Sentences.
+    provenance
+        Sidecar entries; a list where participants differ.
+    """
+
+    regions: pd.DataFrame
+    exclusions: pd.DataFrame
+    warnings: tuple[str, ...]
+    provenance: dict[str, Any]
+
+
+def gather_regions(
+    derivatives_dir: str | Path, participants_file: str | Path, *, group_column: str = 'group',
+    sessions: Sequence[str] = (),
+) -> Gathered:  # fmt: skip
+    """Collect the region tables below a folder and join them with the participants' table.
+
+    Parameters
+    ----------
+    derivatives_dir
+        Root of the derivatives; nothing else is needed.
+    participants_file
+        Table of participants.
+    group_column
+        Column of groups.
+    sessions
+        Sessions to take, with or without `ses-`; all if empty.
+
+    Raises
+    ------
+    InputError
+        There is no region table, one is damaged or belongs to nobody in the participants' table,
+        or they differ in unit or reference region.
+    """
+    root, source = Path(derivatives_dir), Path(participants_file)
+    participants, warnings = read_participants(source, group_column=group_column)
+    taken = [c for c in participants if c in (*TABLE_COLUMNS[1:], *MEASURES)]
+    if group_column in taken:
+        raise InputError(
+            source, f'column {group_column!r} is also one of the region tables', 'rename it'
+        )
+    paths = find_region_tables(root)
+    if not paths:
+        raise InputError(root, f'holds no {PATTERN}', 'run the participant level first')
+    regions = _of_sessions(read_region_tables(paths), sessions)
+    measured = list(dict.fromkeys(regions.participant_id))
+    unknown = sorted(set(measured) - set(participants.participant_id))
+    if unknown:
+        raise InputError(
+            source,
+            f'has no row for {name_some(unknown)}, of whom there are region tables',
+            f'add a row for each, with n/a as {group_column} for those not to be compared',
+        )
+    labels = participants.set_index('participant_id')[group_column]
+    provenance, notes = compare_sidecars(paths, labels)
+    warnings += notes
+    absent = participants.participant_id[~participants.participant_id.isin(measured)]
+    if len(absent):
+        warnings.append(
+            f'Participants of {source.name} without a region table, who are left out '
+            f'({len(absent)}): {name_some(absent)}.'
+        )
+    if taken:
+        warnings.append(
+            f'Columns of {source.name} that have the name of a region column are left out: '
+            f'{name_some(taken)}.'
+        )
+    regions = regions.merge(participants.drop(columns=taken), on='participant_id', how='left')
+    regions['volume_normalised'] = normalised_volume(regions)
+    reasons = [(who, 'no region table of a finished visit in the derivatives') for who in absent]
+    return Gathered(
+        regions, pd.DataFrame(reasons, columns=EXCLUSIONS), tuple(warnings), provenance
+    )
+
+
+def _of_sessions(regions: pd.DataFrame, sessions: Sequence[str]) -> pd.DataFrame:
+    """Rows of the sessions asked for."""
+    if not sessions:
+        return regions
+    wanted = [f'ses-{name.removeprefix("ses-")}' for name in sessions]
+    chosen = regions[regions.session_id.isin(wanted)]
+    if chosen.empty:
+        found = ', '.join(sorted(regions.session_id.fillna('n/a').unique()))
+        raise InputError(
+            f'--session-label {" ".join(sessions)}', 'is in no region table', f'use {found}'
+        )
+    return chosen
+
+
+def find_region_tables(root: Path) -> list[Path]:
+    """Region tables of finished visits below a folder, those of the built-in atlas first."""
+    return sorted(
+        find_outputs(root, PATTERN), key=lambda path: (f'_seg-{DGM}_' not in path.name, path)
+    )
+
+
+def read_region_tables(paths: Sequence[Path]) -> pd.DataFrame:
+    """Read many region tables at once.
+
+    Parameters
+    ----------
+    paths
+        Files named `sub-LABEL_..._regions.tsv`.
+
+    Raises
+    ------
+    InputError
+        A table is cut short, lacks a column, holds a word where a number belongs, or names
+        another participant than its file does.
+    """
+    texts: dict[str, list[str]] = {}
+    for number, path in enumerate(paths):
+        header, *lines = _lines(path)
+        columns = header.split('\t')
+        lacking = [c for c in REGION_COLUMNS if c not in columns]
+        if lacking:
+            raise InputError(path, f'has no column {lacking[0]}', _AGAIN)
+        for line in lines:
+            if line.count('\t') != len(columns) - 1:
+                raise InputError(path, f'is damaged in the line {line[:40]!r}', _AGAIN)
+        texts.setdefault(header, []).extend(f'{number}\t{line}' for line in lines)
+    tables = []
+    for header, lines in texts.items():
+        text = io.StringIO('\n'.join([f'file_number\t{header}', *lines]))
+        tables.append(
+            pd.read_csv(
+                text, sep='\t', keep_default_na=False, na_values=['n/a'], quoting=3,
+                dtype=dict.fromkeys(_TEXT, str),
+            )
+        )  # fmt: skip
+    table = pd.concat(tables).sort_values('file_number', kind='stable', ignore_index=True)
+    _check_rows(table, paths)
+    # two atlases may have a region of one name
+    others = (table.atlas != DGM) & table.atlas.notna()
+    table['region'] = table.region.where(~others, table.atlas + '.' + table.region)
+    return table.drop(columns='file_number')
+
+
+_AGAIN = 'run the participant level again'
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        lines = path.read_text(encoding='utf-8-sig').splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(path, f'cannot be read ({error})', _AGAIN) from error
+    if len(lines) < 2:
+        raise InputError(path, 'holds no rows', _AGAIN)
+    return lines
+
+
+def _check_rows(table: pd.DataFrame, paths: Sequence[Path]) -> None:
+    owner = table.file_number.map(lambda number: paths[number].name.split('_')[0])
+    other = table[table.participant_id != owner]
+    if len(other):
+        row = other.iloc[0]
+        raise InputError(
+            paths[row.file_number],
+            f'holds rows of {row.participant_id}',
+            'put it where it belongs',
+        )
+    for name in REGION_COLUMNS:
+        if name not in _TEXT and not pd.api.types.is_numeric_dtype(table[name]):
+            bad = pd.to_numeric(table[name], errors='coerce').isna() & table[name].notna()
+            row = table[bad].iloc[0]
+            raise InputError(paths[row.file_number], f'has {row[name]!r} as {name}', _AGAIN)
+
+
+def compare_sidecars(paths: Sequence[Path], labels: pd.Series) -> tuple[dict[str, Any], list[str]]:
+    """Tell whether region tables may be compared, from their JSON sidecars.
+
+    Parameters
+    ----------
+    paths
+        Region tables.
+    labels
+        Group by participant.
+
+    Returns
+    -------
+    tuple
+        Entries (a list where there are several values), and warnings.
+
+    Raises
+    ------
+    InputError
+        Reference region or unit differ, or the unit is not ppb.
+    """
+    keys = (*MUST_AGREE, *SHOULD_AGREE)
+    sidecars = [_read_sidecar(path.with_suffix('.json')) for path in paths]
+    table = pd.DataFrame([[_word(s.get(key)) for key in keys] for s in sidecars], columns=keys)
+    table['participant'] = [path.name.split('_')[0] for path in paths]
+    provenance: dict[str, Any] = {}
+    warnings = _silent_sidecars(table, keys)
+    for key in keys:
+        known = table[table[key].notna()]
+        values = known[key].unique().tolist()
+        if values:
+            provenance[key] = values[0] if len(values) == 1 else values
+        if len(values) < 2:
+            continue
+        rarest = known[key].value_counts().index[-1]
+        first = int(known.index[known[key] == rarest][0])
+        common = known[key].value_counts().index[0]
+        if key in MUST_AGREE:
+            raise InputError(
+                paths[first].with_suffix('.json'),
+                f'{key} is {rarest!r}, but {common!r} elsewhere ({_counts(known, key)})',
+                'process all participants alike before they are compared',
+            )
+        warnings.append(_difference(known, key, labels))
+    wrong = table.index[table.Units.notna() & (table.Units != UNIT)]
+    if len(wrong):
+        raise InputError(
+            paths[wrong[0]].with_suffix('.json'), f'Units is {table.Units[wrong[0]]!r}', _AGAIN
+        )
+    return provenance, warnings
+
+
+def _silent_sidecars(table: pd.DataFrame, keys: Sequence[str]) -> list[str]:
+    """Warnings of entries that some sidecars have and others lack."""
+    lacking: dict[str, list[str]] = {}
+    for key in keys:
+        absent = table[key].isna()
+        if absent.any() and not absent.all():
+            lacking.setdefault(name_some(table.participant[absent].unique()), []).append(key)
+    return [f'Sidecars of {who} do not tell {", ".join(k)}.' for who, k in lacking.items()]
+
+
+def _read_sidecar(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding='utf-8-sig'))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise InputError(path, f'cannot be read as JSON ({error})', _AGAIN) from error
+    return content if isinstance(content, dict) else {}
+
+
+def _word(value: Any) -> str | None:
+    if value is None:
+        return None
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return f'{value:g}' if number else str(value)
+
+
+def _counts(known: pd.DataFrame, key: str) -> str:
+    counts = known[key].value_counts()
+    return ', '.join(f'{value} in {n} of {len(known)} tables' for value, n in counts.items())
+
+
+def _difference(known: pd.DataFrame, key: str, labels: pd.Series) -> str:
+    """Warning of an entry that differs, stronger where it goes along with the group."""
+    common = known[key].value_counts().index[0]
+    others = known.participant[known[key] != common].unique()
+    text = f'{key} differs ({_counts(known, key)}; not {common}: {name_some(others)})'
+    groups = known.participant.map(labels)
+    per_group = known[key].groupby(groups).nunique()
+    if len(per_group) > 1 and per_group.max() == 1:
+        return f'{text}, and each group has one value, so that groups differ by it too.'
+    return f'{text}.'
+
+
+class _GatherRegionsInputSpec(BaseInterfaceInputSpec):
+    derivatives_dir = traits.Directory(exists=True, mandatory=True, desc='root of derivatives')
+    participants_file = traits.Str(mandatory=True, desc='table of participants')
+    group_column = traits.Str('group', usedefault=True, desc='column of groups')
+    sessions = traits.List(traits.Str, desc='sessions to take; all if absent')
+
+
+class _GatherRegionsOutputSpec(TraitedSpec):
+    regions_tsv = File(desc='all region tables with the columns of the participants')
+    regions_json = File(desc='data dictionary')
+    exclusions_tsv = File(desc='participants without region tables')
+    warnings = traits.List(traits.Str, desc='sentences')
+
+
+class GatherRegions(SimpleInterface):
+    """Collect the region tables of a study."""
+
+    input_spec = _GatherRegionsInputSpec
+    output_spec = _GatherRegionsOutputSpec
+    _always_run = True  # a folder's name does not tell that its tables have changed
+
+    def _run_interface(self, runtime):
+        inputs, folder = self.inputs, Path(runtime.cwd)
+        found = gather_regions(
+            inputs.derivatives_dir, inputs.participants_file,
+            group_column=inputs.group_column,
+            sessions=inputs.sessions if isdefined(inputs.sessions) else (),
+        )  # fmt: skip
+        dictionary = _region_dictionary(found, Path(inputs.participants_file))
+        tsv, sidecar = save_described(found.regions, folder / 'group_regions.tsv', dictionary)
+        self._results.update(
+            regions_tsv=tsv,
+            regions_json=sidecar,
+            exclusions_tsv=str(save_table(found.exclusions, folder / 'exclusions.tsv')),
+            warnings=tell(found.warnings),
+        )
+        return runtime
+
+
+def _region_dictionary(found: Gathered, participants_file: Path) -> dict[str, Any]:
+    own = load_descriptions()
+    given = read_dictionary(participants_file)
+    fallback = {'Description': f'From {participants_file.name}'}
+    columns = {
+        name: DESCRIPTIONS.get(name) or own.get(name) or given.get(name, fallback)
+        for name in found.regions
+    }
+    return {**columns, **found.provenance, 'Warnings': list(found.warnings)}
