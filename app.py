@@ -261,7 +261,12 @@ def group_level(settings: Settings) -> Failures:
         )
     participants = find_participants_file(settings)
     question = settings.question()
-    options = {**asdict(question), 'regions': settings.regions, 'sessions': settings.session_label}
+    options = {
+        **asdict(question),
+        'regions': settings.regions,
+        'sessions': settings.session_label,
+        'voxelwise': (settings.voxelwise, settings.smoothing) if settings.voxelwise else None,
+    }
     quality = find_outputs(settings.output_dir, PATTERN)
     sidecars = [p.with_suffix('.json') for p in tables if p.with_suffix('.json').is_file()]
     key = fingerprint([participants, *tables, *sidecars, *quality], {**options, **software()})
@@ -279,16 +284,21 @@ def group_level(settings: Settings) -> Failures:
         question=question,
         regions=settings.regions,
         sessions=settings.session_label,
-        nthreads=settings.omp_nthreads,
+        nthreads=max(settings.omp_nthreads, settings.nprocs),
+        voxelwise=settings.voxelwise,
+        smoothing=settings.smoothing,
         methods_html=methods(*used).html,
     )
     workflow.base_dir = str(work_folder(settings))
-    alone = replace(settings, nprocs=1, use_plugin=None)
-    failed = run_graph(workflow, alone, log_dir=settings.output_dir / 'logs')
+    here = replace(settings, nprocs=settings.nprocs if settings.voxelwise else 1, use_plugin=None)
+    failed = run_graph(workflow, here, log_dir=settings.output_dir / 'logs')
     if failed:
         return {'group': [s for sentences in failed.values() for s in sentences]}
     write_citation(*used)
     outputs = [settings.output_dir / name for name in GROUP_OUTPUTS]
+    if settings.voxelwise:
+        outputs += sorted(settings.output_dir.glob('group_space-*'))
+        outputs += [settings.output_dir / f'group_clusters.{kind}' for kind in ('tsv', 'json')]
     mark_complete(marker, key, outputs, settings.output_dir)
     return {}
 

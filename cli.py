@@ -43,7 +43,9 @@ def build_parser() -> argparse.ArgumentParser:
     )
     _add_selection(parser.add_argument_group('which data'))
     _add_methods(parser.add_argument_group('how to measure'))
-    _add_group(parser.add_argument_group('group comparison'))
+    comparison = parser.add_argument_group('group comparison')
+    _add_group(comparison)
+    _add_voxelwise(comparison)
     _add_running(parser.add_argument_group('how to run'))
     return parser
 
@@ -232,6 +234,26 @@ def _add_group(group: argparse._ArgumentGroup) -> None:
         default=Settings.bootstraps,
         metavar='N',
         help='resamples of the bootstrap intervals, 0 for none (default: %(default)s)',
+    )
+
+
+def _add_voxelwise(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        '--voxelwise',
+        type=_natural,
+        nargs='?',
+        const=1000,
+        default=Settings.voxelwise,
+        metavar='N',
+        help='also compare maps voxel by voxel in template space, with N permutations (default of '
+        'N: 1000)',
+    )
+    group.add_argument(
+        '--smoothing',
+        type=float,
+        default=Settings.smoothing,
+        metavar='MM',
+        help='full width at half maximum of the smoothing before that (default: %(default)s)',
     )
 
 

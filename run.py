@@ -52,6 +52,13 @@ class Progress:
                 self.done += 1
                 self.report(f'[{self.done}/{self.total}] {_readable(name)}')
 
+    def __getstate__(self) -> dict[str, Any]:
+        # Nipype writes it with every MapNode, and a lock cannot be written
+        return {name: value for name, value in vars(self).items() if name != '_lock'}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state, _lock=threading.Lock())
+
     def _has_run(self, name: str) -> bool:
         # Nipype's Linear plugin also says `end` of steps that it passes over after a failure.
         return name in self._started or _owner(name) not in self.failures
@@ -78,7 +85,12 @@ def _readable(fullname: str) -> str:
     'sub-01: anat bias'
     >>> _readable('group_wf.gather')
     'group: gather'
+    >>> _readable('_in_template3')  # one of a MapNode, which Nipype tells without its workflow
+    'group: in template 4'
     """
+    several = re.fullmatch(r'_(\w+?)(\d+)', fullname)
+    if several:
+        return f'group: {several[1].replace("_", " ")} {int(several[2]) + 1}'
     top, *parts = fullname.split('.')
     if top != TOP:
         parts = [top, *parts]

@@ -55,6 +55,8 @@ class Settings:
     harmonise: str | None = None
     permutations: int = 5000
     bootstraps: int = 2000
+    voxelwise: int = 0
+    smoothing: float = 3.0
     verbose: int = 0
 
     @property

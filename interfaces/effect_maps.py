@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Collection, Mapping
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,9 @@ from .atlas import load_dgm_atlas, load_template
 from .charts import LARGE_EFFECT, diverging
 from .tables import readable
 
+SHOWN_T = 2.0
+T_LIMITS = (4.0, 8.0)
+"""Between these the end of the scale of t follows the largest."""
 _HALF = 127
 """Steps of the colour scale to either side."""
 
@@ -86,6 +90,47 @@ def draw_effects(sizes: Mapping[str, float], significant: Collection[str], *, la
         outlines=outlines,
         box=box,
         bar=figures.ColourBar(-LARGE_EFFECT, LARGE_EFFECT, colours, 'g'),
+    )
+
+
+def draw_tests(t_map: str | Path, p_map: str | Path, *, alpha: float, label: str) -> str:
+    """Draw a voxel-wise test onto slices of the template.
+
+    Parameters
+    ----------
+    t_map, p_map
+        Images of `voxelwise.VoxelModels`.
+    alpha
+        Level of the family-wise p; what is below is outlined.
+    label
+        What the picture shows.
+
+    Returns
+    -------
+    str
+        SVG; voxels of a t below `SHOWN_T` either way are left grey.
+    """
+    import nibabel as nib
+    from nibabel.processing import resample_from_to
+
+    t, p = figures.load_volume(t_map), figures.load_volume(p_map)
+    place = nib.Nifti1Image(t.data, t.affine)
+    grey = resample_from_to(load_template(), place, order=1).get_fdata(dtype=np.float32)
+    shown = np.abs(t.data) >= SHOWN_T
+    limit = float(np.clip(np.abs(t.data).max(), *T_LIMITS))
+    colours = _palette()
+    steps = 128 + np.rint(np.clip(t.data / limit, -1, 1) * _HALF)
+    ground = np.asarray(t.data != 0)
+    return figures.draw_slices(
+        [
+            figures.grey_layer(grey),
+            figures.Layer(np.where(shown, steps, 0).astype(np.uint8), colours, 'effect'),
+        ],
+        [figures.even_slices(ground, 2, 5, 0.18) + figures.even_slices(ground, 1, 2, 0.4)],
+        t,
+        label=label,
+        outlines=[figures.Outline((p.data < alpha).astype(np.float32), '#111', 'significant')],
+        bar=figures.ColourBar(-limit, limit, colours, 't'),
     )
 
 

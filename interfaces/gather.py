@@ -101,7 +101,7 @@ def gather_regions(
     paths = find_region_tables(root)
     if not paths:
         raise InputError(root, f'holds no {PATTERN}', 'run the participant level first')
-    regions = _of_sessions(read_region_tables(paths), sessions)
+    regions = of_sessions(read_region_tables(paths), sessions)
     measured = list(dict.fromkeys(regions.participant_id))
     unknown = sorted(set(measured) - set(participants.participant_id))
     if unknown:
@@ -132,7 +132,7 @@ def gather_regions(
     )
 
 
-def _of_sessions(regions: pd.DataFrame, sessions: Sequence[str]) -> pd.DataFrame:
+def of_sessions(regions: pd.DataFrame, sessions: Sequence[str]) -> pd.DataFrame:
     """Rows of the sessions asked for."""
     if not sessions:
         return regions

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from . import charts
 from .descriptions import load_descriptions
-from .effect_maps import draw_effects
+from .effect_maps import draw_effects, draw_tests
 from .group_data import MEANINGS, GroupData, both_sides, capital, describe, score_name
 from .group_sentences import (
     equals,
@@ -46,13 +46,15 @@ _TABLES = (
 )
 
 
-def group_context(data: GroupData) -> dict[str, Any]:
+def group_context(data: GroupData, *, voxelwise: bool = False) -> dict[str, Any]:
     """Everything the template shows.
 
     Parameters
     ----------
     data
         The tables.
+    voxelwise
+        Whether the page has a section of voxels.
     """
     groups = data.groups
     colours = charts.group_colours(groups)
@@ -82,6 +84,7 @@ def group_context(data: GroupData) -> dict[str, Any]:
             ('people', 'Participants'),
             *((part['anchor'], capital(part['name'])) for part in measures),
             *((part['anchor'], part['score']) for part in scores),
+            *((('voxels', 'Voxels'),) if voxelwise else ()),
             ('quality', 'Quality'),
             ('tables', 'Tables'),
             ('methods', 'Methods'),
@@ -109,6 +112,32 @@ def quality_table(path: str | Path) -> Table | None:
         columns,
         row_class=lambda row: 'flagged' if row['flagged'] else '',
     )
+
+
+def voxel_part(clusters: str | Path, maps: Sequence[str | Path], alpha: float) -> dict[str, Any]:
+    """Slices and clusters of the voxel-wise comparison.
+
+    Parameters
+    ----------
+    clusters
+        Table of clusters.
+    maps
+        Images of tests; those of t and p lie beside each other.
+    alpha
+        Level of the family-wise p.
+    """
+    table = read_table(clusters, text=('contrast', 'sign', 'regions'), needs=('contrast',))
+    pictures = []
+    for path in sorted(Path(p) for p in maps if str(p).endswith('_stat-t_statmap.nii.gz')):
+        name = path.name.split('_contrast-')[1].split('_')[0].replace('v', ' − ', 1)
+        svg = draw_tests(
+            path, path.with_name(path.name.replace('_stat-t_', '_stat-pfwe_')),
+            alpha=alpha, label=f'Voxel-wise test of {name}',
+        )  # fmt: skip
+        pictures.append((name, Markup(svg)))
+    known = load_descriptions()['clusters']
+    columns = {name: _auto_column(name, table[name], known[name]['Description']) for name in table}
+    return {'pictures': pictures, 'clusters': make_table(table, columns)}
 
 
 def _count(data: GroupData, group: str) -> int:

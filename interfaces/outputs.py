@@ -81,6 +81,32 @@ class SaveFile(SimpleInterface):
         return runtime
 
 
+class _SaveFolderInputSpec(BaseInterfaceInputSpec):
+    in_files = traits.List(File(exists=True), mandatory=True, desc='files to save')
+    out_dir = traits.Str(mandatory=True, desc='where they go, under their own names')
+    pattern = traits.Str(mandatory=True, desc='others of this pattern there are of an earlier run')
+
+
+class _SaveFolderOutputSpec(TraitedSpec):
+    out_files = traits.List(File, desc='saved files')
+
+
+class SaveFolder(SimpleInterface):
+    """Save files whose number is known only when they are made; what they replace goes."""
+
+    input_spec = _SaveFolderInputSpec
+    output_spec = _SaveFolderOutputSpec
+    _always_run = True
+
+    def _run_interface(self, runtime):
+        folder = Path(self.inputs.out_dir)
+        saved = [copy_file(f, folder / Path(f).name) for f in self.inputs.in_files]
+        for stale in set(folder.glob(self.inputs.pattern)) - set(saved):
+            stale.unlink()
+        self._results['out_files'] = [str(path) for path in saved]
+        return runtime
+
+
 class _DiscardInputSpec(BaseInterfaceInputSpec):
     files = traits.List(traits.Str, mandatory=True, desc='final paths that this run leaves out')
 

@@ -159,6 +159,7 @@ GROUP_TABLES = ('regions', 'models', 'contrasts', 'means', 'sides', 'interaction
 def render_group(
     tables: Mapping[str, str | Path],
     *,
+    voxel_maps: Sequence[str | Path] = (),
     warnings: Sequence[str] = (),
     settings: Mapping[str, Any] | None = None,
     methods_html: str = '',
@@ -171,6 +172,8 @@ def render_group(
     tables
         Paths by name, of `GROUP_TABLES`; regions, models, contrasts, correlations and values must
         be there. The page links to them by name, so it should lie beside them.
+    voxel_maps
+        Images of the voxel-wise comparison.
     warnings
         Sentences.
     settings
@@ -188,8 +191,11 @@ def render_group(
     data = page.GroupData.read(tables, settings or {})
     quality = tables.get('quality')
     context = {
-        **page.group_context(data),
+        **page.group_context(data, voxelwise='clusters' in tables),
         'quality': page.quality_table(quality) if quality else None,
+        'voxels': page.voxel_part(tables['clusters'], voxel_maps, data.alpha)
+        if 'clusters' in tables
+        else None,
         'warnings': list(warnings),
         'methods': Markup(methods_html),
         'downloads': [Path(tables[name]).name for name in GROUP_TABLES if name in tables],
@@ -237,6 +243,7 @@ _GroupReportInputSpec = type(
     {
         '__module__': __name__,
         **{f'{name}_tsv': File(exists=True, desc=f'table of {name}') for name in GROUP_TABLES},
+        'voxel_maps': traits.List(File, desc='images of the voxel-wise comparison'),
         'warnings': traits.List(traits.Str, desc='sentences'),
         'settings': traits.Dict(desc='group column, covariates, formulae and so on'),
         'methods_html': traits.Str('', usedefault=True, desc='methods text'),

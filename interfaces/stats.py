@@ -74,7 +74,10 @@ def plain_question(question: Question) -> dict[str, Any]:
 
 def read_question(options: Mapping[str, Any]) -> Question:
     """The inverse of `plain_question`."""
-    return Question(**{k: tuple(v) if isinstance(v, list) else v for k, v in options.items()})
+    values: dict[str, Any] = {
+        k: tuple(v) if isinstance(v, list) else v for k, v in options.items()
+    }
+    return Question(**values)
 
 
 class _GroupModelsInputSpec(BaseInterfaceInputSpec):

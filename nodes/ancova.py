@@ -49,6 +49,14 @@ class Design:
     labels: NDArray[Any]
     groups: tuple[str, ...]
 
+    def weights(self, a: Groups, b: Groups) -> NDArray[np.float64]:
+        """Weights of the coefficients in the difference of the adjusted means of two groups."""
+        out = np.zeros(self.matrix.shape[1])
+        for names, sign in ((_names(a), 1), (_names(b), -1)):
+            for name in names:
+                out[self.groups.index(name)] = sign / len(names)
+        return out
+
 
 def make_design(
     labels: pd.Series,
@@ -154,7 +162,7 @@ class Ancova:
         a, b
             A group each, or several whose means are averaged; Tukey's p is that of single groups.
         """
-        test = self.fit.t_test(self.weights(a, b))
+        test = self.fit.t_test(self.design.weights(a, b))
         low, high = np.squeeze(test.conf_int(alpha=1 - CONFIDENCE))
         estimate = float(np.squeeze(test.effect))
         t, error, df = (float(np.squeeze(v)) for v in (test.tvalue, test.sd, self.fit.df_resid))
@@ -175,18 +183,10 @@ class Ancova:
             )['p'],
         }
 
-    def weights(self, a: Groups, b: Groups) -> NDArray[np.float64]:
-        """Weights of the coefficients in the difference of the adjusted means of two groups."""
-        out = np.zeros(self.design.matrix.shape[1])
-        for names, sign in ((_names(a), 1), (_names(b), -1)):
-            for name in names:
-                out[self.design.groups.index(name)] = sign / len(names)
-        return out
-
     def hypothesis(self, a: Groups, b: Groups, who: NDArray[np.intp]) -> Contrast:
         """The same difference for a permutation test; `who` are positions in the study."""
         values = np.asarray(self.fit.model.endog)
-        return Contrast(values, self.design.matrix, self.weights(a, b), who)
+        return Contrast(values, self.design.matrix, self.design.weights(a, b), who)
 
     def means(self) -> list[dict[str, Any]]:
         """Mean of each group, plain and adjusted to the average of the covariates of all."""

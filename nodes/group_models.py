@@ -218,7 +218,7 @@ def _bootstrap(
             np.column_stack([np.asarray(m.fit.model.endog) for m in models]),
             design.matrix,
             np.unique(design.labels, return_inverse=True)[1],
-            np.array([models[0].weights(c.first, c.second) for c in shared]),
+            np.array([design.weights(c.first, c.second) for c in shared]),
             n_bootstraps=bootstraps, seed=seed, nthreads=nthreads,
         )  # fmt: skip
         factor = hedges_factor(models[0].fit.df_resid)
