@@ -11,6 +11,8 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
+from .multiplicity import adjust_holm
+
 Groups = Mapping[str, NDArray[np.float64]]
 
 
@@ -95,8 +97,6 @@ def dunn(groups: Groups) -> pd.DataFrame:
     >>> float(table.statistic[0].round(4)), float(table.p[0].round(4))
     (-1.964, 0.0495)
     """
-    from statsmodels.stats.multitest import multipletests
-
     names = list(groups)
     sizes = [len(groups[name]) for name in names]
     pooled = np.concatenate([np.asarray(groups[name], float) for name in names])
@@ -111,11 +111,7 @@ def dunn(groups: Groups) -> pd.DataFrame:
         z = difference / error if error > 0 else np.nan
         rows.append((names[i], names[j], difference, z, 2 * float(stats.norm.sf(abs(z)))))
     table = pd.DataFrame(rows, columns=['a', 'b', 'difference', 'statistic', 'p'])
-    known = table.p.notna()
-    table['p_holm'] = np.nan
-    if known.any():
-        table.loc[known, 'p_holm'] = multipletests(table.p[known], method='holm')[1]
-    return table
+    return table.assign(p_holm=adjust_holm(table.p))
 
 
 def rank_values(values: NDArray[Any]) -> NDArray[np.float64]:

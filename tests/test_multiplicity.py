@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from nigra.nodes.multiplicity import adjust_families, adjust_fdr
+from nigra.nodes.multiplicity import adjust_families, adjust_fdr, adjust_holm
 
 # Benjamini and Hochberg 1995, section 3.2: 15 p values of a trial of thrombolysis; at a rate of
 # .05 their procedure rejects four hypotheses, Bonferroni's three.
@@ -53,3 +53,14 @@ def test_families_are_apart():
 def test_without_rows():
     empty = pd.DataFrame({'measure': [], 'hemisphere': [], 'p': []})
     assert adjust_families(empty).empty
+
+
+@pytest.mark.parametrize('seed', range(4))
+def test_adjustments_are_those_of_statsmodels(seed):
+    from statsmodels.stats.multitest import multipletests
+
+    p = np.random.default_rng(seed).random(31) ** 3
+    p[5] = p[9]
+    np.testing.assert_allclose(adjust_holm(p), multipletests(p, method='holm')[1], rtol=1e-12)
+    np.testing.assert_allclose(adjust_fdr(p), multipletests(p, method='fdr_bh')[1], rtol=1e-12)
+    assert np.isnan(adjust_holm([np.nan, np.nan])).all()

@@ -1,0 +1,211 @@
+"""Planning a study: spread and precision from files, power as a table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from importlib import resources
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from ..nodes.errors import InputError
+from ..nodes.group_models import group_tables
+from ..nodes.power import Precision, contrast_power, draw_values, measured_spread
+from ..nodes.simulate_cohort import GroupModel
+from .study import Study, read_study
+from .tables import read_table
+
+_HEADINGS = {
+    'region': 'region', 'contrast': 'contrast', 'n_a': 'n', 'n_b': 'n', 'sd': 'spread',
+    'detectable': 'detectable', 'detectable_family': '... in family', 'effect': 'effect',
+    'power': 'power', 'power_family': '... in family', 'power_drawn': '... of studies drawn',
+}  # fmt: skip
+
+
+def load_precision() -> dict[str, Precision]:
+    """Error of measurement by region, `data/precision.tsv` (its source stands in the docs)."""
+    path = resources.files('nigra.data') / 'precision.tsv'
+    with path.open(encoding='utf-8') as stream:
+        table = pd.read_csv(stream, sep='\t').set_index('region')
+    return {
+        str(region): Precision(row.chi_slope, row.chi_error_ppb, row.volume_error_percent)
+        for region, row in table.iterrows()
+    }
+
+
+def plan_power(
+    *,
+    study: str | Path,
+    derivatives: Path | None = None,
+    groups: Sequence[str] | None = None,
+    effects: Sequence[str] = (),
+    regions: Sequence[str] | None = None,
+    n_covariates: int = 2,
+    alpha: float = 0.05,
+    chance: float = 0.8,
+    repetitions: int = 0,
+) -> pd.DataFrame:
+    """Power of every region and pair of groups of a planned study.
+
+    Parameters
+    ----------
+    study
+        As in `study.read_study`.
+    derivatives
+        Folder of a finished group level, whose spread within groups is used.
+    groups
+        `NAME=N`, the reference group last; those of the study if None.
+    effects
+        `REGION:GROUP=PPB`; those of the study if empty and the groups are the study's.
+    regions
+        Some regions only.
+    n_covariates, alpha, chance
+        As in `power.contrast_power`.
+    repetitions
+        Studies to draw.
+
+    Raises
+    ------
+    InputError
+        An option cannot be read or names what is not there.
+    """
+    plan = read_study(study)
+    sizes = {g.name: g.n for g in plan.groups.values()} if groups is None else _sizes(groups)
+    if not alpha < chance < 1 or not 0 < alpha < 1:
+        raise InputError(
+            f'--alpha {alpha} --power {chance}', 'cannot be', 'give 0 < alpha < power < 1'
+        )
+    precision = load_precision()
+    slopes = {name: how.chi_slope for name, how in precision.items()}
+    if derivatives is None:
+        spreads = measured_spread(plan.regions, precision)
+    else:
+        spreads = spread_within_groups(derivatives / 'group_means.tsv')
+    chosen = _choose(spreads, regions)
+    changes = _effects(effects, chosen, sizes) if effects else _of_study(plan, sizes)
+    table = contrast_power(
+        sizes, chosen, n_covariates=n_covariates, effects=changes or None, slopes=slopes,
+        alpha=alpha, chance=chance,
+    )  # fmt: skip
+    if repetitions and changes:
+        table['power_drawn'] = _drawn(plan, sizes, changes, table, precision, repetitions, alpha)
+    return table
+
+
+def _sizes(groups: Sequence[str]) -> dict[str, int]:
+    sizes = {}
+    for text in groups:
+        name, _, number = text.rpartition('=')
+        if not (name and number.isdecimal() and int(number) > 1):
+            raise InputError(f'--groups {text}', 'is not NAME=N', 'write it as HC=20, N above 1')
+        sizes[name] = int(number)
+    if len(sizes) < 2:
+        raise InputError('--groups', 'names fewer than two groups', 'give at least two')
+    return sizes
+
+
+def _choose(spreads: Mapping[str, float], regions: Sequence[str] | None) -> dict[str, float]:
+    for name in regions or ():
+        if name not in spreads:
+            raise InputError(
+                f'--regions {name}', 'has no known spread', f'use some of {", ".join(spreads)}'
+            )
+    return {name: sd for name, sd in spreads.items() if not regions or name in regions}
+
+
+def _effects(
+    texts: Sequence[str], regions: Mapping[str, float], sizes: Mapping[str, int]
+) -> dict[tuple[str, str], float]:
+    found = {}
+    for text in texts:
+        place, _, number = text.rpartition('=')
+        region, _, group = place.partition(':')
+        try:
+            value = float(number)
+        except ValueError:
+            value = float('nan')
+        if region not in regions or group not in sizes or not np.isfinite(value):
+            raise InputError(
+                f'--effects {text}', 'is not REGION:GROUP=PPB',
+                f'use regions {", ".join(regions)} and groups {", ".join(sizes)}',
+            )  # fmt: skip
+        found[region, group] = value
+    return found
+
+
+def _of_study(plan: Study, sizes: Mapping[str, int]) -> dict[tuple[str, str], float]:
+    return {
+        (region, group.name): ppb
+        for group in plan.groups.values()
+        for region, ppb in group.chi_ppb.items()
+        if group.name in sizes
+    }
+
+
+def spread_within_groups(path: Path) -> dict[str, float]:
+    """Standard deviation within groups, ppb, from the table of means of a finished study.
+
+    Parameters
+    ----------
+    path
+        `group_means.tsv`.
+
+    Raises
+    ------
+    InputError
+        It is missing, or holds no mean susceptibility.
+    """
+    table = read_table(path, text=('group', 'measure'), needs=('measure', 'region', 'n', 'sd'))
+    own = table[(table.measure == 'chi_mean') & (table.hemisphere == 'both')]
+    if own.empty:
+        raise InputError(path, 'holds no chi_mean', 'run the group level with that measure')
+    return {
+        str(region): float(np.sqrt(((r.n - 1) * r.sd**2).sum() / (r.n - 1).sum()))
+        for region, r in own.groupby('region', sort=False)
+    }
+
+
+def _drawn(
+    plan: Study, sizes: Mapping[str, int], effects: Mapping[tuple[str, str], float],
+    table: pd.DataFrame, precision: Mapping[str, Precision], repetitions: int, alpha: float,
+) -> list[float]:  # fmt: skip
+    """Share of drawn studies in which each contrast is significant after adjustment."""
+    usual = next(iter(plan.groups.values()))
+    groups = [
+        replace(
+            plan.groups.get(name, GroupModel(name, n, usual.age, 50, usual.protocols)),
+            n=n, chi_ppb={r: v for (r, g), v in effects.items() if g == name},
+        )
+        for name, n in sizes.items()
+    ]  # fmt: skip
+    regions = {name: plan.regions[name] for name in dict.fromkeys(table.region)
+               if name in plan.regions}  # fmt: skip
+    hits = pd.Series(0.0, pd.MultiIndex.from_frame(table[['region', 'contrast']]))
+    for seed in range(repetitions):
+        sample = draw_values(
+            groups, regions, precision, plan.seed + seed, reference_age=plan.reference_age
+        )
+        sample = replace(sample, values=sample.values[['chi_mean']])
+        rows = group_tables(sample).contrasts.set_index(['region', 'contrast'])
+        hits = hits.add(rows.p_adjusted < alpha, fill_value=0)
+    return (hits / repetitions).reindex(
+        pd.MultiIndex.from_frame(table[['region', 'contrast']])
+    ).to_list()  # fmt: skip
+
+
+def show_power(table: pd.DataFrame) -> str:
+    """The table as text for a terminal, with what its numbers are."""
+    shown = table.round(
+        {'sd': 1, 'detectable': 1, 'detectable_family': 1, 'effect': 1, 'power': 2,
+         'power_family': 2, 'power_drawn': 2}
+    ).rename(columns=_HEADINGS)  # fmt: skip
+    lines = [
+        shown.to_string(index=False),
+        '',
+        'spread: standard deviation between people of a group as measured, ppb. detectable: true',
+        'difference found with the wanted chance, ppb, by one test alone, and where all regions',
+        'and pairs form one family (Bonferroni; the corrections in use find at least as much).',
+    ]
+    return '\n'.join(lines)
