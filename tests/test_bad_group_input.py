@@ -1,0 +1,268 @@
+"""The group level as its users call it, on everything that can be wrong with a study's tables.
+
+Each test names what a user would see: one sentence with file, value and fix, and exit status 1; or
+a warning, and a result.
+"""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from toy_cohort import (
+    REGIONS,
+    make_people,
+    region_rows,
+    write_participants,
+    write_study,
+    write_visit,
+)
+
+from nigra.cli import main
+from nigra.interfaces.tables import read_table
+
+QUICK = ['--permutations', '0', '--bootstraps', '0', '--nprocs', '1']
+
+
+@pytest.fixture
+def study(tmp_path):
+    people = make_people()
+    out = tmp_path / 'out'
+    return out, people, write_study(out, people, shifts={'RRMS': -25.0})
+
+
+def run(out, caplog, *options):
+    """Exit status and everything told."""
+    caplog.clear()
+    caplog.set_level('INFO', logger='nigra')
+    status = main([str(out.parent / 'raw'), str(out), 'group', *QUICK, *options])
+    return status, caplog.text
+
+
+def refused(out, caplog, capsys, *options):
+    """What a refusal says; nothing may have been left that looks like a result."""
+    status, told = run(out, caplog, *options)
+    assert status == 1
+    assert not (out / 'group.html').exists()
+    return told + capsys.readouterr().err
+
+
+def change(file, **columns):
+    """Write participants.tsv again with some columns changed."""
+    table = pd.read_csv(file, sep='\t', dtype=str, keep_default_na=False)
+    table.assign(**columns).to_csv(file, sep='\t', index=False)
+
+
+def change_sidecar(out, who, **entries):
+    path = next(out.glob(f'{who}/**/*_regions.json'))
+    path.write_text(json.dumps({**json.loads(path.read_text()), **entries}))
+
+
+def told_of(out):
+    """Warnings of a finished run, as its report shows them."""
+    page = (out / 'group.html').read_text()
+    return page[page.index('aria-label="Warnings"') :].split('</ul>')[0]
+
+
+def test_no_table_of_participants(study, caplog, capsys):
+    out, _, file = study
+    file.unlink()
+    told = refused(out, caplog, capsys)
+    assert 'participants.tsv: is missing; add it with the columns participant_id and group' in told
+
+
+@pytest.mark.parametrize(('separator', 'word'), [(',', 'commas'), (';', 'semicolons')])
+def test_other_separators(study, caplog, capsys, separator, word):
+    out, _, file = study
+    file.write_text(file.read_text().replace('\t', separator))
+    told = refused(out, caplog, capsys)
+    assert f'participants.tsv: is separated by {word}; save it separated by tabs' in told
+
+
+def test_byte_order_mark_and_windows_line_ends_are_read(study, caplog):
+    out, _, file = study
+    file.write_bytes(b'\xef\xbb\xbf' + file.read_bytes().replace(b'\n', b'\r\n'))
+    assert run(out, caplog)[0] == 0
+    assert len(read_table(out / 'group_models.tsv')) == len(REGIONS) * 2 * 3
+
+
+def test_a_participant_twice(study, caplog, capsys):
+    out, people, file = study
+    write_participants(file, pd.concat([people, people.iloc[[2]]]))
+    assert 'names sub-003 more than once; keep one row for each' in refused(out, caplog, capsys)
+
+
+def test_a_participant_whom_the_table_does_not_know(study, caplog, capsys):
+    out, people, file = study
+    write_participants(file, people.iloc[1:])
+    told = refused(out, caplog, capsys)
+    assert 'has no row for sub-001, of whom there are region tables' in told
+
+
+def test_no_group_column(study, caplog, capsys):
+    out, _, _ = study
+    told = refused(out, caplog, capsys, '--group-column', 'diagnosis')
+    assert "has no column 'diagnosis'; give --group-column one of group, age, sex, edss" in told
+
+
+def test_a_misspelt_level(study, caplog, capsys):
+    out, people, file = study
+    change(file, group=people.group.where(people.index != 3, 'rr ms'))
+    change(file, group=people.group.where(people.index != 6, 'rrms'))
+    told = refused(out, caplog, capsys)
+    assert "holds both 'RRMS' and 'rrms'; spell them alike" in told
+    file.with_suffix('.json').write_text(
+        json.dumps({'group': {'Levels': {'NMO': '', 'RRMS': '', 'HC': ''}}})
+    )
+    told = refused(out, caplog, capsys)
+    assert "group of sub-007 is 'rrms', which participants.json does not list" in told
+
+
+def test_a_single_level(study, caplog, capsys):
+    out, _, file = study
+    change(file, group='NMO')
+    told = refused(out, caplog, capsys)
+    assert "holds only 'NMO'" in told
+    assert 'a comparison needs at least two groups' in told
+
+
+def test_two_people_are_no_group(study, caplog):
+    out, people, file = study
+    change(file, group=people.group.where(~people.index.isin([0, 1, 2]), 'n/a'))
+    assert run(out, caplog)[0] == 0
+    assert 'Groups with fewer than 3 participants' in told_of(out)
+    rows = read_table(out / 'group_contrasts.tsv')
+    assert rows[rows.contrast.str.contains('NMO')].p.isna().all()
+    assert rows[rows.contrast == 'RRMS - HC'].p.notna().all()
+
+
+def test_age_or_sex_unknown(study, caplog):
+    out, _, file = study
+    table = pd.read_csv(file, sep='\t', dtype=str, keep_default_na=False)
+    table.loc[0, 'age'] = table.loc[7, 'sex'] = 'n/a'
+    table.to_csv(file, sep='\t', index=False)
+    assert run(out, caplog)[0] == 0
+    left = read_table(out / 'exclusions.tsv')
+    assert left.to_numpy().tolist() == [['sub-001', 'age n/a'], ['sub-008', 'sex n/a']]
+    models = read_table(out / 'group_models.tsv')
+    assert (models.n == 14).all()
+    assert (models.n_excluded == 2).all()
+
+
+def test_ages_that_may_not_be_told(study, caplog):
+    out, _, file = study
+    table = pd.read_csv(file, sep='\t', dtype=str, keep_default_na=False)
+    table.loc[4, 'age'] = '89+'
+    table.to_csv(file, sep='\t', index=False)
+    assert run(out, caplog)[0] == 0
+    assert 'age is 89+ for sub-005' in told_of(out)
+    assert (
+        read_table(out / 'group_regions.tsv').query("participant_id == 'sub-005'").age.eq(89).all()
+    )
+
+
+@pytest.mark.parametrize(
+    ('column', 'options', 'match'),
+    [
+        (lambda p: '3', ['--covariates', 'extra'], "covariate 'extra' has one value only"),
+        (lambda p: (2 * p.age).astype(str), ['--covariates', 'age', 'extra'],
+         "covariate 'extra' says nothing beyond the group and the covariates before it"),
+        (lambda p: p.group, ['--covariates', 'extra'], "covariate 'extra' says nothing beyond"),
+    ],
+)  # fmt: skip
+def test_covariates_that_say_nothing(study, caplog, capsys, column, options, match):
+    out, people, file = study
+    change(file, extra=column(people))
+    assert match in refused(out, caplog, capsys, *options)
+
+
+@pytest.mark.parametrize('score', ['10.5', '-1'])
+def test_scores_that_cannot_be(study, caplog, capsys, score):
+    out, _, file = study
+    table = pd.read_csv(file, sep='\t', dtype=str, keep_default_na=False)
+    table.loc[1, 'edss'] = score
+    table.to_csv(file, sep='\t', index=False)
+    told = refused(out, caplog, capsys)
+    assert f'edss of sub-002 is {score}; give 0 to 10 points, or n/a where unknown' in told
+
+
+def test_healthy_people_need_no_score(study, caplog):
+    out, people, _ = study
+    assert people.edss[people.group == 'HC'].isna().all()
+    assert run(out, caplog)[0] == 0
+    assert 'HC' not in set(read_table(out / 'group_correlations.tsv', text=('group',)).group)
+
+
+def test_participants_without_derivatives(study, caplog):
+    out, people, file = study
+    more = people.iloc[:2].assign(participant_id=['sub-101', 'sub-102'])
+    write_participants(file, pd.concat([people, more]))
+    assert run(out, caplog)[0] == 0
+    assert 'without a region table, who are left out (2): sub-101, sub-102' in told_of(out)
+    assert set(read_table(out / 'exclusions.tsv').participant_id) == {'sub-101', 'sub-102'}
+
+
+def test_mixed_field_strengths_and_versions(study, caplog):
+    out, _, _ = study
+    change_sidecar(out, 'sub-004', MagneticFieldStrength=3.0)
+    change_sidecar(out, 'sub-009', NigraVersion='0.0.9')
+    assert run(out, caplog)[0] == 0
+    told = told_of(out)
+    assert 'MagneticFieldStrength differs' in told
+    assert 'NigraVersion differs' in told
+
+
+@pytest.mark.parametrize(
+    'entry', [{'ReferenceRegion': 'lateral ventricles'}, {'Units': 'ppm'}], ids=['zero', 'unit']
+)
+def test_values_that_cannot_be_compared(study, caplog, capsys, entry):
+    out, _, _ = study
+    change_sidecar(out, 'sub-004', **entry)
+    told = refused(out, caplog, capsys)
+    assert 'sub-004_seg-dgm_regions.json' in told
+    assert next(iter(entry.values())) in told
+    assert 'process all participants alike' in told
+
+
+def test_raw_data_are_not_needed(study, caplog):
+    out, _, _ = study
+    assert not (out.parent / 'raw').exists()
+    assert run(out, caplog)[0] == 0
+
+
+def test_after_a_crash_the_same_command_gives_the_same(study, caplog):
+    out, _, _ = study
+    damaged = next(out.glob('sub-002/**/*_regions.tsv'))
+    whole = damaged.read_text()
+    damaged.write_text(whole[:-20])
+    assert run(out, caplog)[0] == 1
+    assert 'sub-002_seg-dgm_regions.tsv' in caplog.text
+    damaged.write_text(whole)
+    assert run(out, caplog)[0] == 0
+    first = {p.name: p.read_bytes() for p in out.glob('group*')}
+    assert run(out, caplog)[0] == 0
+    assert 'whole already' in caplog.text
+    (out / 'group_contrasts.tsv').unlink()
+    assert run(out, caplog)[0] == 0
+    assert {p.name: p.read_bytes() for p in out.glob('group*')} == first
+
+
+def test_sessions_are_kept_apart(study, caplog, capsys):
+    """The first visit is modelled, or the one asked for; never the mean."""
+    out, _, _ = study
+    rng = np.random.default_rng(5)
+    for session, shift in (('ses-1', 100.0), ('ses-2', 500.0)):
+        write_visit(out, region_rows('sub-001', rng, session=session, shift=shift))
+    next(out.glob('sub-001/anat/*_regions.tsv')).unlink()
+    assert run(out, caplog)[0] == 0
+    assert 'Participants with several sessions or runs (1)' in told_of(out)
+
+    def thalamus():
+        rows = read_table(out / 'group_values.tsv')
+        own = rows[(rows.participant_id == 'sub-001') & (rows.region == 'thalamus')]
+        return own[(own.measure == 'chi_mean') & (own.hemisphere == 'both')].value.item()
+
+    assert 100 < thalamus() < 200
+    (out / 'group.html').unlink()
+    told = refused(out, caplog, capsys, '--session-label', '3')
+    assert '--session-label 3: is in no region table; use n/a, ses-1, ses-2' in told
