@@ -154,33 +154,38 @@ class Ancova:
         hypothesis[:, n_groups - 1] = -1
         return hypothesis
 
-    def contrast(self, a: Groups, b: Groups) -> dict[str, float]:
-        """Difference of the adjusted means of two groups, with its interval, test and size.
+    def difference(self, a: Groups, b: Groups) -> dict[str, float]:
+        """Difference of the adjusted means of two groups, with its interval and test.
 
         Parameters
         ----------
         a, b
-            A group each, or several whose means are averaged; Tukey's p is that of single groups.
+            A group each, or several whose means are averaged.
         """
         test = self.fit.t_test(self.design.weights(a, b))
         low, high = np.squeeze(test.conf_int(alpha=1 - CONFIDENCE))
-        estimate = float(np.squeeze(test.effect))
-        t, error, df = (float(np.squeeze(v)) for v in (test.tvalue, test.sd, self.fit.df_resid))
-        pair = len(_names(a)) == len(_names(b)) == 1
         return {
-            'estimate': estimate,
+            'estimate': float(np.squeeze(test.effect)),
             'ci_low': float(low),
             'ci_high': float(high),
-            'statistic': t,
+            'statistic': float(np.squeeze(test.tvalue)),
             'p': float(np.squeeze(test.pvalue)),
-            'effect_size': hedges_g(estimate, self.fit.scale, self.fit.df_resid),
-            'se': error,
-            'df': df,
+            'se': float(np.squeeze(test.sd)),
+            'df': float(self.fit.df_resid),
+        }
+
+    def contrast(self, a: Groups, b: Groups) -> dict[str, float]:
+        """`difference` with its size, Tukey's p (of single groups), and what speaks for none."""
+        found = self.difference(a, b)
+        t, error, df = found['statistic'], found['se'], found['df']
+        pair = len(_names(a)) == len(_names(b)) == 1
+        bound = EQUIVALENT * np.sqrt(self.fit.scale)
+        return {
+            **found,
+            'effect_size': hedges_g(found['estimate'], self.fit.scale, df),
             'p_tukey': tukey_p(t, len(self.design.groups), df) if pair else np.nan,
             'bayes_factor': bayes_factor(t, df, self.fit.scale / error**2),
-            'p_equivalence': equivalence(
-                estimate, error, df, EQUIVALENT * np.sqrt(self.fit.scale)
-            )['p'],
+            'p_equivalence': equivalence(found['estimate'], error, df, bound)['p'],
         }
 
     def hypothesis(self, a: Groups, b: Groups, who: NDArray[np.intp]) -> Contrast:

@@ -137,7 +137,7 @@ def _one_model(
             row |= both.contrast(contrast.first, contrast.second)
             row['p_dunn'] = after_ranks.get(contrast.groups) if contrast.is_pair else None
             if resized:
-                found = resized.contrast(contrast.first, contrast.second)
+                found = resized.difference(contrast.first, contrast.second)
                 row['estimate_at_equal_volume'] = found['estimate']
                 row['p_at_equal_volume'] = found['p']
         rows.contrasts.append(row)

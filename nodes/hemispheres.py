@@ -85,7 +85,7 @@ def _one_region(
     for contrast in sample.contrasts:
         row: dict[str, Any] = {'effect': contrast.name}
         if contrast.groups <= set(enough):
-            found = between.contrast(contrast.first, contrast.second)
+            found = between.difference(contrast.first, contrast.second)
             row |= {k: found[k] for k in ('estimate', 'ci_low', 'ci_high', 'statistic', 'p')}
             row |= {'df_num': 1, 'df_den': found['df']}
         rows.append(row)
