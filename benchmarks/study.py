@@ -1,11 +1,11 @@
-"""The published study from raw images: does nigra find what was put in?
+"""The published study from raw images, and whether nigra finds what was put in.
 
     python benchmarks/study.py FOLDER [--study pudlac2020] [--registration fast] [--nprocs 2]
 
 simulates the whole study in FOLDER/bids (20 NMO, 40 RRMS, 20 HC, 1.5 T, one echo; about 40 minutes
 on two cores), runs the participant and group levels into FOLDER/out (about half an hour with
-`fast`), and prints each published finding with its estimate, interval and adjusted p beside the same
-analysis of the true values, whatever else was significant, and how exactly each nucleus was
+`fast`), and prints each published finding with its estimate, interval and adjusted p beside the
+same analysis of the true values, whatever else was significant, and how exactly each nucleus was
 measured (the numbers of `data/precision.tsv`). What is finished is not done again.
 """
 
@@ -78,9 +78,9 @@ def others(measured: dict[str, pd.DataFrame]) -> list[str]:
     known = {f[:3] for f in FINDINGS} | TRUE_TOO
     found = []
     for r in measured['contrasts'].query("hemisphere == 'both'").itertuples():
-        if r.p_adjusted < 0.05 and (r.measure, r.region, r.contrast) not in known:
-            if r.region not in WHOLES:
-                found.append(f'{r.measure} {r.region} {r.contrast} (p {r.p_adjusted:.3f})')
+        new = (r.measure, r.region, r.contrast) not in known and r.region not in WHOLES
+        if new and r.p_adjusted < 0.05:
+            found.append(f'{r.measure} {r.region} {r.contrast} (p {r.p_adjusted:.3f})')
     for r in measured['correlations'].query("hemisphere == 'both'").itertuples():
         if r.p_adjusted < 0.05 and (r.measure, r.region, r.group) != EDSS:
             found.append(f'EDSS: {r.measure} {r.region} {r.group} (p {r.p_adjusted:.3f})')
