@@ -13,14 +13,37 @@ _KILLED = (
 )
 
 
-class ResilientMultiProc(MultiProcPlugin):
-    """MultiProc that survives the death of a worker, as an out-of-memory kill causes it.
+def visit_of(fullname: str) -> str:
+    """Name of the workflow of one visit inside the whole graph.
 
-    Nipype waits for ever for the results of a broken pool. Here the steps that were running fail
-    with a sentence, a new pool takes the others.
+    Examples
+    --------
+    >>> visit_of('nigra_wf.sub_01_wf.anat_wf.bias'), visit_of('_in_template3')
+    ('nigra_wf.sub_01_wf', '_in_template3')
+    """
+    return '.'.join(fullname.split('.')[:2])
+
+
+class ResilientMultiProc(MultiProcPlugin):
+    """MultiProc that survives the death of a worker, and finishes one visit after the other.
+
+    Nipype waits for ever for the results of a broken pool, as an out-of-memory kill leaves it.
+    Here the steps that were running fail with a sentence, a new pool takes the others.
+
+    Nipype takes steps in the order of the graph, all first steps first, so that nobody is done
+    before almost everybody is. Here steps of visits begun come before those of others.
     """
 
     pool: Any
+    procs: Any
+
+    def _sort_jobs(self, jobids: Any, scheduler: str | None = 'tsort') -> Any:
+        if scheduler == 'mem_thread':
+            return super()._sort_jobs(jobids, scheduler=scheduler)
+        ranks: dict[str, int] = {}
+        for node in self.procs:
+            ranks.setdefault(visit_of(node.fullname), len(ranks))
+        return sorted(jobids, key=lambda job: (ranks[visit_of(self.procs[job].fullname)], job))
 
     def _submit_job(self, node: Any, updatehash: bool = False) -> int:
         try:

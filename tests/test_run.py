@@ -1,5 +1,6 @@
 """Running a graph: failures become sentences, and nobody takes others along."""
 
+import itertools
 from pathlib import Path
 
 import pytest
@@ -81,3 +82,35 @@ def test_resuming_runs_only_what_failed(tmp_path):
     assert run_graph(again, settings(1), log_dir=tmp_path / 'logs') == {}
     assert done.stat().st_mtime_ns == before
     assert finished(tmp_path, 'sub_02_wf')
+
+
+def write_order(name, folder):
+    import time
+
+    time.sleep(0.05)
+    with open(f'{folder}/order', 'a') as stream:
+        stream.write(name + '\n')
+    return name
+
+
+def test_visits_are_finished_one_after_the_other(tmp_path):
+    """Four steps in a row for six visits: the first is done before the last begins."""
+    graph = Workflow(name='nigra_wf', base_dir=str(tmp_path / 'work'))
+    for visit in range(6):
+        steps = Workflow(name=f'sub_{visit:02d}_wf')
+        nodes = []
+        for step in range(4):
+            node = Node(Function(function=write_order), name=f'step{step}')
+            node.inputs.trait_set(name=f'{visit} {step}', folder=str(tmp_path))
+            nodes.append(node)
+        for first, second in itertools.pairwise(nodes):
+            steps.connect(first, 'out', second, 'name')
+        graph.add_nodes([steps])
+    settings = Settings(tmp_path, tmp_path, ('participant',), nprocs=2)
+    assert run_graph(graph, settings, log_dir=tmp_path / 'logs') == {}
+    order = (tmp_path / 'order').read_text().split('\n')[:-1]
+    assert len(order) == 24
+    visits = [line.split()[0] for line in order]
+    last_of_first = max(i for i, v in enumerate(visits) if v == '0')
+    first_of_last = visits.index('5')
+    assert last_of_first < first_of_last
