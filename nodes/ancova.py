@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -130,6 +131,13 @@ class Ancova:
         if self.fit.ssr <= 1e-24 * max(float(np.sum(values**2)), np.finfo(float).tiny):
             raise NigraError('values do not vary within groups')
 
+    @functools.cached_property
+    def robust(self) -> Any:
+        """The fit with covariance HC3; None where someone is met by necessity."""
+        if (leverages(self.fit) < 1 - 1e-10).all():
+            return self.fit.get_robustcov_results('HC3')
+        return None
+
     def omnibus(self) -> dict[str, float]:
         """Test of no difference between groups, adjusted for the covariates (type II).
 
@@ -175,13 +183,18 @@ class Ancova:
         }
 
     def contrast(self, a: Groups, b: Groups) -> dict[str, float]:
-        """`difference` with its size, Tukey's p (of single groups), and what speaks for none."""
+        """`difference` with its size, further p values, and what speaks for none.
+
+        `p_hc3` allows for unequal variances; `p_tukey` is that of single groups.
+        """
         found = self.difference(a, b)
         t, error, df = found['statistic'], found['se'], found['df']
         pair = len(_names(a)) == len(_names(b)) == 1
         bound = EQUIVALENT * np.sqrt(self.fit.scale)
+        robust = self.robust.t_test(self.design.weights(a, b)) if self.robust else None
         return {
             **found,
+            'p_hc3': float(np.squeeze(robust.pvalue)) if robust else np.nan,
             'effect_size': hedges_g(found['estimate'], self.fit.scale, df),
             'p_tukey': tukey_p(t, len(self.design.groups), df) if pair else np.nan,
             'bayes_factor': bayes_factor(t, df, self.fit.scale / error**2),
@@ -222,12 +235,9 @@ class Ancova:
         """
         values = np.asarray(self.fit.model.endog)
         groups = by_group(values, self.design.labels)
-        p_hc3 = np.nan
-        if (leverages(self.fit) < 1 - 1e-10).all():
-            robust = self.fit.get_robustcov_results('HC3')
-            p_hc3 = float(robust.f_test(self._hypothesis()).pvalue)
+        robust = self.robust
         return {
-            'p_hc3': p_hc3,
+            'p_hc3': float(robust.f_test(self._hypothesis()).pvalue) if robust else np.nan,
             'p_rank': Ancova(rank_values(values), self.design).omnibus()['p'],
             'p_welch': welch(groups)['p'],
             'p_kruskal': kruskal_wallis(groups)['p'],

@@ -29,7 +29,7 @@ MODEL_COLUMNS = (
 CONTRAST_COLUMNS = (
     'measure', 'region', 'hemisphere', 'contrast', 'n_a', 'n_b', 'estimate', 'ci_low', 'ci_high',
     'statistic', 'p', 'p_adjusted', 'effect_size', 'se', 'df', 'p_tukey', 'p_holm',
-    'p_permutation', 'p_max', 'p_dunn', 'boot_low', 'boot_high', 'effect_size_low',
+    'p_permutation', 'p_max', 'p_hc3', 'p_dunn', 'boot_low', 'boot_high', 'effect_size_low',
     'effect_size_high', 'bayes_factor', 'p_equivalence', 'estimate_at_equal_volume',
     'p_at_equal_volume',
 )  # fmt: skip

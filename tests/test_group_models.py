@@ -282,3 +282,19 @@ def test_p_is_uniform_where_nothing_differs():
     intervals = [fit.contrast('A', 'B') for fit in fits]
     covered = np.mean([i['ci_low'] < 0 < i['ci_high'] for i in intervals])
     assert covered == pytest.approx(0.95, abs=0.03)
+
+
+def test_contrasts_for_unequal_variances_by_hand():
+    """HC3 (Long and Ervin 2000): residuals over 1 - h, squared, in the sandwich."""
+    labels, people, values = problem(5)
+    design = make_design(labels, people, 'ABC', [AGE, SEX])
+    found = Ancova(values, design).contrast('A', 'C')
+    x = design.matrix
+    inverse = np.linalg.inv(x.T @ x)
+    residuals = values - x @ inverse @ x.T @ values
+    leverage = np.diag(x @ inverse @ x.T)
+    middle = x.T @ np.diag((residuals / (1 - leverage)) ** 2) @ x
+    c = design.weights('A', 'C')
+    error = np.sqrt(c @ inverse @ middle @ inverse @ c)
+    expected = 2 * stats.t.sf(abs(found['estimate']) / error, len(values) - x.shape[1])
+    assert found['p_hc3'] == pytest.approx(expected, rel=1e-9)
