@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -90,17 +90,12 @@ def group_tables(
     """
     rows = _Rows()
     designs: dict[bytes, Design] = {}
-    complete = sample.complete.to_numpy()
     for key in sample.values.columns:
-        values = sample.values[key].to_numpy(float)
-        usable = complete & np.isfinite(values)
-        counts = sample.labels[usable].value_counts()
-        enough = [g for g in sample.groups if counts.get(g, 0) >= MIN_GROUP]
-        used = usable & sample.labels.isin(enough).to_numpy()
+        used, counts = sample.with_values(sample.values[key].to_numpy(float))
         signature = used.tobytes()
         if signature not in designs:
             designs[signature] = make_design(
-                sample.labels[used], sample.people[used], enough, sample.covariates
+                sample.labels[used], sample.people[used], sample.groups, sample.covariates
             )
         _one_model(rows, sample, key, used, designs[signature], counts)
     contrasts = _finish(rows.contrasts, CONTRAST_COLUMNS)
@@ -118,7 +113,7 @@ def group_tables(
 
 def _one_model(
     rows: _Rows, sample: Sample, key: Any, used: NDArray[np.bool_], design: Design,
-    counts: pd.Series,
+    counts: Mapping[str, int],
 ) -> None:  # fmt: skip
     """Append everything about one measure, region and hemisphere."""
     place = dict(zip(KEYS, key, strict=True))
@@ -131,8 +126,8 @@ def _one_model(
     for contrast in sample.contrasts:
         both = fit if fit and contrast.groups <= set(design.groups) else None
         row: dict[str, Any] = {**place, 'contrast': contrast.name}
-        row['n_a'] = sum(int(counts.get(g, 0)) for g in contrast.first)
-        row['n_b'] = sum(int(counts.get(g, 0)) for g in contrast.second)
+        row['n_a'] = sum(counts[g] for g in contrast.first)
+        row['n_b'] = sum(counts[g] for g in contrast.second)
         if both:
             row |= both.contrast(contrast.first, contrast.second)
             row['p_dunn'] = after_ranks.get(contrast.groups) if contrast.is_pair else None

@@ -12,7 +12,7 @@ from scipy import stats
 from .ancova import CONFIDENCE, Ancova, Design, make_design
 from .errors import NigraError
 from .multiplicity import adjust_fdr
-from .sample import MIN_GROUP, Sample
+from .sample import Sample
 
 SIDE_COLUMNS = (
     'measure', 'region', 'effect', 'n', 'estimate', 'ci_low', 'ci_high', 'statistic', 'df_num',
@@ -67,24 +67,21 @@ def side_table(sample: Sample) -> pd.DataFrame:
 def _one_region(
     sample: Sample, left: NDArray[np.float64], right: NDArray[np.float64]
 ) -> list[dict[str, Any]]:
-    usable = sample.complete.to_numpy() & np.isfinite(left) & np.isfinite(right)
-    counts = sample.labels[usable].value_counts()
-    enough = [g for g in sample.groups if counts.get(g, 0) >= MIN_GROUP]
-    used = usable & sample.labels.isin(enough).to_numpy()
+    mean = (left + right) / 2
+    used, _ = sample.with_values(mean)
     n = int(used.sum())
     names = [GROUP, *(c.name for c in sample.contrasts), SIDE, BOTH]
     try:
         labels, people = sample.labels[used], sample.people[used]
-        mean = (left[used] + right[used]) / 2
-        between = Ancova(mean, make_design(labels, people, enough, sample.covariates))
-        within = Ancova(left[used] - right[used], make_design(labels, people, enough))
+        between = Ancova(mean[used], make_design(labels, people, sample.groups, sample.covariates))
+        within = Ancova((left - right)[used], make_design(labels, people, sample.groups))
     except NigraError as error:
         return [{'effect': name, 'n': n, 'note': f'not tested: {error}'} for name in names]
     icc = intraclass(between.fit.scale, within.fit.scale)
     rows = [{'effect': GROUP, **_test(between.omnibus())}]
     for contrast in sample.contrasts:
         row: dict[str, Any] = {'effect': contrast.name}
-        if contrast.groups <= set(enough):
+        if contrast.groups <= set(between.design.groups):
             found = between.difference(contrast.first, contrast.second)
             row |= {k: found[k] for k in ('estimate', 'ci_low', 'ci_high', 'statistic', 'p')}
             row |= {'df_num': 1, 'df_den': found['df']}

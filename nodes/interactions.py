@@ -12,7 +12,7 @@ from .ancova import CONFIDENCE, Ancova, Design, make_design
 from .covariates import Covariate, covariate_columns, formula_term
 from .errors import NigraError
 from .multiplicity import adjust_families
-from .sample import MIN_GROUP, Sample
+from .sample import Sample
 
 INTERACTION_COLUMNS = (
     'measure', 'region', 'hemisphere', 'covariate', 'group', 'formula', 'n', 'slope', 'ci_low',
@@ -58,19 +58,17 @@ def interaction_table(sample: Sample, group_column: str = 'group') -> pd.DataFra
 def _one(
     sample: Sample, values: NDArray[np.float64], covariate: Covariate
 ) -> list[dict[str, Any]]:
-    usable = sample.complete.to_numpy() & np.isfinite(values)
-    counts = sample.labels[usable].value_counts()
-    enough = [g for g in sample.groups if counts.get(g, 0) >= MIN_GROUP]
-    used = usable & sample.labels.isin(enough).to_numpy()
+    used, counts = sample.with_values(values)
     row: dict[str, Any] = {'n': int(used.sum())}
     try:
-        design, slopes, scale = _with_products(sample, used, enough, covariate)
+        design, slopes, scale = _with_products(sample, used, covariate)
         fit = Ancova(values[used], design).fit
     except NigraError as error:
         return [{**row, 'note': f'not tested: {error}'}]
     levels = slopes.shape[1]
-    hypothesis = np.zeros(((len(enough) - 1) * levels, design.matrix.shape[1]))
-    for i in range(1, len(enough)):
+    groups = design.groups
+    hypothesis = np.zeros(((len(groups) - 1) * levels, design.matrix.shape[1]))
+    for i in range(1, len(groups)):
         for j in range(levels):
             line = (i - 1) * levels + j
             hypothesis[line, slopes[i, j]], hypothesis[line, slopes[0, j]] = 1, -1
@@ -81,13 +79,13 @@ def _one(
     }]  # fmt: skip
     if levels > 1:
         return rows
-    for i, group in enumerate(enough):
+    for i, group in enumerate(groups):
         weights = np.zeros(design.matrix.shape[1])
         weights[slopes[i, 0]] = 1 / scale
         own = fit.t_test(weights)
         low, high = np.squeeze(own.conf_int(alpha=1 - CONFIDENCE))
         rows.append({
-            'group': group, 'n': int(counts[group]), 'slope': float(np.squeeze(own.effect)),
+            'group': group, 'n': counts[group], 'slope': float(np.squeeze(own.effect)),
             'ci_low': float(low), 'ci_high': float(high),
             'statistic': float(np.squeeze(own.tvalue)), 'df_num': 1.0,
             'df_den': float(fit.df_resid), 'p': float(np.squeeze(own.pvalue)),
@@ -96,14 +94,14 @@ def _one(
 
 
 def _with_products(
-    sample: Sample, used: NDArray[np.bool_], groups: list[str], covariate: Covariate
+    sample: Sample, used: NDArray[np.bool_], covariate: Covariate
 ) -> tuple[Design, NDArray[np.intp], float]:
     """Design with a slope for each group, positions of the slopes, and the covariate's unit."""
-    if len(groups) < 2:
-        raise NigraError('fewer than two groups have participants enough')
     labels, people = sample.labels[used], sample.people[used]
+    if labels.nunique() < 2:
+        raise NigraError('fewer than two groups have participants enough')
     others = [c for c in sample.covariates if c != covariate]
-    design = make_design(labels, people, groups, others)
+    design = make_design(labels, people, sample.groups, others)
     columns = covariate_columns(people[covariate.name], covariate)
     if not columns.any():
         raise NigraError(f'{covariate.name} is constant among these participants')

@@ -6,7 +6,9 @@ import re
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from .covariates import (
     Covariate,
@@ -103,6 +105,26 @@ class Sample:
         """Whether a participant has every covariate."""
         names = [c.name for c in self.covariates]
         return self.people[names].notna().all(axis=1)
+
+    def with_values(self, values: NDArray[np.float64]) -> tuple[NDArray[np.bool_], dict[str, int]]:
+        """Participants of one model, and the sizes of all groups among those with values.
+
+        Parameters
+        ----------
+        values
+            One per participant; NaN where there is none.
+
+        Returns
+        -------
+        tuple
+            Participants with value and covariates whose group has `MIN_GROUP` of them; and how
+            many of each group have both, however few.
+        """
+        known = self.complete.to_numpy() & np.isfinite(values)
+        sizes = self.labels[known].value_counts()
+        counts = {group: int(sizes.get(group, 0)) for group in self.groups}
+        enough = [group for group, n in counts.items() if n >= MIN_GROUP]
+        return known & self.labels.isin(enough).to_numpy(), counts
 
     @property
     def sizes(self) -> dict[str, int]:
