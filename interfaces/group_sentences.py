@@ -46,14 +46,22 @@ def findings(data: GroupData) -> list[tuple[str, str]]:
     """A sentence and its numbers per significant difference, both sides together."""
     rows = [row for measure in data.measures for row in data.in_order(measure)]
     hits = [row for row in rows if row['p_adjusted'] < data.alpha]
-    return [_difference(row, data.groups) for row in hits]
+    advice = {
+        (m['measure'], m['region']): str(m['advice'])
+        for m in both_sides(data.models).to_dict('records')
+        if pd.notna(m.get('advice'))
+    }
+    return [
+        _difference(row, data.groups, advice.get((row['measure'], row['region']), ''))
+        for row in hits
+    ]
 
 
 def more_findings(data: GroupData) -> list[tuple[str, str]]:
     """Sentences on sides that differ and on covariates that act differently in the groups."""
     sentences = []
     hits = data.sides[data.sides['p_adjusted'] < data.alpha].to_dict('records')
-    for row in (r for r in hits if r['effect'] == 'L - R'):
+    for row in (r for r in hits if r['effect'] == 'side'):
         name, unit, more, _ = describe(row['measure'])
         left = row['estimate'] > 0
         shown = together(abs(row['estimate']), row['ci_low'], row['ci_high'])[0]
@@ -78,7 +86,7 @@ def more_findings(data: GroupData) -> list[tuple[str, str]]:
     return sentences
 
 
-def _difference(row: Mapping[Any, Any], groups: Sequence[str]) -> tuple[str, str]:
+def _difference(row: Mapping[Any, Any], groups: Sequence[str], advice: str) -> tuple[str, str]:
     name, unit, more, less = describe(row['measure'])
     pair = sides(str(row['contrast']), groups)
     place = f'{capital(name)} of the {readable(row["region"])}'
@@ -97,7 +105,23 @@ def _difference(row: Mapping[Any, Any], groups: Sequence[str]) -> tuple[str, str
         details.append(f'effect size {fixed(2)(abs(row["effect_size"]))}')
     if pd.notna(row.get('n_a')) and pd.notna(row.get('n_b')):
         details.append(f'n = {row["n_a"]:.0f} and {row["n_b"]:.0f}')
+    details += _beside(row, unit, advice)
     return lead, '; '.join(details)
+
+
+def _beside(row: Mapping[Any, Any], unit: str, advice: str) -> list[str]:
+    """What is left at equal volume, and what other tests say where a check failed."""
+    more = []
+    if pd.notna(row.get('p_at_equal_volume')):
+        shown = together(row['estimate_at_equal_volume'])[0]
+        more.append(f'at equal volume {shown} {unit}, p {equals(row["p_at_equal_volume"])}')
+    for word, column, name in (
+        ('unequal variances', 'p_hc3', 'allowing for unequal variances'),
+        ('not normal', 'p_permutation', 'by permutation'),
+    ):
+        if word in advice and pd.notna(row.get(column)):
+            more.append(f'{name} p {equals(row[column])}')
+    return more
 
 
 def equals(p: float) -> str:

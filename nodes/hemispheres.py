@@ -18,8 +18,8 @@ SIDE_COLUMNS = (
     'measure', 'region', 'effect', 'n', 'estimate', 'ci_low', 'ci_high', 'statistic', 'df_num',
     'df_den', 'p', 'p_adjusted', 'icc', 'note',
 )  # fmt: skip
-GROUP, SIDE, BOTH = 'group', 'L - R', 'group x side'
-"""Names of the effects, beside those of the contrasts."""
+GROUP, SIDE, BOTH = 'group', 'side', 'group x side'
+"""Names of the effects; contrasts, which stand beside them, always hold a minus."""
 
 
 def side_table(sample: Sample) -> pd.DataFrame:
@@ -41,8 +41,8 @@ def side_table(sample: Sample) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        `SIDE_COLUMNS`, a row for the test of the group, one for each contrast, one for left less
-        right (the mean of all groups, each counting alike) and one for the interaction. Adjusted
+        `SIDE_COLUMNS`, a row for the test of the group, one for each contrast, one for the side (left
+        less right, the mean of all groups, each counting alike) and one for the interaction. Adjusted
         p values are by false discovery rate over the regions of one measure and kind of effect.
     """
     rows: list[dict[str, Any]] = []

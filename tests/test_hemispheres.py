@@ -42,7 +42,7 @@ def test_it_is_the_mixed_model(regions):
         assert error == pytest.approx(model.bse[name], rel=1e-4)
         assert row.df_den == 40 - 4
     side = model.params['side'] + model.params.filter(like=':side').sum() / 3
-    assert found.loc['L - R'].estimate == pytest.approx(side, rel=1e-5)
+    assert found.loc['side'].estimate == pytest.approx(side, rel=1e-5)
     variances = float(model.cov_re.iloc[0, 0]), model.scale
     assert found.icc.iloc[0] == pytest.approx(variances[0] / sum(variances), rel=1e-3)
 
@@ -64,7 +64,7 @@ def test_sides_and_interactions_by_hand(regions):
     variance = sum(((p - p.mean()) ** 2).sum() for p in parts) / 37
     error = np.sqrt(variance * sum(1 / len(p) for p in parts)) / 3
     mean = np.mean([p.mean() for p in parts])
-    assert row.loc['L - R'].statistic == pytest.approx(mean / error)
+    assert row.loc['side'].statistic == pytest.approx(mean / error)
     assert mean > 1
 
 
@@ -80,7 +80,7 @@ def test_known_variances_come_back():
 
 def test_everything_has_a_row_and_nothing_is_lost(regions):
     table = side_table(make_sample(regions))
-    effects = ['group', 'NMO - RRMS', 'NMO - HC', 'RRMS - HC', 'L - R', 'group x side']
+    effects = ['group', 'NMO - RRMS', 'NMO - HC', 'RRMS - HC', 'side', 'group x side']
     for _, rows in table.groupby(['measure', 'region']):
         assert rows.effect.tolist() == effects
     assert table.p.between(0, 1).all()

@@ -335,6 +335,24 @@ def test_group_page_stands_alone_and_tells_the_findings(tmp_path):
     assert page.words.index('NMO') < page.words.index('HC')
 
 
+def test_other_tests_stand_beside_a_finding_where_a_check_failed(tmp_path):
+    paths = study(tmp_path)
+    contrasts = pd.read_csv(paths['contrasts'], sep='\t').assign(
+        p_hc3=0.004, p_permutation=0.0123, estimate_at_equal_volume=-17.3, p_at_equal_volume=0.02
+    )
+    contrasts.to_csv(paths['contrasts'], sep='\t', index=False)
+    models = pd.read_csv(paths['models'], sep='\t')
+    for advice, there, absent in (
+        ('unequal variances: see p_hc3', 'allowing for unequal variances p = .004', 'by perm'),
+        ('residuals not normal: see p_rank', 'by permutation p = .012', 'allowing for'),
+    ):
+        models.assign(advice=advice).to_csv(paths['models'], sep='\t', index=False)
+        words = Page(render_group(paths)).words.replace('\u00a0', ' ')
+        assert 'at equal volume −17.3 ppb, p = .020' in words
+        assert there in words
+        assert absent not in words
+
+
 def test_every_participant_is_a_point_in_each_panel(tmp_path):
     html = render_group(study(tmp_path, n=5))
     marks = re.findall(r'class="point"[^>]*><title>(sub-[^:]+):', html)
