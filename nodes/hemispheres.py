@@ -41,9 +41,10 @@ def side_table(sample: Sample) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        `SIDE_COLUMNS`, a row for the test of the group, one for each contrast, one for the side (left
-        less right, the mean of all groups, each counting alike) and one for the interaction. Adjusted
-        p values are by false discovery rate over the regions of one measure and kind of effect.
+        `SIDE_COLUMNS`, a row for the test of the group, one for each contrast, one for the side
+        (left less right, the mean of all groups, each counting alike) and one for the interaction.
+        Adjusted p values are by false discovery rate over the regions of one measure and kind of
+        effect.
     """
     rows: list[dict[str, Any]] = []
     pairs = dict.fromkeys(key[:2] for key in sample.values.columns if key[2] != 'both')
