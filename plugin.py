@@ -37,13 +37,18 @@ class ResilientMultiProc(MultiProcPlugin):
     pool: Any
     procs: Any
 
+    def __init__(self, plugin_args: Any = None) -> None:
+        super().__init__(plugin_args=plugin_args)
+        self._visits: dict[str, int] = {}
+        self._ranks: list[int] = []
+
     def _sort_jobs(self, jobids: Any, scheduler: str | None = 'tsort') -> Any:
         if scheduler == 'mem_thread':
             return super()._sort_jobs(jobids, scheduler=scheduler)
-        ranks: dict[str, int] = {}
-        for node in self.procs:
-            ranks.setdefault(visit_of(node.fullname), len(ranks))
-        return sorted(jobids, key=lambda job: (ranks[visit_of(self.procs[job].fullname)], job))
+        while len(self._ranks) < len(self.procs):  # a MapNode adds steps while the graph runs
+            visit = visit_of(self.procs[len(self._ranks)].fullname)
+            self._ranks.append(self._visits.setdefault(visit, len(self._visits)))
+        return sorted(jobids, key=lambda job: (self._ranks[job], job))
 
     def _submit_job(self, node: Any, updatehash: bool = False) -> int:
         try:
