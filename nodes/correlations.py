@@ -234,6 +234,9 @@ def _covariates(sample: Sample, members: NDArray[np.bool_]) -> NDArray[np.float6
     for covariate in sample.covariates:
         values = sample.people.loc[members, covariate.name]
         known = values.notna().to_numpy()
+        if not known.any():
+            columns.append(np.full((len(values), 1), np.nan))
+            continue
         found = covariate_columns(values[known], covariate)
         full = np.full((len(values), found.shape[1]), np.nan)
         full[known] = found if covariate.categorical else stats.rankdata(found)[:, None]

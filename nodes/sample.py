@@ -204,6 +204,10 @@ def make_sample(
     if question.harmonise is None:
         return sample
     check_column(question.harmonise, offered, '--harmonise', source)
+    if question.harmonise in [column, *names]:
+        raise InputError(
+            f'--harmonise {question.harmonise}', 'is also the group or a covariate', 'choose one'
+        )
     return _harmonised(sample, site_labels(people[question.harmonise]), question.harmonise)
 
 

@@ -174,3 +174,13 @@ def test_table_has_partial_correlations_and_differences():
     np.testing.assert_allclose(pairs.NMO, pairs.RRMS)
     plain, _ = correlation_table(make_sample(make_regions(people), Question(covariates=())))
     assert plain.rho_partial.isna().all()
+
+
+@pytest.mark.filterwarnings('error')
+def test_a_group_without_any_covariate_has_plain_correlations():
+    people = make_people({'NMO': 10, 'RRMS': 12, 'HC': 9})
+    people['age'] = people.age.where(people.group != 'NMO')
+    table, _ = correlation_table(make_sample(make_regions(people)))
+    rows = table[table.group == 'NMO']
+    assert rows.rho.notna().all()
+    assert rows.rho_partial.isna().all()

@@ -92,6 +92,12 @@ def test_sites_that_cannot_be_taken_out(sites, match):
     assert '--harmonise site' in str(caught.value)
 
 
+@pytest.mark.parametrize('options', [{'group_column': 'site'}, {'covariates': ('site',)}])
+def test_a_column_has_one_part(options):
+    with pytest.raises(InputError, match='is also the group or a covariate; choose one'):
+        make_sample(study(alternating), Question(harmonise='site', **options))
+
+
 def test_confounding_is_told_even_where_nobody_asked():
     people = make_people({'NMO': 10, 'HC': 10})
     labels = people.group
