@@ -13,12 +13,12 @@ import pandas as pd
 from ..nodes.errors import InputError
 from ..nodes.group_models import group_tables
 from ..nodes.power import Precision, contrast_power, draw_values, measured_spread
-from ..nodes.simulate_cohort import GroupModel
+from ..nodes.simulate_cohort import GroupModel, RegionModel
 from .study import Study, read_study
 from .tables import read_table
 
 _HEADINGS = {
-    'region': 'region', 'contrast': 'contrast', 'n_a': 'n', 'n_b': 'n', 'sd': 'spread',
+    'region': 'region', 'contrast': 'contrast', 'n_a': 'n a', 'n_b': 'n b', 'sd': 'spread',
     'detectable': 'detectable', 'detectable_family': '... in family', 'effect': 'effect',
     'power': 'power', 'power_family': '... in family', 'power_drawn': '... of studies drawn',
 }  # fmt: skip
@@ -90,7 +90,18 @@ def plan_power(
         alpha=alpha, chance=chance,
     )  # fmt: skip
     if repetitions and changes:
-        table['power_drawn'] = _drawn(plan, sizes, changes, table, precision, repetitions, alpha)
+        models = plan.regions
+        if derivatives is not None:  # the measured spread holds the error of measurement already
+            models = {
+                name: RegionModel(0.0, chi_sd_ppb=sd / slopes.get(name, 1.0), side_sd_ppb=0.0)
+                for name, sd in chosen.items()
+            }
+            precision = {name: Precision(slope) for name, slope in slopes.items()}
+        models = {name: models[name] for name in chosen if name in models}
+        groups_drawn = _groups(plan, sizes, changes)
+        table['power_drawn'] = _drawn(
+            groups_drawn, models, precision, table, repetitions, plan.seed, alpha
+        )
     return table
 
 
@@ -167,32 +178,34 @@ def spread_within_groups(path: Path) -> dict[str, float]:
     }
 
 
-def _drawn(
-    plan: Study, sizes: Mapping[str, int], effects: Mapping[tuple[str, str], float],
-    table: pd.DataFrame, precision: Mapping[str, Precision], repetitions: int, alpha: float,
-) -> list[float]:  # fmt: skip
-    """Share of drawn studies in which each contrast is significant after adjustment."""
-    usual = next(iter(plan.groups.values()))
-    groups = [
+def _groups(
+    plan: Study, sizes: Mapping[str, int], effects: Mapping[tuple[str, str], float]
+) -> list[GroupModel]:
+    """Groups to draw: those of the study by name, else like its last, with the effects."""
+    *_, usual = plan.groups.values()
+    return [
         replace(
-            plan.groups.get(name, GroupModel(name, n, usual.age, 50, usual.protocols)),
-            n=n, chi_ppb={r: v for (r, g), v in effects.items() if g == name},
+            plan.groups.get(name, replace(usual, name=name)),
+            n=n, chi_ppb={r: v for (r, g), v in effects.items() if g == name}, edss_ppb={},
         )
         for name, n in sizes.items()
     ]  # fmt: skip
-    regions = {name: plan.regions[name] for name in dict.fromkeys(table.region)
-               if name in plan.regions}  # fmt: skip
-    hits = pd.Series(0.0, pd.MultiIndex.from_frame(table[['region', 'contrast']]))
-    for seed in range(repetitions):
-        sample = draw_values(
-            groups, regions, precision, plan.seed + seed, reference_age=plan.reference_age
-        )
+
+
+def _drawn(
+    groups: Sequence[GroupModel], regions: Mapping[str, RegionModel],
+    precision: Mapping[str, Precision], table: pd.DataFrame, repetitions: int, seed: int,
+    alpha: float,
+) -> list[float]:  # fmt: skip
+    """Share of drawn studies in which each contrast is significant after adjustment."""
+    places = pd.MultiIndex.from_frame(table[['region', 'contrast']])
+    hits = pd.Series(0, places)
+    for number in range(repetitions):
+        sample = draw_values(groups, regions, precision, seed + number)
         sample = replace(sample, values=sample.values[['chi_mean']])
         rows = group_tables(sample).contrasts.set_index(['region', 'contrast'])
-        hits = hits.add(rows.p_adjusted < alpha, fill_value=0)
-    return (hits / repetitions).reindex(
-        pd.MultiIndex.from_frame(table[['region', 'contrast']])
-    ).to_list()  # fmt: skip
+        hits += (rows.p_adjusted < alpha).reindex(places).astype(int)
+    return list(hits / repetitions)
 
 
 def show_power(table: pd.DataFrame) -> str:
@@ -202,7 +215,7 @@ def show_power(table: pd.DataFrame) -> str:
          'power_family': 2, 'power_drawn': 2}
     ).rename(columns=_HEADINGS)  # fmt: skip
     lines = [
-        shown.to_string(index=False),
+        shown.to_string(index=False, na_rep=''),
         '',
         'spread: standard deviation between people of a group as measured, ppb. detectable: true',
         'difference found with the wanted chance, ppb, by one test alone, and where all regions',
