@@ -33,7 +33,8 @@ WHOLES = ('thalamus_whole',)
 
 def true_comparison(bids: Path, people: pd.DataFrame) -> GroupComparison:
     """The same analysis of the true values of the tissue."""
-    paths = sorted((bids / 'derivatives' / 'truth').rglob('*_desc-tissue_regions.tsv'))
+    truth = bids / 'derivatives' / 'truth'
+    paths = sorted(truth.glob('sub-*/**/*_desc-tissue_regions.tsv'))
     regions = read_region_tables(paths).merge(people, on='participant_id')
     return compare_groups(regions, Question())
 

@@ -391,7 +391,7 @@ def diverging(value: float, limit: float = LARGE_EFFECT) -> tuple[str, bool]:
     share = float(np.clip(abs(value) / limit, 0, 1))
     end = np.array([0x0B, 0x62, 0x9B] if value < 0 else [0xC6, 0x54, 0x00])
     red, green, blue = np.rint(np.array([246, 247, 249]) * (1 - share) + end * share).astype(int)
-    return f'#{red:02x}{green:02x}{blue:02x}', share > 0.7
+    return f'#{red:02x}{green:02x}{blue:02x}', share > 0.82
 
 
 def region_profile(regions: pd.DataFrame, *, width: float = 1100.0) -> str:

@@ -46,7 +46,7 @@ def region_labels() -> dict[str, tuple[int, ...]]:
 def draw_effects(sizes: Mapping[str, float], significant: Collection[str], *, label: str) -> str:
     """Draw effect sizes onto slices that together show every nucleus.
 
-    Of a region and the whole that it is part of, the smaller one gives the colour.
+    A whole whose parts are all shown is passed over.
 
     Parameters
     ----------
@@ -63,7 +63,7 @@ def draw_effects(sizes: Mapping[str, float], significant: Collection[str], *, la
         SVG; empty where no region is known.
     """
     known = region_labels()
-    shown = sorted((r for r in sizes if r in known), key=lambda r: -len(known[r]))
+    shown = _without_covered({r: known[r] for r in sizes if r in known})
     if not shown:
         return ''
     grey, labels, box = _scene()
@@ -132,6 +132,23 @@ def draw_tests(t_map: str | Path, p_map: str | Path, *, alpha: float, label: str
         outlines=[figures.Outline((p.data < alpha).astype(np.float32), '#111', 'significant')],
         bar=figures.ColourBar(-limit, limit, colours, 't'),
     )
+
+
+def _without_covered(regions: Mapping[str, tuple[int, ...]]) -> list[str]:
+    """Regions with a label that no smaller one has, large ones first.
+
+    Examples
+    --------
+    >>> _without_covered({'whole': (1, 2), 'front': (1,), 'back': (2,), 'other': (3, 4)})
+    ['other', 'front', 'back']
+    """
+    taken: set[int] = set()
+    kept = []
+    for region in sorted(regions, key=lambda r: len(regions[r])):
+        if not set(regions[region]) <= taken:
+            kept.append(region)
+            taken.update(regions[region])
+    return sorted(kept, key=lambda r: -len(regions[r]))
 
 
 @functools.cache

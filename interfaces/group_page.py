@@ -235,7 +235,8 @@ def _slices(data: GroupData, measure: str) -> list[tuple[str, Markup]]:
                 if r['contrast'] == contrast and r['p_adjusted'] < data.alpha}  # fmt: skip
         svg = draw_effects(sizes, hits, label=f'Effect sizes of {contrast} in the brain')
         if svg:
-            pictures.append((contrast, Markup(svg)))
+            pair = sides(contrast, data.groups)
+            pictures.append((' − '.join(pair) if pair else contrast, Markup(svg)))
     return pictures
 
 

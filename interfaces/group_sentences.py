@@ -105,15 +105,19 @@ def _difference(row: Mapping[Any, Any], groups: Sequence[str], advice: str) -> t
         details.append(f'effect size {fixed(2)(abs(row["effect_size"]))}')
     if pd.notna(row.get('n_a')) and pd.notna(row.get('n_b')):
         details.append(f'n = {row["n_a"]:.0f} and {row["n_b"]:.0f}')
-    details += _beside(row, unit, advice)
+    turned = -1 if pair is not None and estimate < 0 else 1
+    details += _beside(row, unit, advice, turned)
     return lead, '; '.join(details)
 
 
-def _beside(row: Mapping[Any, Any], unit: str, advice: str) -> list[str]:
-    """What is left at equal volume, and what other tests say where a check failed."""
+def _beside(row: Mapping[Any, Any], unit: str, advice: str, turned: int) -> list[str]:
+    """What is left at equal volume, and what other tests say where a check failed.
+
+    `turned` is -1 where the sentence tells the difference the other way round.
+    """
     more = []
     if pd.notna(row.get('p_at_equal_volume')):
-        shown = together(row['estimate_at_equal_volume'])[0]
+        shown = together(turned * row['estimate_at_equal_volume'])[0]
         more.append(f'at equal volume {shown} {unit}, p {equals(row["p_at_equal_volume"])}')
     for word, column, name in (
         ('unequal variances', 'p_hc3', 'allowing for unequal variances'),

@@ -96,7 +96,7 @@ def test_precision_of_every_region_is_known():
     precision = load_precision()
     assert set(read_study('pudlac2020').regions) <= set(precision)
     for how in precision.values():
-        assert 0.5 < how.chi_slope < 1.2
+        assert 0.4 < how.chi_slope < 1.2
         assert 0 < how.chi_error_ppb < 20
 
 

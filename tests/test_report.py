@@ -348,7 +348,7 @@ def test_other_tests_stand_beside_a_finding_where_a_check_failed(tmp_path):
     ):
         models.assign(advice=advice).to_csv(paths['models'], sep='\t', index=False)
         words = Page(render_group(paths)).words.replace('\u00a0', ' ')
-        assert 'at equal volume −17.3 ppb, p = .020' in words
+        assert 'at equal volume 17.3 ppb, p = .020' in words
         assert there in words
         assert absent not in words
 
