@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -128,8 +129,9 @@ def voxel_part(clusters: str | Path, maps: Sequence[str | Path], alpha: float) -
     """
     table = read_table(clusters, text=('contrast', 'sign', 'regions'), needs=('contrast',))
     pictures = []
-    for path in sorted(Path(p) for p in maps if str(p).endswith('_stat-t_statmap.nii.gz')):
-        name = path.name.split('_contrast-')[1].split('_')[0].replace('v', ' − ', 1)
+    for path in (Path(p) for p in maps if str(p).endswith('_stat-t_statmap.nii.gz')):
+        sidecar = path.with_name(path.name.removesuffix('.nii.gz') + '.json')
+        name = json.loads(sidecar.read_text(encoding='utf-8'))['Contrast']
         svg = draw_tests(
             path, path.with_name(path.name.replace('_stat-t_', '_stat-pfwe_')),
             alpha=alpha, label=f'Voxel-wise test of {name}',

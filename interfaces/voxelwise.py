@@ -256,11 +256,13 @@ def _save_maps(
         contrast_labels(list(results)), results.items(), strict=True
     ):
         images[f'contrast-{label}_stat-t_statmap'] = (
-            t, {'Description': f'Student’s t of {contrast.name}, adjusted for covariates'},
+            t, {'Contrast': contrast.name,
+                'Description': f'Student’s t of {contrast.name}, adjusted for covariates'},
         )  # fmt: skip
         images[f'contrast-{label}_stat-pfwe_statmap'] = (
             np.nan_to_num(p, nan=1.0),
-            {'Description': f'Family-wise p of {contrast.name}, two-sided, by threshold-free '
+            {'Contrast': contrast.name,
+             'Description': f'Family-wise p of {contrast.name}, two-sided, by threshold-free '
                             'cluster enhancement and permutation'},
         )  # fmt: skip
     files = []

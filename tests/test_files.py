@@ -90,3 +90,22 @@ def test_tables_left_from_before_a_failure_do_not_count(tmp_path):
     assert find_region_tables(tmp_path) == tables  # derivatives that came without markers
     mark_complete(marker_folder(tmp_path) / 'sub-01.json', 'key', tables[:1], tmp_path)
     assert find_region_tables(tmp_path) == tables[:1]
+
+
+def test_a_folder_of_results_replaces_those_of_before(tmp_path):
+    from nigra.interfaces.outputs import SaveFolder
+
+    made, out = tmp_path / 'made', tmp_path / 'out'
+    made.mkdir()
+    out.mkdir()
+    for name in ('group_space-X_a.nii.gz', 'group_space-X_a.json'):
+        (made / name).write_text(name)
+    for name in ('group_space-X_old.nii.gz', 'group_regions.tsv'):
+        (out / name).write_text('of before')
+    saved = SaveFolder(
+        in_files=[str(p) for p in made.iterdir()], out_dir=str(out), pattern='group_space-X_*'
+    ).run().outputs.out_files  # fmt: skip
+    assert sorted(p.name for p in out.iterdir()) == [
+        'group_regions.tsv', 'group_space-X_a.json', 'group_space-X_a.nii.gz'
+    ]  # fmt: skip
+    assert len(saved) == 2

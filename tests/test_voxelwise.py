@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from toy_cohort import make_people, make_regions
 
+from nigra.interfaces.group_page import voxel_part
 from nigra.interfaces.itk import Engine
 from nigra.interfaces.template_maps import MapInTemplate, comparison_ground, find_maps
 from nigra.interfaces.voxelwise import VoxelModels, contrast_labels, region_names
@@ -141,6 +142,11 @@ def test_an_effect_is_found_where_it_is(tmp_path, monkeypatch):
     facts = json.loads(Path(p_map.replace('.nii.gz', '.json')).read_text())
     assert facts['Permutations'] == 60
     assert len(facts['Participants']) == 14
+    part = voxel_part(found.clusters_tsv, found.out_files, 0.05)
+    ((name, svg),) = part['pictures']
+    assert name == 'NMO - HC'
+    assert 'significant' in svg
+    assert len(part['clusters'].rows) == len(clusters)
     again = VoxelModels(**given, nthreads=2).run().outputs
     np.testing.assert_array_equal(nib.load(
         next(f for f in again.out_files if f.endswith('stat-pfwe_statmap.nii.gz'))

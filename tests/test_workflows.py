@@ -84,12 +84,14 @@ def test_own_atlases_and_hybrid_labels_are_fed(raw, tmp_path, participant):
     assert any(f.endswith('_seg-own_regions.tsv') for f in outputs_of(workflow))
 
 
-def test_group_graph(tmp_path):
+@pytest.mark.parametrize('voxelwise', [0, 50])
+def test_group_graph(tmp_path, voxelwise):
     table = tmp_path / 'participants.tsv'
     table.write_text('participant_id\tgroup\n')
     workflow = init_group_wf(
-        derivatives_dir=tmp_path, participants_file=table, output_dir=tmp_path
-    )
+        derivatives_dir=tmp_path, participants_file=table, output_dir=tmp_path,
+        voxelwise=voxelwise,
+    )  # fmt: skip
     assert faults(workflow) == []
 
 
