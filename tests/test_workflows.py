@@ -11,6 +11,7 @@ import pytest
 from helpers import write_image
 from nipype.interfaces.base import isdefined
 from nipype.interfaces.utility import IdentityInterface, Merge
+from nipype.pipeline.engine import MapNode
 
 from nigra.interfaces.bids import GreScan, Visit, find_visits
 from nigra.interfaces.outputs import Discard, Gather
@@ -53,10 +54,11 @@ def faults(workflow):
             for name in node.inputs.traits(mandatory=True):
                 if name not in fed and not isdefined(getattr(node.inputs, name)):
                     found.append(f'{node}: nothing feeds {name}')
+        made = node.interface.output_spec() if isinstance(node, MapNode) else node.outputs
         for _, target, data in graph.out_edges(node, data=True):
             for source, _ in data['connect']:
                 field = source if isinstance(source, str) else source[0]
-                if field not in node.outputs.copyable_trait_names():
+                if field not in made.copyable_trait_names():
                     found.append(f'{node}: no output {field} (for {target})')
     return found
 
