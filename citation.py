@@ -61,6 +61,8 @@ def _group_methods(settings: Settings) -> dict[str, Any]:
         'bootstraps': settings.bootstraps,
         'harmonise': settings.harmonise,
         'interactions': list(settings.interactions),
+        'voxelwise': settings.voxelwise,
+        'smoothing': settings.smoothing,
     }
 
 

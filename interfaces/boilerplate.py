@@ -121,9 +121,9 @@ def methods_text(steps: Mapping[str, Any], *, version: str) -> Boilerplate:
     steps
         What ran: `unwrap`, `offsets`, `n_echoes`, `background`, `inversion`, `r2star`,
         `reference`, `separation` and `iron` (True), `registration` (preset's name) and `group`:
-        None or a mapping with
-        `group_column`, `covariates`, `scores`, `permutations`, `bootstraps`, `harmonise`,
-        `interactions`, and where known `adjustment`. A step that did not run is None or absent.
+        None or a mapping with `group_column`, `covariates`, `scores`, `permutations`,
+        `bootstraps`, `harmonise`, `interactions`, `voxelwise`, `smoothing` and `adjustment`, of
+        which only the first must be there. A step that did not run is None or absent.
     version
         Of nigra.
 
@@ -291,6 +291,12 @@ def _group_extras(group: Mapping[str, Any]) -> list[str]:
         sentences.append(
             f'Differences between the values of {_code(group["harmonise"])} were taken out by '
             'ComBat [@johnson2007; @fortin2018].'
+        )
+    if group.get('voxelwise'):
+        sentences.append(
+            'Maps were also compared voxel by voxel in template space, smoothed by '
+            f'{group["smoothing"]:g} mm, by threshold-free cluster enhancement [@smith2009] with '
+            f'{group["voxelwise"]} permutations in nilearn [@abraham2014].'
         )
     interactions = [_code(name) for name in group.get('interactions') or ()]
     if interactions:

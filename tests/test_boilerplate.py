@@ -134,3 +134,24 @@ def test_two_echoes_are_fitted_by_logarithm():
     steps = {'unwrap': 'romeo', 'r2star': 'arlo', 'n_echoes': 2}
     assert 'logarithm' in methods_text(steps, version='1').markdown
     assert 'single echo' in methods_text({'unwrap': 'romeo', 'n_echoes': 1}, version='1').markdown
+
+
+@pytest.mark.parametrize(
+    ('option', 'value', 'key', 'words'),
+    [
+        ('permutations', 5000, 'winkler2014', '5000 permutations'),
+        ('bootstraps', 2000, 'efron1987', '2000 resamples'),
+        ('harmonise', 'site', 'fortin2018', 'ComBat'),
+        ('voxelwise', 1000, 'smith2009', 'smoothed by 3 mm'),
+        ('interactions', ['age'], None, 'Interaction of the group with'),
+    ],
+)
+def test_what_the_group_level_was_asked_for_is_told(option, value, key, words):
+    plain = {'group_column': 'group', 'smoothing': 3.0}
+    text = methods_text({'group': {**plain, option: value}}, version='1')
+    without = methods_text({'group': plain}, version='1')
+    assert words in text.markdown
+    assert words not in without.markdown
+    if key:
+        assert key in keys(text)
+        assert key not in keys(without)
