@@ -24,6 +24,7 @@ from ..nodes.ancova import make_design
 from ..nodes.errors import InputError, NigraError
 from ..nodes.question import GroupContrast, Question
 from ..nodes.sample import MIN_GROUP, Sample, make_sample
+from ..nodes.visits import name_some
 from ..nodes.voxelwise import cluster_table, partition_design
 from .atlas import TEMPLATE_SPACE, load_dgm_atlas
 from .descriptions import describe_columns, save_described, tell
@@ -35,6 +36,8 @@ from .template_maps import GRID_MM, Ground, comparison_ground
 
 STEM = f'group_space-{TEMPLATE_SPACE}_res-{GRID_MM}'
 """How the names of all maps begin."""
+LEAST_COVERAGE = 0.8
+"""Share of the median map's voxels that a map must have for its participant to be compared."""
 
 
 def region_names() -> dict[int, str]:
@@ -135,16 +138,18 @@ class VoxelModels(SimpleInterface):
         inputs, folder = self.inputs, Path(runtime.cwd)
         question = read_question(inputs.question if isdefined(inputs.question) else {})
         regions = read_table(inputs.regions_tsv, text=(question.group_column,))
-        sample, warnings = _voxel_sample(regions, question, inputs.source, inputs.participants)
         ground = comparison_ground()
-        maps = dict(zip(inputs.participants, inputs.maps, strict=True))
+        maps, told = _read_maps(dict(zip(inputs.participants, inputs.maps, strict=True)), ground)
+        sample, warnings = _voxel_sample(regions, question, inputs.source, list(maps))
+        warnings += told
         values, mask = _stack([maps[who] for who in sample.labels.index], ground)
         if not mask.any():
             raise InputError(
                 'maps of all participants', 'have no voxel in common', 'leave out --voxelwise'
             )
-        results = _test_all(sample, values, mask, ground, inputs)
-        files = _save_maps(folder, results, values, mask, ground, self._facts(sample, mask))
+        results = _test_all(sample, values, mask, ground, question.seed, inputs)
+        facts = self._facts(sample, mask, question.seed)
+        files = _save_maps(folder, results, values, mask, ground, facts)
         tables = [
             cluster_table(contrast.name, t, p, ground.affine, ground.labels, region_names())
             for contrast, (t, p) in results.items()
@@ -157,15 +162,13 @@ class VoxelModels(SimpleInterface):
         )
         return runtime
 
-    def _facts(self, sample: Sample, mask: NDArray[np.bool_]) -> dict[str, Any]:
+    def _facts(self, sample: Sample, mask: NDArray[np.bool_], seed: int) -> dict[str, Any]:
         """What sidecars tell of the comparison."""
         return {
             'Participants': list(sample.labels.index),
             'Formula': sample.formula,
             'Permutations': self.inputs.permutations,
-            'Seed': self.inputs.question.get('seed', Question.seed)
-            if isdefined(self.inputs.question)
-            else Question.seed,
+            'Seed': seed,
             'SmoothingFWHM': self.inputs.fwhm if isdefined(self.inputs.fwhm) else None,
             'Voxels': int(mask.sum()),
         }
@@ -201,16 +204,34 @@ def _voxel_sample(
     ), warnings
 
 
-def _stack(paths: Sequence[str], ground: Ground) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+def _read_maps(
+    paths: Mapping[str, str], ground: Ground
+) -> tuple[dict[str, NDArray[np.float32]], list[str]]:
+    """Maps of those who have most of what the others have; only what all have is compared."""
+    maps = {who: load_data(path, dtype=np.float32) for who, path in paths.items()}
+    shares = {who: float(np.isfinite(m[ground.mask]).mean()) for who, m in maps.items()}
+    least = LEAST_COVERAGE * float(np.median(list(shares.values())))
+    short = [who for who, share in shares.items() if share < least]
+    told = []
+    if short:
+        told.append(
+            'Participants whose maps cover much less of the deep grey matter than those of '
+            f'others ({len(short)}), who are left out of the voxel-wise comparison: {name_some(short)}.'
+        )
+    return {who: m for who, m in maps.items() if who not in short}, told
+
+
+def _stack(
+    maps: Sequence[NDArray[np.float32]], ground: Ground
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     """Values of everyone where all are known, and that mask."""
-    maps = [load_data(path, dtype=np.float32) for path in paths]
     known = ground.mask & np.all([np.isfinite(m) for m in maps], axis=0)
     return np.stack([m[known] for m in maps]), known
 
 
 def _test_all(
     sample: Sample, values: NDArray[np.float32], mask: NDArray[np.bool_], ground: Ground,
-    inputs: Any,
+    seed: int, inputs: Any,
 ) -> dict[GroupContrast, tuple[NDArray[np.float64], NDArray[np.float64]]]:  # fmt: skip
     """T and p on the whole grid, by contrast; NaN where nothing was tested."""
     from joblib import Parallel, delayed
@@ -219,7 +240,6 @@ def _test_all(
     if len(design.groups) < 2 or np.linalg.matrix_rank(design.matrix) < design.matrix.shape[1]:
         raise NigraError('too few participants with maps for a voxel-wise comparison')
     contrasts = [c for c in sample.contrasts if c.groups <= set(design.groups)]
-    seed = read_question(inputs.question if isdefined(inputs.question) else {}).seed
     found = Parallel(n_jobs=inputs.nthreads, max_nbytes=None)(
         delayed(enhance_contrast)(
             values, design.matrix, design.weights(contrast.first, contrast.second), mask,

@@ -29,8 +29,6 @@ MEASURES = {
 }
 """What can be compared, with its unit."""
 DEFAULT_MEASURES = ('chi_mean', 'volume_normalised')
-DERIVED = ('chi_total', 'volume_normalised')
-"""Measures that are made from several columns of the region tables."""
 
 HEMISPHERES = ('both', 'L', 'R')
 BRAIN = 'brain'

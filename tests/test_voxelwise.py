@@ -12,7 +12,7 @@ from toy_cohort import make_people, make_regions
 from nigra.interfaces.group_page import voxel_part
 from nigra.interfaces.itk import Engine
 from nigra.interfaces.template_maps import MapInTemplate, comparison_ground, find_maps
-from nigra.interfaces.voxelwise import VoxelModels, contrast_labels, region_names
+from nigra.interfaces.voxelwise import VoxelModels, _read_maps, contrast_labels, region_names
 from nigra.nodes.errors import NigraError
 from nigra.nodes.question import choose_contrasts
 from nigra.nodes.voxelwise import cluster_table, partition_design, smooth_known
@@ -151,6 +151,20 @@ def test_an_effect_is_found_where_it_is(tmp_path, monkeypatch):
     np.testing.assert_array_equal(nib.load(
         next(f for f in again.out_files if f.endswith('stat-pfwe_statmap.nii.gz'))
     ).get_fdata(), p)  # fmt: skip
+
+
+def test_a_slab_among_whole_maps_is_left_out(monkeypatch):
+    monkeypatch.setattr('nigra.interfaces.voxelwise.load_data', lambda data, dtype: data)
+    ground = comparison_ground()
+    full = np.zeros(ground.mask.shape, np.float32)
+    slab = full.copy()
+    slab[:, :, : slab.shape[2] // 2] = np.nan
+    maps, told = _read_maps(dict(zip('abc', [full, slab, full], strict=True)), ground)
+    assert list(maps) == ['a', 'c']
+    assert 'left out of the voxel-wise comparison: b' in told[0]
+    same, silent = _read_maps({'a': slab, 'b': slab}, ground)
+    assert list(same) == ['a', 'b']
+    assert silent == []
 
 
 def test_maps_are_found_by_the_visit_that_is_compared(tmp_path):
