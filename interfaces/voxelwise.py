@@ -215,8 +215,8 @@ def _read_maps(
     told = []
     if short:
         told.append(
-            'Participants whose maps cover much less of the deep grey matter than those of '
-            f'others ({len(short)}), who are left out of the voxel-wise comparison: {name_some(short)}.'
+            f'The maps of {len(short)} participants cover much less of the deep grey matter than '
+            f'those of others: left out of the voxel-wise comparison are {name_some(short)}.'
         )
     return {who: m for who, m in maps.items() if who not in short}, told
 

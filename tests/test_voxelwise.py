@@ -161,7 +161,7 @@ def test_a_slab_among_whole_maps_is_left_out(monkeypatch):
     slab[:, :, : slab.shape[2] // 2] = np.nan
     maps, told = _read_maps(dict(zip('abc', [full, slab, full], strict=True)), ground)
     assert list(maps) == ['a', 'c']
-    assert 'left out of the voxel-wise comparison: b' in told[0]
+    assert 'left out of the voxel-wise comparison are b.' in told[0]
     same, silent = _read_maps({'a': slab, 'b': slab}, ground)
     assert list(same) == ['a', 'b']
     assert silent == []
