@@ -21,8 +21,8 @@ import pandas as pd
 import phantoms
 from scipy import ndimage
 
+from nigra.nodes.field.masks import trusted_mask
 from nigra.nodes.grid import Grid
-from nigra.nodes.masks import trusted_mask
 from nigra.nodes.methods import BACKGROUND, FIELD, INVERSION, ONE_STEP, Method, Scan, run_step
 
 NOISE_PPB = (0.7, 3.0)

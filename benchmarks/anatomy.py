@@ -25,14 +25,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from nigra.interfaces.alignment import Pair, align_deep_grey, align_gre, align_whole_brain
-from nigra.interfaces.atlas import load_dgm_atlas
-from nigra.interfaces.bias import without_bias
-from nigra.interfaces.itk import Engine, load_preset, read_volume, write_like
-from nigra.interfaces.labels import labels_on
+from nigra.interfaces.anatomy.alignment import Pair, align_deep_grey, align_gre, align_whole_brain
+from nigra.interfaces.anatomy.atlas import load_dgm_atlas
+from nigra.interfaces.anatomy.bias import without_bias
+from nigra.interfaces.anatomy.itk import Engine, load_preset, read_volume, write_like
+from nigra.interfaces.anatomy.labels import labels_on
 from nigra.interfaces.simulate import region_parts
-from nigra.nodes.brain import refine_brain_mask
-from nigra.nodes.similarity import dice
+from nigra.nodes.anatomy.brain import refine_brain_mask
+from nigra.nodes.anatomy.similarity import dice
 
 NUCLEI = ('caudate', 'putamen', 'pallidum', 'thalamus', 'pulvinar', 'substantia_nigra',
           'red_nucleus', 'accumbens')  # fmt: skip

@@ -26,9 +26,9 @@ from scipy import stats
 
 from nigra.interfaces.power import load_precision
 from nigra.interfaces.study import read_study
-from nigra.nodes.correlations import correlation_table
-from nigra.nodes.group_models import group_tables
 from nigra.nodes.power import Precision, draw_values
+from nigra.nodes.statistics.correlations import correlation_table
+from nigra.nodes.statistics.group_models import group_tables
 
 CHI, VOLUME = 'chi_mean', 'volume_normalised'
 FINDINGS: Sequence[tuple[str, str, str, int]] = (

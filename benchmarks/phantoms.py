@@ -22,10 +22,10 @@ from scipy import ndimage
 from nigra.interfaces.simulate import label_values, region_parts, template_head
 from nigra.interfaces.study import read_study
 from nigra.nodes.grid import Grid
-from nigra.nodes.simulate import GreProtocol, simulate_gre
-from nigra.nodes.simulate_body import make_body
-from nigra.nodes.simulate_cohort import draw_cohort
-from nigra.nodes.simulate_scanner import add_noise
+from nigra.nodes.simulation.body import make_body
+from nigra.nodes.simulation.cohort import draw_cohort
+from nigra.nodes.simulation.scan import GreProtocol, simulate_gre
+from nigra.nodes.simulation.scanner import add_noise
 
 CACHE = Path(tempfile.gettempdir()) / 'nigra-phantoms'
 NUCLEI = (

@@ -27,7 +27,7 @@ from scipy import fft, ndimage
 def head(shape: tuple[int, int, int], echoes: int = 1) -> dict[str, Any]:
     """Ellipsoid with nuclei, veins of noise and a background field."""
     from nigra.nodes.grid import Grid
-    from nigra.nodes.kernels import forward_field
+    from nigra.nodes.numerics.kernels import forward_field
 
     grid = Grid(shape, tuple(200 / n for n in shape))  # type: ignore[arg-type]
     rng = np.random.default_rng(0)
@@ -93,7 +93,7 @@ def measure(name: str, size: int, runs: int) -> dict[str, float]:
 
 def chain(nthreads: int) -> dict[str, float]:
     """The default chain on 256 x 256 x 160 voxels and five echoes."""
-    from nigra.nodes.masks import trusted_mask
+    from nigra.nodes.field.masks import trusted_mask
     from nigra.nodes.methods import Scan, choose, run_step
 
     data = head((256, 256, 160), 5)

@@ -24,8 +24,8 @@ from nigra.interfaces.participants import read_participants
 from nigra.interfaces.simulate import simulate_study
 from nigra.interfaces.study import read_study
 from nigra.interfaces.tables import read_table
-from nigra.nodes.question import Question
-from nigra.nodes.stats import GroupComparison, compare_groups
+from nigra.nodes.statistics.comparison import GroupComparison, compare_groups
+from nigra.nodes.statistics.question import Question
 
 WHOLES = ('thalamus_whole',)
 """Compared, but made of others: what they show is no finding of its own."""

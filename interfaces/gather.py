@@ -20,14 +20,14 @@ from nipype.interfaces.base import (
 )
 
 from ..nodes.errors import InputError
-from ..nodes.visits import (
+from ..nodes.statistics.values import (
     MEASURES,
     REGION_COLUMNS,
     TABLE_COLUMNS,
     name_some,
     normalised_volume,
 )
-from .atlas import DGM
+from .anatomy.atlas import DGM
 from .completion import find_outputs
 from .descriptions import load_descriptions, save_described, tell
 from .participants import read_dictionary, read_participants

@@ -8,9 +8,9 @@ from typing import Any
 
 import pandas as pd
 
-from ..nodes.covariates import check_column
 from ..nodes.errors import InputError
-from ..nodes.visits import name_some
+from ..nodes.statistics.covariates import check_column
+from ..nodes.statistics.values import name_some
 
 MISSING = ('n/a', '')
 OLDEST = '89+'

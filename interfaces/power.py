@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 
 from ..nodes.errors import InputError
-from ..nodes.group_models import group_tables
 from ..nodes.power import Precision, contrast_power, draw_values, measured_spread
-from ..nodes.simulate_cohort import GroupModel, RegionModel
+from ..nodes.simulation.cohort import GroupModel, RegionModel
+from ..nodes.statistics.group_models import group_tables
 from .study import Study, read_study
 from .tables import read_table
 

@@ -17,10 +17,14 @@ from nipype.interfaces.base import (
 )
 from numpy.typing import NDArray
 
-from ..nodes.echoes import combine_magnitude
 from ..nodes.errors import InputError, NigraError
+from ..nodes.field.echoes import combine_magnitude
+from ..nodes.field.masks import finite_mask, trusted_mask
+from ..nodes.field.phase import looks_swapped, to_radians
+from ..nodes.field.relaxometry import METHODS as R2STAR_METHODS
+from ..nodes.field.relaxometry import fit_r2star, r2star_method, t2star
 from ..nodes.grid import Grid
-from ..nodes.masks import finite_mask, trusted_mask
+from ..nodes.inversion.reference import reference_to, ventricles
 from ..nodes.methods import (
     BACKGROUND,
     FIELD,
@@ -33,10 +37,6 @@ from ..nodes.methods import (
     parameters,
     run_step,
 )
-from ..nodes.phase import looks_swapped, to_radians
-from ..nodes.reference import reference_to, ventricles
-from ..nodes.relaxometry import METHODS as R2STAR_METHODS
-from ..nodes.relaxometry import fit_r2star, r2star_method, t2star
 from .files import save_image
 from .headers import load_data, load_image
 

@@ -21,10 +21,10 @@ from nipype.interfaces.base import (
     traits,
 )
 
-from ..nodes.echoes import magnitude_noise
+from ..nodes.anatomy.quality import asymmetries, modified_z, standing_apart, tissue_agreement
 from ..nodes.errors import InputError
-from ..nodes.quality import asymmetries, modified_z, standing_apart, tissue_agreement
-from ..nodes.visits import name_some
+from ..nodes.field.echoes import magnitude_noise
+from ..nodes.statistics.values import name_some
 from .completion import find_outputs
 from .files import save_json
 from .headers import load_data

@@ -17,12 +17,12 @@ from nipype.interfaces.base import (
     traits,
 )
 
-from ..nodes.echoes import magnitude_noise
-from ..nodes.regions import Fine, Maps, measure_regions, region_list
+from ..nodes.anatomy.regions import Fine, Maps, measure_regions, region_list
+from ..nodes.field.echoes import magnitude_noise
+from .anatomy.labels import load_shares
+from .anatomy.user_atlas import atlas_regions, source_of
 from .files import atomic_path, save_json
 from .headers import check_same_grid, load_data, load_image
-from .labels import load_shares
-from .user_atlas import atlas_regions, source_of
 
 KEYS = ('participant_id', 'session_id', 'run_id', 'atlas')
 DESCRIPTIONS: dict[str, dict[str, Any]] = {

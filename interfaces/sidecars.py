@@ -10,10 +10,10 @@ from typing import Any
 
 from ..nodes.grid import Grid
 from ..nodes.methods import ONE_STEP
+from .anatomy.user_atlas import AtlasSource
 from .bids import GreScan, Visit
 from .completion import marker_folder
 from .headers import read_header
-from .user_atlas import AtlasSource
 
 _REFERENCES = {
     'brain': 'mean over the QSM mask (whole brain)',

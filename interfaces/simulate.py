@@ -19,7 +19,10 @@ from numpy.typing import NDArray
 from .. import __version__
 from ..nodes.errors import InputError
 from ..nodes.grid import hz_per_ppm
-from ..nodes.simulate import (
+from ..nodes.simulation.body import make_body, move
+from ..nodes.simulation.cohort import Person, draw_cohort
+from ..nodes.simulation.head import HeadModel, build_head
+from ..nodes.simulation.scan import (
     GreProtocol,
     Scan,
     T1wProtocol,
@@ -27,11 +30,8 @@ from ..nodes.simulate import (
     simulate_gre,
     simulate_t1w,
 )
-from ..nodes.simulate_body import make_body, move
-from ..nodes.simulate_cohort import Person, draw_cohort
-from ..nodes.simulate_head import HeadModel, build_head
-from ..nodes.simulate_truth import Parts, RegionValues
-from .atlas import load_template, load_whole_atlas
+from ..nodes.simulation.truth import Parts, RegionValues
+from .anatomy.atlas import load_template, load_whole_atlas
 from .study import TRUTH, Study
 
 REGION_COLUMNS = (

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..nodes.errors import InputError, NigraError
+from ..nodes.field.masks import finite_mask, trusted_mask
 from ..nodes.grid import Grid
-from ..nodes.masks import finite_mask, trusted_mask
 from ..nodes.methods import Arrays, Scan, choose, makes, parameters, read_settings, run_step
 from .files import save_image, save_json
 from .headers import check_same_grid, load_data, load_image

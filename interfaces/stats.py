@@ -18,10 +18,10 @@ from nipype.interfaces.base import (
 )
 
 from ..nodes.errors import InputError
-from ..nodes.multiplicity import FAMILY
-from ..nodes.question import Question
-from ..nodes.visits import BRAIN
-from .atlas import DGM, compared_regions
+from ..nodes.statistics.multiplicity import FAMILY
+from ..nodes.statistics.question import Question
+from ..nodes.statistics.values import BRAIN
+from .anatomy.atlas import DGM, compared_regions
 from .descriptions import describe_columns, save_described, tell
 from .gather import EXCLUSIONS
 from .tables import read_table
@@ -109,7 +109,7 @@ class GroupModels(SimpleInterface):
     output_spec = _GroupModelsOutputSpec
 
     def _run_interface(self, runtime):
-        from ..nodes.stats import compare_groups
+        from ..nodes.statistics.comparison import compare_groups
 
         inputs = self.inputs
         question = read_question(inputs.question if isdefined(inputs.question) else {})

@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from ..nodes.errors import InputError
-from ..nodes.simulate import GreProtocol, T1wProtocol
-from ..nodes.simulate_body import AnatomyModel
-from ..nodes.simulate_cohort import GroupModel, RegionModel
-from ..nodes.simulate_scanner import PHASE_CODES
-from ..nodes.simulate_tissue import TissueModel
-from .atlas import load_whole_atlas
+from ..nodes.simulation.body import AnatomyModel
+from ..nodes.simulation.cohort import GroupModel, RegionModel
+from ..nodes.simulation.scan import GreProtocol, T1wProtocol
+from ..nodes.simulation.scanner import PHASE_CODES
+from ..nodes.simulation.tissue import TissueModel
+from .anatomy.atlas import load_whole_atlas
 
 BUILT_IN = ('example', 'pudlac2020')
 TRUTH = ('tables', 'labels', 'all')

@@ -21,13 +21,13 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from ..nodes.errors import InputError
-from ..nodes.visits import first_visits
-from ..nodes.voxelwise import smooth_known
-from .atlas import DGM, TEMPLATE_SPACE, load_dgm_atlas
+from ..nodes.statistics.values import first_visits
+from ..nodes.statistics.voxelwise import smooth_known
+from .anatomy.atlas import DGM, TEMPLATE_SPACE, load_dgm_atlas
+from .anatomy.itk import Engine
 from .bids import io_spec
 from .files import save_image
 from .gather import find_region_tables, of_sessions, read_region_tables
-from .itk import Engine
 
 GRID_MM = 2
 """Voxel of the comparison: the resolution of the scans, and few enough for permutations."""

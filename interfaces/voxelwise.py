@@ -20,13 +20,13 @@ from nipype.interfaces.base import (
 )
 from numpy.typing import NDArray
 
-from ..nodes.ancova import make_design
 from ..nodes.errors import InputError, NigraError
-from ..nodes.question import GroupContrast, Question
-from ..nodes.sample import MIN_GROUP, Sample, make_sample
-from ..nodes.visits import name_some
-from ..nodes.voxelwise import cluster_table, partition_design
-from .atlas import TEMPLATE_SPACE, load_dgm_atlas
+from ..nodes.statistics.ancova import make_design
+from ..nodes.statistics.question import GroupContrast, Question
+from ..nodes.statistics.sample import MIN_GROUP, Sample, make_sample
+from ..nodes.statistics.values import name_some
+from ..nodes.statistics.voxelwise import cluster_table, partition_design
+from .anatomy.atlas import TEMPLATE_SPACE, load_dgm_atlas
 from .descriptions import describe_columns, save_described, tell
 from .files import save_image, save_json
 from .headers import load_data

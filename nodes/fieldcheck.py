@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import NigraError
-from .fft import check_mask
+from .fields import check_field
 from .grid import Grid
-from .localfield import check_field
+from .numerics.fft import check_mask
 
 
 def check_field_map(field: NDArray[Any], mask: NDArray[np.bool_], grid: Grid) -> None:

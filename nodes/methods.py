@@ -11,25 +11,25 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .chi_separation import separate_sources
-from .dual_inversion import dual_tv
+from .background.ismv import ismv
+from .background.lbv import lbv
+from .background.pdf import pdf
+from .background.resharp import resharp
+from .background.vsharp import vsharp
 from .errors import NigraError
+from .field.relaxometry import fit_r2star
+from .field.totalfield import laplacian_field, romeo_field
 from .grid import Grid
-from .hdqsm import hdqsm
-from .ilsqr import ilsqr
-from .inversion import tv_admm
-from .ismv import ismv
-from .lbv import lbv
-from .medi import medi
-from .pdf import pdf
-from .relaxometry import fit_r2star
-from .resharp import resharp
-from .rts import rts
-from .tgv import tgv, tgv_phase
-from .tgv_inversion import tgv_inversion
-from .tkd import closed_form_l2, tkd
-from .totalfield import laplacian_field, romeo_field
-from .vsharp import vsharp
+from .inversion.chi_separation import separate_sources
+from .inversion.dual import dual_tv
+from .inversion.hdqsm import hdqsm
+from .inversion.ilsqr import ilsqr
+from .inversion.medi import medi
+from .inversion.rts import rts
+from .inversion.tgv import tgv, tgv_phase
+from .inversion.tgv_local import tgv_inversion
+from .inversion.tkd import closed_form_l2, tkd
+from .inversion.tv import tv_admm
 
 Arrays = dict[str, NDArray[Any]]
 _NOT_SETTINGS = {

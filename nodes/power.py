@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 from scipy import optimize, special, stats
 
-from .covariates import Covariate
 from .errors import NigraError
-from .sample import Sample
-from .simulate_cohort import GroupModel, Person, RegionModel, draw_cohort
+from .simulation.cohort import GroupModel, Person, RegionModel, draw_cohort
+from .statistics.covariates import Covariate
+from .statistics.sample import Sample
 
 
 @dataclass(frozen=True)

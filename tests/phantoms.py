@@ -3,7 +3,7 @@
 import numpy as np
 
 from nigra.nodes.grid import Grid, hz_per_ppm
-from nigra.nodes.kernels import forward_field
+from nigra.nodes.numerics.kernels import forward_field
 
 
 def coordinates(grid):

@@ -6,8 +6,8 @@ import nibabel as nib
 import numpy as np
 from scipy import ndimage
 
-from nigra.interfaces.atlas import load_dgm_atlas, load_template
-from nigra.nodes.brain import dilate_mm
+from nigra.interfaces.anatomy.atlas import load_dgm_atlas, load_template
+from nigra.nodes.anatomy.brain import dilate_mm
 
 
 def pose(turn_deg=(0, 0, 0), shift_mm=(0, 0, 0), size=1.0):

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pandas as pd
 
-from nigra.nodes.visits import REGION_COLUMNS
+from nigra.nodes.statistics.values import REGION_COLUMNS
 
 REGIONS = ('caudate', 'putamen', 'thalamus')
 PROVENANCE = {

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from nigra.nodes.simulate_body import Body
-from nigra.nodes.simulate_head import OUTSIDE_INTENSITY, HeadModel, Material
-from nigra.nodes.simulate_warp import Warp
+from nigra.nodes.simulation.body import Body
+from nigra.nodes.simulation.head import OUTSIDE_INTENSITY, HeadModel, Material
+from nigra.nodes.simulation.warp import Warp
 
 CENTRE = np.array([0.0, -15.0, 5.0])
 SHAPE = (100, 108, 96)

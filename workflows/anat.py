@@ -7,7 +7,13 @@ from pathlib import Path
 from nipype.interfaces.utility import IdentityInterface, Merge
 from nipype.pipeline.engine import Node, Workflow
 
-from ..interfaces.ants import AlignDeepGrey, AlignTemplate, BrainMask, CorrectBias, TemplateOnT1w
+from ..interfaces.anatomy.ants import (
+    AlignDeepGrey,
+    AlignTemplate,
+    BrainMask,
+    CorrectBias,
+    TemplateOnT1w,
+)
 from ..interfaces.outputs import Gather
 
 INPUTS = ('t1w',)

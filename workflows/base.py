@@ -8,12 +8,13 @@ from pathlib import Path
 from nipype.interfaces.utility import IdentityInterface, Merge
 from nipype.pipeline.engine import Node, Workflow
 
+from ..interfaces.anatomy.user_atlas import AtlasSource, atlas_sources
 from ..interfaces.bids import GreScan, Visit
 from ..interfaces.outputs import Gather, MarkComplete
 from ..interfaces.qsm import LoadGre
 from ..interfaces.quality import RunQuality, TissueAgreement
 from ..interfaces.regions import RegionTable
-from ..interfaces.report import ParticipantReport
+from ..interfaces.reports.report import ParticipantReport
 from ..interfaces.sidecars import (
     Plan,
     anat_folder,
@@ -25,7 +26,6 @@ from ..interfaces.sidecars import (
     scan_memory_gb,
     scan_metadata,
 )
-from ..interfaces.user_atlas import AtlasSource, atlas_sources
 from ..nodes.grid import hz_per_ppm
 from ..nodes.methods import ONE_STEP
 from .anat import init_anat_wf

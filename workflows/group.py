@@ -12,11 +12,11 @@ from .. import __version__
 from ..interfaces.gather import GatherRegions
 from ..interfaces.outputs import SaveFile, SaveFolder
 from ..interfaces.quality import GatherQuality
-from ..interfaces.report import GroupReport
+from ..interfaces.reports.report import GroupReport
 from ..interfaces.stats import GroupModels, plain_question
 from ..interfaces.template_maps import GatherMaps, MapInTemplate
 from ..interfaces.voxelwise import STEM, VoxelModels
-from ..nodes.question import Question
+from ..nodes.statistics.question import Question
 
 TABLES = {
     'regions': 'group_regions',

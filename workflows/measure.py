@@ -9,10 +9,10 @@ from typing import Any
 from nipype.interfaces.utility import IdentityInterface, Merge
 from nipype.pipeline.engine import Node, Workflow
 
-from ..interfaces.ants import LabelGre
+from ..interfaces.anatomy.ants import LabelGre
+from ..interfaces.anatomy.user_atlas import AtlasSource
 from ..interfaces.outputs import SaveFile, SaveImage
 from ..interfaces.regions import RegionTable
-from ..interfaces.user_atlas import AtlasSource
 
 INPUTS = (
     'gre_magnitude', 't1w_preproc', 'brain_mask', 'template_to_t1w_xfm', 't1w_to_gre_xfm',

@@ -5,7 +5,7 @@ from __future__ import annotations
 from nipype.interfaces.utility import IdentityInterface, Merge
 from nipype.pipeline.engine import Node, Workflow
 
-from ..interfaces.ants import AlignGre, AlignSusceptibility, CorrectBias, LabelGre
+from ..interfaces.anatomy.ants import AlignGre, AlignSusceptibility, CorrectBias, LabelGre
 from ..interfaces.outputs import Gather
 
 INPUTS = ('gre_magnitude', 't1w_preproc', 'brain_mask', 'template_to_t1w_xfm')

@@ -1,0 +1,32 @@
+"""The commands: arguments to settings, settings to graphs, graphs to results."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Sequence
+
+LOGGER = logging.getLogger('nigra')
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; 0 means that everything asked for exists and is whole."""
+    try:
+        from .arguments import parse_settings
+
+        settings = parse_settings(argv)
+        logging.basicConfig(format='%(message)s', stream=sys.stderr)
+        LOGGER.setLevel(logging.INFO)
+        from .app import run
+
+        return run(settings)
+    except ValueError as error:
+        from ..nodes.errors import NigraError
+
+        if not isinstance(error, NigraError):
+            raise
+        sys.stderr.write(f'nigra: error: {error}\n')
+        return 1
+    except KeyboardInterrupt:
+        sys.stderr.write('nigra: interrupted; the same command takes up where it stopped.\n')
+        return 130

@@ -1,0 +1,311 @@
+"""What the `nigra` command does: check, build, run, report, one level after the other."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import shutil
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .. import __version__
+from ..nodes.errors import InputError, NigraError
+from .checks import (
+    check_atlases,
+    check_bids,
+    check_echoes,
+    check_folders,
+    check_group,
+    check_methods,
+    check_own_atlases,
+    find_participants_file,
+)
+from .citation import as_processed, library_versions, methods, write_citation
+from .settings import Settings
+
+if TYPE_CHECKING:
+    from ..interfaces.bids import Visit
+    from ..interfaces.sidecars import Plan
+
+LOGGER = logging.getLogger('nigra')
+Failures = dict[str, list[str]]
+"""Sentences by visit or level."""
+
+
+def run(settings: Settings) -> int:
+    """Run the levels asked for.
+
+    Returns
+    -------
+    int
+        0 where everything asked for exists and is whole, else 1.
+
+    Raises
+    ------
+    NigraError
+        Nothing could be started.
+    """
+    check_folders(settings)
+    check_methods(settings)
+    failed: Failures = {}
+    if 'participant' in settings.levels:
+        failed = participant_level(settings)
+        if settings.boilerplate_only:
+            return 1 if failed else 0
+    if 'group' in settings.levels and 'group' not in failed:
+        try:
+            failed |= group_level(settings)
+        except NigraError as error:
+            failed['group'] = [str(error)]
+    for name, sentences in sorted(failed.items()):
+        for sentence in sentences:
+            LOGGER.error('%s failed: %s', name, sentence)
+    if failed:
+        return 1
+    if settings.clean_workdir:
+        clean_work(settings)
+    LOGGER.info('Reports: %s', ' '.join(map(str, final_reports(settings))))
+    return 0
+
+
+def participant_level(settings: Settings) -> Failures:
+    """Process every participant that is not yet whole; return what failed, by visit."""
+    from ..interfaces.bids import list_participants, load_filters
+    from ..interfaces.completion import marker_folder
+    from ..interfaces.dataset import prepare_output
+    from ..interfaces.gather import find_region_tables
+
+    labels = list_participants(settings.bids_dir, settings.participant_label)
+    filters = load_filters(settings.bids_filter_file)
+    check_bids(settings)
+    check_atlases(settings)
+    failed = group_forecast(settings)
+    prepare_output(
+        settings.output_dir,
+        bids_dir=settings.bids_dir,
+        participants_file=settings.participants_file,
+        version=__version__,
+    )
+    marker_folder(settings.output_dir).mkdir(parents=True, exist_ok=True)
+    visits, missing = find_all(settings, labels, filters)
+    failed |= missing
+    if settings.boilerplate_only:
+        fullest = max((s.echo_times for v in visits for s in v.scans), key=len, default=(0.0,))
+        write_citation(settings, fullest)
+        return failed
+    failed |= process(settings, visits)
+    write_citation(*as_processed(settings, find_region_tables(settings.output_dir)))
+    return failed
+
+
+def group_forecast(settings: Settings) -> Failures:
+    """What will keep the group level from running, told before the participants are processed."""
+    if 'group' not in settings.levels:
+        return {}
+    try:
+        check_group(settings)
+    except NigraError as error:
+        LOGGER.error('the group level will not run: %s', error)
+        return {'group': [str(error)]}
+    return {}
+
+
+def process(settings: Settings, visits: Sequence[Visit]) -> Failures:
+    """Run the visits whose results are not whole."""
+    from ..interfaces.completion import is_complete
+    from ..interfaces.sidecars import marker_path
+    from ..workflows.base import init_nigra_wf
+    from .run import run_graph
+
+    todo: list[tuple[Visit, str]] = []
+    for visit in visits:
+        key = visit_fingerprint(visit, settings)
+        marker = marker_path(settings.output_dir, visit)
+        if is_complete(marker, key, settings.output_dir):
+            LOGGER.info('%s is whole already', visit.prefix)
+        else:
+            marker.unlink(missing_ok=True)  # what is there belongs to other inputs or options
+            todo.append((visit, key))
+    if not todo:
+        return {}
+    LOGGER.info('Processing %d of %d visits', len(todo), len(visits))
+    workflow = init_nigra_wf(todo, make_plan(settings, visits), work_dir=work_folder(settings))
+    if settings.write_graph:
+        write_graph(workflow, settings.output_dir / 'logs' / 'graph.dot')
+    return run_graph(workflow, settings, log_dir=settings.output_dir / 'logs')
+
+
+def write_graph(workflow: Any, path: Path) -> None:
+    """Save the graph of steps; the picture of it needs Graphviz."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        workflow.write_graph(str(path), graph2use='colored', simple_form=True)
+    except OSError as error:
+        LOGGER.warning('%s has no picture beside it: %s', path, str(error).splitlines()[0])
+
+
+def find_all(
+    settings: Settings, labels: Sequence[str], filters: dict[str, dict[str, Any]]
+) -> tuple[list[Visit], Failures]:
+    """Find every participant's scans; one that has none fails alone."""
+    from ..interfaces.bids import find_visits
+    from ..interfaces.completion import marker_folder
+
+    visits: list[Visit] = []
+    failed: Failures = {}
+    for label in labels:
+        try:
+            found = find_visits(
+                settings.bids_dir, label, sessions=settings.session_label, filters=filters
+            )
+            check_echoes(settings, found)
+            check_own_atlases(settings, label)
+            visits += _with_brain_masks(settings, found, filters)
+        except NigraError as error:
+            LOGGER.error('%s is left out: %s', label, error)
+            failed[label] = [str(error)]
+            for marker in marker_folder(settings.output_dir).glob(f'{label}*.json'):
+                if marker.stem.split('_')[0] == label:
+                    marker.unlink()  # earlier results no longer answer to the data
+            if settings.stop_on_first_crash:
+                raise
+    return visits, failed
+
+
+def _with_brain_masks(
+    settings: Settings, visits: Sequence[Visit], filters: dict[str, dict[str, Any]]
+) -> list[Visit]:
+    """The visits with the masks of `--derivatives`, where that is given."""
+    from ..interfaces.bids import find_brain_mask
+
+    folder = settings.derivatives
+    if folder is None:
+        return list(visits)
+    return [replace(v, brain_mask=find_brain_mask(folder, v, filters)) for v in visits]
+
+
+def visit_fingerprint(visit: Visit, settings: Settings) -> str:
+    """Hash of everything that decides a visit's results."""
+    from ..interfaces.anatomy.user_atlas import atlas_sources
+    from ..interfaces.completion import fingerprint
+
+    files = [visit.t1w, *(p for s in visit.scans for p in (*s.magnitude, *s.phase))]
+    files += [visit.brain_mask] if visit.brain_mask else []
+    for source in atlas_sources(settings.atlases, visit.participant_id):
+        files += [source.image, source.table]
+    scans = [asdict(scan) for scan in visit.scans]
+    return fingerprint(files, {**settings.science(), **software(), 'scans': scans})
+
+
+@functools.cache
+def software() -> dict[str, Any]:
+    """What decides results beside inputs and options: versions and presets."""
+    from ..interfaces.anatomy.itk import presets
+
+    return {'versions': library_versions(), 'presets': presets()}
+
+
+def work_folder(settings: Settings) -> Path:
+    """Working folder of this software: Nipype's cache does not know when code has changed."""
+    from ..interfaces.completion import fingerprint
+
+    return settings.scratch / f'nigra-{fingerprint([], software())[:12]}'
+
+
+def clean_work(settings: Settings) -> None:
+    """Remove what this run put into the working folder, and the folder if nothing is left."""
+    shutil.rmtree(work_folder(settings), ignore_errors=True)
+    if settings.scratch.is_dir() and not any(settings.scratch.iterdir()):
+        settings.scratch.rmdir()
+
+
+def make_plan(settings: Settings, visits: Sequence[Visit]) -> Plan:
+    """What all visits have in common."""
+    from ..interfaces.sidecars import Plan
+
+    echoes = {len(s.echo_times): s.echo_times for v in visits for s in v.scans}
+    return Plan(
+        bids_dir=settings.bids_dir,
+        output_dir=settings.output_dir,
+        registration=settings.registration,
+        background=settings.background,
+        inversion=settings.inversion,
+        reference=settings.reference,
+        separation=settings.separation,
+        atlases=settings.atlases,
+        label_contrast=settings.label_contrast,
+        nthreads=settings.omp_nthreads,
+        random_seed=settings.random_seed,
+        version=__version__,
+        versions=library_versions(),
+        methods_html={n: methods(settings, times).html for n, times in echoes.items()},
+    )
+
+
+def group_level(settings: Settings) -> Failures:
+    """Compare the groups from the derivatives alone; return what failed."""
+    from ..interfaces.completion import find_outputs, fingerprint, is_complete, mark_complete
+    from ..interfaces.gather import find_region_tables
+    from ..interfaces.quality import PATTERN
+    from ..workflows.group import GROUP_OUTPUTS, init_group_wf
+    from .run import run_graph
+
+    tables = find_region_tables(settings.output_dir)
+    if not tables:
+        raise InputError(
+            settings.output_dir,
+            'holds no region table (sub-*_seg-dgm_regions.tsv) of a finished participant',
+            'run the participant level first',
+        )
+    participants = find_participants_file(settings)
+    question = settings.question()
+    options = {
+        **asdict(question),
+        'regions': settings.regions,
+        'sessions': settings.session_label,
+        'voxelwise': (settings.voxelwise, settings.smoothing) if settings.voxelwise else None,
+    }
+    quality = find_outputs(settings.output_dir, PATTERN)
+    sidecars = [p.with_suffix('.json') for p in tables if p.with_suffix('.json').is_file()]
+    key = fingerprint([participants, *tables, *sidecars, *quality], {**options, **software()})
+    marker = settings.output_dir / 'logs' / 'group_complete.json'
+    used = as_processed(settings, tables)
+    if is_complete(marker, key, settings.output_dir):
+        LOGGER.info('The group level is whole already')
+        return {}
+    marker.unlink(missing_ok=True)
+    LOGGER.info('Comparing groups of %s', participants)
+    workflow = init_group_wf(
+        derivatives_dir=settings.output_dir,
+        participants_file=participants,
+        output_dir=settings.output_dir,
+        question=question,
+        regions=settings.regions,
+        sessions=settings.session_label,
+        nthreads=max(settings.omp_nthreads, settings.nprocs),
+        voxelwise=settings.voxelwise,
+        smoothing=settings.smoothing,
+        methods_html=methods(*used).html,
+    )
+    workflow.base_dir = str(work_folder(settings))
+    here = replace(settings, nprocs=settings.nprocs if settings.voxelwise else 1, use_plugin=None)
+    failed = run_graph(workflow, here, log_dir=settings.output_dir / 'logs')
+    if failed:
+        return {'group': [s for sentences in failed.values() for s in sentences]}
+    write_citation(*used)
+    outputs = [settings.output_dir / name for name in GROUP_OUTPUTS]
+    if settings.voxelwise:
+        outputs += sorted(settings.output_dir.glob('group_space-*'))
+        outputs += [settings.output_dir / f'group_clusters.{kind}' for kind in ('tsv', 'json')]
+    mark_complete(marker, key, outputs, settings.output_dir)
+    return {}
+
+
+def final_reports(settings: Settings) -> list[Path]:
+    """Reports that a user wants to open, the group's first."""
+    group = settings.output_dir / 'group.html'
+    if 'group' in settings.levels:
+        return [group]
+    return sorted(settings.output_dir.glob('sub-*.html'))

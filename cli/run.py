@@ -1,0 +1,235 @@
+"""Run a graph of all participants and say in one sentence each what failed."""
+
+from __future__ import annotations
+
+import logging
+import re
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ..nodes.errors import InputError, NigraError
+from .settings import Settings
+
+LOGGER = logging.getLogger('nigra')
+TOP = 'nigra_wf'
+"""Name of the workflow that holds all visits."""
+_OWN_ERROR = re.compile(r'^\s*nigra\.nodes\.errors\.\w+: (?P<message>.+)$', re.MULTILINE)
+
+
+@dataclass
+class Progress:
+    """Follows Nipype's status callback: counts finished steps and collects failures.
+
+    Attributes
+    ----------
+    total
+        Steps in the graph.
+    failures
+        Sentences by top-level workflow name.
+    """
+
+    total: int
+    report: Callable[[str], None]
+    done: int = 0
+    failures: dict[str, list[str]] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+    _started: set[str] = field(default_factory=set, repr=False)
+    _ended: set[str] = field(default_factory=set, repr=False)
+
+    def __call__(self, node: Any, status: str) -> None:
+        """Take one event of Nipype: `start`, `end` or `exception`."""
+        name = node.fullname
+        with self._lock:
+            if status == 'start':
+                self._started.add(name)
+            elif status == 'exception':
+                self.failures.setdefault(_owner(name), [])
+            elif status == 'end' and name not in self._ended and self._has_run(name):
+                self._ended.add(name)
+                self.done += 1
+                self.report(f'[{self.done}/{self.total}] {_readable(name)}')
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Nipype writes it with every MapNode, and a lock cannot be written
+        return {name: value for name, value in vars(self).items() if name != '_lock'}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state, _lock=threading.Lock())
+
+    def _has_run(self, name: str) -> bool:
+        # Nipype's Linear plugin also says `end` of steps that it passes over after a failure.
+        return name in self._started or _owner(name) not in self.failures
+
+
+def _owner(fullname: str) -> str:
+    """Name of the visit's workflow inside the whole graph.
+
+    Examples
+    --------
+    >>> _owner('nigra_wf.sub_01_wf.anat_wf.bias')
+    'sub_01_wf'
+    """
+    parts = fullname.split('.')
+    return parts[1] if parts[0] == TOP and len(parts) > 1 else parts[0]
+
+
+def _readable(fullname: str) -> str:
+    """Name a step for people.
+
+    Examples
+    --------
+    >>> _readable('nigra_wf.sub_01_wf.anat_wf.bias')
+    'sub-01: anat bias'
+    >>> _readable('group_wf.gather')
+    'group: gather'
+    >>> _readable('_in_template3')  # one of a MapNode, which Nipype tells without its workflow
+    'group: in template 4'
+    """
+    several = re.fullmatch(r'_(\w+?)(\d+)', fullname)
+    if several:
+        return f'group: {several[1].replace("_", " ")} {int(several[2]) + 1}'
+    top, *parts = fullname.split('.')
+    if top != TOP:
+        parts = [top, *parts]
+    owner, *steps = parts
+    words = ' '.join(step.removesuffix('_wf').replace('_', ' ') for step in steps)
+    return f'{visit_name(owner)}: {words}'
+
+
+def visit_name(owner: str) -> str:
+    """Entities of a visit from its workflow's name.
+
+    Examples
+    --------
+    >>> visit_name('sub_01_ses_1_wf')
+    'sub-01_ses-1'
+    """
+    return re.sub(r'(^|_)(sub|ses)_', r'\1\2-', owner.removesuffix('_wf'))
+
+
+def plugin_for(settings: Settings) -> tuple[str, dict[str, Any]]:
+    """Nipype plugin and arguments: the user's file, or processes on this machine.
+
+    Raises
+    ------
+    InputError
+        The plugin file is not a mapping with a plugin name.
+    """
+    if settings.use_plugin is not None:
+        return _read_plugin(settings.use_plugin)
+    if settings.nprocs == 1:
+        return 'Linear', {}
+    arguments: dict[str, Any] = {
+        'n_procs': settings.nprocs,
+        'raise_insufficient': False,
+        'poll_sleep_duration': 0.1,
+    }
+    if settings.mem_gb is not None:
+        arguments['memory_gb'] = settings.mem_gb
+    return 'MultiProc', arguments
+
+
+def _read_plugin(path: Path) -> tuple[str, dict[str, Any]]:
+    import yaml
+
+    try:
+        content = yaml.safe_load(path.read_text(encoding='utf-8'))
+        plugin, arguments = content['plugin'], dict(content.get('plugin_args') or {})
+    except (OSError, yaml.YAMLError, KeyError, TypeError, ValueError, AttributeError) as error:
+        raise InputError(
+            path,
+            f'is not a Nipype plugin file ({error})',
+            'write YAML or JSON with `plugin` and `plugin_args`',
+        ) from error
+    return str(plugin), arguments
+
+
+def run_graph(graph: Any, settings: Settings, *, log_dir: Path) -> dict[str, list[str]]:
+    """Run a Nipype workflow and return what failed, by visit.
+
+    Parameters
+    ----------
+    graph
+        The workflow of all visits.
+    settings
+        Of this run.
+    log_dir
+        Crash files go there.
+
+    Returns
+    -------
+    dict
+        Sentences by visit (`sub-01_ses-1`); empty when all went well.
+    """
+    log_dir.mkdir(parents=True, exist_ok=True)
+    _configure(graph, settings, log_dir)
+    plugin, arguments = plugin_for(settings)
+    progress = Progress(total=_count_steps(graph), report=LOGGER.info)
+    before = set(log_dir.glob('crash-*.txt'))
+    arguments['status_callback'] = progress
+    try:
+        if plugin == 'MultiProc':
+            from .plugin import ResilientMultiProc
+
+            graph.run(plugin=ResilientMultiProc(plugin_args=arguments))
+        else:
+            graph.run(plugin=plugin, plugin_args=arguments)
+    except NigraError:
+        raise
+    except Exception as error:
+        if not progress.failures:
+            raise NigraError(f'the run stopped: {error}') from error
+    for crash in sorted(set(log_dir.glob('crash-*.txt')) - before):
+        owner, sentence = _read_crash(crash)
+        known = progress.failures.setdefault(owner, [])
+        if sentence not in known:
+            known.append(sentence)
+    return {
+        visit_name(owner): sentences or ['a step failed; see the log folder']
+        for owner, sentences in progress.failures.items()
+    }
+
+
+def _configure(graph: Any, settings: Settings, log_dir: Path) -> None:
+    from nipype import config
+
+    execution = {
+        'crashdump_dir': str(log_dir),
+        'crashfile_format': 'txt',
+        'stop_on_first_crash': settings.stop_on_first_crash,
+        'check_version': False,
+        'remove_unnecessary_outputs': False,
+        'poll_sleep_duration': 0.1,
+    }
+    config.update_config(
+        {
+            'execution': {
+                k: str(v).lower() if isinstance(v, bool) else v for k, v in execution.items()
+            }
+        }
+    )
+    graph.config['execution'] = {**graph.config.get('execution', {}), **execution}
+    for name in ('nipype.workflow', 'nipype.interface', 'nipype.utils', 'nipype'):
+        logging.getLogger(name).setLevel(logging.INFO if settings.verbose else logging.CRITICAL)
+
+
+def _count_steps(graph: Any) -> int:
+    return sum(
+        1 for name in graph.list_node_names() if not name.endswith(('inputnode', 'outputnode'))
+    )
+
+
+def _read_crash(path: Path) -> tuple[str, str]:
+    text = path.read_text(encoding='utf-8', errors='replace')
+    node = re.search(r'^Node: (.+)$', text, re.MULTILINE)
+    owner = _owner(node.group(1).strip()) if node else 'nigra'
+    own = [found.group('message').strip() for found in _OWN_ERROR.finditer(text)]
+    if own:
+        return owner, own[-1]  # the last of a chain is the one that names the file
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    errors = [line for line in lines if re.match(r'^[\w.]+(Error|Exception|Interrupt)\b', line)]
+    step = _readable(node.group(1).strip()) if node else path.name
+    return owner, f'{step} failed ({(errors or lines)[-1]}); the whole story is in {path}'

@@ -1,0 +1,80 @@
+"""What one run was asked to do: made once from the command line, then handed down."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ..nodes.statistics.question import Question
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything that decides a run; `cli.build_parser` describes each field for users.
+
+    Times and memory limits are those of the whole run, not of one participant.
+    """
+
+    bids_dir: Path
+    output_dir: Path
+    levels: tuple[str, ...]
+    participant_label: tuple[str, ...] = ()
+    session_label: tuple[str, ...] = ()
+    bids_filter_file: Path | None = None
+    skip_bids_validation: bool = False
+    derivatives: Path | None = None
+    work_dir: Path | None = None
+    nprocs: int = 1
+    omp_nthreads: int = 1
+    mem_gb: float | None = None
+    use_plugin: Path | None = None
+    stop_on_first_crash: bool = False
+    boilerplate_only: bool = False
+    write_graph: bool = False
+    clean_workdir: bool = False
+    random_seed: int = 20200101
+    registration: str = 'precise'
+    background: str = 'pdf'
+    inversion: str = 'dual'
+    reference: str = 'brain'
+    separation: bool = False
+    atlases: tuple[Path, ...] = ()
+    label_contrast: str = 't1w'
+    participants_file: Path | None = None
+    group_column: str = 'group'
+    groups: tuple[str, ...] | None = None
+    reference_group: str | None = None
+    contrasts: tuple[str, ...] | None = None
+    covariates: tuple[str, ...] | None = None
+    interactions: tuple[str, ...] = ()
+    scores: tuple[str, ...] | None = None
+    measures: tuple[str, ...] = ('chi_mean', 'volume_normalised')
+    regions: tuple[str, ...] | None = None
+    harmonise: str | None = None
+    permutations: int = 5000
+    bootstraps: int = 2000
+    voxelwise: int = 0
+    smoothing: float = 3.0
+    verbose: int = 0
+
+    @property
+    def scratch(self) -> Path:
+        """Working folder: `--work-dir`, or `work` inside the output folder."""
+        return self.work_dir or self.output_dir / 'work'
+
+    def question(self) -> Question:
+        """What the group level asks."""
+        from ..nodes.statistics.question import Question
+
+        shared = {f.name for f in fields(Question)} & {f.name for f in fields(self)}
+        return Question(seed=self.random_seed, **{name: getattr(self, name) for name in shared})
+
+    def science(self) -> dict[str, object]:
+        """Fields that change a participant's results (not where or how fast they are made)."""
+        names = (
+            'random_seed', 'registration', 'background', 'inversion', 'reference', 'separation',
+            'atlases', 'label_contrast',
+        )  # fmt: skip
+        return {f.name: getattr(self, f.name) for f in fields(self) if f.name in names}

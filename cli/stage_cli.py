@@ -1,0 +1,110 @@
+"""`nigra-stage`: one stage of the reconstruction on a folder of files."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+_STAGES = (
+    'field-mapping', 'bfr', 'dipole', 'bfr+dipole', 'end-to-end', 'relaxometry',
+    'chi-separation',
+)  # fmt: skip
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Arguments of `nigra-stage`."""
+    parser = argparse.ArgumentParser(
+        prog='nigra-stage',
+        description='Run one stage of susceptibility mapping on a folder that holds params.json '
+        '(TE in s, B0 in T, B0_dir, voxel_size in mm) and the images that the stage reads: '
+        'phase, magnitude, mask, totalfield or localfield, each .nii.gz.',
+    )
+    parser.add_argument('stage', nargs='?', metavar='STAGE', help=', '.join(_STAGES))
+    parser.add_argument('input_dir', nargs='?', metavar='INPUT_DIR', help='folder to read')
+    parser.add_argument('output_dir', nargs='?', metavar='OUTPUT_DIR', help='folder to write')
+    parser.add_argument('--method', metavar='NAME', help='method; the default is listed first')
+    parser.add_argument(
+        '--set',
+        metavar='KEY=VALUE',
+        dest='settings',
+        action='append',
+        default=[],
+        help='set a parameter of the method; may be repeated',
+    )
+    parser.add_argument('--nthreads', type=int, default=1, metavar='N', help='threads (default 1)')
+    parser.add_argument(
+        '--list-methods', action='store_true', help='print stages, methods and parameters'
+    )
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run `nigra-stage`; 0 means that the result is written, 1 that the input is wrong."""
+    parser = build_parser()
+    options = parser.parse_args(argv)
+    if options.list_methods:
+        print(list_methods(options.stage))
+        return 0
+    if options.output_dir is None:
+        parser.error('STAGE, INPUT_DIR and OUTPUT_DIR are needed')
+    from .. import __version__
+    from ..interfaces.stage import run_stage
+    from ..nodes.errors import NigraError
+
+    try:
+        written = run_stage(
+            options.stage,
+            options.input_dir,
+            options.output_dir,
+            method=options.method,
+            settings=_pairs(options.settings),
+            nthreads=options.nthreads,
+            version=__version__,
+        )
+    except NigraError as error:
+        print(f'nigra-stage: {error}', file=sys.stderr)
+        return 1
+    for path in written:
+        print(path)
+    return 0
+
+
+def _pairs(texts: Sequence[str]) -> dict[str, str]:
+    from ..nodes.errors import NigraError
+
+    pairs = {}
+    for text in texts:
+        key, equals, value = text.partition('=')
+        if not (equals and key):
+            raise NigraError(f"--set takes KEY=VALUE, got '{text}'")
+        pairs[key.strip()] = value
+    return pairs
+
+
+def list_methods(stage: str | None = None) -> str:
+    """Text that shows the methods of a stage (or of all) and the parameters of each step."""
+    from ..nodes.methods import ONE_STEP, STAGES, STEPS, method_names, stage_methods
+
+    one = stage if stage in STAGES else None
+    lines = []
+    for name in [one] if one else STAGES:
+        lines += [f'{name}: {method_names(name)} (default {next(iter(stage_methods(name)))})']
+    groups = [(step, step, group) for step, group in STEPS.items()]
+    groups += [('one-step', name, group) for name, group in ONE_STEP.items()]
+    for title, owner, methods in groups:
+        if one and owner not in (*STAGES[one], one):
+            continue
+        lines += ['', f'{title} methods' if title == owner else f'{title} methods of {owner}']
+        for method in methods.values():
+            lines.append(f'  {method.name}: {method.summary}')
+            lines += [f'    {key}={_shown(value)}' for key, value in method.defaults.items()]
+    return '\n'.join(lines)
+
+
+def _shown(value: object) -> str:
+    return ','.join(f'{v:g}' for v in value) if isinstance(value, tuple) else str(value)
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,206 @@
+"""Atlas labels on the grid of an image."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...nodes.anatomy.brain import padded_box
+from ...nodes.anatomy.regions import Fine
+from ...nodes.errors import NigraError
+from ...nodes.numerics.resample import block_share, cropped_affine, subdivided_affine, vote
+from .atlas import Atlas
+from .itk import Engine, Volume, write
+
+VOTING_MM = 1.1
+"""Voxels larger than this are divided into an odd number of parts, which vote on the label."""
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """Atlas labels on the grid of an image.
+
+    Attributes
+    ----------
+    labels
+        Label that fills most of each voxel, 0 outside, (x, y, z).
+    box
+        Part of the grid that holds all labels.
+    shares
+        By label, the share of each voxel of the box that it fills, 0 to 1.
+    counts
+        By label, how many voxels it has, those beyond the image included.
+    """
+
+    labels: NDArray[Any]
+    box: tuple[slice, ...]
+    shares: dict[int, NDArray[np.float32]]
+    counts: dict[int, int]
+
+
+def labels_on(
+    grid: Volume, atlas: Atlas, transforms: Sequence[Path], folder: Path, engine: Engine
+) -> NDArray[Any]:
+    """Atlas labels on the grid of an image, through one interpolation.
+
+    Parameters
+    ----------
+    grid, atlas, transforms, folder, engine
+        As in `draw_labels`.
+    """
+    return draw_labels(grid, atlas, transforms, folder, engine).labels
+
+
+def draw_labels(
+    grid: Volume, atlas: Atlas, transforms: Sequence[Path], folder: Path, engine: Engine, *,
+    beyond_mm: float = 0.0,
+) -> Drawn:  # fmt: skip
+    """Atlas labels on the grid of an image, and how much of each voxel they fill.
+
+    Parameters
+    ----------
+    grid
+        Image whose grid is wanted.
+    atlas
+        Labels in template space.
+    transforms
+        From the template to the image, in ANTs' order.
+    folder
+        For files.
+    engine
+        How to resample.
+    beyond_mm
+        How far around the image labels are counted, too.
+
+    Raises
+    ------
+    NigraError
+        A value came out that the atlas does not have.
+
+    Notes
+    -----
+    A voxel larger than `VOTING_MM` is divided, and the label that fills most of it wins; a point
+    sample at its centre would make thin nuclei ragged. The number of parts is odd, for draws
+    would have to favour either label or background and so bias every volume.
+    """
+    labels = np.asarray(atlas.image.dataobj)
+    moving = write(Volume(labels, atlas.image.affine), folder / 'atlas.nii', dtype=labels.dtype)
+    factors = [voting_parts(v) for v in grid.voxel_size]
+    pad = [int(np.ceil(beyond_mm / v)) for v in grid.voxel_size]
+    wide = _padded(grid, pad)
+    box = _label_box(moving, wide, transforms, folder, engine)
+    fine_shape = [(b.stop - b.start) * f for b, f in zip(box, factors, strict=True)]
+    fine = Volume(
+        np.zeros(fine_shape, np.uint8),
+        subdivided_affine(cropped_affine(wide.affine, box), factors),
+    )
+    reference = write(fine, folder / 'label_grid.nii', dtype=np.uint8)
+    drawn = engine.resample(moving, reference, transforms, interpolator='genericLabel')
+    check_labels(drawn, labels)
+    drawn = drawn.astype(labels.dtype)
+    won = vote(drawn, factors)
+    values, counts = np.unique(won, return_counts=True)
+    inner, own = _within(box, pad, grid.data.shape)
+    out = np.zeros(grid.data.shape, labels.dtype)
+    out[own] = won[inner]
+    shares = {int(v): block_share(drawn == v, factors)[inner] for v in np.unique(drawn) if v}
+    found = {int(v): int(n) for v, n in zip(values, counts, strict=True) if v}
+    return Drawn(out, own, shares, found)
+
+
+def save_shares(drawn: Drawn, path: Path) -> Path:
+    """Keep what voxels alone do not tell of labels, compressed, as `.npz`."""
+    labels = sorted(drawn.shares)
+    shares = [drawn.shares[v] for v in labels]
+    np.savez_compressed(
+        path,
+        labels=np.array(labels, int),
+        shares=np.stack(shares) if shares else np.zeros((0, 1, 1, 1), np.float32),
+        box=np.array([(b.start, b.stop) for b in drawn.box]),
+        counts=np.array([drawn.counts.get(v, 0) for v in labels], int),
+    )
+    return path
+
+
+def load_shares(path: str | Path) -> Fine:
+    """What `save_shares` kept: shares, their box and whole counts."""
+    with np.load(path) as kept:
+        labels = kept['labels'].tolist()
+        return Fine(
+            shares=dict(zip(labels, kept['shares'], strict=True)),
+            box=tuple(slice(int(a), int(b)) for a, b in kept['box']),
+            counts=dict(zip(labels, kept['counts'].tolist(), strict=True)),
+        )
+
+
+def _padded(grid: Volume, pad: Sequence[int]) -> Volume:
+    """Grid widened by some voxels on every side; its values are of no use."""
+    shape = tuple(n + 2 * p for n, p in zip(grid.data.shape, pad, strict=True))
+    affine = grid.affine.copy()
+    affine[:3, 3] -= affine[:3, :3] @ pad
+    return Volume(np.broadcast_to(np.uint8(0), shape), affine)
+
+
+def _within(
+    box: Sequence[slice], pad: Sequence[int], shape: Sequence[int]
+) -> tuple[tuple[slice, ...], tuple[slice, ...]]:
+    """Part of a box of the padded grid that lies in the image: within the box, and in the image.
+
+    Examples
+    --------
+    >>> _within([slice(1, 9)], [3], [10])
+    ((slice(2, 8, None),), (slice(0, 6, None),))
+    """
+    inner, own = [], []
+    for b, p, n in zip(box, pad, shape, strict=True):
+        first, last = min(max(b.start - p, 0), n), min(max(b.stop - p, 0), n)
+        own.append(slice(first, last))
+        inner.append(slice(first + p - b.start, last + p - b.start))
+    return tuple(inner), tuple(own)
+
+
+def voting_parts(length: float) -> int:
+    """Parts into which an edge of a voxel (mm) is divided: the least odd number that suffices.
+
+    Examples
+    --------
+    >>> [voting_parts(v) for v in (0.5, 1.0, 1.5, 3.0, 5.0)]
+    [1, 1, 3, 3, 5]
+    """
+    parts = int(np.ceil(length / VOTING_MM))
+    return parts + 1 - parts % 2
+
+
+def check_labels(drawn: NDArray[Any], labels: NDArray[Any]) -> None:
+    """Raise NigraError if resampling made a value that the atlas does not have."""
+    new = np.setdiff1d(np.unique(drawn), np.unique(labels))
+    if new.size:
+        raise NigraError(
+            f'resampling made label values {new[:5].tolist()} that the atlas lacks; report this '
+            'with the atlas and the version of antspyx'
+        )
+
+
+def _label_box(
+    moving: Path, grid: Volume, transforms: Sequence[Path], folder: Path, engine: Engine
+) -> tuple[slice, ...]:
+    """Part of a grid in which labels can be: found on coarse voxels, with a border of two."""
+    spacing = 3.0
+    step = [max(1, round(spacing / v)) for v in grid.voxel_size]
+    affine = grid.affine.copy()
+    affine[:3, :3] *= step
+    affine[:3, 3] += grid.affine[:3, :3] @ ((np.array(step) - 1) / 2)
+    shape = [int(np.ceil(n / s)) for n, s in zip(grid.data.shape, step, strict=True)]
+    coarse = write(Volume(np.zeros(shape, np.uint8), affine), folder / 'box.nii', dtype=np.uint8)
+    found = engine.resample(moving, coarse, transforms, interpolator='nearestNeighbor') > 0
+    if not found.any():
+        return (slice(0, 1),) * 3
+    return tuple(
+        slice(max(0, (b.start - 2) * s), min(n, (b.stop + 2) * s))
+        for b, s, n in zip(padded_box(found, (0, 0, 0)), step, grid.data.shape, strict=True)
+    )

@@ -1,0 +1,1 @@
+"""Pages: what reports show, drawn from files and tables."""

@@ -1,0 +1,324 @@
+"""What the group report shows; every number is read from, or counted in, the group's tables."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from markupsafe import Markup
+
+from ..descriptions import load_descriptions
+from ..quality import quality_measures
+from ..tables import (
+    Column,
+    Table,
+    fixed,
+    flatten,
+    make_table,
+    p_value,
+    read_table,
+    readable,
+    significant,
+    together,
+)
+from . import charts
+from .effect_maps import draw_effects, draw_tests
+from .group_data import MEANINGS, GroupData, both_sides, capital, describe, score_name
+from .group_sentences import equals, findings, more_findings, overview, relations, rho_of, sides
+
+_TABLES = (
+    ('contrasts', 'Differences between groups'),
+    ('models', 'Omnibus tests'),
+    ('sides', 'Mixed models of both sides'),
+    ('interactions', 'Interactions'),
+    ('correlations', 'Correlations'),
+)
+
+
+def group_context(data: GroupData, *, voxelwise: bool = False) -> dict[str, Any]:
+    """Everything the template shows.
+
+    Parameters
+    ----------
+    data
+        The tables.
+    voxelwise
+        Whether the page has a section of voxels.
+    """
+    groups = data.groups
+    colours = charts.group_colours(groups)
+    measures = [_measure_part(data, measure, colours) for measure in data.measures]
+    scores = list(_score_parts(data, colours))
+    return {
+        'groups': groups,
+        'chips': [f'{g}: n = {_count(data, g)}' for g in groups],
+        'overview': overview(data),
+        'findings': findings(data),
+        'more': more_findings(data),
+        'relations': relations(data),
+        'alpha': f'{data.alpha:g}',
+        'people': people_table(data),
+        'exclusions': _exclusion_table(data.exclusions),
+        'measures': measures,
+        'scores': scores,
+        'legend': [(g, colours[g]) for g in groups],
+        'tables': [
+            (name, title, _auto_table(name, getattr(data, name), data.alpha))
+            for name, title in _TABLES
+            if len(getattr(data, name))
+        ],
+        'settings': flatten(data.settings),
+        'sections': [
+            ('findings', 'Findings'),
+            ('people', 'Participants'),
+            *((part['anchor'], capital(part['name'])) for part in measures),
+            *((part['anchor'], part['score']) for part in scores),
+            *((('voxels', 'Voxels'),) if voxelwise else ()),
+            ('quality', 'Quality'),
+            ('tables', 'Tables'),
+            ('methods', 'Methods'),
+        ],
+    }
+
+
+def quality_table(path: str | Path) -> Table | None:
+    """Quality of every run, what stands apart marked and on top; None where nothing is known."""
+    table = read_table(path, text=('flags',), needs=('participant_id', 'flags'))
+    if table.empty:
+        return None
+    table = table.assign(flagged=table['flags'].notna()).sort_values(
+        'flagged', ascending=False, kind='stable'
+    )
+    named = [c for c in ('session_id', 'run_id') if table[c].notna().any()]
+    columns = {'participant_id': Column('participant'), **{c: Column(readable(c)) for c in named}}
+    columns['flags'] = Column('stands apart by', 'modified z in brackets')
+    for name, measure in quality_measures().items():
+        unit = f' ({measure["Units"]})' if 'Units' in measure else ''
+        if name in table and table[name].notna().any():
+            columns[name] = Column(measure['title'] + unit, measure['Description'], significant(3))
+    return make_table(
+        table,
+        columns,
+        row_class=lambda row: 'flagged' if row['flagged'] else '',
+    )
+
+
+def voxel_part(clusters: str | Path, maps: Sequence[str | Path], alpha: float) -> dict[str, Any]:
+    """Slices and clusters of the voxel-wise comparison.
+
+    Parameters
+    ----------
+    clusters
+        Table of clusters.
+    maps
+        Images of tests; those of t and p lie beside each other.
+    alpha
+        Level of the family-wise p.
+    """
+    table = read_table(clusters, text=('contrast', 'sign', 'regions'), needs=('contrast',))
+    pictures = []
+    for path in (Path(p) for p in maps if str(p).endswith('_stat-t_statmap.nii.gz')):
+        sidecar = path.with_name(path.name.removesuffix('.nii.gz') + '.json')
+        name = json.loads(sidecar.read_text(encoding='utf-8'))['Contrast']
+        svg = draw_tests(
+            path, path.with_name(path.name.replace('_stat-t_', '_stat-pfwe_')),
+            alpha=alpha, label=f'Voxel-wise test of {name}',
+        )  # fmt: skip
+        pictures.append((name, Markup(svg)))
+    known = load_descriptions()['clusters']
+    columns = {name: _auto_column(name, table[name], known[name]['Description']) for name in table}
+    return {'pictures': pictures, 'clusters': make_table(table, columns)}
+
+
+def _count(data: GroupData, group: str) -> int:
+    return int((data.compared[data.group_column] == group).sum())
+
+
+def people_table(data: GroupData) -> Table:
+    """Who was compared: size, covariates and scores of each group."""
+    wanted = [*(data.settings.get('covariates') or ('age', 'sex')),
+              *(data.settings.get('scores') or ('edss',)), 'disease_duration']  # fmt: skip
+    names = [n for n in dict.fromkeys(map(str, wanted)) if n in data.compared]
+    rows = []
+    for group in data.groups:
+        members = data.compared[data.compared[data.group_column] == group]
+        row: dict[str, Any] = {'group': group, 'n': len(members)}
+        rows.append(row | {name: _summary(members[name]) for name in names})
+    columns = {'group': Column('Group'), 'n': Column('n', '', fixed(0))}
+    columns |= {name: Column(score_name(name)) for name in names}
+    return make_table(pd.DataFrame(rows, columns=list(columns)), columns)
+
+
+def _summary(values: pd.Series) -> str | None:
+    known = values.dropna()
+    if known.empty:
+        return None
+    missing = f', {values.size - known.size} n/a' if known.size < values.size else ''
+    if pd.api.types.is_numeric_dtype(known):
+        middle = f'{known.mean():.1f} (SD {known.std():.1f})' if known.size > 1 else ''
+        return f'{middle or known.iloc[0]}, {known.min():g} to {known.max():g}{missing}'
+    counts = known.astype(str).value_counts().sort_index()
+    return ', '.join(f'{n} {label}' for label, n in counts.items()) + missing
+
+
+def _exclusion_table(exclusions: pd.DataFrame) -> Table:
+    columns = {name: Column(name.replace('_id', '').capitalize()) for name in exclusions.columns}
+    return make_table(
+        exclusions, columns, cell_class=lambda name, _: 'wrap' if name == 'reason' else ''
+    )
+
+
+def _measure_part(data: GroupData, measure: str, colours: Mapping[str, str]) -> dict[str, Any]:
+    """Distributions, forest, effect map and slices of one measure."""
+    name, unit, *_ = describe(measure)
+    values = data.values[data.values['measure'] == measure]
+    panels = []
+    for region, rows in values.groupby('region', sort=False):
+        svg = charts.distribution_chart(
+            _samples(data, rows), colours, unit=unit,
+            label=f'{name} of the {readable(region)} by group',
+        )  # fmt: skip
+        panels.append((readable(region).capitalize(), Markup(svg)))
+    effects = [_effect(row, data) for row in data.in_order(measure)]
+    label = f'Differences in {name}'
+    return {
+        'anchor': f'measure-{data.measures.index(measure) + 1}',
+        'name': name,
+        'title': capital(name),
+        'meaning': MEANINGS.get(measure, unit),
+        'panels': panels,
+        'forest': Markup(charts.forest_chart(effects, unit=unit, label=label)),
+        'map': Markup(charts.effect_map(effects, label=f'Effect sizes, {name}')),
+        'sized': any(np.isfinite(e.effect_size) for e in effects),
+        'has_effects': bool(effects),
+        'slices': _slices(data, measure),
+    }
+
+
+def _effect(row: Mapping[Any, Any], data: GroupData) -> charts.Effect:
+    estimate, low, high = (float(row[k]) for k in ('estimate', 'ci_low', 'ci_high'))
+    adjusted = float(row['p_adjusted'])
+    text = 'not tested'
+    if np.isfinite(estimate):
+        shown = together(estimate, low, high)
+        text = f'{shown[0]} [{shown[1]}, {shown[2]}]'
+        text += f',  p {equals(adjusted)}' if np.isfinite(adjusted) else ''
+    pair = sides(str(row['contrast']), data.groups)
+    contrast = ' − '.join(pair) if pair else str(row['contrast'])
+    return charts.Effect(
+        readable(row['region']), contrast, estimate, low, high, text,
+        bool(adjusted < data.alpha), float(row.get('effect_size', np.nan)),
+    )  # fmt: skip
+
+
+def _slices(data: GroupData, measure: str) -> list[tuple[str, Markup]]:
+    """Slices of the template with nuclei coloured by effect size, one picture per contrast."""
+    rows = data.in_order(measure)
+    pictures = []
+    for contrast in dict.fromkeys(str(row['contrast']) for row in rows):
+        sizes = {
+            str(row['region']): float(row['effect_size'])
+            for row in rows
+            if row['contrast'] == contrast and pd.notna(row.get('effect_size'))
+        }
+        hits = {str(r['region']) for r in rows
+                if r['contrast'] == contrast and r['p_adjusted'] < data.alpha}  # fmt: skip
+        svg = draw_effects(sizes, hits, label=f'Effect sizes of {contrast} in the brain')
+        if svg:
+            pair = sides(contrast, data.groups)
+            pictures.append((' − '.join(pair) if pair else contrast, Markup(svg)))
+    return pictures
+
+
+def _samples(
+    data: GroupData, rows: pd.DataFrame, score: pd.Series | None = None
+) -> list[charts.Sample]:
+    """Values of one measure and region by group, and with a score by participant."""
+    samples = []
+    for group in data.groups:
+        members = rows[rows['group'] == group]
+        x = None if score is None else members['participant_id'].map(score).to_numpy(float)
+        who = tuple(members['participant_id'].astype(str))
+        samples.append(charts.Sample(group, who, members['value'].to_numpy(float), x))
+    return samples
+
+
+def _score_parts(data: GroupData, colours: Mapping[str, str]) -> Iterator[dict[str, Any]]:
+    """Scatter charts per clinical score and measure."""
+    table = both_sides(data.correlations)
+    for number, score in enumerate(dict.fromkeys(table['score']), start=1):
+        if score not in data.people:
+            continue
+        blocks = []
+        for measure in dict.fromkeys(table.loc[table['score'] == score, 'measure']):
+            rows = table[(table['score'] == score) & (table['measure'] == measure)]
+            panels = _scatter_panels(data, colours, score, measure, rows)
+            if panels:
+                blocks.append((capital(describe(measure)[0]), panels))
+        yield {'anchor': f'score-{number}', 'score': score_name(score), 'blocks': blocks}
+
+
+def _scatter_panels(
+    data: GroupData, colours: Mapping[str, str], score: str, measure: str, rows: pd.DataFrame
+) -> list[tuple[str, Markup]]:
+    name, unit, *_ = describe(measure)
+    values = data.values[data.values['measure'] == measure]
+    points = pd.to_numeric(data.people.set_index('participant_id')[score], errors='coerce')
+    panels = []
+    for region, own in values.groupby('region', sort=False):
+        tested = {str(r['group']): r for r in rows[rows['region'] == region].to_dict('records')}
+        samples = [
+            charts.Sample(s.group, s.people, s.values, s.x, _note(tested[s.group]))
+            for s in _samples(data, own, points)
+            if s.group in tested
+        ]
+        if samples:
+            svg = charts.scatter_chart(
+                samples, colours, x_label=score_name(score), unit=unit,
+                label=f'{name} of the {readable(region)} against {score_name(score)}',
+            )  # fmt: skip
+            panels.append((readable(region).capitalize(), Markup(svg)))
+    return panels
+
+
+def _note(row: Mapping[Any, Any]) -> str:
+    rho = rho_of(row)
+    if not np.isfinite(rho):
+        return 'not tested'
+    name = 'p_adjusted' if pd.notna(row.get('p_adjusted')) else 'p'
+    text = f'ρ = {fixed(2)(rho)}'
+    if pd.notna(row.get(name)):
+        text += f', {"adj. " if name == "p_adjusted" else ""}p {equals(float(row[name]))}'
+    return f'{text}, n = {row["n"]:.0f}' if pd.notna(row.get('n')) else text
+
+
+def _auto_table(table: str, frame: pd.DataFrame, alpha: float) -> Table:
+    """All columns of a table, formatted by name and type; significant rows are marked."""
+    known = load_descriptions()
+    hints = {
+        str(name): (known[table].get(name) or known.get(name) or {}).get('Description', '')
+        for name in frame.columns
+    }
+    columns = {name: _auto_column(name, frame[name], hint) for name, hint in hints.items()}
+    shown = frame.assign(measure=[describe(m)[0] for m in frame['measure']])
+
+    def mark(row: Mapping[Any, Any]) -> str:
+        p = row.get('p_adjusted', row.get('p'))
+        return 'significant' if p is not None and p < alpha else ''
+
+    return make_table(shown, columns, row_class=mark)
+
+
+def _auto_column(name: str, values: pd.Series, hint: str) -> Column:
+    title = name.replace('_', ' ').replace('ci low', 'CI low').replace('ci high', 'CI high')
+    if not pd.api.types.is_numeric_dtype(values):
+        return Column(title, hint, words=name in ('region', 'hemisphere', 'score'))
+    if name == 'p' or name.startswith('p_') or name.endswith('_p'):
+        return Column(title, hint, p_value)
+    if name == 'n' or name.startswith('n_'):
+        return Column(title, hint, fixed(0))
+    return Column(title, hint, significant(4))

@@ -1,0 +1,274 @@
+"""Visual reports: one self-contained HTML file each, made from files and tables."""
+
+from __future__ import annotations
+
+import base64
+import functools
+import hashlib
+from collections.abc import Mapping, Sequence
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nipype.interfaces.base import (
+    BaseInterfaceInputSpec,
+    File,
+    SimpleInterface,
+    TraitedSpec,
+    isdefined,
+    traits,
+)
+
+from ..files import save_text
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+
+def _read(name: str) -> str:
+    return (resources.files('nigra.data') / name).read_text(encoding='utf-8')
+
+
+@functools.cache
+def environment() -> Environment:
+    """Templates in `nigra.data`, with everything escaped that is not marked as markup."""
+    from jinja2 import Environment, FunctionLoader, StrictUndefined
+
+    return Environment(
+        loader=FunctionLoader(_read),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+def render_page(template: str, context: Mapping[str, Any], *, version: str) -> str:
+    """Fill a template; style and script are put inside, the script is named by its hash.
+
+    Parameters
+    ----------
+    template
+        Name in `nigra.data`.
+    context
+        What it shows.
+    version
+        Of nigra.
+    """
+    from markupsafe import Markup
+
+    script = _read('report.js')
+    digest = hashlib.sha256(script.encode('utf-8')).digest()
+    return environment().get_template(template).render(
+        css=Markup(_read('report.css')),
+        script=Markup(script),
+        script_hash=base64.b64encode(digest).decode('ascii'),
+        version=version,
+        **context,
+    )  # fmt: skip
+
+
+def render_participant(
+    *,
+    participant_id: str,
+    t1w: str | Path,
+    t1w_brain_mask: str | Path,
+    template_in_t1w: str | Path,
+    runs: Sequence[Mapping[str, Any]],
+    labels_in_t1w: str | Path | None = None,
+    warnings: Sequence[str] = (),
+    methods_html: str = '',
+    versions: Mapping[str, str] | None = None,
+    names: Mapping[int, str] | None = None,
+) -> str:
+    """Report of one participant (or visit) as HTML.
+
+    Parameters
+    ----------
+    participant_id
+        Title: `sub-01` or `sub-01_ses-1`.
+    t1w, t1w_brain_mask, template_in_t1w, labels_in_t1w
+        Images in T1w space; the template carried into it.
+    runs
+        One mapping per gradient-echo run: files `magnitude`, `t1w_in_gre`, `qsm_mask`,
+        `totalfield` (ppm), `localfield` (ppm or None), `chimap` (ppm), `r2star` (1/s or None),
+        `dseg`, `regions_tsv`; mappings `entities` (with `prefix`), `facts`, `parameters`,
+        `quality`; and lists of sentences under every name that ends in `warnings`.
+    warnings
+        Of the visit and its anatomy.
+    methods_html
+        From `boilerplate.methods_text`; put in as it is.
+    versions
+        Of the software.
+    names
+        Region of each label; the built-in atlas's by default.
+    """
+    from markupsafe import Markup
+
+    from . import participant_page as page
+
+    names = page.region_names() if names is None else names
+    versions = versions or {}
+    titles = page.run_titles(runs, participant_id)
+    shown = [
+        page.run_page(run, number, names, title=title)
+        for number, (run, title) in enumerate(zip(runs, titles, strict=True), start=1)
+    ]
+    checks = [check for run in shown for check in run.checks]
+    if warnings:
+        checks.insert(0, page.Check('note', 'Warnings on the visit', f'{len(warnings)} below'))
+    context = {
+        'participant_id': participant_id,
+        'chips': _chips(runs),
+        'verdict': page.verdict(checks),
+        'checks': checks if len(shown) < 2 else page.summaries(shown, warnings),
+        'warnings': list(warnings),
+        'anatomy': page.anatomy_pictures(
+            str(t1w), str(t1w_brain_mask), str(template_in_t1w),
+            str(labels_in_t1w) if labels_in_t1w else None, names,
+        ),
+        'runs': shown,
+        'methods': Markup(methods_html),
+        'versions': sorted(versions.items()),
+        'sections': [
+            ('summary', 'At a glance'), ('anatomy', 'Anatomy'),
+            *((run.anchor, run.title) for run in shown),
+            ('methods', 'Methods'), ('versions', 'Versions'),
+        ],
+    }  # fmt: skip
+    return render_page('participant.html.j2', context, version=versions.get('nigra', ''))
+
+
+def _chips(runs: Sequence[Mapping[str, Any]]) -> list[str]:
+    chips = [f'{len(runs)} gradient-echo run{"s" if len(runs) != 1 else ""}']
+    for run in runs:
+        facts = run.get('facts') or {}
+        if 'MagneticFieldStrength' in facts:
+            chips.append(f'{float(facts["MagneticFieldStrength"]):g} T')
+        if 'EchoTimes' in facts:
+            count = len(facts['EchoTimes'])
+            chips.append(f'{count} echo{"es" if count != 1 else ""}')
+    return list(dict.fromkeys(chips))
+
+
+GROUP_TABLES = ('regions', 'models', 'contrasts', 'means', 'sides', 'interactions',
+                'correlations', 'exclusions', 'values', 'quality', 'clusters')  # fmt: skip
+"""Tables of the group level by name, in the order in which the page offers them."""
+
+
+def render_group(
+    tables: Mapping[str, str | Path],
+    *,
+    voxel_maps: Sequence[str | Path] = (),
+    warnings: Sequence[str] = (),
+    settings: Mapping[str, Any] | None = None,
+    methods_html: str = '',
+    version: str = '',
+) -> str:
+    """Report of the group comparison as HTML; all its numbers come from the tables.
+
+    Parameters
+    ----------
+    tables
+        Paths by name, of `GROUP_TABLES`; regions, models, contrasts, correlations and values must
+        be there. The page links to them by name, so it should lie beside them.
+    voxel_maps
+        Images of the voxel-wise comparison.
+    warnings
+        Sentences.
+    settings
+        `group_column`, `reference_group`, `covariates`, `scores`, `alpha`, `formulae` and any
+        more.
+    methods_html
+        From `boilerplate.methods_text`; put in as it is.
+    version
+        Of nigra.
+    """
+    from markupsafe import Markup
+
+    from . import group_page as page
+
+    data = page.GroupData.read(tables, settings or {})
+    quality = tables.get('quality')
+    context = {
+        **page.group_context(data, voxelwise='clusters' in tables),
+        'quality': page.quality_table(quality) if quality else None,
+        'voxels': page.voxel_part(tables['clusters'], voxel_maps, data.alpha)
+        if 'clusters' in tables
+        else None,
+        'warnings': list(warnings),
+        'methods': Markup(methods_html),
+        'downloads': [Path(tables[name]).name for name in GROUP_TABLES if name in tables],
+    }
+    return render_page('group.html.j2', context, version=version)
+
+
+class _ParticipantReportInputSpec(BaseInterfaceInputSpec):
+    participant_id = traits.Str(mandatory=True, desc='title: sub-01 or sub-01_ses-1')
+    t1w = File(exists=True, mandatory=True, desc='bias-corrected T1w image')
+    t1w_brain_mask = File(exists=True, mandatory=True, desc='brain mask, T1w space')
+    template_in_t1w = File(exists=True, mandatory=True, desc='template carried into T1w space')
+    labels_in_t1w = File(exists=True, desc='deep grey labels, T1w space')
+    runs = traits.List(traits.Dict, mandatory=True, desc='see render_participant')
+    warnings = traits.List(traits.Str, desc='sentences on the visit')
+    anat_warnings = traits.List(traits.Str, desc='sentences on the anatomy')
+    methods_html = traits.Str('', usedefault=True, desc='methods text')
+    versions = traits.Dict(desc='software versions')
+    out_file = traits.Str(mandatory=True, desc='final path')
+
+
+class _ReportOutputSpec(TraitedSpec):
+    out_report = File(desc='the page')
+
+
+class ParticipantReport(SimpleInterface):
+    """Write the visual report of a visit."""
+
+    input_spec = _ParticipantReportInputSpec
+    output_spec = _ReportOutputSpec
+    _always_run = True  # its place is outside the working folder
+
+    def _run_interface(self, runtime):
+        given = _defined(self.inputs)
+        given['warnings'] = [*given.get('warnings', ()), *given.pop('anat_warnings', ())]
+        out_file = given.pop('out_file')
+        save_text(render_participant(**given), out_file)
+        self._results['out_report'] = out_file
+        return runtime
+
+
+_GroupReportInputSpec = type(
+    '_GroupReportInputSpec',
+    (BaseInterfaceInputSpec,),
+    {
+        '__module__': __name__,
+        **{f'{name}_tsv': File(exists=True, desc=f'table of {name}') for name in GROUP_TABLES},
+        'voxel_maps': traits.List(File, desc='images of the voxel-wise comparison'),
+        'warnings': traits.List(traits.Str, desc='sentences'),
+        'settings': traits.Dict(desc='group column, covariates, formulae and so on'),
+        'methods_html': traits.Str('', usedefault=True, desc='methods text'),
+        'version': traits.Str('', usedefault=True, desc='of nigra'),
+        'out_file': traits.Str(mandatory=True, desc='final path'),
+    },
+)
+
+
+class GroupReport(SimpleInterface):
+    """Write the report of the group comparison."""
+
+    input_spec = _GroupReportInputSpec
+    output_spec = _ReportOutputSpec
+    _always_run = True
+
+    def _run_interface(self, runtime):
+        given = _defined(self.inputs)
+        out_file = given.pop('out_file')
+        tables = {n: given.pop(f'{n}_tsv') for n in GROUP_TABLES if f'{n}_tsv' in given}
+        save_text(render_group(tables, **given), out_file)
+        self._results['out_report'] = out_file
+        return runtime
+
+
+def _defined(inputs: Any) -> dict[str, Any]:
+    """Inputs that were given, by name."""
+    return {name: value for name, value in inputs.get().items() if isdefined(value)}

@@ -1,0 +1,1 @@
+"""Brain masks, regions and what is measured in them."""

@@ -1,0 +1,1 @@
+"""Total field to local field: background field removal."""

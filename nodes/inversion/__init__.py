@@ -1,0 +1,1 @@
+"""Local field (or phase) to susceptibility, its reference, and its separation."""

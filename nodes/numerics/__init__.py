@@ -1,0 +1,1 @@
+"""Transforms, kernels, stencils and solvers that know nothing of susceptibility maps."""

@@ -1,0 +1,154 @@
+"""Preconditioned conjugate gradients on half spectra of real images.
+
+Images are unknown through their spectra: a preconditioner that is a function of k then costs
+nothing. Sums are taken over fixed slabs, in order, so that results do not depend on the threads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+from ..parallel import run, slabs
+from .fft import irfftn, rfftn
+
+Operator = Callable[[NDArray[Any], NDArray[Any]], None]
+
+
+def conjugate_gradients(
+    apply: Operator,
+    rhs: NDArray[Any],
+    inverse: NDArray[Any],
+    length: int,
+    *,
+    iterations: int,
+    tolerance: float,
+    nthreads: int = 1,
+    watch: Callable[[int, NDArray[Any]], None] | None = None,
+) -> NDArray[Any]:
+    """Solve A X = B from X = 0 for a symmetric positive semidefinite A.
+
+    Parameters
+    ----------
+    apply
+        `apply(p, q)` writes A p into q.
+    rhs
+        Half spectrum B; overwritten by the residual.
+    inverse
+        The preconditioner, real half spectrum, about 1 / A; where it is 0, X stays 0.
+    length
+        Length of the image's last axis.
+    iterations
+        Most steps.
+    tolerance
+        Stop when the preconditioned residual has shrunk to this share of its first norm.
+    nthreads
+        Threads; the result does not depend on them.
+    watch
+        Called with (steps taken, X) after each.
+
+    Returns
+    -------
+    NDArray
+        Half spectrum X.
+    """
+    pieces = slabs(len(rhs))
+
+    def total(kernel: Callable[..., float], *arguments: Any) -> float:
+        return sum(run(lambda s: kernel(*(a[s] for a in arguments), length), pieces, nthreads))
+
+    def advance(kernel: Callable[..., Any], factor: float, *arguments: Any) -> None:
+        run(lambda s: kernel(np.float32(factor), *(a[s] for a in arguments)), pieces, nthreads)
+
+    x, direction, image = np.zeros_like(rhs), np.zeros_like(rhs), np.empty_like(rhs)
+    first = previous = total(_square, rhs, inverse)
+    share = 0.0
+    for step in range(iterations):
+        if previous <= tolerance**2 * first or previous <= 0:
+            break
+        advance(_turn, share, rhs, inverse, direction)
+        apply(direction, image)
+        curvature = total(_dot, direction, image)
+        if not curvature > 0:
+            break
+        advance(_advance, previous / curvature, direction, image, x, rhs)
+        now = total(_square, rhs, inverse)
+        share, previous = now / previous, now
+        if watch:
+            watch(step + 1, x)
+    return x
+
+
+def with_constant(kernel: NDArray[Any]) -> NDArray[Any]:
+    """Dipole kernel whose k = 0 is 1: the map's mean then stands for a constant in the field.
+
+    Nothing else determines either; the caller drops it from the map.
+    """
+    out = kernel.copy()
+    out[0, 0, 0] = 1
+    return out
+
+
+def weighted_dipole(kernel: NDArray[Any], weight: NDArray[Any], *, nthreads: int = 1) -> Operator:
+    """Operator X -> D F W F^-1 D X on half spectra; W is a real image."""
+    field = np.empty_like(weight)
+    pieces = slabs(len(weight))
+
+    def apply(p: NDArray[Any], q: NDArray[Any]) -> None:
+        np.multiply(p, kernel, out=q)
+        irfftn(q, field, nthreads=nthreads)
+        run(lambda s: np.multiply(field[s], weight[s], out=field[s]), pieces, nthreads)
+        rfftn(field, q, nthreads=nthreads)
+        np.multiply(q, kernel, out=q)
+
+    return apply
+
+
+@numba.njit(cache=True, nogil=True)
+def _square(r, inverse, length):
+    """Norm of the residual under the preconditioner, in the whole spectrum."""
+    total = 0.0
+    for i in range(r.shape[0]):
+        for j in range(r.shape[1]):
+            row = np.float32(0)
+            for k in range(r.shape[2]):
+                v = r[i, j, k]
+                once = inverse[i, j, k] * (v.real * v.real + v.imag * v.imag)
+                row += once if k == 0 or 2 * k == length else once + once
+            total += row
+    return total
+
+
+@numba.njit(cache=True, nogil=True)
+def _dot(p, q, length):
+    total = 0.0
+    for i in range(p.shape[0]):
+        for j in range(p.shape[1]):
+            row = np.float32(0)
+            for k in range(p.shape[2]):
+                a, b = p[i, j, k], q[i, j, k]
+                once = a.real * b.real + a.imag * b.imag
+                row += once if k == 0 or 2 * k == length else once + once
+            total += row
+    return total
+
+
+@numba.njit(cache=True, nogil=True)
+def _turn(share, r, inverse, direction):
+    for i in range(r.shape[0]):
+        for j in range(r.shape[1]):
+            for k in range(r.shape[2]):
+                direction[i, j, k] = inverse[i, j, k] * r[i, j, k] + share * direction[i, j, k]
+
+
+@numba.njit(cache=True, nogil=True)
+def _advance(step, direction, image, x, r):
+    for i in range(r.shape[0]):
+        for j in range(r.shape[1]):
+            for k in range(r.shape[2]):
+                x[i, j, k] += step * direction[i, j, k]
+                r[i, j, k] -= step * image[i, j, k]

@@ -1,0 +1,153 @@
+"""Grids of another spacing: coarser for registration, finer for votes between labels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import ndimage
+
+from ..errors import NigraError
+
+FWHM_TO_SIGMA = 1 / np.sqrt(8 * np.log(2))
+
+
+def spacing_of(affine: ArrayLike) -> NDArray[np.float64]:
+    """Voxel size along each array axis of a 4 x 4 voxel-to-world matrix, mm."""
+    return np.linalg.norm(np.asarray(affine, float)[:3, :3], axis=0)
+
+
+def isotropic(
+    data: NDArray[Any], affine: ArrayLike, spacing: float
+) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+    """Image on cubic voxels over the same field of view, without aliasing.
+
+    Parameters
+    ----------
+    data
+        Image, (x, y, z).
+    affine
+        Its 4 x 4 voxel-to-world matrix, mm.
+    spacing
+        Edge of the new voxels, mm.
+
+    Returns
+    -------
+    tuple
+        Image and matrix. Axes keep their directions and the field of view its centre.
+
+    Notes
+    -----
+    A Gaussian widens the old voxel's profile to the new one's before linear interpolation, so
+    that an axis which is not coarsened is not blurred.
+    """
+    matrix = np.asarray(affine, float)
+    old = spacing_of(matrix)
+    sigma = np.sqrt(np.maximum(spacing**2 - old**2, 0)) * FWHM_TO_SIGMA / old
+    smooth = ndimage.gaussian_filter(np.asarray(data, np.float32), sigma, mode='nearest')
+    step = spacing / old
+    shape = tuple(int(n) for n in np.maximum(np.ceil(np.array(data.shape) / step - 1e-6), 1))
+    offset = (np.array(data.shape) - 1) / 2 - (np.array(shape) - 1) / 2 * step
+    out = ndimage.affine_transform(
+        smooth, np.diag(step), offset, output_shape=shape, order=1, mode='nearest'
+    )
+    moved = matrix.copy()
+    moved[:3, :3] = matrix[:3, :3] * step
+    moved[:3, 3] = matrix[:3, :3] @ offset + matrix[:3, 3]
+    return out, moved
+
+
+def cropped_affine(affine: ArrayLike, box: Sequence[slice]) -> NDArray[np.float64]:
+    """Voxel-to-world matrix of the part of an image that a box of slices cuts out."""
+    matrix = np.array(affine, float)
+    matrix[:3, 3] += matrix[:3, :3] @ [s.start or 0 for s in box]
+    return matrix
+
+
+def subdivided_affine(affine: ArrayLike, factors: Sequence[int]) -> NDArray[np.float64]:
+    """Voxel-to-world matrix after each voxel is cut into `factors` parts along its axes.
+
+    Examples
+    --------
+    >>> subdivided_affine(np.diag([2.0, 2, 2, 1]), (2, 1, 1))[0].tolist()
+    [1.0, 0.0, 0.0, -0.5]
+    """
+    matrix = np.array(affine, float)
+    parts = np.asarray(factors, float)
+    matrix[:3, 3] += matrix[:3, :3] @ ((1 / parts - 1) / 2)
+    matrix[:3, :3] /= parts
+    return matrix
+
+
+def vote(labels: NDArray[Any], factors: Sequence[int]) -> NDArray[Any]:
+    """Label that fills the largest part of each block of voxels.
+
+    Parameters
+    ----------
+    labels
+        Non-negative labels on a subdivided grid; each axis a multiple of its factor.
+    factors
+        Voxels per block along each axis.
+
+    Returns
+    -------
+    NDArray
+        One label per block, of the same type; of equals the smallest, so that background wins
+        a draw.
+
+    Raises
+    ------
+    NigraError
+        The shape is no multiple of the factors.
+
+    Examples
+    --------
+    >>> vote(np.array([[[0, 3, 3, 3, 0, 5]]]), (1, 1, 3)).tolist()
+    [[[3, 0]]]
+    """
+    if any(n % f for n, f in zip(labels.shape, factors, strict=True)):
+        raise NigraError(f'labels of shape {labels.shape} do not divide into blocks {factors}')
+    shape = tuple(n // f for n, f in zip(labels.shape, factors, strict=True))
+    split = [size for pair in zip(shape, factors, strict=True) for size in pair]
+    blocks = labels.reshape(split)
+    winner = np.zeros(shape, labels.dtype)
+    most = np.count_nonzero(blocks == 0, axis=(1, 3, 5)).astype(np.int32)
+    for value in np.unique(labels):
+        if value:
+            count = np.count_nonzero(blocks == value, axis=(1, 3, 5))
+            better = count > most
+            winner[better], most[better] = value, count[better]
+    return winner
+
+
+def block_mean(image: NDArray[Any], factors: Sequence[int]) -> NDArray[Any]:
+    """Mean over blocks of voxels; keeps float32 and complex64.
+
+    Parameters
+    ----------
+    image
+        On a subdivided grid; each axis a multiple of its factor.
+    factors
+        Voxels per block along each axis.
+
+    Examples
+    --------
+    >>> block_mean(np.arange(8, dtype=np.float32).reshape(2, 2, 2), (2, 2, 2)).tolist()
+    [[[3.5]]]
+    """
+    nx, ny, nz = (n // f for n, f in zip(image.shape, factors, strict=True))
+    blocks = image.reshape(nx, factors[0], ny, factors[1], nz, factors[2])
+    return blocks.mean(axis=(1, 3, 5))
+
+
+def block_share(mask: NDArray[np.bool_], factors: Sequence[int]) -> NDArray[np.float32]:
+    """Share of each block of voxels that a mask fills; as `block_mean`.
+
+    Examples
+    --------
+    >>> block_share(np.array([[[True, True, False, False]]]), (1, 1, 4)).tolist()
+    [[[0.5]]]
+    """
+    return block_mean(mask.astype(np.float32), factors)

@@ -1,0 +1,347 @@
+"""Scan one simulated person: a T1-weighted image, and gradient-echo scans with their truth."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from ..numerics.resample import block_mean
+from . import scanner as scanner
+from . import tissue as tissue_models
+from .body import Body, Sample, head_corners, sample_body, transform
+from .head import Material
+from .scanner import Slab
+from .tissue import TissueModel
+from .truth import Parts, RegionValues, scan_values, tissue_values
+
+_SLICES = 16
+"""Slices of a T1-weighted image that are computed together, which bounds the memory."""
+
+
+@dataclass(frozen=True)
+class T1wProtocol:
+    """T1-weighted scan.
+
+    Attributes
+    ----------
+    matrix, voxel_mm, centre_mm
+        Field of view, along the world's axes.
+    oversampling
+        Model voxels per voxel along each axis.
+    white_matter, noise
+        Stored intensity of white matter, and standard deviation of the complex noise.
+    bias_percent
+        Spread of the smooth gain.
+    contrast_sd
+        Spread of the contrast between white and grey matter.
+    orientation
+        Axis codes of the stored array.
+    b0, repetition_time, echo_time, inversion_time, flip_angle
+        Written into the sidecar (tesla, seconds, degrees).
+    """
+
+    matrix: tuple[int, int, int] = (128, 160, 140)
+    voxel_mm: tuple[float, float, float] = (1.5, 1.5, 1.5)
+    centre_mm: tuple[float, float, float] = (0.0, -8.0, -8.0)
+    oversampling: int = 2
+    white_matter: float = 86.0
+    noise: float = 2.5
+    bias_percent: float = 12.0
+    contrast_sd: float = 0.08
+    orientation: str = 'RAS'
+    b0: float = 1.5
+    repetition_time: float = 1.9
+    echo_time: float = 0.0031
+    inversion_time: float = 1.0
+    flip_angle: float = 15.0
+
+
+@dataclass(frozen=True)
+class GreProtocol:
+    """Gradient-echo scan.
+
+    Attributes
+    ----------
+    echo_times
+        Seconds.
+    b0
+        Tesla, along the world's z axis.
+    repetition_time, flip_angle
+        Seconds, degrees.
+    matrix, voxel_mm, centre_mm, tilt_deg
+        The slab: turned about x, then y, then z about its centre.
+    oversampling
+        Model voxels per voxel along each axis.
+    snr
+        Grey-matter signal at the first echo over the noise of one channel.
+    noise
+        Standard deviation of the noise in stored units; sets the scale of the magnitude.
+    phase
+        How phase is stored: `0..4095`, `-4096..4094` or `rad`.
+    shim_order
+        Order of the solid harmonics that shimming removes, 0 to 2.
+    offset_rad, gain
+        Spread of the receiver's phase offset and of its logarithmic gain.
+    orientation
+        Axis codes of the stored array.
+    padding
+        Zero padding of the field calculation, array length over model length.
+    """
+
+    echo_times: tuple[float, ...] = (0.04,)
+    b0: float = 1.5
+    repetition_time: float = 0.05
+    flip_angle: float = 20.0
+    matrix: tuple[int, int, int] = (128, 160, 60)
+    voxel_mm: tuple[float, float, float] = (1.5, 1.5, 2.0)
+    centre_mm: tuple[float, float, float] = (0.0, -18.0, 8.0)
+    tilt_deg: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    oversampling: tuple[int, int, int] = (2, 2, 2)
+    snr: float = 40.0
+    noise: float = 2.5
+    phase: str = '0..4095'
+    shim_order: int = 2
+    offset_rad: float = 0.4
+    gain: float = 0.1
+    orientation: str = 'RAS'
+    padding: float = 1.6
+
+
+@dataclass(frozen=True)
+class Scan:
+    """A simulated gradient-echo scan with its truth, on the scan's grid.
+
+    Attributes
+    ----------
+    magnitude, phase
+        (x, y, z, echo), as stored: small integers; phase may be radians.
+    slab
+        Geometry.
+    labels, brain
+        Truth; a voxel belongs to what fills most of it.
+    chi
+        Susceptibility of the brain minus its mean over `brain`, ppm.
+    regions, tissue
+        True values of each region at the scan's resolution, and of the tissue itself (see
+        `simulate_truth`).
+    total_field, local_field
+        ppm; absent if not asked for.
+    """
+
+    magnitude: NDArray
+    phase: NDArray
+    slab: Slab
+    labels: NDArray[np.uint8]
+    brain: NDArray[np.bool_]
+    chi: NDArray[np.float32]
+    regions: RegionValues
+    tissue: RegionValues
+    total_field: NDArray[np.float32] | None = None
+    local_field: NDArray[np.float32] | None = None
+
+
+@dataclass(frozen=True)
+class T1wScan:
+    """A simulated T1-weighted image and its truth."""
+
+    image: NDArray
+    affine: NDArray[np.float64]
+    labels: NDArray[np.uint8]
+    brain: NDArray[np.bool_]
+
+
+def simulate_t1w(body: Body, protocol: T1wProtocol, rng: np.random.Generator) -> T1wScan:
+    """T1-weighted image with gain, noise and truth.
+
+    Parameters
+    ----------
+    body
+        The person, where they lie.
+    protocol
+        The scan.
+    rng
+        Source of contrast, gain and noise.
+    """
+    affine = scanner.scan_affine(protocol.matrix, protocol.voxel_mm, protocol.centre_mm)
+    contrast = 1 + protocol.contrast_sd * rng.standard_normal()
+    clean = np.empty(protocol.matrix, np.float32)
+    labels, brain = np.empty(protocol.matrix, np.uint8), np.empty(protocol.matrix, bool)
+    factor = (protocol.oversampling,) * 3
+    for first in range(0, protocol.matrix[0], _SLICES):
+        part = slice(first, min(first + _SLICES, protocol.matrix[0]))
+        size = (part.stop - first, *protocol.matrix[1:])
+        slab = Slab(size, scanner.shift_affine(affine, (first, 0, 0)), factor, (0, 0, 0), size)
+        fine = sample_body(body, slab.fine_affine, slab.fine_shape)
+        image = tissue_models.t1_weighted(
+            fine.materials, fine.intensity, fine.texture, contrast=contrast
+        )
+        clean[part] = block_mean(image, factor)
+        labels[part] = scanner.majority(fine.labels, factor)
+        brain[part] = scanner.half(fine.brain, factor)
+    bias = scanner.smooth_polynomial(rng, affine, protocol.matrix, protocol.bias_percent / 100)
+    clean *= np.exp(bias) * np.float32(protocol.white_matter / tissue_models.WHITE_INTENSITY)
+    noisy = np.abs(scanner.add_noise(rng, clean.astype(np.complex64), protocol.noise))
+    return T1wScan(_integers(noisy), affine, labels, brain)
+
+
+def simulate_gre(
+    body: Body, protocol: GreProtocol, tissue: TissueModel, values: Mapping[int, float],
+    rng: np.random.Generator, *, parts: Parts, maps: bool = False,
+    progress: Callable[[str], None] | None = None,
+) -> Scan:  # fmt: skip
+    """Gradient-echo scan of a person.
+
+    Parameters
+    ----------
+    body
+        The person, where they lie.
+    protocol
+        The scan.
+    tissue
+        Susceptibility of tissue.
+    values
+        Susceptibility of each deep-grey-matter label, ppb.
+    rng
+        Source of phase offset, gain and noise.
+    parts
+        Regions whose true values are wanted.
+    maps
+        Also return the true fields.
+    progress
+        Told in words what comes next.
+    """
+    tell = progress or (lambda text: None)
+    affine = scanner.scan_affine(
+        protocol.matrix, protocol.voxel_mm, protocol.centre_mm, protocol.tilt_deg
+    )
+    slab = scanner.place_slab(protocol.matrix, affine, protocol.oversampling, head_corners(body))
+    tell('anatomy')
+    fine = sample_body(body, slab.fine_affine, slab.fine_shape)
+    chi = tissue_models.brain_ppm(
+        fine.materials, fine.intensity, fine.labels, fine.texture, values, tissue
+    )
+    tell('field')
+    total, white = _total_field(body, fine, chi, slab, tissue, protocol.padding)
+    brain = scanner.half(fine.brain[slab.fine_scan], slab.oversampling)
+    shim = scanner.shim_terms(
+        block_mean(total[slab.fine_scan], slab.oversampling), brain, affine,
+        protocol.shim_order,
+    )  # fmt: skip
+    total = scanner.remove_shim(
+        total[slab.fine_scan],
+        shim,
+        scanner.shift_affine(slab.fine_affine, [s.start for s in slab.fine_scan]),
+    )
+    tell('signal')
+    inside = fine.cut(slab.fine_scan)
+    signal = tissue_models.signal_maps(
+        inside.materials, inside.intensity, inside.labels, chi[slab.fine_scan], b0=protocol.b0,
+        repetition_time=protocol.repetition_time, flip_angle=protocol.flip_angle,
+    )  # fmt: skip
+    magnitude, phase = _acquire(signal, total, slab, protocol, brain, rng)
+    tell('truth')
+    labels = scanner.majority(inside.labels, slab.oversampling)
+    chi_map = block_mean(chi[slab.fine_scan], slab.oversampling)
+    chi_map = np.where(brain, chi_map - chi_map[brain].mean(), np.float32(0))
+    own = tissue_values(fine, chi, slab, protocol.b0, parts)
+    decay = block_mean(signal.r2star, slab.oversampling)
+    seen = scan_values(chi_map, decay, labels, brain, own, parts)
+    scan = Scan(magnitude, phase, slab, labels, brain, chi_map, seen, own)
+    if not maps:
+        return scan
+    local = _local_field(fine, chi, slab, white, protocol.padding)
+    total = block_mean(total, slab.oversampling)
+    return replace(scan, total_field=total, local_field=local)
+
+
+def _total_field(
+    body: Body, fine: Sample, chi: NDArray[np.float32], slab: Slab, tissue: TissueModel,
+    padding: float,
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:  # fmt: skip
+    """Field of everything on the model grid, and white matter's own part in scan voxels, ppm."""
+    source = tissue_models.background_ppm(fine.materials, tissue)
+    source += chi
+    total = scanner.forward_field(source, slab.fine_grid, pad=padding)
+    white = _white_matter_field(body, fine, slab, tissue)
+    total += scanner.upsample(white, slab)
+    return total, white
+
+
+def _white_matter_field(
+    body: Body, fine: Sample, slab: Slab, tissue: TissueModel
+) -> NDArray[np.float32]:
+    """Anisotropy and microstructure of white matter, in scan voxels of the model, ppm.
+
+    Notes
+    -----
+    The microstructure shift follows the fibres' angle to the field as sin^2 and is no field of
+    any susceptibility (Wharton & Bowtell 2012, doi 10.1073/pnas.1211075109).
+    """
+    pure = np.isin(fine.materials, (Material.BRAIN, Material.CORD)) & (fine.labels == 0)
+    white = tissue_models.fractions(fine.intensity)[2] * pure
+    share = block_mean(white.astype(np.float32), slab.oversampling)
+    affine = scanner.shift_affine(slab.affine, slab.start)
+    own = (np.linalg.inv(body.pose) @ affine).astype(np.float32)
+    to_warp = np.linalg.inv(body.warp.affine).astype(np.float32)
+    index = transform(to_warp, transform(own, np.indices(slab.model_shape, np.float32)))
+    vectors = np.stack(
+        [ndimage.map_coordinates(c, index, order=1, mode='nearest') for c in body.fibres]
+    )
+    # Template axes -> scanner world -> voxel axes, lengths back to one.
+    size = np.linalg.norm(affine[:3, :3], axis=0)
+    turn = (affine[:3, :3] / size).T @ body.pose[:3, :3]
+    vectors = np.tensordot(turn.astype(np.float32), vectors, 1)
+    vectors /= np.maximum(np.sqrt((vectors**2).sum(axis=0)), 1e-6)
+    grid = slab.coarse_grid
+    field = scanner.anisotropic_field(vectors, share, grid, tissue.anisotropy_ppb / 1000)
+    cosine = np.tensordot(np.asarray(grid.b0_dir, np.float32), vectors, 1)
+    return field + share * (1 - cosine**2) * np.float32(tissue.microstructure_ppb / 1000)
+
+
+def _local_field(
+    fine: Sample, chi: NDArray[np.float32], slab: Slab, white: NDArray[np.float32], padding: float
+) -> NDArray[np.float32]:
+    """Field of the sources inside the brain, in scan voxels, ppm."""
+    mean = np.float32(chi[fine.brain].mean())
+    inner = np.where(fine.brain, chi - mean, np.float32(0))
+    field = scanner.forward_field(inner, slab.fine_grid, pad=padding)
+    field += scanner.upsample(white, slab)
+    return block_mean(field[slab.fine_scan], slab.oversampling)
+
+
+def _acquire(
+    maps: tissue_models.SignalMaps, field: NDArray[np.float32], slab: Slab,
+    protocol: GreProtocol, brain: NDArray[np.bool_], rng: np.random.Generator,
+) -> tuple[NDArray, NDArray]:  # fmt: skip
+    """Stored magnitude and phase of all echoes."""
+    offset = scanner.smooth_polynomial(rng, slab.affine, slab.shape, protocol.offset_rad)
+    offset += np.float32(rng.uniform(-np.pi, np.pi))
+    gain = np.exp(scanner.smooth_polynomial(rng, slab.affine, slab.shape, protocol.gain))
+    receiver = (gain * np.exp(1j * offset)).astype(np.complex64)
+    frequency = field + maps.shift_ppm
+    scale = None
+    magnitudes, phases = [], []
+    for time in protocol.echo_times:
+        image = receiver * scanner.signal(
+            maps.amplitude, maps.r2star, frequency, time, protocol.b0, slab.oversampling
+        )
+        if scale is None:
+            scale = protocol.snr * protocol.noise / float(np.median(np.abs(image[brain])))
+        image = scanner.add_noise(rng, image * np.float32(scale), protocol.noise)
+        size = np.abs(image)
+        magnitudes.append(size)
+        empty = size < 4 * protocol.noise
+        phases.append(scanner.store_phase(np.angle(image), protocol.phase, empty=empty))
+    return _integers(np.stack(magnitudes, axis=-1)), np.stack(phases, axis=-1)
+
+
+def _integers(image: NDArray[np.float32]) -> NDArray:
+    """Rounded to the smallest of uint8 and int16 that holds nearly all values, as stored."""
+    whole = np.rint(image)
+    if float(np.quantile(whole, 0.9999)) <= 255:
+        return np.clip(whole, 0, 255).astype(np.uint8)
+    return np.clip(whole, 0, 32767).astype(np.int16)

@@ -1,0 +1,1 @@
+"""The group comparison: values, question, models, tests."""

@@ -1,0 +1,206 @@
+"""The group comparison as a whole: region tables in, models, contrasts and correlations out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from .ancova import CONFIDENCE
+from .correlations import correlation_table
+from .group_models import KEYS, group_tables
+from .hemispheres import side_table
+from .interactions import interaction_table
+from .multiplicity import FAMILY
+from .question import Question
+from .sample import MIN_GROUP, Sample, make_sample
+from .values import name_some
+
+
+@dataclass(frozen=True)
+class GroupComparison:
+    """Results of the group level.
+
+    Attributes
+    ----------
+    models, contrasts, means, sides, interactions, correlations
+        Tables in long form.
+    values
+        What entered the models (harmonised where that was asked for), in long form.
+    exclusions
+        `participant_id` and `reason`.
+    warnings
+        Sentences.
+    settings
+        What was decided: groups, reference group, covariates, scores, formulae, adjustment.
+    """
+
+    models: pd.DataFrame
+    contrasts: pd.DataFrame
+    means: pd.DataFrame
+    sides: pd.DataFrame
+    interactions: pd.DataFrame
+    correlations: pd.DataFrame
+    exclusions: pd.DataFrame
+    values: pd.DataFrame
+    warnings: tuple[str, ...]
+    settings: dict[str, Any]
+
+
+def compare_groups(
+    regions: pd.DataFrame,
+    question: Question | None = None,
+    *,
+    source: str = 'participants.tsv',
+    nthreads: int = 1,
+) -> GroupComparison:
+    """Compare groups in every region, measure and hemisphere.
+
+    Parameters
+    ----------
+    regions
+        Region tables of all participants with the columns of the participants' table.
+    question
+        Who is compared, in what; the default by default.
+    source
+        Table of participants, for messages.
+    nthreads
+        Threads of permutations and resamples; the result does not depend on them.
+
+    Raises
+    ------
+    InputError
+        The tables or options do not allow a comparison.
+
+    Notes
+    -----
+    Volumes are compared as mm^3 of region per litre of brain, from the rows of `brain`.
+    """
+    question = question or Question()
+    sample = make_sample(regions, question, source=source)
+    tables = group_tables(
+        sample, permutations=question.permutations, bootstraps=question.bootstraps,
+        seed=question.seed, nthreads=nthreads,
+    )  # fmt: skip
+    correlations, notes = correlation_table(sample)
+    exclusions = pd.concat([sample.exclusions, _missing_values(sample), _small_groups(sample)])
+    exclusions = exclusions.sort_values('participant_id', kind='stable')
+    return GroupComparison(
+        models=tables.models,
+        contrasts=tables.contrasts,
+        means=tables.means,
+        sides=side_table(sample),
+        interactions=interaction_table(sample, question.group_column),
+        correlations=correlations,
+        exclusions=exclusions.reset_index(drop=True),
+        values=_long(sample),
+        warnings=(
+            *sample.warnings,
+            *_group_warnings(sample),
+            *notes,
+            *_model_warnings(tables.models),
+        ),
+        settings={
+            'group_column': question.group_column,
+            'groups': list(sample.groups),
+            'reference_group': sample.reference_group,
+            'contrasts': [c.name for c in sample.contrasts],
+            'measures': list(question.measures),
+            'covariates': [c.name for c in sample.covariates],
+            'interactions': list(sample.interactions),
+            'scores': list(sample.scores),
+            'harmonised': question.harmonise or 'no',
+            'formulae': [sample.formula],
+            'sums_of_squares': 'type II',
+            'adjustment': 'fdr_bh',
+            'adjustment_family': FAMILY,
+            'permutations': question.permutations,
+            'bootstraps': question.bootstraps,
+            'random_seed': question.seed,
+            'confidence': CONFIDENCE,
+            'alpha': 0.05,
+        },
+    )
+
+
+def _long(sample: Sample) -> pd.DataFrame:
+    """Values that entered the models, one row each."""
+    wide = sample.values.set_axis(
+        pd.MultiIndex.from_tuples(sample.values.columns, names=KEYS), axis=1
+    )
+    long = wide.rename_axis('participant_id').stack(list(KEYS), future_stack=True)
+    long = long.rename('value').reset_index()
+    return long.assign(group=long.participant_id.map(sample.labels))[
+        ['participant_id', 'group', *KEYS, 'value']
+    ]
+
+
+def _group_warnings(sample: Sample) -> list[str]:
+    small = [f'{g} ({n})' for g, n in sample.sizes.items() if n < MIN_GROUP]
+    if not small:
+        return []
+    return [
+        f'Groups with fewer than {MIN_GROUP} participants with all covariates are not tested: '
+        f'{", ".join(small)}.'
+    ]
+
+
+def _small_groups(sample: Sample) -> pd.DataFrame:
+    who = sample.labels[~sample.labels.isin(sample.large_groups) & sample.complete]
+    rows = [(p, f'fewer than {MIN_GROUP} participants in group {g}') for p, g in who.items()]
+    return pd.DataFrame(rows, columns=['participant_id', 'reason'])
+
+
+def _missing_values(sample: Sample) -> pd.DataFrame:
+    """Participants whom single models leave out, one row per participant and measure."""
+    missing = sample.values[sample.complete].isna()
+    missing = missing.loc[:, ~missing.all()]  # what nobody has is told once, by the models
+    rows: list[tuple[Any, str]] = []
+    reasons: dict[tuple[bool, ...], list[str]] = {}
+    for who, absent in zip(missing.index, missing.to_numpy().tolist(), strict=True):
+        pattern = tuple(absent)
+        if any(pattern):
+            if pattern not in reasons:
+                reasons[pattern] = _absent_values(missing.columns[list(pattern)].to_list())
+            rows += [(who, reason) for reason in reasons[pattern]]
+    return pd.DataFrame(rows, columns=['participant_id', 'reason'])
+
+
+def _absent_values(keys: Sequence[tuple[str, str, str]]) -> list[str]:
+    """One reason per measure, naming regions and hemispheres without a value."""
+    reasons = []
+    for measure in dict.fromkeys(key[0] for key in keys):
+        places: dict[str, list[str]] = {}
+        for _, region, hemisphere in (key for key in keys if key[0] == measure):
+            places.setdefault(region, []).append(hemisphere)
+        shown = name_some(f'{region} ({", ".join(sides)})' for region, sides in places.items())
+        reasons.append(f'no {measure} in {shown}: left out of these models')
+    return reasons
+
+
+def _model_warnings(models: pd.DataFrame) -> list[str]:
+    """Models that could not be tested, by reason; and those whose assumptions look doubtful."""
+    untested = models[models.statistic.isna()]
+    warnings = []
+    for reason, rows in untested.groupby('note', sort=False):
+        places = [f'{r.measure} {r.region} {r.hemisphere}' for r in rows.itertuples()]
+        warnings.append(
+            f'{len(rows)} of {len(models)} models were {reason}: {name_some(places, limit=6)}.'
+        )
+    influential = models[models.max_cooks_distance > 1]
+    if not influential.empty:
+        who = influential.most_influential.value_counts()
+        shown = [f'{name} ({count})' for name, count in who.items()]
+        warnings.append(
+            'Single participants carry much of some models (Cook’s distance above 1; number of '
+            f'models in brackets): {name_some(shown)}.'
+        )
+    doubtful = int((models[['normality_p', 'equal_variance_p']].min(axis=1) < 0.001).sum())
+    if doubtful:
+        warnings.append(
+            f'In {doubtful} of {len(models)} models the residuals are far from normal or of '
+            'unequal variance (p < 0.001; columns normality_p and equal_variance_p).'
+        )
+    return warnings

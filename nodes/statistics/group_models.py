@@ -1,0 +1,259 @@
+"""Tables of the group comparison: one model for each measure, region and hemisphere."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from ..errors import NigraError
+from .ancova import Ancova, Design, hedges_factor, make_design
+from .bootstrap import bootstrap_contrasts
+from .multiplicity import adjust_families, adjust_holm
+from .permutation import Contrast, permute_contrasts
+from .question import GroupContrast
+from .robust_tests import by_group, dunn
+from .sample import MIN_GROUP, Sample
+
+MODEL_COLUMNS = (
+    'measure', 'region', 'hemisphere', 'formula', 'n', 'n_excluded', 'statistic', 'df_num',
+    'df_den', 'p', 'p_adjusted', 'partial_eta_squared', 'normality_p', 'equal_variance_p',
+    'p_hc3', 'p_rank', 'p_welch', 'p_kruskal', 'advice', 'max_cooks_distance',
+    'most_influential', 'note',
+)  # fmt: skip
+CONTRAST_COLUMNS = (
+    'measure', 'region', 'hemisphere', 'contrast', 'n_a', 'n_b', 'estimate', 'ci_low', 'ci_high',
+    'statistic', 'p', 'p_adjusted', 'effect_size', 'se', 'df', 'p_tukey', 'p_holm',
+    'p_permutation', 'p_max', 'p_hc3', 'p_dunn', 'boot_low', 'boot_high', 'effect_size_low',
+    'effect_size_high', 'bayes_factor', 'p_equivalence', 'estimate_at_equal_volume',
+    'p_at_equal_volume',
+)  # fmt: skip
+MEAN_COLUMNS = (
+    'measure', 'region', 'hemisphere', 'group', 'n', 'mean', 'sd', 'adjusted_mean', 'se',
+    'ci_low', 'ci_high',
+)  # fmt: skip
+KEYS = ('measure', 'region', 'hemisphere')
+DOUBTFUL = 0.05
+"""p of a check from which the counterpart that asks less is pointed at."""
+MIN_BOOTSTRAP = 8
+"""Fewest people of a group whose resamples are varied enough for an interval."""
+OF_VOLUME = ('volume_normalised', 'chi_total')
+"""Measures that are made of the volume, for which nothing is compared at equal volume."""
+
+
+@dataclass(frozen=True)
+class GroupTables:
+    """Tables of all models: `MODEL_COLUMNS`, `CONTRAST_COLUMNS` and `MEAN_COLUMNS`."""
+
+    models: pd.DataFrame
+    contrasts: pd.DataFrame
+    means: pd.DataFrame
+
+
+@dataclass
+class _Rows:
+    """Rows of the tables as they grow; `permuted` and `fits` go along with `contrasts`."""
+
+    models: list[dict[str, Any]] = field(default_factory=list)
+    contrasts: list[dict[str, Any]] = field(default_factory=list)
+    means: list[dict[str, Any]] = field(default_factory=list)
+    permuted: list[Contrast | None] = field(default_factory=list)
+    fits: list[Ancova | None] = field(default_factory=list)
+
+
+def group_tables(
+    sample: Sample, *, permutations: int = 0, bootstraps: int = 0, seed: int = 1, nthreads: int = 1
+) -> GroupTables:
+    """Omnibus tests, contrasts and adjusted means of every measure, region and hemisphere.
+
+    A model leaves out participants without the value or a covariate, and groups of whom fewer
+    than `MIN_GROUP` are left; what cannot be tested is a row of NaN with a note.
+
+    Parameters
+    ----------
+    sample
+        From `make_sample`.
+    permutations
+        Of `p_permutation` and `p_max`, the order as observed included; 0 leaves them out.
+    bootstraps
+        Resamples of the bootstrap intervals; 0 leaves them out, as do groups of fewer than
+        `MIN_BOOTSTRAP`.
+    seed
+        Of permutations and resamples.
+    nthreads
+        Threads of both; the result does not depend on them.
+    """
+    rows = _Rows()
+    designs: dict[bytes, Design] = {}
+    for key in sample.values.columns:
+        used, counts = sample.with_values(sample.values[key].to_numpy(float))
+        signature = used.tobytes()
+        if signature not in designs:
+            designs[signature] = make_design(
+                sample.labels[used], sample.people[used], sample.groups, sample.covariates
+            )
+        _one_model(rows, sample, key, used, designs[signature], counts)
+    contrasts = _finish(rows.contrasts, CONTRAST_COLUMNS)
+    contrasts['p_holm'] = contrasts.groupby(list(KEYS), sort=False)['p'].transform(adjust_holm)
+    if permutations:
+        _permute(contrasts, rows.permuted, len(sample.labels), permutations, seed, nthreads)
+    if bootstraps:
+        _bootstrap(contrasts, rows.fits, sample.contrasts, bootstraps, seed, nthreads)
+    return GroupTables(
+        _finish(rows.models, MODEL_COLUMNS),
+        contrasts,
+        pd.DataFrame(rows.means).reindex(columns=list(MEAN_COLUMNS)),
+    )
+
+
+def _one_model(
+    rows: _Rows, sample: Sample, key: Any, used: NDArray[np.bool_], design: Design,
+    counts: Mapping[str, int],
+) -> None:  # fmt: skip
+    """Append everything about one measure, region and hemisphere."""
+    place = dict(zip(KEYS, key, strict=True))
+    values = sample.values[key].to_numpy(float)[used]
+    model, fit = _model_row(sample, values, design, used)
+    rows.models.append({**place, **model})
+    rows.means += [{**place, **mean} for mean in fit.means()] if fit else []
+    after_ranks = _dunn(fit)
+    resized = _at_equal_volume(sample, key, used, fit)
+    for contrast in sample.contrasts:
+        both = fit if fit and contrast.groups <= set(design.groups) else None
+        row: dict[str, Any] = {**place, 'contrast': contrast.name}
+        row['n_a'] = sum(counts[g] for g in contrast.first)
+        row['n_b'] = sum(counts[g] for g in contrast.second)
+        if both:
+            row |= both.contrast(contrast.first, contrast.second)
+            row['p_dunn'] = after_ranks.get(contrast.groups) if contrast.is_pair else None
+            if resized:
+                found = resized.difference(contrast.first, contrast.second)
+                row['estimate_at_equal_volume'] = found['estimate']
+                row['p_at_equal_volume'] = found['p']
+        rows.contrasts.append(row)
+        who = np.flatnonzero(used)
+        rows.permuted.append(
+            both.hypothesis(contrast.first, contrast.second, who) if both else None
+        )
+        rows.fits.append(both)
+
+
+def _dunn(fit: Ancova | None) -> dict[frozenset[str], float]:
+    """Holm-adjusted p of Dunn's test by pair of groups."""
+    if fit is None:
+        return {}
+    values = np.asarray(fit.fit.model.endog)
+    table = dunn(by_group(values, fit.design.labels))
+    return {frozenset([r.a, r.b]): r.p_holm for r in table.itertuples()}
+
+
+def _at_equal_volume(
+    sample: Sample, key: Any, used: NDArray[np.bool_], fit: Ancova | None
+) -> Ancova | None:
+    """The model with the region's own normalised volume as a further covariate."""
+    measure, region, hemisphere = key
+    column = ('volume_normalised', region, hemisphere)
+    if fit is None or measure in OF_VOLUME or sample.volumes is None:
+        return None
+    if column not in sample.volumes:
+        return None
+    volume = sample.volumes[column].to_numpy(float)[used]
+    if not np.isfinite(volume).all() or not volume.std() > 0:
+        return None
+    added = ((volume - volume.mean()) / volume.std())[:, None]
+    design = fit.design
+    wider = Design(np.hstack([design.matrix, added]), design.labels, design.groups)
+    try:
+        return Ancova(np.asarray(fit.fit.model.endog), wider)
+    except NigraError:
+        return None
+
+
+def _permute(
+    table: pd.DataFrame, contrasts: Sequence[Contrast | None], n_participants: int,
+    permutations: int, seed: int, nthreads: int,
+) -> None:  # fmt: skip
+    """Fill `p_permutation` and `p_max`, family by family, as `adjust_families` draws them."""
+    sides = (table.hemisphere != 'both').rename('side')
+    for _, rows in table.groupby([table.measure, sides], sort=False):
+        known = [i for i in rows.index if contrasts[i] is not None]
+        family = [c for i in known if (c := contrasts[i]) is not None]
+        if family:
+            found = permute_contrasts(
+                family, n_participants=n_participants, n_permutations=permutations, seed=seed,
+                nthreads=nthreads,
+            )  # fmt: skip
+            table.loc[known, 'p_permutation'] = found.p
+            table.loc[known, 'p_max'] = found.p_max
+
+
+def _bootstrap(
+    table: pd.DataFrame, fits: Sequence[Ancova | None], contrasts: Sequence[GroupContrast],
+    bootstraps: int, seed: int, nthreads: int,
+) -> None:  # fmt: skip
+    """Fill the bootstrap intervals; models of the same people share their resamples."""
+    alike: dict[int, dict[int, Ancova]] = {}
+    for fit in fits:
+        if fit is not None:
+            alike.setdefault(id(fit.design), {})[id(fit)] = fit
+    place = {(id(fit), table.contrast[i]): i for i, fit in enumerate(fits) if fit is not None}
+    ends = np.full((len(table), 4), np.nan)
+    for members in alike.values():
+        models = list(members.values())
+        design = models[0].design
+        shared = [c for c in contrasts if c.groups <= set(design.groups)]
+        if not shared or min(np.unique(design.labels, return_counts=True)[1]) < MIN_BOOTSTRAP:
+            continue
+        found = bootstrap_contrasts(
+            np.column_stack([np.asarray(m.fit.model.endog) for m in models]),
+            design.matrix,
+            np.unique(design.labels, return_inverse=True)[1],
+            np.array([design.weights(c.first, c.second) for c in shared]),
+            n_bootstraps=bootstraps, seed=seed, nthreads=nthreads,
+        )  # fmt: skip
+        factor = hedges_factor(models[0].fit.df_resid)
+        for (j, model), (i, contrast) in itertools.product(enumerate(models), enumerate(shared)):
+            ends[place[id(model), contrast.name]] = (
+                found.low[i, j], found.high[i, j],
+                factor * found.size_low[i, j], factor * found.size_high[i, j],
+            )  # fmt: skip
+    table[['boot_low', 'boot_high', 'effect_size_low', 'effect_size_high']] = ends
+
+
+def _model_row(
+    sample: Sample, values: NDArray[np.float64], design: Design, used: NDArray[np.bool_]
+) -> tuple[dict[str, Any], Ancova | None]:
+    row: dict[str, Any] = {
+        'formula': sample.formula,
+        'n': int(used.sum()),
+        'n_excluded': int((~used).sum()),
+    }
+    small = [g for g in sample.groups if g not in design.groups]
+    note = f'fewer than {MIN_GROUP} participants in {", ".join(small)}' if small else None
+    try:
+        fit = Ancova(values, design)
+    except NigraError as error:
+        return {**row, 'note': f'not tested: {error}'}, None
+    checks = {**fit.checks(sample.labels.index[used]), **fit.counterparts()}
+    return {**row, **fit.omnibus(), **checks, 'advice': _advice(checks), 'note': note}, fit
+
+
+def _advice(checks: dict[str, Any]) -> str | None:
+    """Which counterpart to read where a check fails."""
+    found = []
+    if checks['equal_variance_p'] < DOUBTFUL:
+        found.append('unequal variances: see p_hc3')
+    if checks['normality_p'] < DOUBTFUL:
+        found.append('residuals not normal: see p_rank and p_permutation')
+    return '; '.join(found) or None
+
+
+def _finish(rows: list[dict[str, Any]], columns: Sequence[str]) -> pd.DataFrame:
+    table = pd.DataFrame(rows).reindex(columns=list(columns))
+    table['p_adjusted'] = adjust_families(table)
+    return table

@@ -1,0 +1,314 @@
+"""Who enters the group comparison and with which values: the sample behind every model."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from ..errors import InputError
+from .combat import check_sites, harmonise, site_labels, site_warnings
+from .covariates import (
+    Covariate,
+    check_column,
+    check_covariates,
+    choose_covariates,
+    choose_scores,
+    formula_term,
+    one_spelling_of_sex,
+)
+from .question import GroupContrast, Question, choose_contrasts
+from .values import (
+    MEASURES,
+    TABLE_COLUMNS,
+    brain_warnings,
+    coverage_warnings,
+    first_visits,
+    measure_values,
+    name_some,
+)
+
+MIN_GROUP = 3
+"""Fewest participants of a group that a test is made of."""
+
+CONTROL_NAMES = frozenset([
+    'hc', 'hv', 'nc', 'cn', 'con', 'ctl', 'ctrl', 'control', 'controls', 'healthy', 'normal',
+    'healthycontrol', 'healthycontrols', 'healthyvolunteer', 'healthyvolunteers',
+])  # fmt: skip
+"""Names that controls go by, in lower case and without anything but letters."""
+
+MAX_GROUPS = 20
+"""A column with more levels holds something else than groups."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One value per participant, measure, region and hemisphere, and who the participants are.
+
+    Attributes
+    ----------
+    values
+        Rows: participants; columns: measure, region, hemisphere. NaN where there is none.
+    labels
+        Same rows: group.
+    people
+        Same rows: covariates and scores.
+    groups
+        Levels, the reference group last.
+    covariates
+        What models adjust for.
+    scores
+        Clinical scores present.
+    formula
+        Of the models, for people.
+    exclusions
+        `participant_id` and `reason` of those whom all models leave out.
+    warnings
+        Sentences.
+    contrasts
+        Differences to test; all pairs of groups by default.
+    volumes
+        Normalised volume of each region and hemisphere, columns as in `values`; None where
+        nothing is adjusted for it.
+    interactions
+        Covariates whose effect may differ between groups.
+    """
+
+    values: pd.DataFrame
+    labels: pd.Series
+    people: pd.DataFrame
+    groups: tuple[str, ...]
+    covariates: tuple[Covariate, ...]
+    scores: tuple[str, ...]
+    formula: str
+    exclusions: pd.DataFrame
+    warnings: tuple[str, ...]
+    contrasts: tuple[GroupContrast, ...] = ()
+    volumes: pd.DataFrame | None = None
+    interactions: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.contrasts:
+            object.__setattr__(self, 'contrasts', choose_contrasts(None, self.groups))
+
+    @property
+    def reference_group(self) -> str:
+        """The group that others are compared with."""
+        return self.groups[-1]
+
+    @property
+    def complete(self) -> pd.Series:
+        """Whether a participant has every covariate."""
+        names = [c.name for c in self.covariates]
+        return self.people[names].notna().all(axis=1)
+
+    def with_values(self, values: NDArray[np.float64]) -> tuple[NDArray[np.bool_], dict[str, int]]:
+        """Participants of one model, and the sizes of all groups among those with values.
+
+        Parameters
+        ----------
+        values
+            One per participant; NaN where there is none.
+
+        Returns
+        -------
+        tuple
+            Participants with value and covariates whose group has `MIN_GROUP` of them; and how
+            many of each group have both, however few.
+        """
+        known = self.complete.to_numpy() & np.isfinite(values)
+        sizes = self.labels[known].value_counts()
+        counts = {group: int(sizes.get(group, 0)) for group in self.groups}
+        enough = [group for group, n in counts.items() if n >= MIN_GROUP]
+        return known & self.labels.isin(enough).to_numpy(), counts
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Participants with all covariates, by group."""
+        labels = self.labels[self.complete]
+        return {group: int((labels == group).sum()) for group in self.groups}
+
+    @property
+    def large_groups(self) -> list[str]:
+        """Groups that can be tested."""
+        return [group for group, size in self.sizes.items() if size >= MIN_GROUP]
+
+
+def make_sample(
+    regions: pd.DataFrame, question: Question | None = None, *, source: str = 'participants.tsv'
+) -> Sample:
+    """Choose participants, visits, groups and covariates, and say what was left out.
+
+    Parameters
+    ----------
+    regions
+        Region tables of all participants with the columns of the participants' table.
+    question
+        Who is compared, in what; the default by default.
+    source
+        Table of participants, for messages.
+
+    Raises
+    ------
+    InputError
+        A column or level is not there, there is one group only, or a covariate says nothing of
+        its own.
+    """
+    question = question or Question()
+    column = question.group_column
+    offered = [c for c in regions.columns if c not in (*TABLE_COLUMNS, *MEASURES)]
+    check_column(column, offered, '--group-column', source)
+    regions, warnings = first_visits(regions)
+    everyone = regions.drop_duplicates('participant_id').set_index('participant_id')
+    everyone, left_out = _of_groups(everyone, question, source)
+    people = one_spelling_of_sex(everyone)
+    labels = people[column].astype(str)
+    groups = order_groups(labels, question.reference_group, source, column)
+    chosen, notes = choose_covariates(
+        people, offered, question.covariates, column, source, question.interactions
+    )
+    present, more = choose_scores(people, offered, question.scores, column, source)
+    names = [c.name for c in chosen]
+    for who, lacks in people[names].isna().iterrows():
+        if lacks.any():
+            left_out[who] = f'{" and ".join(map(str, lacks.index[lacks]))} n/a'
+    terms = [formula_term(column, categorical=True), *(c.term for c in chosen)]
+    sample = Sample(
+        values=measure_values(regions, question.measures).reindex(people.index),
+        labels=labels,
+        people=people[list(dict.fromkeys([*names, *present]))],
+        groups=groups,
+        contrasts=choose_contrasts(question.contrasts, groups),
+        covariates=chosen,
+        scores=present,
+        formula=f'value ~ {" + ".join(terms)}',
+        exclusions=pd.DataFrame(left_out.items(), columns=['participant_id', 'reason']),
+        warnings=(
+            *warnings,
+            *notes,
+            *more,
+            *site_warnings(people[offered], labels, (*names, question.harmonise)),
+            *coverage_warnings(regions),
+            *brain_warnings(regions),
+        ),
+        volumes=measure_values(regions, ['volume_normalised']).reindex(people.index),
+        interactions=tuple(re.sub(r'^C\((.+)\)$', r'\1', text) for text in question.interactions),
+    )
+    testable = sample.complete & labels.isin(sample.large_groups)
+    if len(sample.large_groups) > 1:
+        check_covariates(people[testable], labels[testable], chosen, source)
+    if question.harmonise is None:
+        return sample
+    check_column(question.harmonise, offered, '--harmonise', source)
+    if question.harmonise in [column, *names]:
+        raise InputError(
+            f'--harmonise {question.harmonise}', 'is also the group or a covariate', 'choose one'
+        )
+    return _harmonised(sample, site_labels(people[question.harmonise]), question.harmonise)
+
+
+def _harmonised(sample: Sample, sites: pd.Series, column: str) -> Sample:
+    """The sample with values freed of differences between sites; who has no site is left out."""
+    known = sites.notna()
+    more = [(who, f'{column} n/a') for who in sites.index[~known & sample.complete]]
+    used = known & sample.complete & sample.labels.isin(sample.large_groups)
+    sites, labels, people = sites[used], sample.labels[used], sample.people[used]
+    check_sites(sites, labels, people, sample.covariates, column)
+
+    def freed(values: pd.DataFrame) -> pd.DataFrame:
+        found = harmonise(values[used], sites, labels, people, sample.covariates)
+        return found.reindex(values.index[known])
+
+    lacking = pd.DataFrame(more, columns=['participant_id', 'reason'])
+    return replace(
+        sample,
+        values=freed(sample.values),
+        labels=sample.labels[known],
+        people=sample.people[known],
+        volumes=None if sample.volumes is None else freed(sample.volumes),
+        exclusions=pd.concat([sample.exclusions, lacking], ignore_index=True),
+    )
+
+
+def _of_groups(
+    everyone: pd.DataFrame, question: Question, source: str
+) -> tuple[pd.DataFrame, dict[Any, str]]:
+    """Participants of the groups to compare, and why the others are left out."""
+    column = question.group_column
+    labels = everyone[column].map(str, na_action='ignore')
+    left_out: dict[Any, str] = {who: f'{column} is n/a' for who in labels.index[labels.isna()]}
+    if question.groups is not None:
+        for name in question.groups:
+            if not (labels == name).any():
+                raise InputError(
+                    f'--groups {name}',
+                    f'is no value of column {column!r} in {source}',
+                    f'give some of {", ".join(sorted(labels.dropna().unique()))}',
+                )
+        other = labels.notna() & ~labels.isin(question.groups)
+        left_out |= {
+            who: f'{column} {labels[who]} is not asked for' for who in labels.index[other]
+        }
+    return everyone[~everyone.index.isin(list(left_out))], left_out
+
+
+def order_groups(
+    labels: pd.Series, reference: str | None, source: str, column: str = 'group'
+) -> tuple[str, ...]:
+    """Levels in alphabetical order, the reference group last.
+
+    Parameters
+    ----------
+    labels
+        One per participant, text.
+    reference
+        Asked-for reference group; None looks for one named like controls, else takes the first.
+    source, column
+        For messages.
+
+    Raises
+    ------
+    InputError
+        There is one level or none, two differ only by letter case or spaces, or `reference` is
+        none of them.
+
+    Examples
+    --------
+    >>> order_groups(pd.Series(['RRMS', 'HC', 'NMO', 'HC']), None, 'participants.tsv')
+    ('NMO', 'RRMS', 'HC')
+    """
+    levels = sorted(labels.unique())
+    if len(levels) < 2:
+        found = f'only {levels[0]!r}' if levels else 'no group'
+        raise InputError(
+            source,
+            f'column {column!r} holds {found} among the participants with region tables',
+            'a comparison needs at least two groups',
+        )
+    if len(levels) > MAX_GROUPS:
+        raise InputError(
+            source,
+            f'column {column!r} holds {len(levels)} values ({name_some(levels, 3)})',
+            'give --group-column the column that holds the groups',
+        )
+    alike: dict[str, str] = {}
+    for level in levels:
+        other = alike.setdefault(re.sub(r'[\s_-]+', '', level).casefold(), level)
+        if other != level:
+            raise InputError(
+                source, f'column {column!r} holds both {other!r} and {level!r}', 'spell them alike'
+            )
+    if reference is None:
+        like = (g for g in levels if re.sub(r'[^a-z]', '', g.casefold()) in CONTROL_NAMES)
+        reference = next(like, levels[0])
+    if reference not in levels:
+        raise InputError(
+            f'--reference-group {reference}',
+            f'is no value of column {column!r} in {source}',
+            f'give one of {", ".join(levels)}',
+        )
+    return (*(g for g in levels if g != reference), reference)

@@ -1,0 +1,157 @@
+"""The methods text says what ran, cites it, and says nothing else."""
+
+import itertools
+import re
+
+import pytest
+
+from nigra.interfaces.reports.boilerplate import methods_text, read_references
+from nigra.nodes.errors import NigraError
+from nigra.nodes.field.relaxometry import METHODS, r2star_method
+from nigra.nodes.methods import BACKGROUND, FIELD, INVERSION
+
+STEPS = {
+    'unwrap': ['romeo'], 'offsets': ['mcpc3ds', None], 'n_echoes': [1, 2, 4],
+    'background': ['pdf', 'lbv'], 'inversion': ['dual', 'tkd', 'medi', None],
+    'r2star': ['arlo', None], 'reference': ['brain'], 'registration': ['precise'],
+    'group': [None, {'group_column': 'group', 'covariates': ['age'], 'scores': ['edss'],
+                     'adjustment': 'holm'}],
+}  # fmt: skip
+CITES = {
+    'romeo': 'dymerska2021', 'mcpc3ds': 'eckstein2018', 'pdf': 'liu2011', 'lbv': 'zhou2014',
+    'dual': 'wharton2012', 'tkd': 'shmueli2009', 'medi': 'liu2013', 'brain': 'bilgic2024',
+    'precise': 'avants2008',
+}  # fmt: skip
+
+
+def keys(text):
+    return re.findall(r'^@\w+\{(\w+),', text.bib, re.MULTILINE)
+
+
+def choices():
+    for values in itertools.product(*STEPS.values()):
+        yield dict(zip(STEPS, values, strict=True))
+
+
+def test_just_what_ran_is_cited():
+    for steps in choices():
+        text = methods_text(steps, version='1.2.3')
+        cited = set(keys(text))
+        assert '1.2.3' in text.markdown
+        for value, key in CITES.items():
+            ran = any(v == value for v in steps.values() if isinstance(v, str))
+            assert (key in cited) == ran, (value, steps)
+        assert ('seabold2010' in cited) == (steps['group'] is not None)
+        several = steps['r2star'] == 'arlo' and steps['n_echoes'] != 2
+        assert ('pei2015' in cited) == several
+
+
+def test_all_three_forms_have_the_same_references():
+    text = methods_text({k: v[0] for k, v in STEPS.items()}, version='1')
+    entries = read_references()
+    used = keys(text)
+    assert used == sorted(set(used))
+    for key in entries:
+        title = entries[key]['title'].rstrip('?')
+        assert (title in text.markdown) == (key in used)
+        assert (f'id="ref-{key}"' in text.html) == (key in used)
+        assert (f'href="#ref-{key}"' in text.html) == (key in used)
+    assert '[@' not in text.markdown + text.html
+
+
+def test_references_are_whole():
+    entries = read_references()
+    source = sum(e['source'].count('@') for e in entries.values())
+    assert source == len(entries) > 20
+    for key, entry in entries.items():
+        assert {'author', 'title', 'year', 'pages', 'source'} <= set(entry), key
+        assert 'journal' in entry or 'booktitle' in entry
+        assert key.startswith(re.sub(r'\W', '', entry['author'].split(',')[0].lower()).strip())
+        assert entry['year'] in key
+        if key != 'holm1979':
+            assert re.fullmatch(r'10\.\d{4,5}/\S+', entry['doi']), key
+
+
+@pytest.mark.parametrize(
+    ('steps', 'message'),
+    [
+        ({'background': 'magic'}, "no background 'magic', only pdf, vsharp"),
+        ({'inversion': ''}, "no inversion ''"),
+        ({'unwrap': 'magic'}, "no unwrap 'magic'"),
+        ({'magic': 'x'}, "no step 'magic'"),
+        ({'unwrap': 'romeo', 'n_echoes': 0}, 'n_echoes must be a positive integer, got 0'),
+        ({'registration': 3}, 'registration must be the name'),
+        ({'group': {}}, 'group must be a mapping with group_column'),
+        ({'separation': 'yes'}, "separation must be True or None, got 'yes'"),
+        ({'iron': False}, 'iron must be True or None, got False'),
+        ({'group': {'group_column': 'g', 'adjustment': 'x'}}, "no adjustment 'x'"),
+    ],
+)
+def test_unknown_steps_are_refused(steps, message):
+    with pytest.raises(NigraError, match=re.escape(message)):
+        methods_text(steps, version='1')
+
+
+@pytest.mark.parametrize('name', ['<script>x</script>', '[@liu2011]', 'a`b<i>', '**bold**'])
+def test_column_names_are_data(name):
+    text = methods_text({'group': {'group_column': name, 'covariates': [name]}}, version='1')
+    assert '<script' not in text.html
+    assert '<i>' not in text.html
+    assert 'liu2011' not in keys(text)
+    assert '<strong>bold' not in text.html
+
+
+def test_every_method_that_can_run_has_its_sentence():
+    for step, methods in (('background', BACKGROUND), ('inversion', INVERSION), ('unwrap', FIELD)):
+        for name in methods:
+            assert keys(methods_text({step: name}, version='1'))
+
+
+@pytest.mark.parametrize(
+    ('steps', 'cited'),
+    [
+        ({'r2star': 'nonlinear'}, {'gudbjartsson1995'}),
+        ({'r2star': 'arlo', 'separation': True}, {'pei2015', 'shin2021', 'dimov2022'}),
+        ({'iron': True, 'separation': None}, {'langkammer2012'}),
+        ({'reference': 'csf'}, {'liu2018'}),
+        ({'reference': 'thalamus', 'iron': None}, set()),
+    ],
+)
+def test_what_is_made_of_the_map_is_told(steps, cited):
+    always = set(keys(methods_text({}, version='1')))
+    text = methods_text(steps, version='1')
+    assert set(keys(text)) - always == cited
+    assert ('`thalamus`' in text.markdown) == (steps.get('reference') == 'thalamus')
+
+
+@pytest.mark.parametrize('method', METHODS)
+def test_every_fit_of_r2star_has_its_sentence(method):
+    name = r2star_method([0.01, 0.02, 0.03], method)
+    assert 'R2*' in methods_text({'r2star': name}, version='1').markdown
+
+
+def test_two_echoes_are_fitted_by_logarithm():
+    steps = {'unwrap': 'romeo', 'r2star': 'arlo', 'n_echoes': 2}
+    assert 'logarithm' in methods_text(steps, version='1').markdown
+    assert 'single echo' in methods_text({'unwrap': 'romeo', 'n_echoes': 1}, version='1').markdown
+
+
+@pytest.mark.parametrize(
+    ('option', 'value', 'key', 'words'),
+    [
+        ('permutations', 5000, 'winkler2014', '5000 permutations'),
+        ('bootstraps', 2000, 'efron1987', '2000 resamples'),
+        ('harmonise', 'site', 'fortin2018', 'ComBat'),
+        ('voxelwise', 1000, 'smith2009', 'smoothed by 3 mm'),
+        ('interactions', ['age'], None, 'Interaction of the group with'),
+    ],
+)
+def test_what_the_group_level_was_asked_for_is_told(option, value, key, words):
+    plain = {'group_column': 'group', 'smoothing': 3.0}
+    text = methods_text({'group': {**plain, option: value}}, version='1')
+    without = methods_text({'group': plain}, version='1')
+    assert words in text.markdown
+    assert words not in without.markdown
+    if key:
+        assert key in keys(text)
+        assert key not in keys(without)

@@ -1,0 +1,191 @@
+import numpy as np
+import pytest
+from phantoms import ball, ball_field, coordinates, head
+from scipy import ndimage
+
+from nigra.nodes.background.ismv import ismv
+from nigra.nodes.background.lbv import lbv
+from nigra.nodes.background.pdf import pdf
+from nigra.nodes.background.resharp import resharp
+from nigra.nodes.background.vsharp import vsharp
+from nigra.nodes.errors import NigraError
+from nigra.nodes.grid import Grid
+from nigra.nodes.numerics.kernels import forward_field
+
+METHODS = {
+    'pdf': lambda total, mask, *a, **k: (pdf(total, mask, *a, **k), mask),
+    'vsharp': vsharp,
+    'resharp': resharp,
+    'lbv': lbv,
+    'ismv': ismv,
+}
+GRIDS = {
+    'odd': Grid((45, 47, 43)),
+    'prime, oblique': Grid((47, 43, 41), (1.0, 1.1, 1.2), (0.4, -0.5, 0.7)),
+    'slab': Grid((46, 48, 26), (1.0, 1.0, 2.0), (0.0, 0.2, 1.0)),
+}
+
+
+@pytest.fixture(scope='module', params=[(0, 0, 1), (0.3, -0.4, 0.8)])
+def phantom(request):
+    return head(b0_dir=request.param)
+
+
+@pytest.mark.parametrize('name', METHODS)
+def test_background_is_removed_and_local_field_kept(phantom, name):
+    local, kept = METHODS[name](phantom['total'], phantom['mask'], phantom['grid'])
+    core = ndimage.binary_erosion(phantom['mask'], iterations=3)
+    error = (local - phantom['local'])[core]
+    error -= error.mean()
+    assert phantom['background'][core].std() > 0.05
+    assert error.std() < 0.0025
+    assert not (kept & ~phantom['mask']).any()
+    assert not local[~kept].any()
+    assert local.dtype == np.float32
+
+
+@pytest.mark.parametrize('grid', GRIDS.values(), ids=GRIDS)
+@pytest.mark.parametrize('name', METHODS)
+def test_field_of_a_sphere_outside_vanishes(name, grid):
+    mask = ball(grid, 17) > 0.5
+    field, distance = ball_field(grid, 6, (13, 18, -8))
+    assert distance[mask].min() > 6
+    local, kept = METHODS[name](field, mask, grid)
+    assert kept.sum() > 0.3 * mask.sum()
+    assert local[kept].std() < 0.02 * field[kept].std()
+
+
+@pytest.mark.parametrize('grid', GRIDS.values(), ids=GRIDS)
+@pytest.mark.parametrize('name', METHODS)
+def test_field_of_a_sphere_inside_stays(name, grid):
+    mask, chi = ball(grid, 18) > 0.5, ball(grid, 4, (1, -2, 1))
+    field = forward_field(chi, grid)
+    local, kept = METHODS[name](field, mask, grid)
+    near = kept & (ball(grid, 8, (1, -2, 1)) > 0.5)
+    error = local[near] - field[near]
+    limit = {'vsharp': 0.2, 'resharp': 0.15}.get(name, 0.1)
+    assert (error - error.mean()).std() < limit * field[near].std()
+
+
+@pytest.mark.parametrize('name', METHODS)
+def test_result_ignores_offset_field_outside_and_threads(phantom, name):
+    total = phantom['total'].copy()
+    first, kept = METHODS[name](total, phantom['mask'], phantom['grid'])
+    total[~phantom['mask']] = np.nan
+    again, _ = METHODS[name](total, phantom['mask'], phantom['grid'], nthreads=2)
+    assert np.array_equal(first, again)
+    shifted, _ = METHODS[name](phantom['total'] + 0.5, phantom['mask'], phantom['grid'])
+    assert np.abs(shifted - first)[kept].max() < 1e-3
+
+
+@pytest.mark.parametrize('name', METHODS)
+def test_room_around_the_mask_does_not_matter(phantom, name):
+    first, kept = METHODS[name](phantom['total'], phantom['mask'], phantom['grid'])
+    room = ((3, 0), (1, 6), (0, 5))
+    grid = phantom['grid']
+    wide = Grid(tuple(n + sum(r) for n, r in zip(grid.shape, room, strict=True)),
+                grid.voxel_size, grid.b0_dir)  # fmt: skip
+    local, mask = METHODS[name](
+        np.pad(phantom['total'], room), np.pad(phantom['mask'], room), wide
+    )
+    inner = tuple(slice(a, a + n) for n, (a, _) in zip(grid.shape, room, strict=True))
+    assert np.array_equal(local[inner], first)
+    assert np.array_equal(mask[inner], kept)
+
+
+@pytest.mark.parametrize('name', METHODS)
+def test_turning_the_axes_turns_the_result(phantom, name):
+    first, _ = METHODS[name](phantom['total'], phantom['mask'], phantom['grid'])
+
+    def turn(image):
+        return np.ascontiguousarray(image.transpose(2, 0, 1)[::-1])
+
+    grid, b = phantom['grid'], phantom['grid'].b0_dir
+    turned = Grid(turn(first).shape, grid.voxel_size, (-b[2], b[0], b[1]))
+    local, kept = METHODS[name](turn(phantom['total']), turn(phantom['mask']), turned)
+    assert np.abs(local - turn(first))[kept].max() < 2e-4
+
+
+@pytest.mark.parametrize('name', ['pdf', 'lbv', 'vsharp', 'ismv'])
+def test_the_mask_may_fill_the_array(name):
+    grid = Grid((31, 29, 23), (1, 1, 1.5), (0, 0.3, 1))
+    x, y, z = (axis / 20 for axis in coordinates(grid))
+    background = 0.3 * (x * y - z**2 + y**2) + 0.1 * z
+    local = forward_field(0.1 * ball(grid, 3), grid)
+    settings = {'radii': (6, 5, 4, 3, 2)} if name == 'vsharp' else {}
+    mask = np.ones(grid.shape, bool)
+    found, kept = METHODS[name](local + background, mask, grid, **settings)
+    near = kept & (ball(grid, 6) > 0.5)
+    error = (found - local)[near]
+    assert np.isfinite(found).all()
+    assert (error - error.mean()).std() < 0.1 * local[near].std()
+
+
+@pytest.mark.parametrize('name', METHODS)
+def test_progress_is_told(phantom, name):
+    seen = []
+    settings = {'radii': (8, 6, 4)} if name == 'vsharp' else {'iterations': 3, 'tolerance': 0}
+    METHODS[name](phantom['total'], phantom['mask'], phantom['grid'],
+                  progress=lambda i, n: seen.append((i, n)), **settings)  # fmt: skip
+    assert seen == [(1, 3), (2, 3), (3, 3)]
+
+
+@pytest.mark.parametrize('name', METHODS)
+def test_wrong_input_is_refused(phantom, name):
+    total, mask, grid = phantom['total'], phantom['mask'], phantom['grid']
+    with pytest.raises(NigraError, match='empty'):
+        METHODS[name](total, np.zeros_like(mask), grid)
+    with pytest.raises(NigraError, match='shape'):
+        METHODS[name](total[1:], mask, grid)
+    with pytest.raises(NigraError, match='3 values inside the mask that are not finite'):
+        METHODS[name](np.where(np.cumsum(mask).reshape(mask.shape) < 4, np.inf, total), mask, grid)
+
+
+@pytest.mark.parametrize(
+    ('name', 'settings', 'words'),
+    [
+        ('vsharp', {'radii': (38,)}, 'fits'),
+        ('vsharp', {'radii': ()}, 'radii'),
+        ('vsharp', {'radii': (5, -1)}, 'radii'),
+        ('vsharp', {'threshold': 1}, 'threshold'),
+        ('resharp', {'radius': 0}, 'radius must be a positive length in mm, got 0'),
+        ('resharp', {'radius': 35}, 'no ball of 35 mm fits'),
+        ('resharp', {'regularisation': 0}, 'regularisation'),
+        ('resharp', {'iterations': 0}, 'iterations'),
+        ('ismv', {'radius': float('nan')}, 'radius'),
+        ('ismv', {'radius': 35}, 'no ball of 35 mm fits'),
+        ('ismv', {'iterations': 0}, 'iterations'),
+        ('lbv', {'peel': -1}, 'peel'),
+        ('lbv', {'peel': 40}, 'nothing is left of the mask after 41 layers'),
+        ('lbv', {'iterations': 0}, 'iterations'),
+        ('pdf', {'iterations': 0}, 'iterations'),
+        ('pdf', {'offset_order': 4}, 'offset_order must be 0, 1, 2 or 3, got 4'),
+        ('pdf', {'local_sd': 0.0}, 'local_sd'),
+        ('pdf', {'noise': np.ones((2, 2, 2))}, 'noise has shape'),
+    ],
+)
+def test_wrong_settings_are_refused(phantom, name, settings, words):
+    with pytest.raises(NigraError, match=words):
+        METHODS[name](phantom['total'], phantom['mask'], phantom['grid'], **settings)
+
+
+def test_masks_shrink_by_what_each_method_needs(phantom):
+    total, mask, grid = phantom['total'], phantom['mask'], phantom['grid']
+    once = ndimage.binary_erosion(mask)
+    assert np.array_equal(lbv(total, mask, grid, peel=0)[1], once)
+    assert np.array_equal(lbv(total, mask, grid, peel=1)[1], ndimage.binary_erosion(once))
+    _, small = vsharp(total, mask, grid, radii=(8, 4))
+    _, large = vsharp(total, mask, grid, radii=(8,))
+    assert large.sum() < small.sum() < mask.sum()
+    for method in (resharp, ismv):
+        assert np.array_equal(method(total, mask, grid, radius=8.0)[1], large)
+
+
+def test_stronger_regularisation_shrinks_resharp(phantom):
+    sizes = [
+        np.linalg.norm(
+            resharp(phantom['total'], phantom['mask'], phantom['grid'], regularisation=a)[0]
+        )
+        for a in (1e-3, 1e-1, 10)
+    ]
+    assert sizes[0] > 1.2 * sizes[1] > 1.44 * sizes[2] > 0

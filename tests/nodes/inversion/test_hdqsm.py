@@ -1,0 +1,73 @@
+import numpy as np
+import pytest
+from phantoms import head
+
+from nigra.nodes.inversion.hdqsm import _Absolute, _Solver, _Squares, hdqsm
+
+
+@pytest.fixture(scope='module')
+def phantom():
+    return head((40, 36, 32), b0_dir=(0.3, -0.4, 0.8))
+
+
+def variation(x, grid):
+    slopes = [(np.roll(x, -1, a) - x) / h for a, h in enumerate(grid.voxel_size)]
+    return float(np.sqrt(sum(s.astype(np.float64) ** 2 for s in slopes)).sum())
+
+
+def data_term(term, residual):
+    if isinstance(term, _Absolute):
+        return float((term.weight * np.abs(residual)).sum(dtype=np.float64))
+    return float((term.weight * residual**2).sum(dtype=np.float64)) / 2
+
+
+@pytest.mark.parametrize(('kind', 'strength'), [(_Absolute, 0.1), (_Squares, 4e-4)])
+def test_objective_settles_at_its_least(phantom, kind, strength):
+    mask, grid = phantom['mask'].astype(np.float32), phantom['grid']
+    term = kind(mask, 0.01) if kind is _Absolute else kind(mask)
+    solver, costs = _Solver(grid, phantom['local'], 1 / 30, 1), []
+
+    def watch(x, model):
+        costs.append(data_term(term, model - phantom['local']) + strength * variation(x, grid))
+
+    solver.run(term, strength, 150, 0.0, lambda _: None, watch)
+    best = np.minimum.accumulate(costs)
+    assert costs[-1] < 1.005 * best[-1]
+    assert costs[-1] < 0.8 * data_term(term, phantom['local'])
+    # no scaled or blended map does better
+    for factor in (0.97, 1.03):
+        other = data_term(term, factor * solver.model - phantom['local'])
+        assert other + factor * strength * variation(solver.map, grid) > 0.999 * costs[-1]
+
+
+@pytest.mark.parametrize('term', [_Absolute, _Squares])
+def test_splitting_is_the_proximal_map(term):
+    rng = np.random.default_rng(0)
+    model, field, dual = rng.standard_normal((3, 4, 5, 6)).astype(np.float32)
+    weight = rng.random((4, 5, 6)).astype(np.float32)
+    this = _Absolute(weight, 2.0) if term is _Absolute else _Squares(weight, 0.7)
+    v = model - field + dual
+    this.split(model, field, dual, slice(0, 4))
+    q = v - dual
+    assert np.allclose(model, field + q - dual, atol=1e-5)
+
+    def cost(z):
+        data = weight * np.abs(z) if term is _Absolute else weight * z**2 / 2
+        return data + this.penalty / 2 * (z - v) ** 2
+
+    for shift in (-0.01, 0.01):
+        assert np.all(cost(q) <= cost(q + np.float32(shift)) + 1e-6)
+
+
+def test_outliers_weigh_less_than_in_least_squares(phantom):
+    mask, grid, local = phantom['mask'], phantom['grid'], phantom['local'].copy()
+    clean = hdqsm(local, mask, grid)
+    bad = mask & (np.random.default_rng(5).random(mask.shape) < 0.002)
+    local[bad] += np.float32(0.3)
+    robust = hdqsm(local, mask, grid)
+    # almost no first stage: every voxel misfits by its own field
+    solver = _Solver(grid, np.where(mask, local - local[mask].mean(), 0), 1 / 30, 1)
+    solver.run(_Squares(mask.astype(np.float32)), 2e-4, 40, 1e-2, lambda _: None)
+    plain = solver.map - solver.map.mean()
+    good = mask & ~bad
+    assert np.std((robust - clean)[good]) < 0.5 * np.std((plain - clean)[good])

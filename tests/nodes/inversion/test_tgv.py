@@ -1,0 +1,449 @@
+"""One-step TGV: operators and their adjoints, the minimiser, and maps of known objects."""
+
+import itertools
+
+import numpy as np
+import phantoms
+import pytest
+
+from nigra.nodes.errors import NigraError
+from nigra.nodes.grid import Grid
+from nigra.nodes.inversion.tgv import PrimalDual, tgv, tgv_phase
+from nigra.nodes.inversion.tgv_laplace import (
+    erode,
+    negative_laplacian,
+    solve_poisson,
+    stencil_weights,
+    wrapped_laplacian,
+)
+from nigra.nodes.inversion.tgv_stencils import (
+    add_derivative,
+    add_gradient,
+    descend_slopes,
+    gradient_adjoint,
+    limit_derivatives,
+    mark_derivatives,
+    mark_edges,
+)
+from nigra.nodes.numerics.kernels import dipole_kernel
+from nigra.nodes.numerics.stencils import reciprocal_steps
+
+SIZES = [(1.0, 1.0, 1.0), (1.0, 0.8, 2.0)]
+
+
+def rough_mask(shape, rng):
+    """A mask with holes, spikes and voxels on the array's faces."""
+    return rng.random(shape) < 0.8
+
+
+def marks_of(mask):
+    edges, marks = np.zeros(mask.shape, np.int16), np.zeros(mask.shape, np.int16)
+    mark_edges(mask, edges, 0, mask.shape[0])
+    mark_derivatives(edges, marks, 0, mask.shape[0])
+    return edges, marks
+
+
+def slow_gradient(x, mask, h):
+    out = np.zeros((3, *x.shape))
+    for axis in range(3):
+        here = [slice(None)] * 3
+        there = [slice(None)] * 3
+        here[axis], there[axis] = slice(None, -1), slice(1, None)
+        here, there = tuple(here), tuple(there)
+        both = mask[here] & mask[there]
+        out[axis][here] = np.where(both, (x[there] - x[here]) / h[axis], 0)
+    return out
+
+
+# Operators
+
+
+@pytest.mark.parametrize('size', SIZES)
+def test_laplacian_is_right_for_quadratics_and_blind_to_harmonics(size):
+    grid = Grid((9, 8, 7), size)
+    x, y, z = phantoms.coordinates(grid)
+    inside = erode(np.ones(grid.shape, bool))
+    fields = {
+        2 + 4 - 6: x**2 + 2 * y**2 - 3 * z**2 + 5 * x * y,
+        12: x**2 + 2 * y**2 + 3 * z**2 - z + 4,
+        # fourth order, harmonic: the plain 7-point sum gives 2 (h_x^2 + h_y^2) of it
+        0.0: x**4 - 6 * x**2 * y**2 + y**4,
+        0.5: x**4 - 6 * x**2 * z**2 + z**4 + 0.25 * y**2,
+    }
+    for expected, field in fields.items():
+        found, trusted = wrapped_laplacian(
+            field.astype(np.float32), inside, grid, limit=1e9, period=0
+        )
+        assert trusted[inside].all()
+        scale = np.abs(field).max() / min(size) ** 2
+        assert np.allclose(found[inside], expected, atol=1e-5 * scale)
+        assert not found[~inside].any()
+
+
+def test_laplacian_does_not_see_wraps_until_steps_are_too_long():
+    grid = Grid((12, 11, 10), (1.0, 1.2, 1.5))
+    x, y, z = phantoms.coordinates(grid)
+    inside = erode(np.ones(grid.shape, bool))
+    field = 1.1 * x - 0.9 * y + 0.05 * z**2 + 3
+    for limit, share in ((2.0, 1.0), (1.0, 0.0)):
+        wrapped = np.angle(np.exp(1j * field)).astype(np.float32)
+        found, trusted = wrapped_laplacian(wrapped, inside, grid, limit=limit)
+        assert np.allclose(found[inside], 0.1, atol=1e-4)
+        assert trusted[inside].mean() == share
+        assert not trusted[~inside].any()
+
+
+def test_a_fault_of_the_phase_is_not_trusted():
+    grid = Grid((11, 11, 11))
+    phase = np.zeros(grid.shape, np.float32)
+    phase[5, 5, 5] = 2.5
+    _, trusted = wrapped_laplacian(phase, erode(np.ones(grid.shape, bool)), grid, limit=2.0)
+    near = np.abs(np.indices(grid.shape) - 5)
+    stencil = (near.max(axis=0) <= 1) & (near.sum(axis=0) <= 2)
+    assert not trusted[stencil].any()
+    assert trusted.sum() == 9**3 - stencil.sum()
+
+
+@pytest.mark.parametrize('size', SIZES)
+def test_poisson_finds_the_field_that_vanishes_outside(size):
+    rng = np.random.default_rng(1)
+    grid = Grid((14, 13, 11), size)
+    inside = np.zeros(grid.shape, bool)
+    inside[2:-2, 2:-3, 2:-2] = rough_mask((10, 8, 7), rng)
+    truth = np.where(inside, rng.standard_normal(grid.shape), 0).astype(np.float32)
+    laplacian, _ = wrapped_laplacian(truth, inside, grid, limit=1e9, period=0)
+    found = solve_poisson(laplacian, inside, grid, tolerance=1e-6)
+    assert np.abs(found - truth).max() < 1e-3
+
+
+@pytest.mark.parametrize('size', SIZES)
+def test_negative_laplacian_is_symmetric_and_positive(size):
+    rng = np.random.default_rng(2)
+    shape = (9, 10, 8)
+    inside = np.zeros(shape, bool)
+    inside[1:-1, 1:-1, 1:-1] = rough_mask((7, 8, 6), rng)
+    a, b = (np.where(inside, rng.standard_normal(shape), 0) for _ in range(2))
+    images = [np.zeros(shape), np.zeros(shape)]
+    for image, p in zip(images, (a, b), strict=True):
+        assert negative_laplacian(p, inside, *stencil_weights(size), image, 0, 9) > 0
+    assert np.vdot(b, images[0]) == pytest.approx(np.vdot(a, images[1]), rel=1e-6)
+
+
+@pytest.mark.parametrize('size', SIZES)
+def test_gradient_and_its_adjoint(size):
+    rng = np.random.default_rng(3)
+    shape = (7, 6, 5)
+    mask = rough_mask(shape, rng)
+    _, marks = marks_of(mask)
+    steps = reciprocal_steps(size).astype(float)
+    x, p = rng.standard_normal(shape), np.zeros((3, *shape))
+    add_gradient(x, np.zeros_like(p), marks, steps, 1.0, p, 0, 7)
+    assert np.allclose(p, slow_gradient(x, mask, 1 / steps))
+    other = slow_gradient(rng.standard_normal(shape), mask, 1 / steps)  # zero where no edge is
+    back = np.zeros(shape)
+    gradient_adjoint(other, steps, back, 0, 7)
+    assert np.vdot(other, p) == pytest.approx(np.vdot(back, x))
+    assert not back[~mask].any()
+
+
+@pytest.mark.parametrize('size', SIZES)
+def test_derivative_and_its_adjoint(size):
+    rng = np.random.default_rng(4)
+    shape = (7, 6, 8)
+    mask = rough_mask(shape, rng)
+    edges, marks = marks_of(mask)
+    steps = reciprocal_steps(size).astype(float)
+    on = np.stack([(edges & bit) > 0 for bit in (1, 2, 4)])
+    w = np.where(on, rng.standard_normal((3, *shape)), 0)
+    first, other = np.zeros((6, *shape)), np.zeros((6, *shape))
+    add_derivative(w, marks, steps, 1.0, first, 0, 7)
+    v = np.where(on, rng.standard_normal((3, *shape)), 0)
+    add_derivative(v, marks, steps, 1.0, other, 0, 7)
+    twice = np.array([1, 1, 1, 2, 2, 2.0])[:, None, None, None]
+    # descend_slopes with tau = 1 and p = 0 subtracts the adjoint
+    moved, ahead = w.copy(), w.copy()
+    descend_slopes(moved, ahead, np.zeros_like(w), other, marks, steps, 1.0, 0, 7)
+    adjoint = w - moved
+    assert np.vdot(adjoint, w) == pytest.approx(float((twice * other * first).sum()))
+    assert np.allclose(ahead, np.where(on, 2 * moved - w, w))
+    assert not adjoint[~on].any()
+
+
+def test_derivative_of_a_linear_slope_is_its_symmetric_matrix():
+    grid = Grid((6, 7, 8), (1.0, 0.8, 2.0))
+    x, y, z = phantoms.coordinates(grid)
+    matrix = np.random.default_rng(5).standard_normal((3, 3))
+    w = np.einsum('ab,bxyz->axyz', matrix, np.stack([x, y, z]))
+    _, marks = marks_of(np.ones(grid.shape, bool))
+    q = np.zeros((6, *grid.shape))
+    add_derivative(w, marks, reciprocal_steps(grid.voxel_size).astype(float), 1.0, q, 0, 6)
+    expected = (matrix + matrix.T) / 2
+    inner = q[:, 1:-1, 1:-1, 1:-1].reshape(6, -1)
+    for n, (a, b) in enumerate(((0, 0), (1, 1), (2, 2), (0, 1), (0, 2), (1, 2))):
+        assert np.allclose(inner[n], expected[a, b])
+
+
+def test_limit_counts_off_diagonal_entries_twice():
+    _, marks = marks_of(np.ones((3, 3, 3), bool))
+    q = np.ones((6, 3, 3, 3), np.float32)
+    limit_derivatives(q, marks, np.float32(1.5), 0, 3)
+    middle = q[:, 1, 1, 1]
+    assert np.allclose(middle, 1.5 / 3)  # sqrt(3 + 2 * 3) = 3
+
+
+# The minimiser
+
+
+def small_problem(shape=(9, 10, 8), size=(1.0, 1.2, 1.5), b0_dir=(0.3, 0.0, 0.95)):
+    """A noisy field known everywhere, so that the minimum is reached in a test's time."""
+    rng = np.random.default_rng(6)
+    grid = Grid(shape, size, b0_dir)
+    chi = 0.1 * phantoms.ball(grid, 2.2)
+    kernel = dipole_kernel(grid, dtype=np.float64)
+    field = np.fft.irfftn(kernel * np.fft.rfftn(chi), shape, (0, 1, 2)) + 0.02
+    field += 2e-3 * rng.standard_normal(shape)
+    inside = rng.random(shape) < 0.95
+    weight = rng.uniform(0.3, 1, shape)
+    return grid, inside, field.astype(np.float32), weight.astype(np.float32)
+
+
+def plain_minimum(grid, inside, field, weight, alpha1, alpha0, iterations):
+    """Lowest objective of textbook primal-dual steps of one length (Chambolle & Pock 2011)."""
+    kernel = dipole_kernel(grid, dtype=np.float64)
+    _, marks = marks_of(inside)
+    steps = reciprocal_steps(grid.voxel_size).astype(float)
+    n = grid.shape[0]
+
+    def convolve(x):
+        return np.fft.irfftn(kernel * np.fft.rfftn(x), grid.shape, (0, 1, 2))
+
+    def gap(x):
+        r = convolve(x) - field
+        return r - np.average(r, weights=weight)
+
+    norm = np.sqrt(4 * float((steps**2).sum()) + 1 + 1)
+    tau, sigma = 5 * 0.8 / norm, 0.8 / norm / 5
+    x, w = np.zeros(grid.shape), np.zeros((3, *grid.shape))
+    p, q, back = np.zeros_like(w), np.zeros((6, *grid.shape)), np.zeros(grid.shape)
+    ahead, best = np.zeros_like(w), np.inf
+    for iteration in range(iterations):
+        gradient_adjoint(p, steps, back, 0, n)
+        new = x - tau * (convolve(weight * gap(x)) + back)
+        descend_slopes(w, ahead, p, q, marks, steps, tau, 0, n)
+        add_gradient(2 * new - x, ahead, marks, steps, sigma, p, 0, n)
+        p /= np.maximum(1, np.sqrt((p**2).sum(axis=0)) / alpha1)
+        add_derivative(ahead, marks, steps, sigma, q, 0, n)
+        limit_derivatives(q, marks, alpha0, 0, n)
+        x = new
+        if iteration % 50 == 49:
+            first, second = slow_gradient(x, inside, 1 / steps) - w, np.zeros_like(q)
+            add_derivative(w, marks, steps, 1.0, second, 0, n)
+            value = 0.5 * (weight * gap(x) ** 2).sum()
+            value += alpha1 * np.sqrt((first**2).sum(axis=0)).sum()
+            squares = second**2
+            value += alpha0 * np.sqrt((squares[:3] + 2 * squares[3:]).sum(axis=0)).sum()
+            best = min(best, value)
+    return best
+
+
+def test_minimiser_is_that_of_textbook_steps():
+    problem = small_problem()
+    plain = plain_minimum(*problem, 1e-3, 2e-3, 4000)
+    grid, inside, field, weight = problem
+    solver = PrimalDual(field, weight, inside, grid, 1e-3, 2e-3, 1)
+    for _ in range(1000):
+        solver.step()
+    assert solver.objective() == pytest.approx(plain, rel=1e-3)
+
+
+def test_objective_falls():
+    grid, inside, field, weight = small_problem()
+    solver = PrimalDual(field, weight, inside, grid, 1e-3, 2e-3, 1)
+    values = []
+    for _ in range(60):
+        solver.step()
+        values.append(solver.objective())
+    tens = [min(values[n : n + 10]) for n in range(0, 60, 10)]
+    assert all(b <= a * (1 + 1e-4) for a, b in itertools.pairwise(tens))
+    assert values[-1] < 0.7 * values[0]
+
+
+def test_a_linear_map_costs_nothing_and_total_variation_would():
+    """Second order: w takes the slope, so that neither term remains."""
+    grid = Grid((10, 10, 10))
+    x, y, _ = phantoms.coordinates(grid)
+    inside = np.ones(grid.shape, bool)
+    solver = PrimalDual(np.zeros(grid.shape, np.float32), inside.astype(np.float32), inside, grid,
+                     1e-3, 1e-3, 1)  # fmt: skip
+    solver.chi = (0.3 * x - 0.2 * y).astype(np.float32)
+    flat = solver.objective()
+    solver.slopes[0][:-1], solver.slopes[1][:, :-1] = 0.3, -0.2
+    assert solver.objective() < 1e-6 * flat
+
+
+# Maps
+
+
+def scan(b0=1.5, shape=(48, 44, 40), size=(2.0, 2.0, 2.0), b0_dir=(0, 0, 1), times=(0.04,), **k):
+    phantom = phantoms.head(shape, size, b0_dir)
+    rng = np.random.default_rng(7)
+    magnitude, phase, _ = phantoms.signal(phantom, times, b0, rng, **({'snr': 100} | k))
+    return phantom, {
+        'phase': phase, 'magnitude': magnitude, 'mask': phantom['mask'], 'grid': phantom['grid'],
+        'echo_times': times, 'b0': b0,
+    }  # fmt: skip
+
+
+def means(chi, phantom):
+    return np.array([chi[m].mean() for m in phantom['nuclei'].values()])
+
+
+def slope(chi, phantom):
+    return np.polyfit(means(phantom['chi'], phantom), means(chi, phantom), 1)[0]
+
+
+@pytest.mark.parametrize(
+    'settings',
+    [
+        {},
+        {'times': (0.01, 0.02, 0.03)},
+        {'b0_dir': (0.3, -0.2, 0.93)},
+        {'shape': (64, 60, 28), 'size': (1.5, 1.5, 3.0)},
+        {'b0': 3.0, 'times': (0.02,)},
+    ],
+    ids=['single', 'three echoes', 'oblique', 'anisotropic', '3 T'],
+)
+def test_map_from_wrapped_phase_with_strong_background(settings):
+    phantom, data = scan(**settings)
+    turns = np.ptp(phantom['total'][phantom['mask']]) * 42.58 * data['b0'] * data['echo_times'][-1]
+    assert turns > 1.2  # so it wraps
+    chi, kept = tgv_phase(**data)
+    assert chi.dtype == np.float32
+    assert not chi[~kept].any()
+    assert abs(chi[kept].mean()) < 1e-6
+    assert (kept <= phantom['mask']).all()
+    truth = phantom['chi'] - phantom['chi'][kept].mean()
+    assert 0.85 < slope(chi, phantom) < 1.1
+    assert np.sqrt(np.mean((chi - truth)[kept] ** 2)) < 0.012
+    assert np.abs(means(chi, phantom) - means(truth, phantom)).max() < 0.012
+
+
+def test_map_from_total_field_with_noise():
+    phantom, _ = scan()
+    rng = np.random.default_rng(8)
+    noise = np.full(phantom['mask'].shape, 1e-3, np.float32)
+    noise[:, :20] = 6e-3
+    field = phantom['total'] + noise * rng.standard_normal(noise.shape).astype(np.float32)
+    truth = phantom['chi']
+    errors = []
+    for given in (noise, None):
+        chi, kept = tgv(field, phantom['mask'], phantom['grid'], noise=given)
+        assert 0.8 < slope(chi, phantom) < 1.1
+        errors.append(np.std((chi - truth)[kept]))
+    assert errors[0] < errors[1] < 0.02
+
+
+def test_faults_of_unwrapping_do_not_spread():
+    phantom, _ = scan()
+    field = phantom['total'].copy()
+    clean, kept = tgv(field, phantom['mask'], phantom['grid'])
+    field[20:23, 14:17, 12:15] += 1 / (42.58 * 1.5 * 0.04)
+    faulty, _ = tgv(field, phantom['mask'], phantom['grid'])
+    trusting, _ = tgv(field, phantom['mask'], phantom['grid'], limit=9.0)
+    changes = [np.std((chi - clean)[kept]) for chi in (faulty, trusting)]
+    assert changes[0] < 0.3 * changes[1]
+
+
+def test_bad_voxels_are_left_out():
+    phantom, data = scan(times=(0.02, 0.03))
+    for value in (np.nan, np.inf):
+        bad = data['phase'].copy()
+        bad[18, 20, 18] = value
+        chi, kept = tgv_phase(**data | {'phase': bad})
+        assert np.isfinite(chi).all()
+        assert not kept[18, 20, 18]
+        assert slope(chi, phantom) > 0.85
+
+
+def test_threads_change_nothing():
+    _, data = scan(shape=(35, 33, 30), size=(2.5, 2.5, 2.5))
+    maps = [tgv_phase(**data, iterations=5, nthreads=n)[0] for n in (1, 3)]
+    assert np.array_equal(*maps)
+
+
+def test_padding_changes_nothing():
+    _, data = scan()
+    grid = data['grid']
+    chi, kept = tgv_phase(**data, iterations=10)
+    pad = [(3, 0), (1, 6), (2, 5)]
+    wide = {k: np.pad(data[k], [*pad, (0, 0)]) for k in ('phase', 'magnitude')}
+    wide['mask'] = np.pad(data['mask'], pad)
+    wide['grid'] = Grid(wide['mask'].shape, grid.voxel_size, grid.b0_dir)
+    padded, more = tgv_phase(**data | wide, iterations=10)
+    inner = tuple(slice(a, a + n) for (a, _), n in zip(pad, grid.shape, strict=True))
+    assert np.array_equal(more[inner], kept)
+    assert np.allclose(padded[inner], chi, atol=1e-6)
+
+
+def test_flips_and_orders_of_axes_only_flip_the_map():
+    _, data = scan(shape=(40, 36, 32), size=(2.0, 2.2, 2.4), b0_dir=(0.2, 0.1, 0.97))
+    chi, _ = tgv_phase(**data, iterations=20)
+    size, b = data['grid'].voxel_size, data['grid'].b0_dir
+    turned = {
+        k: np.ascontiguousarray(data[k].swapaxes(0, 2)[::-1])
+        for k in ('phase', 'magnitude', 'mask')
+    }
+    turned['grid'] = Grid(turned['mask'].shape, size[::-1], (-b[2], b[1], b[0]))
+    other, _ = tgv_phase(**data | turned, iterations=20)
+    back = other[::-1].swapaxes(0, 2)
+    assert np.corrcoef(back[data['mask']], chi[data['mask']])[0, 1] > 0.99
+
+
+def test_progress_and_iterations():
+    _, data = scan(shape=(30, 28, 26), size=(3.0, 3.0, 3.0))
+    seen = []
+    tgv_phase(**data, iterations=3, progress=lambda i, n: seen.append((i, n)))
+    assert seen == [(1, 3), (2, 3), (3, 3)]
+
+
+@pytest.mark.parametrize(
+    ('change', 'message'),
+    [
+        ({'alpha1': 0.0}, 'alpha1'),
+        ({'alpha0': -1.0}, 'alpha0'),
+        ({'alpha1': np.nan}, 'alpha1'),
+        ({'erosions': -1}, 'erosions'),
+        ({'erosions': 40}, 'erosion'),
+        ({'iterations': 0}, 'iterations'),
+        ({'margin': -1.0}, 'margin'),
+        ({'limit': 4.0}, 'limit'),
+        ({'limit': 1e-9}, 'smooth enough'),
+        ({'b0': 0.0}, 'b0'),
+        ({'echo_times': (0.04, 0.05)}, 'echo'),
+        ({'grid': Grid((3, 3, 3))}, 'mask has shape'),
+    ],
+)
+def test_bad_settings_of_phase(change, message):
+    _, data = scan(shape=(30, 28, 26), size=(3.0, 3.0, 3.0))
+    with pytest.raises(NigraError, match=message):
+        tgv_phase(**data | change)
+
+
+@pytest.mark.parametrize(
+    ('change', 'message'),
+    [
+        ({'totalfield': np.zeros((2, 2, 2))}, 'totalfield has shape'),
+        ({'noise': np.zeros((2, 2, 2))}, 'noise has shape'),
+        ({'mask': np.zeros((8, 8, 8), bool)}, 'empty'),
+        ({'limit': 0.0}, 'limit'),
+        ({'iterations': 0}, 'iterations'),
+        ({'noise': np.full((8, 8, 8), np.nan)}, 'no voxel'),
+    ],
+)
+def test_bad_settings_of_field(change, message):
+    data = {
+        'totalfield': np.zeros((8, 8, 8)), 'mask': np.ones((8, 8, 8), bool),
+        'grid': Grid((8, 8, 8)), 'noise': None,
+    }  # fmt: skip
+    with pytest.raises(NigraError, match=message):
+        tgv(**data | change)

@@ -1,0 +1,86 @@
+"""What can be asked of the group level, and what is refused in words."""
+
+import pytest
+from toy_cohort import make_people, make_regions
+
+from nigra.interfaces.stats import plain_question, read_question
+from nigra.nodes.errors import InputError
+from nigra.nodes.statistics.group_models import group_tables
+from nigra.nodes.statistics.question import Question, choose_contrasts, parse_contrast
+from nigra.nodes.statistics.sample import make_sample
+
+
+def test_all_pairs_by_default():
+    names = [c.name for c in choose_contrasts(None, ['NMO', 'RRMS', 'HC'])]
+    assert names == ['NMO - RRMS', 'NMO - HC', 'RRMS - HC']
+
+
+def test_names_may_hold_signs():
+    found = parse_contrast(
+        'pre-MS + A+B - H - C'.replace('H - C', 'H-C'), ['pre-MS', 'A+B', 'H-C']
+    )
+    assert found.first == ('pre-MS', 'A+B')
+    assert found.second == ('H-C',)
+    assert not found.is_pair
+
+
+@pytest.mark.parametrize(
+    ('text', 'match'),
+    [
+        ('NMO', 'is not one side minus another'),
+        ('NMO - HC - RRMS', 'is not one side minus another'),
+        ('NMO - CTRL', "names 'CTRL', which is no group"),
+        ('NMO - NMO', 'names a group twice'),
+        ('NMO-HC', 'is not one side minus another'),
+    ],
+)
+def test_contrasts_that_are_refused(text, match):
+    with pytest.raises(InputError, match=match) as caught:
+        choose_contrasts([text], ['NMO', 'RRMS', 'HC'])
+    assert text in str(caught.value)
+
+
+def test_unknown_measures_are_refused():
+    with pytest.raises(InputError, match=r'--measures chi: is no measure.*chi_mean, chi_median'):
+        Question(measures=('chi_mean', 'chi'))
+
+
+def test_a_node_carries_a_question_unchanged():
+    question = Question(groups=('NMO', 'HC'), covariates=(), seed=7, harmonise='site')
+    plain = plain_question(question)
+    assert plain == {'groups': ['NMO', 'HC'], 'covariates': [], 'seed': 7, 'harmonise': 'site'}
+    assert read_question(plain) == question
+
+
+def test_some_groups_only():
+    sample = make_sample(make_regions(make_people()), Question(groups=('NMO', 'HC')))
+    assert sample.groups == ('NMO', 'HC')
+    assert sample.exclusions.reason.unique().tolist() == ['group RRMS is not asked for']
+    assert len(sample.labels) == 10
+    with pytest.raises(InputError, match='--groups CIS: is no value of column'):
+        make_sample(make_regions(make_people()), Question(groups=('NMO', 'CIS')))
+
+
+def test_pooled_groups_count_alike():
+    regions = make_regions(make_people({'NMO': 5, 'RRMS': 15, 'HC': 6}))
+    question = Question(covariates=(), contrasts=('NMO + RRMS - HC',))
+    tables = group_tables(make_sample(regions, question))
+    means = tables.means.set_index(['measure', 'region', 'hemisphere', 'group'])[
+        'mean'
+    ].sort_index()
+    for row in tables.contrasts.itertuples():
+        m = means[row.measure, row.region, row.hemisphere]
+        assert row.estimate == pytest.approx((m['NMO'] + m['RRMS']) / 2 - m['HC'])
+        assert (row.n_a, row.n_b) == (20, 6)
+    assert tables.contrasts.p_tukey.isna().all()
+
+
+def test_derived_measures():
+    regions = make_regions(make_people())
+    asked = ('chi_total', 'chi_median', 'iron_mean')
+    sample = make_sample(regions, Question(measures=asked))
+    row = regions[(regions.participant_id == 'sub-003') & (regions.region == 'putamen')
+                  & (regions.hemisphere == 'both')].iloc[0]  # fmt: skip
+    found = sample.values.loc['sub-003', ('chi_total', 'putamen', 'both')]
+    assert found == pytest.approx(row.chi_mean * row.volume_mm3 / 1000)
+    assert sample.values['iron_mean'].isna().all(axis=None)
