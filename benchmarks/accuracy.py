@@ -68,7 +68,7 @@ def scan_of(phantom: dict[str, Any]) -> Scan:
 
 
 def timed(method: Method, data: dict[str, Any], scan: Scan) -> tuple[dict[str, Any], float]:
-    """A step's result and its CPU seconds, the compiler's share excluded by a tiny first run."""
+    """A step's result and its CPU seconds, compiling excluded by a tiny first run."""
     _warm(method)
     start = time.process_time()
     return run_step(method, data, scan), time.process_time() - start

@@ -127,7 +127,7 @@ def main() -> None:
         print(table.round(3).to_string(), flush=True)
         task = functools.partial(null_study, permutations=arguments.permutations)
         nothing = pd.concat(pool.map(task, range(arguments.null_repetitions), chunksize=10))
-    print(f'\nNo effect, {arguments.null_repetitions} studies: share with any finding')
+    print(f'\nNo effect, {arguments.null_repetitions} studies: fraction with any finding')
     print(null_table(nothing).round(4).to_string())
     # one test of each study, so that tests of uniformity see independent values
     single = nothing.groupby('study').nth(4)

@@ -174,9 +174,9 @@ def _crop(fine: dict[str, Any], recipe: Recipe, rng: np.random.Generator) -> dic
     labels = np.zeros(shape, np.uint8)
     best = np.full(shape, 0.5, np.float32)
     for label in np.unique(fine['labels'])[1:]:
-        share = low((fine['labels'] == label).astype(np.float32))
-        labels[share > best] = label
-        best = np.maximum(best, share)
+        fraction = low((fine['labels'] == label).astype(np.float32))
+        labels[fraction > best] = label
+        best = np.maximum(best, fraction)
     mask = low(fine['mask'].astype(np.float32)) > 0.5
     out = {name: low(fine[name]) for name in ('localfield', 'chimap')}
     # what outer sources add is smooth in the brain but has steps elsewhere, which would ring

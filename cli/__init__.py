@@ -17,9 +17,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         settings = parse_settings(argv)
         logging.basicConfig(format='%(message)s', stream=sys.stderr)
         LOGGER.setLevel(logging.INFO)
-        from .app import run
+        from .app import run_levels
 
-        return run(settings)
+        return run_levels(settings)
     except ValueError as error:
         from ..nodes.errors import NigraError
 

@@ -15,11 +15,11 @@ from ..nodes.errors import InputError, NigraError
 from .checks import (
     check_atlases,
     check_bids,
-    check_echoes,
     check_folders,
     check_group,
     check_methods,
     check_own_atlases,
+    check_reference_echoes,
     find_participants_file,
 )
 from .citation import as_processed, library_versions, methods, write_citation
@@ -34,7 +34,7 @@ Failures = dict[str, list[str]]
 """Sentences by visit or level."""
 
 
-def run(settings: Settings) -> int:
+def run_levels(settings: Settings) -> int:
     """Run the levels asked for.
 
     Returns
@@ -160,7 +160,7 @@ def find_all(
             found = find_visits(
                 settings.bids_dir, label, sessions=settings.session_label, filters=filters
             )
-            check_echoes(settings, found)
+            check_reference_echoes(settings, found)
             check_own_atlases(settings, label)
             visits += _with_brain_masks(settings, found, filters)
         except NigraError as error:

@@ -200,7 +200,7 @@ def _add_group(group: argparse._ArgumentGroup) -> None:
         nargs='+',
         default=list(Settings.measures),
         metavar='MEASURE',
-        help='what to compare: chi_mean, chi_median, chi_own, chi_high, chi_total (mean times '
+        help='what to compare: chi_mean, chi_median, chi_pvc, chi_high, chi_total (mean times '
         'volume), r2star_mean, iron_mean, volume_normalised (default: chi_mean '
         'volume_normalised)',
     )

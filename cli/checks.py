@@ -150,7 +150,7 @@ def check_bids(settings: Settings) -> None:
         )
 
 
-def check_echoes(settings: Settings, visits: Sequence[Visit]) -> None:
+def check_reference_echoes(settings: Settings, visits: Sequence[Visit]) -> None:
     """Refuse scans whose echoes are too few for the reference, before hours are spent on them.
 
     Raises

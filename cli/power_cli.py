@@ -68,7 +68,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             alpha=args.alpha, chance=args.power, repetitions=args.repetitions,
         )  # fmt: skip
         if args.out is not None:
-            from ..interfaces.regions import save_table
+            from ..interfaces.tables import save_table
 
             save_table(table, args.out)
     except NigraError as error:

@@ -39,9 +39,9 @@
   // Pictures: cross-fade, flicker, outlines, large view.
   for (const figure of all('figure.picture')) {
     const slider = figure.querySelector('input[type=range]');
-    const fade = (share) => {
-      figure.style.setProperty('--fade', share);
-      if (slider) slider.value = share;
+    const fade = (fraction) => {
+      figure.style.setProperty('--fade', fraction);
+      if (slider) slider.value = fraction;
     };
     slider?.addEventListener('input', () => fade(slider.value));
     const flicker = figure.querySelector('button.flicker');

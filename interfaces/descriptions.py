@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 
 from .files import save_json
-from .regions import save_table
+from .tables import save_table
 
 LOGGER = logging.getLogger('nigra')
 

@@ -31,7 +31,8 @@ from .anatomy.atlas import DGM
 from .completion import find_outputs
 from .descriptions import load_descriptions, save_described, tell
 from .participants import read_dictionary, read_participants
-from .regions import DESCRIPTIONS, save_table
+from .regions import DESCRIPTIONS
+from .tables import save_table
 
 PATTERN = 'sub-*/**/*_seg-*_regions.tsv'
 MUST_AGREE = ('ReferenceRegion', 'Units')

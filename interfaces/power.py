@@ -197,7 +197,7 @@ def _drawn(
     precision: Mapping[str, Precision], table: pd.DataFrame, repetitions: int, seed: int,
     alpha: float,
 ) -> list[float]:  # fmt: skip
-    """Share of drawn studies in which each contrast is significant after adjustment."""
+    """Fraction of drawn studies in which each contrast is significant after adjustment."""
     places = pd.MultiIndex.from_frame(table[['region', 'contrast']])
     hits = pd.Series(0, places)
     for number in range(repetitions):

@@ -41,7 +41,7 @@ from .files import save_image
 from .headers import load_data, load_image
 
 MASK_WARNING = 0.75
-"""Warn when less than this share of the brain mask has phase that can be trusted."""
+"""Warn when less than this fraction of the brain mask has phase that can be trusted."""
 
 
 class _LoadGreInputSpec(BaseInterfaceInputSpec):
@@ -499,7 +499,7 @@ def _finish(
 
 
 def _mask_warnings(brain: NDArray[np.bool_], trusted: NDArray[np.bool_]) -> list[str]:
-    share = trusted.sum() / max(1, brain.sum())
-    if share >= MASK_WARNING:
+    fraction = trusted.sum() / max(1, brain.sum())
+    if fraction >= MASK_WARNING:
         return []
-    return [f'Only {100 * share:.0f} % of the brain mask has phase that can be trusted.']
+    return [f'Only {100 * fraction:.0f} % of the brain mask has phase that can be trusted.']

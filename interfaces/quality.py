@@ -28,8 +28,8 @@ from ..nodes.statistics.values import name_some
 from .completion import find_outputs
 from .files import save_json
 from .headers import load_data
-from .regions import DESCRIPTIONS, save_table
-from .tables import read_table
+from .regions import DESCRIPTIONS
+from .tables import read_table, save_table
 
 PATTERN = 'sub-*/**/*_quality.json'
 KEYS = ('participant_id', 'session_id', 'run_id')
@@ -50,7 +50,7 @@ class _TissueAgreementInputSpec(BaseInterfaceInputSpec):
 
 
 class _TissueAgreementOutputSpec(TraitedSpec):
-    quality = traits.Dict(desc='overlap of tissues, and share of the nuclei in fluid')
+    quality = traits.Dict(desc='overlap of tissues, and fraction of the nuclei in fluid')
 
 
 class TissueAgreement(SimpleInterface):

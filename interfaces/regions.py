@@ -19,10 +19,11 @@ from nipype.interfaces.base import (
 
 from ..nodes.anatomy.regions import Fine, Maps, measure_regions, region_list
 from ..nodes.field.echoes import magnitude_noise
-from .anatomy.labels import load_shares
+from .anatomy.labels import load_fractions
 from .anatomy.user_atlas import atlas_regions, source_of
-from .files import atomic_path, save_json
+from .files import save_json
 from .headers import check_same_grid, load_data, load_image
+from .tables import save_table
 
 KEYS = ('participant_id', 'session_id', 'run_id', 'atlas')
 DESCRIPTIONS: dict[str, dict[str, Any]] = {
@@ -42,8 +43,8 @@ DESCRIPTIONS: dict[str, dict[str, Any]] = {
         'Units': 'mm^3',
     },
     'coverage': {
-        'Description': 'Share of the whole region that lies in the field of view and inside the '
-        'mask where the map holds'
+        'Description': 'Fraction of the whole region that lies in the field of view and inside '
+        'the mask where the map holds'
     },
     'chi_mean': {'Description': 'Mean susceptibility of the covered voxels', 'Units': 'ppb'},
     'chi_median': {'Description': 'Median susceptibility of the covered voxels', 'Units': 'ppb'},
@@ -51,10 +52,10 @@ DESCRIPTIONS: dict[str, dict[str, Any]] = {
     'chi_iqr': {'Description': 'Interquartile range over the covered voxels', 'Units': 'ppb'},
     'chi_p5': {'Description': '5th percentile of the covered voxels', 'Units': 'ppb'},
     'chi_p95': {'Description': '95th percentile of the covered voxels', 'Units': 'ppb'},
-    'chi_own': {
+    'chi_pvc': {
         'Description': 'Susceptibility of the region itself, freed from what shares its voxels: '
-        'robust regression of the map on the shares of voxels that the region, its neighbours and '
-        'the rest fill',
+        'robust regression of the map on the fractions of voxels that the region, its neighbours '
+        'and the rest fill',
         'Units': 'ppb',
     },
     'chi_eroded': {
@@ -96,7 +97,7 @@ class _RegionTableInputSpec(BaseInterfaceInputSpec):
     t1w_brain_mask = File(exists=True, desc='whole brain, T1w space; gives the brain its volume')
     r2star = File(exists=True, desc='R2*, 1/s')
     magnitude = File(exists=True, desc='echoes combined')
-    shares = File(exists=True, desc='from LabelGre')
+    fractions = File(exists=True, desc='from LabelGre')
     labels_in_t1w = File(exists=True, desc='labels on the T1w grid; give the regions volumes')
     atlas = traits.Dict(desc='AtlasSource of a user; the built-in atlas if absent')
     participant_id = traits.Str(mandatory=True, desc='with the key sub-')
@@ -156,16 +157,9 @@ def _volumes(labels: Any) -> dict[int, float]:
 
 
 def _fine(inputs: Any) -> Fine:
-    """Shares of voxels and whole sizes, as far as they were given."""
-    fine = load_shares(inputs.shares) if isdefined(inputs.shares) else Fine()
+    """Fractions of voxels and whole sizes, as far as they were given."""
+    fine = load_fractions(inputs.fractions) if isdefined(inputs.fractions) else Fine()
     return replace(fine, volumes=_volumes(inputs.labels_in_t1w))
-
-
-def save_table(table: pd.DataFrame, path: Path) -> Path:
-    """Save a table as BIDS wants it: tabs, n/a for what is missing."""
-    with atomic_path(path) as temporary:
-        table.to_csv(temporary, sep='\t', na_rep='n/a', index=False, float_format='%.10g')
-    return path
 
 
 def _load(inputs: Any) -> tuple[Maps, np.ndarray, np.ndarray]:

@@ -24,7 +24,7 @@ from ..nodes.simulation.cohort import Person, draw_cohort
 from ..nodes.simulation.head import HeadModel, build_head
 from ..nodes.simulation.scan import (
     GreProtocol,
-    Scan,
+    SimulatedScan,
     T1wProtocol,
     T1wScan,
     simulate_gre,
@@ -34,7 +34,7 @@ from ..nodes.simulation.truth import Parts, RegionValues
 from .anatomy.atlas import load_template, load_whole_atlas
 from .study import TRUTH, Study
 
-REGION_COLUMNS = (
+TRUTH_COLUMNS = (
     'participant_id', 'session_id', 'run_id', 'atlas', 'region', 'hemisphere', 'n_voxels',
     'volume_mm3', 'coverage', 'chi_mean', 'chi_median', 'chi_sd', 'r2star_mean',
 )  # fmt: skip
@@ -249,7 +249,7 @@ def _write_t1w(job: Job, scan: T1wScan) -> None:
     _write_json(stem.with_name(f'{stem.name}.json'), sidecar)
 
 
-def _write_gre(job: Job, scan: Scan, protocol: GreProtocol) -> None:
+def _write_gre(job: Job, scan: SimulatedScan, protocol: GreProtocol) -> None:
     label = f'sub-{job.person.label}'
     folder = job.folder / label / 'anat'
     several = len(protocol.echo_times) > 1
@@ -279,7 +279,7 @@ _TABLES = {'regions': 'seg-dgm_regions', 'desc-tissue_regions': 'seg-dgm_desc-ti
 
 
 def _write_truth(
-    job: Job, t1w: T1wScan, scan: Scan, protocol: GreProtocol
+    job: Job, t1w: T1wScan, scan: SimulatedScan, protocol: GreProtocol
 ) -> dict[str, pd.DataFrame]:
     label = f'sub-{job.person.label}'
     folder = job.folder / 'derivatives' / 'truth' / label / 'anat'
@@ -298,11 +298,11 @@ def _region_rows(participant: str, values: RegionValues) -> pd.DataFrame:
          'region': region, 'hemisphere': hemisphere, **row}
         for (region, hemisphere), row in values.items()
     ]  # fmt: skip
-    return pd.DataFrame(rows, columns=list(REGION_COLUMNS))
+    return pd.DataFrame(rows, columns=list(TRUTH_COLUMNS))
 
 
 def _write_truth_images(
-    job: Job, folder: Path, t1w: T1wScan, scan: Scan, protocol: GreProtocol
+    job: Job, folder: Path, t1w: T1wScan, scan: SimulatedScan, protocol: GreProtocol
 ) -> None:
     """Labels and masks; with `truth` being `all`, susceptibility and fields too."""
     label = f'sub-{job.person.label}'

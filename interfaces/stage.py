@@ -32,7 +32,7 @@ UNITS = {'relaxometry': '1/s'}
 _BESIDE = ('mask', 'noise')
 """What a step makes beside its result: the mask is written where it has changed."""
 SIZE_TOLERANCE = 0.01
-"""The voxel size in params.json may differ from that of the images by this share."""
+"""The voxel size in params.json may differ from that of the images by this fraction."""
 MOST_TURNS = 100
 """Phase beyond this many turns cannot be radians."""
 

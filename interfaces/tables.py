@@ -2,58 +2,13 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
 from ..nodes.errors import InputError
-
-MINUS = '−'
-THIN_SPACE = '\u202f'
-
-
-@dataclass(frozen=True)
-class Column:
-    """How a column is shown.
-
-    Attributes
-    ----------
-    title
-        Heading.
-    hint
-        Explanation that appears on the heading.
-    show
-        Number to text; None for text columns.
-    words
-        Whether text is one of nigra's own names, to be written as words.
-    """
-
-    title: str
-    hint: str = ''
-    show: Callable[[float], str] | None = None
-    words: bool = False
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One entry: what people read and what sorting compares."""
-
-    text: str
-    sort: str = ''
-    css_class: str = ''
-
-
-@dataclass(frozen=True)
-class Table:
-    """Headings and rows, ready for a template."""
-
-    columns: tuple[Column, ...]
-    rows: tuple[tuple[Cell, ...], ...]
-    row_classes: tuple[str, ...] = field(default=())
+from .files import atomic_path
 
 
 def read_table(
@@ -94,115 +49,6 @@ def read_table(
     return frame
 
 
-def fixed(digits: int) -> Callable[[float], str]:
-    """Formatter with a fixed number of decimals, a true minus sign and thousands set apart.
-
-    Examples
-    --------
-    >>> fixed(1)(-3.14159), fixed(0)(-0.2)
-    ('−3.1', '0')
-    """
-
-    def show(value: float) -> str:
-        text = f'{value:,.{digits}f}'
-        text = text.lstrip('-') if not text.strip('-0.,') else text
-        return text.replace('-', MINUS).replace(',', THIN_SPACE)
-
-    return show
-
-
-def significant(digits: int) -> Callable[[float], str]:
-    """Formatter with a number of significant digits, without exponents where they can be avoided.
-
-    Examples
-    --------
-    >>> significant(3)(0.0123456), significant(3)(-123.45)
-    ('0.0123', '−123')
-    """
-
-    def show(value: float) -> str:
-        if value == 0:
-            return '0'
-        if 1e-4 <= abs(value) < 10**digits:
-            return f'{value:.{digits}g}'.replace('-', MINUS)
-        if 10**digits <= abs(value) < 1e7:
-            return fixed(0)(value)
-        return f'{value:.{digits - 1}e}'.replace('-', MINUS)
-
-    return show
-
-
-def together(*values: float) -> list[str]:
-    """Numbers with one count of decimals, so that the largest has three significant digits.
-
-    Examples
-    --------
-    >>> together(-6.391, -8.03, -4.75), together(0.0121, -0.1)
-    (['−6.39', '−8.03', '−4.75'], ['0.012', '−0.100'])
-    """
-    largest = max((abs(v) for v in values if math.isfinite(v)), default=0.0)
-    digits = 2 - math.floor(math.log10(largest)) if largest > 0 else 0
-    show = fixed(min(max(digits, 0), 9))
-    return [show(v) if math.isfinite(v) else 'n/a' for v in values]
-
-
-def p_value(value: float) -> str:
-    """P value as journals print it.
-
-    Examples
-    --------
-    >>> p_value(0.00002), p_value(0.0123), p_value(0.5), p_value(1.0)
-    ('<.001', '.012', '.50', '1')
-    """
-    if value < 0.001:
-        return '<.001'
-    if value >= 0.995:
-        return '1'
-    return f'{value:.{3 if value < 0.1 else 2}f}'.removeprefix('0')
-
-
-def make_table(
-    frame: pd.DataFrame,
-    columns: Mapping[str, Column],
-    *,
-    row_class: Callable[[Mapping[Any, Any]], str] = lambda row: '',
-    cell_class: Callable[[str, Any], str] = lambda name, value: '',
-) -> Table:
-    """Choose, order and format the columns of a data frame; absent ones are passed over.
-
-    Parameters
-    ----------
-    frame
-        Data.
-    columns
-        By name, in order.
-    row_class, cell_class
-        CSS classes from a row's or a cell's values.
-    """
-    chosen = {name: column for name, column in columns.items() if name in frame.columns}
-    records: Sequence[Mapping[Any, Any]] = frame.to_dict('records')
-    rows = tuple(
-        tuple(
-            _cell(record[name], column, cell_class(name, record[name]))
-            for name, column in chosen.items()
-        )
-        for record in records
-    )
-    return Table(tuple(chosen.values()), rows, tuple(row_class(record) for record in records))
-
-
-def _cell(value: Any, column: Column, css_class: str) -> Cell:
-    if value is None or pd.isna(value):
-        return Cell('n/a', '', f'{css_class} missing'.strip())
-    if column.show is None:
-        return Cell(readable(value) if column.words else str(value), str(value), css_class)
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        return Cell(str(value), str(value), css_class)
-    return Cell(column.show(number), repr(number), f'{css_class} number'.strip())
-
-
 def readable(name: object) -> str:
     """Name of a region or hemisphere as people write it.
 
@@ -216,29 +62,8 @@ def readable(name: object) -> str:
     return special.get(text, text.replace('_', ' '))
 
 
-def flatten(values: Mapping[str, Any], prefix: str = '') -> list[tuple[str, str]]:
-    """Nested settings as pairs of a dotted name and a text.
-
-    Examples
-    --------
-    >>> flatten({'inversion': {'weight': 0.0004, 'steps': [1, 2]}})
-    [('inversion.weight', '0.0004'), ('inversion.steps', '1, 2')]
-    """
-    pairs: list[tuple[str, str]] = []
-    for key, value in values.items():
-        name = f'{prefix}{key}'
-        if isinstance(value, Mapping):
-            pairs += flatten(value, f'{name}.')
-        elif isinstance(value, list | tuple) and not any(isinstance(v, Mapping) for v in value):
-            pairs.append((name, ', '.join(_plain(v) for v in value)))
-        else:
-            pairs.append((name, _plain(value)))
-    return pairs
-
-
-def _plain(value: Any) -> str:
-    if isinstance(value, bool):
-        return 'yes' if value else 'no'
-    if isinstance(value, float):
-        return significant(5)(value)
-    return 'none' if value is None else str(value)
+def save_table(table: pd.DataFrame, path: Path) -> Path:
+    """Save a table as BIDS wants it: tabs, n/a for what is missing."""
+    with atomic_path(path) as temporary:
+        table.to_csv(temporary, sep='\t', na_rep='n/a', index=False, float_format='%.10g')
+    return path

@@ -37,10 +37,10 @@ from .template_maps import GRID_MM, Ground, comparison_ground
 STEM = f'group_space-{TEMPLATE_SPACE}_res-{GRID_MM}'
 """How the names of all maps begin."""
 LEAST_COVERAGE = 0.8
-"""Share of the median map's voxels that a map must have for its participant to be compared."""
+"""Fraction of the median map's voxels that a map must have for its participant to be compared."""
 
 
-def region_names() -> dict[int, str]:
+def cluster_region_names() -> dict[int, str]:
     """Name with its side of every label of the built-in atlas."""
     table = load_dgm_atlas().regions.dropna(subset=['index'])
     return {
@@ -54,7 +54,7 @@ def contrast_labels(contrasts: Sequence[GroupContrast]) -> list[str]:
 
     Examples
     --------
-    >>> from ..nodes.question import choose_contrasts
+    >>> from ..nodes.statistics.question import choose_contrasts
     >>> contrast_labels(choose_contrasts(None, ['NMO', 'H-C']))
     ['NMOvHC']
     """
@@ -151,7 +151,9 @@ class VoxelModels(SimpleInterface):
         facts = self._facts(sample, mask, question.seed)
         files = _save_maps(folder, results, values, mask, ground, facts)
         tables = [
-            cluster_table(contrast.name, t, p, ground.affine, ground.labels, region_names())
+            cluster_table(
+                contrast.name, t, p, ground.affine, ground.labels, cluster_region_names()
+            )
             for contrast, (t, p) in results.items()
         ]
         clusters = pd.concat([t for t in tables if len(t)] or tables[:1], ignore_index=True)
@@ -209,9 +211,9 @@ def _read_maps(
 ) -> tuple[dict[str, NDArray[np.float32]], list[str]]:
     """Maps of those who have most of what the others have; only what all have is compared."""
     maps = {who: load_data(path, dtype=np.float32) for who, path in paths.items()}
-    shares = {who: float(np.isfinite(m[ground.mask]).mean()) for who, m in maps.items()}
-    least = LEAST_COVERAGE * float(np.median(list(shares.values())))
-    short = [who for who, share in shares.items() if share < least]
+    fractions = {who: float(np.isfinite(m[ground.mask]).mean()) for who, m in maps.items()}
+    least = LEAST_COVERAGE * float(np.median(list(fractions.values())))
+    short = [who for who, fraction in fractions.items() if fraction < least]
     told = []
     if short:
         told.append(

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from .errors import NigraError
 from .grid import Grid
+from .volumes import check_mask
 
 _STEPS = 6
 """Steps of alternating directions below which small changes mean nothing."""
@@ -79,3 +80,18 @@ def check_field(field: NDArray[Any], grid: Grid) -> None:
     """Raise where a field does not fit its grid."""
     if field.shape != grid.shape:
         raise NigraError(f'the field has shape {field.shape} but its grid {grid.shape}')
+
+
+def check_field_map(field: NDArray[Any], mask: NDArray[np.bool_], grid: Grid) -> None:
+    """Raise where a field or its mask does not fit the grid, or values are missing in the mask.
+
+    Raises
+    ------
+    NigraError
+        Shapes differ, the mask is empty, or the field is not finite inside it.
+    """
+    check_field(field, grid)
+    check_mask(mask, grid)
+    missing = int(np.count_nonzero(~np.isfinite(field[mask])))
+    if missing:
+        raise NigraError(f'the field has {missing} values inside the mask that are not finite')

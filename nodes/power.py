@@ -35,7 +35,7 @@ class Precision:
 
 
 @dataclass(frozen=True)
-class Plan:
+class Comparison:
     """Sizes of two groups of a study, and how its tests are made.
 
     Attributes
@@ -58,7 +58,7 @@ class Plan:
             raise NigraError(f'no test can be made of {self}')
 
 
-def power(difference: float, sd: float, plan: Plan) -> float:
+def power(difference: float, sd: float, comparison: Comparison) -> float:
     """Chance that a true difference is significant.
 
     Parameters
@@ -76,27 +76,27 @@ def power(difference: float, sd: float, plan: Plan) -> float:
 
     Examples
     --------
-    >>> round(power(0.91, 1.0, Plan(20, 20, 38)), 2)
+    >>> round(power(0.91, 1.0, Comparison(20, 20, 38)), 2)
     0.8
     """
-    shift = difference / (sd * np.sqrt(1 / plan.n_a + 1 / plan.n_b))
-    edge = stats.t.isf(plan.alpha / 2, plan.df)
-    return float(1 - special.ncfdtr(1, plan.df, shift**2, edge**2))
+    shift = difference / (sd * np.sqrt(1 / comparison.n_a + 1 / comparison.n_b))
+    edge = stats.t.isf(comparison.alpha / 2, comparison.df)
+    return float(1 - special.ncfdtr(1, comparison.df, shift**2, edge**2))
 
 
-def detectable(sd: float, plan: Plan, *, chance: float = 0.8) -> float:
+def detectable(sd: float, comparison: Comparison, *, chance: float = 0.8) -> float:
     """Smallest true difference that is significant with a given chance, in the unit of `sd`.
 
     Examples
     --------
-    >>> round(detectable(10.0, Plan(20, 20, 38)), 1)
+    >>> round(detectable(10.0, Comparison(20, 20, 38)), 1)
     9.1
     """
-    if not plan.alpha < chance < 1:
-        raise NigraError(f'chance must lie between {plan.alpha} and 1, got {chance}')
-    scale = np.sqrt(1 / plan.n_a + 1 / plan.n_b)
+    if not comparison.alpha < chance < 1:
+        raise NigraError(f'chance must lie between {comparison.alpha} and 1, got {chance}')
+    scale = np.sqrt(1 / comparison.n_a + 1 / comparison.n_b)
     found = optimize.brentq(
-        lambda size: power(size, 1.0, plan) - chance, 0.0, 60 * scale, xtol=1e-9
+        lambda size: power(size, 1.0, comparison) - chance, 0.0, 60 * scale, xtol=1e-9
     )
     return float(found * sd)
 
@@ -139,8 +139,8 @@ def contrast_power(
     for region, sd in spreads.items():
         slope = (slopes or {}).get(region, 1.0)
         for a, b in pairs:
-            alone = Plan(sizes[a], sizes[b], df, alpha)
-            together = Plan(sizes[a], sizes[b], df, family)
+            alone = Comparison(sizes[a], sizes[b], df, alpha)
+            together = Comparison(sizes[a], sizes[b], df, family)
             row = {
                 'region': region, 'contrast': f'{a} - {b}', 'n_a': sizes[a], 'n_b': sizes[b],
                 'sd': sd, 'detectable': detectable(sd, alone, chance=chance) / slope,

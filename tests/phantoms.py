@@ -13,7 +13,7 @@ def coordinates(grid):
 
 
 def ball(grid, radius, centre=(0, 0, 0), fine=5):
-    """Share of each voxel inside a ball; centre and radius in mm from the middle voxel."""
+    """Fraction of each voxel inside a ball; centre and radius in mm from the middle voxel."""
     offsets = (np.arange(fine) - (fine - 1) / 2) / fine
     squares = [
         (((np.arange(n) - n // 2)[:, None] + offsets) * h - c).ravel() ** 2

@@ -309,7 +309,7 @@ def _connect_labels(workflow: Workflow, plan: Plan) -> None:
     workflow.connect([
         (labels_wf, outputs_wf, [(f'outputnode.{f}', f'inputnode.{f}') for f in
                                  ('dseg', 'dseg_tsv')]),
-        (labels_wf, measure, [('outputnode.dseg', 'dseg'), ('outputnode.shares', 'shares')]),
+        (labels_wf, measure, [('outputnode.dseg', 'dseg'), ('outputnode.fractions', 'fractions')]),
         (labels_wf, facts, [('outputnode.dseg', 'dseg')]),
     ])  # fmt: skip
 

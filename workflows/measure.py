@@ -102,7 +102,7 @@ def init_atlas_wf(
                                 ('t1w_to_gre_xfm', 't1w_to_gre_xfm')]),
         (inputnode, measure, [('chimap', 'chimap'), ('qsm_mask', 'mask'),
                               ('brain_mask_in_gre', 'brain_mask'), ('magnitude', 'magnitude')]),
-        (label_gre, measure, [('dseg', 'dseg'), ('shares', 'shares')]),
+        (label_gre, measure, [('dseg', 'dseg'), ('fractions', 'fractions')]),
         (label_gre, save_dseg, [('dseg', 'in_file')]),
         (label_gre, save_names, [('dseg_tsv', 'in_file')]),
         (save_dseg, files, [('out_file', 'in1'), ('sidecar', 'in2')]),

@@ -16,7 +16,7 @@ OUTPUTS = (
     't1w_in_gre',
     'dseg',
     'dseg_tsv',
-    'shares',
+    'fractions',
     'warnings',
     'quality',
     'parameters',
@@ -62,7 +62,7 @@ def init_registration_wf(
         Brain, T1w and labels on the acquisition grid.
     dseg_tsv
         Index, name, region and hemisphere of each label.
-    shares
+    fractions
         How much of each voxel labels fill, and how large they are beyond the field of view.
     warnings, quality, parameters
         What the steps report of themselves.
@@ -97,7 +97,7 @@ def init_registration_wf(
                                      ('outputnode.t1w_to_gre_xfm', 't1w_to_gre_xfm')]),
         (label_gre, outputnode, [(f, f) for f in
                                  ('brain_mask_in_gre', 't1w_in_gre', 'dseg', 'dseg_tsv',
-                                                          'shares')]),
+                                                          'fractions')]),
         (warnings, outputnode, [('out', 'warnings')]),
         (quality, outputnode, [('out', 'quality')]),
         (parameters, outputnode, [('out', 'parameters')]),
@@ -157,7 +157,7 @@ HYBRID_INPUTS = (
     'gre_magnitude', 't1w_preproc', 'brain_mask', 't1w_to_template_xfm', 'template_to_t1w_xfm',
     'gre_to_t1w_xfm', 't1w_to_gre_xfm', 'chimap',
 )  # fmt: skip
-HYBRID_OUTPUTS = ('dseg', 'dseg_tsv', 'shares', 'labels_in_t1w', 'quality', 'parameters')
+HYBRID_OUTPUTS = ('dseg', 'dseg_tsv', 'fractions', 'labels_in_t1w', 'quality', 'parameters')
 
 
 def init_hybrid_wf(
@@ -185,7 +185,7 @@ def init_hybrid_wf(
 
     Outputs
     -------
-    dseg, dseg_tsv, shares
+    dseg, dseg_tsv, fractions
         As those of `init_registration_wf`.
     labels_in_t1w
         Labels on the T1w grid.
@@ -210,7 +210,7 @@ def init_hybrid_wf(
                                 ('brain_mask', 'brain_mask'),
                                 ('t1w_to_gre_xfm', 't1w_to_gre_xfm')]),
         (align, label_gre, [('template_to_t1w_xfm', 'template_to_t1w_xfm')]),
-        (label_gre, outputnode, [(f, f) for f in ('dseg', 'dseg_tsv', 'shares', 'labels_in_t1w')]),
+        (label_gre, outputnode, [(f, f) for f in HYBRID_OUTPUTS[:4]]),
         (align, outputnode, [('quality', 'quality'), ('parameters', 'parameters')]),
     ])  # fmt: skip
     return workflow

@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from ...nodes.anatomy.brain import dilate_mm, padded_box
+from ...nodes.anatomy.deformation import jacobian
 from ...nodes.anatomy.similarity import correlation, normalised_mutual_information
 from ...nodes.errors import NigraError
 from ...nodes.numerics.resample import cropped_affine
-from ...nodes.simulation.warp import jacobian
 from .atlas import Atlas, load_dgm_atlas, load_template, susceptibility_template
 from .bias import without_bias
 from .itk import Engine, Volume, read_volume, write
@@ -411,7 +411,7 @@ def align_gre(
     Notes
     -----
     The GRE is the fixed image: every sample of a slab lies within the head. World coordinates
-    are the first start, for scans of one session share them; the brain moved to the middle of
+    are the first start, for scans of one session fraction them; the brain moved to the middle of
     the magnitude is the second, for headers that say nothing of the position. The better wins,
     and is refined inside the brain.
     """

@@ -21,7 +21,7 @@ from ...nodes.anatomy.similarity import dice
 from ...nodes.errors import InputError
 from ..files import save_image
 from ..headers import load_data
-from ..regions import save_table
+from ..tables import save_table
 from .alignment import (
     Pair,
     align_deep_grey,
@@ -33,7 +33,7 @@ from .alignment import (
 from .atlas import TEMPLATE_SPACE, Atlas, load_dgm_atlas
 from .bias import without_bias
 from .itk import Engine, Volume, load_preset, read_volume, write, write_like
-from .labels import Drawn, draw_labels, labels_on, save_shares
+from .labels import Drawn, draw_labels, labels_on, save_fractions
 from .user_atlas import AtlasSource, read_atlas, source_of
 
 BRAIN_ML = (850.0, 2400.0)
@@ -218,7 +218,7 @@ def given_mask(path: Path, image: Volume) -> NDArray[np.bool_]:
     return np.asarray(drawn)
 
 
-def _mask_warnings(volume: float, overlap: float, share: float) -> list[str]:
+def _mask_warnings(volume: float, overlap: float, fraction: float) -> list[str]:
     warnings = []
     low, high = BRAIN_ML
     if not low <= volume <= high:
@@ -230,8 +230,8 @@ def _mask_warnings(volume: float, overlap: float, share: float) -> list[str]:
             f'brain mask and registered template brain overlap by {overlap:.2f} (Dice), below '
             f'{LEAST_PRIOR_OVERLAP}: the registration may have failed; look at the mask'
         )
-    if share > 0.95:
-        warnings.append(f'the brain mask fills {share:.0%} of the T1w image; look at it')
+    if fraction > 0.95:
+        warnings.append(f'the brain mask fills {fraction:.0%} of the T1w image; look at it')
     return warnings
 
 
@@ -433,8 +433,8 @@ class _LabelGreOutputSpec(TraitedSpec):
     dseg = File(desc='labels on the acquisition grid')
     dseg_tsv = File(desc='their names')
     labels_in_t1w = File(desc='labels on the T1w grid')
-    shares = File(desc='share of each voxel that labels fill, and their whole size (.npz)')
-    quality = traits.Dict(desc='share of the brain within the field of view')
+    fractions = File(desc='fraction of each voxel that labels fill, and their whole size (.npz)')
+    quality = traits.Dict(desc='fraction of the brain within the field of view')
     warnings = traits.List(traits.Str, desc='what looks wrong')
 
 
@@ -463,8 +463,8 @@ class LabelGre(SimpleInterface):
         transforms = _to_gre(source, Path(inputs.template_to_t1w_xfm), rigid, folder, engine)
         drawn = draw_labels(grid, atlas, transforms, folder, engine, beyond_mm=BEYOND_MM)
         labels = drawn.labels
-        share = mask.sum() * np.prod(grid.voxel_size)
-        share /= max(float((brain.data > 0.5).sum() * np.prod(t1w.voxel_size)), 1.0)
+        fraction = mask.sum() * np.prod(grid.voxel_size)
+        fraction /= max(float((brain.data > 0.5).sum() * np.prod(t1w.voxel_size)), 1.0)
         table = label_table(atlas)
         if inputs.on_t1w:
             on_t1w = labels_on(t1w, atlas, transforms[:-1] or [_identity(folder, engine)], folder,
@@ -479,8 +479,8 @@ class LabelGre(SimpleInterface):
             t1w_in_gre=str(save_image(seen, grid.affine, folder / 't1w_in_gre.nii.gz')),
             dseg=str(save_image(labels, grid.affine, folder / 'dseg.nii.gz', dtype=labels.dtype)),
             dseg_tsv=str(save_table(table, folder / 'dseg.tsv')),
-            shares=str(save_shares(drawn, folder / 'shares.npz')),
-            quality={'brain_in_view': float(share)},
+            fractions=str(save_fractions(drawn, folder / 'fractions.npz')),
+            quality={'brain_in_view': float(fraction)},
             warnings=_missing_labels(drawn, atlas, table),
         )
         return runtime

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ...nodes.anatomy.brain import padded_box
 from ...nodes.anatomy.regions import Fine
 from ...nodes.errors import NigraError
-from ...nodes.numerics.resample import block_share, cropped_affine, subdivided_affine, vote
+from ...nodes.numerics.resample import block_fraction, cropped_affine, subdivided_affine, vote
 from .atlas import Atlas
 from .itk import Engine, Volume, write
 
@@ -31,15 +31,15 @@ class Drawn:
         Label that fills most of each voxel, 0 outside, (x, y, z).
     box
         Part of the grid that holds all labels.
-    shares
-        By label, the share of each voxel of the box that it fills, 0 to 1.
+    fractions
+        By label, the fraction of each voxel of the box that it fills, 0 to 1.
     counts
         By label, how many voxels it has, those beyond the image included.
     """
 
     labels: NDArray[Any]
     box: tuple[slice, ...]
-    shares: dict[int, NDArray[np.float32]]
+    fractions: dict[int, NDArray[np.float32]]
     counts: dict[int, int]
 
 
@@ -108,31 +108,31 @@ def draw_labels(
     inner, own = _within(box, pad, grid.data.shape)
     out = np.zeros(grid.data.shape, labels.dtype)
     out[own] = won[inner]
-    shares = {int(v): block_share(drawn == v, factors)[inner] for v in np.unique(drawn) if v}
+    fractions = {int(v): block_fraction(drawn == v, factors)[inner] for v in np.unique(drawn) if v}
     found = {int(v): int(n) for v, n in zip(values, counts, strict=True) if v}
-    return Drawn(out, own, shares, found)
+    return Drawn(out, own, fractions, found)
 
 
-def save_shares(drawn: Drawn, path: Path) -> Path:
+def save_fractions(drawn: Drawn, path: Path) -> Path:
     """Keep what voxels alone do not tell of labels, compressed, as `.npz`."""
-    labels = sorted(drawn.shares)
-    shares = [drawn.shares[v] for v in labels]
+    labels = sorted(drawn.fractions)
+    fractions = [drawn.fractions[v] for v in labels]
     np.savez_compressed(
         path,
         labels=np.array(labels, int),
-        shares=np.stack(shares) if shares else np.zeros((0, 1, 1, 1), np.float32),
+        fractions=np.stack(fractions) if fractions else np.zeros((0, 1, 1, 1), np.float32),
         box=np.array([(b.start, b.stop) for b in drawn.box]),
         counts=np.array([drawn.counts.get(v, 0) for v in labels], int),
     )
     return path
 
 
-def load_shares(path: str | Path) -> Fine:
-    """What `save_shares` kept: shares, their box and whole counts."""
+def load_fractions(path: str | Path) -> Fine:
+    """What `save_fractions` kept: fractions, their box and whole counts."""
     with np.load(path) as kept:
         labels = kept['labels'].tolist()
         return Fine(
-            shares=dict(zip(labels, kept['shares'], strict=True)),
+            fractions=dict(zip(labels, kept['fractions'], strict=True)),
             box=tuple(slice(int(a), int(b)) for a, b in kept['box']),
             counts=dict(zip(labels, kept['counts'].tolist(), strict=True)),
         )

@@ -31,7 +31,7 @@ SUBJECT_SPACES = ('T1w', 'GRE')
 _LIKE_OURS = re.compile(r'MNI152NLin2009[a-c](A?sym|Sym)$')
 _LEFT, _RIGHT = ('left', 'lh', 'l'), ('right', 'rh', 'r')
 _LEAST_IN_BRAIN = 0.5
-"""Least share of the labelled voxels that lies in the template's brain."""
+"""Least fraction of the labelled voxels that lies in the template's brain."""
 
 
 def source_of(values: Any) -> AtlasSource | None:
@@ -201,10 +201,11 @@ def check_in_template(source: AtlasSource, atlas: Atlas) -> None:
     to_template = np.linalg.inv(template.affine) @ atlas.image.affine
     points = np.rint(where @ to_template[:3, :3].T + to_template[:3, 3]).astype(int)
     there = np.all((points >= 0) & (points < brain.shape), axis=1)
-    share = float(brain[tuple(points[there].T)].sum() / max(1, len(points)))
-    if share < _LEAST_IN_BRAIN:
+    fraction = float(brain[tuple(points[there].T)].sum() / max(1, len(points)))
+    if fraction < _LEAST_IN_BRAIN:
         raise InputError(
-            source.image, f'lies with {share:.0%} of its labels in the brain of {TEMPLATE_SPACE}',
+            source.image,
+            f'lies with {fraction:.0%} of its labels in the brain of {TEMPLATE_SPACE}',
             'check its header and its space',
         )  # fmt: skip
 
@@ -238,7 +239,7 @@ def read_names(path: Path) -> pd.DataFrame:
     Raises
     ------
     InputError
-        A column is missing, an index is no whole number or stands twice, or two labels share
+        A column is missing, an index is no whole number or stands twice, or two labels fraction
         region and side.
     """
     table = read_table(path, text=('name',), needs=('index', 'name'))

@@ -15,7 +15,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ...nodes.statistics.correlations import line_with_band
-from ..tables import fixed, readable
+from ..tables import readable
+from .cells import fixed
 from .svg import Element, add, drawing, number, short, ticks, to_text
 
 COLOURS = ('#0072B2', '#D55E00', '#009E73', '#CC79A7', '#E69F00', '#56B4E9', '#8C6D31')
@@ -27,7 +28,7 @@ _FULL = 400
 
 
 @dataclass(frozen=True)
-class Sample:
+class GroupPoints:
     """Values of one group.
 
     Attributes
@@ -104,7 +105,7 @@ def _van_der_corput(n: int) -> NDArray[np.float64]:
 
 
 def distribution_chart(
-    samples: Sequence[Sample],
+    samples: Sequence[GroupPoints],
     colours: Mapping[str, str],
     *,
     unit: str,
@@ -206,7 +207,7 @@ def _mark(parent: Element, mark: str, x: float, y: float, r: float) -> Element:
 
 
 def scatter_chart(
-    samples: Sequence[Sample],
+    samples: Sequence[GroupPoints],
     colours: Mapping[str, str],
     *,
     x_label: str,
@@ -388,10 +389,12 @@ def effect_map(effects: Sequence[Effect], *, label: str, width: float = 1100.0) 
 
 def diverging(value: float, limit: float = LARGE_EFFECT) -> tuple[str, bool]:
     """Fill for a value, and whether it is dark: blue below zero, orange above, full at `limit`."""
-    share = float(np.clip(abs(value) / limit, 0, 1))
+    fraction = float(np.clip(abs(value) / limit, 0, 1))
     end = np.array([0x0B, 0x62, 0x9B] if value < 0 else [0xC6, 0x54, 0x00])
-    red, green, blue = np.rint(np.array([246, 247, 249]) * (1 - share) + end * share).astype(int)
-    return f'#{red:02x}{green:02x}{blue:02x}', share > 0.82
+    red, green, blue = np.rint(np.array([246, 247, 249]) * (1 - fraction) + end * fraction).astype(
+        int
+    )
+    return f'#{red:02x}{green:02x}{blue:02x}', fraction > 0.82
 
 
 def region_profile(regions: pd.DataFrame, *, width: float = 1100.0) -> str:
@@ -459,8 +462,8 @@ class Axis:
 
     def __call__(self, value):
         """Place of a value (or array), px."""
-        share = (np.asarray(value, float) - self.low) / (self.high - self.low)
-        return self.start + share * (self.end - self.start)
+        fraction = (np.asarray(value, float) - self.low) / (self.high - self.low)
+        return self.start + fraction * (self.end - self.start)
 
     @property
     def ticks(self) -> list[float]:

@@ -32,7 +32,7 @@ def _scene() -> tuple[figures.Volume, NDArray[np.uint8], figures.Box]:
         np.asarray(template.dataobj, np.float32), np.asarray(template.affine, float)
     )
     values = np.asarray(labels.dataobj).astype(np.uint8)
-    return grey, values, figures.bounding_box(values > 0, grey.zooms, margin=16.0)
+    return grey, values, figures.outline_box(values > 0, grey.zooms, margin=16.0)
 
 
 def region_labels() -> dict[str, tuple[int, ...]]:
@@ -69,8 +69,8 @@ def draw_effects(sizes: Mapping[str, float], significant: Collection[str], *, la
     grey, labels, box = _scene()
     pixels = np.zeros(256, np.uint8)
     for region in shown:
-        share = float(np.clip(sizes[region] / LARGE_EFFECT, -1, 1))
-        pixels[list(known[region])] = 128 + round(share * _HALF)
+        fraction = float(np.clip(sizes[region] / LARGE_EFFECT, -1, 1))
+        pixels[list(known[region])] = 128 + round(fraction * _HALF)
     colours = _palette()
     used = np.where(pixels[labels] > 0, labels, 0)
     outlines = [

@@ -201,7 +201,7 @@ def symmetric_limit(values: NDArray[Any], percentile: float = 98.0) -> float:
     return nice_limit(float(np.percentile(known, percentile)) if known.size else 0.0)
 
 
-def bounding_box(
+def outline_box(
     mask: NDArray[np.bool_], zooms: Sequence[float], margin: float = 4.0, least: float = 0.0
 ) -> Box:
     """Box around a mask, widened by `margin` mm and to at least `least` mm; all where empty."""
@@ -222,8 +222,8 @@ def even_slices(mask: NDArray[np.bool_], axis: int, count: int, trim: float = 0.
     """Evenly spaced slices through a mask, the outermost `trim` left out."""
     found = np.flatnonzero(mask.any(axis=tuple(a for a in range(3) if a != axis)))
     first, last = (found[0], found[-1]) if found.size else (0, mask.shape[axis] - 1)
-    shares = np.linspace(trim, 1 - trim, count) if count > 1 else np.array([0.5])
-    places = np.rint(first + shares * (last - first)).astype(int)
+    fractions = np.linspace(trim, 1 - trim, count) if count > 1 else np.array([0.5])
+    places = np.rint(first + fractions * (last - first)).astype(int)
     return [(axis, int(i)) for i in dict.fromkeys(places.tolist())]
 
 
@@ -238,7 +238,7 @@ def overview(mask: NDArray[np.bool_]) -> list[list[View]]:
 def covering_slices(labels: NDArray[Any], axis: int, count: int, gap: int = 2) -> list[View]:
     """Slices that together show every label as largely as possible.
 
-    Each step adds the slice that raises the sum over labels of the largest share of the label's
+    Each step adds the slice that raises the sum over labels of the largest fraction of the label's
     widest cross-section seen so far the most.
 
     Parameters
@@ -430,9 +430,9 @@ def _draw_bar(root: Element, bar: ColourBar, *, x: float, y: float, height: floa
     ramp = np.arange(255, 0, -1, dtype=np.uint8)[:, None]
     add(root, 'image', x=x, y=top, width=12.0, height=length, preserveAspectRatio='none',
         href=png_uri(ramp, bar.palette))  # fmt: skip
-    for share in (0.0, 0.25, 0.5, 0.75, 1.0):
-        value = bar.low + share * (bar.high - bar.low)
-        place = top + length * (1 - share)
+    for fraction in (0.0, 0.25, 0.5, 0.75, 1.0):
+        value = bar.low + fraction * (bar.high - bar.low)
+        place = top + length * (1 - fraction)
         add(root, 'text', number(value, 3), x=x + 18, y=place + 4, class_='scale')
     if bar.second_unit:
         text = f'±{number(bar.high * bar.factor, 3)} {bar.second_unit}'

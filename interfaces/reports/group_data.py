@@ -14,7 +14,7 @@ from ..tables import read_table, readable
 MEASURES = {
     'chi_mean': ('mean susceptibility', 'ppb', 'higher', 'lower'),
     'chi_median': ('median susceptibility', 'ppb', 'higher', 'lower'),
-    'chi_own': ('own susceptibility', 'ppb', 'higher', 'lower'),
+    'chi_pvc': ('corrected susceptibility', 'ppb', 'higher', 'lower'),
     'chi_high': ('susceptibility of the iron-rich part', 'ppb', 'higher', 'lower'),
     'chi_total': ('total susceptibility', 'ppb mL', 'higher', 'lower'),
     'r2star_mean': ('R2*', '1/s', 'higher', 'lower'),
@@ -26,7 +26,7 @@ MEASURES = {
 MEANINGS = {
     'chi_mean': 'parts per billion, relative to the reference region',
     'chi_median': 'parts per billion, relative to the reference region',
-    'chi_own': 'parts per billion, freed from what shares the voxels of the nucleus',
+    'chi_pvc': 'parts per billion, freed from what shares the voxels of the nucleus',
     'chi_high': 'mean of the uppermost quarter of the voxels',
     'chi_total': 'mean susceptibility times volume',
     'r2star_mean': 'mean transverse relaxation rate',

@@ -13,19 +13,9 @@ from markupsafe import Markup
 
 from ..descriptions import load_descriptions
 from ..quality import quality_measures
-from ..tables import (
-    Column,
-    Table,
-    fixed,
-    flatten,
-    make_table,
-    p_value,
-    read_table,
-    readable,
-    significant,
-    together,
-)
+from ..tables import read_table, readable
 from . import charts
+from .cells import Column, Table, fixed, flatten, make_table, p_value, significant, together
 from .effect_maps import draw_effects, draw_tests
 from .group_data import MEANINGS, GroupData, both_sides, capital, describe, score_name
 from .group_sentences import equals, findings, more_findings, overview, relations, rho_of, sides
@@ -236,14 +226,14 @@ def _slices(data: GroupData, measure: str) -> list[tuple[str, Markup]]:
 
 def _samples(
     data: GroupData, rows: pd.DataFrame, score: pd.Series | None = None
-) -> list[charts.Sample]:
+) -> list[charts.GroupPoints]:
     """Values of one measure and region by group, and with a score by participant."""
     samples = []
     for group in data.groups:
         members = rows[rows['group'] == group]
         x = None if score is None else members['participant_id'].map(score).to_numpy(float)
         who = tuple(members['participant_id'].astype(str))
-        samples.append(charts.Sample(group, who, members['value'].to_numpy(float), x))
+        samples.append(charts.GroupPoints(group, who, members['value'].to_numpy(float), x))
     return samples
 
 
@@ -272,7 +262,7 @@ def _scatter_panels(
     for region, own in values.groupby('region', sort=False):
         tested = {str(r['group']): r for r in rows[rows['region'] == region].to_dict('records')}
         samples = [
-            charts.Sample(s.group, s.people, s.values, s.x, _note(tested[s.group]))
+            charts.GroupPoints(s.group, s.people, s.values, s.x, _note(tested[s.group]))
             for s in _samples(data, own, points)
             if s.group in tested
         ]

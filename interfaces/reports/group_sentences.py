@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ..tables import fixed, p_value, readable, together
+from ..tables import readable
+from .cells import fixed, p_value, together
 from .group_data import GroupData, both_sides, capital, describe, score_name
 
 _SEPARATORS = (' - ', ' − ', '-', ' vs ', ' v ', ' minus ')

@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from ...nodes.grid import hz_per_ppm
 from ..anatomy.atlas import region_table
 from ..quality import quality_measures
-from ..tables import Column, Table, fixed, flatten, make_table, read_table, readable
+from ..tables import read_table, readable
 from . import figures as fig
+from .cells import Column, Table, fixed, flatten, make_table
 from .charts import region_profile
 from .outlines import label_outlines, merge_labels, tissue_outlines
 
@@ -96,7 +97,7 @@ def anatomy_pictures(
     image = fig.load_volume(t1w)
     mask = fig.load_volume(brain_mask).data > 0
     base = fig.grey_layer(image.data, within=mask)
-    head = fig.bounding_box(mask, image.zooms, 18)
+    head = fig.outline_box(mask, image.zooms, 18)
     rows = [fig.even_slices(mask, axis, 7) for axis in (2, 1, 0)]
     pictures = [
         Picture(
@@ -128,7 +129,7 @@ def _template_picture(
 ) -> Picture:
     template = fig.load_volume(path)
     over = fig.grey_layer(template.data, name='over')
-    box = fig.bounding_box(mask, image.zooms, 6)
+    box = fig.outline_box(mask, image.zooms, 6)
     edges = tissue_outlines(template.data, template.data > 0)
     svg = fig.draw_slices(
         [base, over],
@@ -160,7 +161,7 @@ def _label_picture(
 ) -> Picture:
     merged, regions = merge_labels(labels, names)
     outlines = label_outlines(merged, regions)
-    box = fig.bounding_box(merged > 0, image.zooms, 12)
+    box = fig.outline_box(merged > 0, image.zooms, 12)
     gap = [round(5 / z) for z in image.zooms]
     rows = [
         fig.covering_slices(merged, 2, 5, gap[2]),
@@ -252,7 +253,7 @@ def run_pictures(run: Mapping[str, Any], names: Mapping[int, str]) -> list[Pictu
     """Alignment, labels, maps and fields of a run."""
     chi = fig.load_volume(run['chimap'])
     mask = fig.load_volume(run['qsm_mask']).data > 0
-    box = fig.bounding_box(mask, chi.zooms, 6)
+    box = fig.outline_box(mask, chi.zooms, 6)
     views = fig.overview(mask)
     grey = fig.palette('gray')
     layer = fig.Layer(fig.to_pixels(chi.data, -CHI_LIMIT, CHI_LIMIT), grey)
@@ -346,7 +347,7 @@ def region_rows(regions: pd.DataFrame) -> Table:
         'hemisphere': Column('Side', words=True),
         'n_voxels': Column('Voxels', 'voxels inside the mask', fixed(0)),
         'volume_mm3': Column('Volume, mm³', 'of the label', fixed(0)),
-        'coverage': Column('Covered, %', 'share inside the mask', _percent),
+        'coverage': Column('Covered, %', 'fraction inside the mask', _percent),
         'chi_mean': Column('χ mean, ppb', 'mean susceptibility', fixed(1)),
         'chi_median': Column('χ median, ppb', 'median susceptibility', fixed(1)),
         'chi_sd': Column('χ SD, ppb', 'standard deviation over voxels', fixed(1)),
@@ -419,9 +420,11 @@ def _asymmetry_check(nuclei: pd.DataFrame) -> list[Check]:
     if index.empty:
         return []
     worst = str(index.idxmax())
-    share = float(index.max())
-    text = f'largest: {readable(worst)}, {100 * share:.0f} % of the mean'
-    return [Check('note' if share > _ASYMMETRY else 'good', 'Left/right volume difference', text)]
+    fraction = float(index.max())
+    text = f'largest: {readable(worst)}, {100 * fraction:.0f} % of the mean'
+    return [
+        Check('note' if fraction > _ASYMMETRY else 'good', 'Left/right volume difference', text)
+    ]
 
 
 def _brain_check(brain: pd.DataFrame) -> list[Check]:

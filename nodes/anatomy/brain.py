@@ -67,9 +67,9 @@ class Tissue:
     typical: float
     bright: float
 
-    def above(self, share: float) -> float:
-        """Intensity of a voxel that holds this share of tissue, the rest being fluid."""
-        return self.fluid + share * (self.typical - self.fluid)
+    def above(self, fraction: float) -> float:
+        """Intensity of a voxel that holds this fraction of tissue, the rest being fluid."""
+        return self.fluid + fraction * (self.typical - self.fluid)
 
 
 def tissue_intensities(image: NDArray[Any], prior: Mask, certain: Mask) -> Tissue:

@@ -10,15 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-Shares = Mapping[int, NDArray[np.float32]]
+Fractions = Mapping[int, NDArray[np.float32]]
 LEAST_FILLED = 5.0
-"""Fewest voxels that a region must fill, summed over shares, to be told from its surroundings."""
+"""Fewest voxels that a region must fill, fractions summed, to be told from its surroundings."""
 REACH = 1
 """How far the surroundings reach beyond the last voxel that a region touches, voxels."""
 
 
-def own_mean(
-    image: NDArray[Any], mask: NDArray[np.bool_], shares: Shares, labels: Collection[int]
+def pvc_mean(
+    image: NDArray[Any], mask: NDArray[np.bool_], fractions: Fractions, labels: Collection[int]
 ) -> float:
     """Value of a region's own tissue, estimated with that of its surroundings.
 
@@ -28,8 +28,8 @@ def own_mean(
         Map, (x, y, z).
     mask
         Where it holds.
-    shares
-        By label, the share of each voxel that it fills, 0 to 1, (x, y, z).
+    fractions
+        By label, the fraction of each voxel that it fills, 0 to 1, (x, y, z).
     labels
         Those that make the region.
 
@@ -40,31 +40,31 @@ def own_mean(
 
     Notes
     -----
-    In the voxels that the region touches and their neighbours, the map is the sum of shares times
-    values: one value for the region, one for each other label there, one for the rest. The values
-    follow by regression, as in the geometric transfer matrix of emission tomography (Rousset et
-    al. 1998), here with shares of voxels instead of a blurred response and with Huber's weights,
-    since the rest is no single tissue. Where no voxel is shared it is the robust mean.
+    In the voxels that the region touches and their neighbours, the map is the sum of fractions
+    times values: one value for the region, one for each other label there, one for the rest. The
+    values follow by regression, as in the geometric transfer matrix of emission tomography (Rousset et
+    al. 1998), here with fractions of voxels instead of a blurred response and with Huber's
+    weights, since the rest is no single tissue. Where no voxel is shared it is the robust mean.
 
     Examples
     --------
-    >>> share = np.zeros((6, 6, 6), np.float32)
-    >>> share[2:4, 2:4, 1:4] = 1; share[2:4, 2:4, 4] = 0.25
-    >>> image = 100 * share - 20 * (1 - share)
-    >>> round(own_mean(image, share >= 0, {3: share}, [3]), 6)
+    >>> fraction = np.zeros((6, 6, 6), np.float32)
+    >>> fraction[2:4, 2:4, 1:4] = 1; fraction[2:4, 2:4, 4] = 0.25
+    >>> image = 100 * fraction - 20 * (1 - fraction)
+    >>> round(pvc_mean(image, fraction >= 0, {3: fraction}, [3]), 6)
     100.0
     """
     from statsmodels.robust.norms import HuberT
     from statsmodels.robust.robust_linear_model import RLM
     from statsmodels.tools.sm_exceptions import ConvergenceWarning
 
-    own = _total(shares, labels, image.shape)
+    own = _total(fractions, labels, image.shape)
     if float(own[mask].sum(dtype=np.float64)) < LEAST_FILLED:
         return float('nan')
     zone = ndimage.binary_dilation(own > 0, iterations=REACH) & mask
     columns = [own[zone].astype(float)]
-    for label, share in shares.items():
-        inside = share[zone]
+    for label, fraction in fractions.items():
+        inside = fraction[zone]
         if label not in labels and float(inside.sum()) >= LEAST_FILLED:
             columns.append(inside.astype(float))
     rest = 1 - np.sum(columns, axis=0)
@@ -80,10 +80,12 @@ def own_mean(
         return float(RLM(values, design, M=HuberT()).fit(start_params=start).params[0])
 
 
-def _total(shares: Shares, labels: Collection[int], shape: tuple[int, ...]) -> NDArray[np.float32]:
-    """Share of each voxel that several labels fill together."""
+def _total(
+    fractions: Fractions, labels: Collection[int], shape: tuple[int, ...]
+) -> NDArray[np.float32]:
+    """Fraction of each voxel that several labels fill together."""
     out = np.zeros(shape, np.float32)
     for label in labels:
-        if label in shares:
-            out += shares[label]
+        if label in fractions:
+            out += fractions[label]
     return out

@@ -54,8 +54,8 @@ def tissue_limits(image: NDArray[Any], mask: NDArray[np.bool_]) -> tuple[float, 
     values = np.asarray(image[mask], np.float64)
     if np.unique(values).size < 3:
         raise NigraError('the image has no three intensities in the brain; give a T1w image')
-    shares = (np.arange(_LEVELS) + 0.5) / _LEVELS
-    levels = np.quantile(values, shares, method='inverted_cdf')
+    fractions = (np.arange(_LEVELS) + 0.5) / _LEVELS
+    levels = np.quantile(values, fractions, method='inverted_cdf')
     start = np.quantile(levels, (0.05, 0.4, 0.8))
     fluid, grey, white = np.sort(kmeans(levels, np.unique(start))[0])[[0, 1, -1]]
     return float(fluid + grey) / 2, float(grey + white) / 2
@@ -86,8 +86,9 @@ def tissue_agreement(
     Returns
     -------
     dict
-        `fluid_overlap`, `grey_overlap`, `white_overlap` (Dice), and `nuclei_in_fluid`, the share
-        of the labelled voxels that are fluid in the image: labels that slid into the ventricles.
+        `fluid_overlap`, `grey_overlap`, `white_overlap` (Dice), and `nuclei_in_fluid`, the
+        fraction of the labelled voxels that are fluid in the image: labels that slid into the
+        ventricles.
 
     Raises
     ------

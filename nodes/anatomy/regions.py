@@ -12,11 +12,11 @@ from scipy import ndimage
 
 from ..errors import NigraError
 from .iron import iron_from_chi
-from .partial_volume import own_mean
+from .partial_volume import pvc_mean
 
 COLUMNS = (
     'region', 'hemisphere', 'n_voxels', 'volume_mm3', 'coverage', 'chi_mean', 'chi_median',
-    'chi_sd', 'chi_iqr', 'chi_p5', 'chi_p95', 'chi_own', 'chi_eroded', 'chi_high', 'r2star_mean',
+    'chi_sd', 'chi_iqr', 'chi_p5', 'chi_p95', 'chi_pvc', 'chi_eroded', 'chi_high', 'r2star_mean',
     'snr', 'iron_mean', 'iron_sd', 'reason',
 )  # fmt: skip
 """Columns of `measure_regions`, in order."""
@@ -81,8 +81,8 @@ class Fine:
 
     Attributes
     ----------
-    shares
-        By label, the share of each voxel that it fills, 0 to 1, in `box`.
+    fractions
+        By label, the fraction of each voxel that it fills, 0 to 1, in `box`.
     box
         Part of the map's grid.
     counts
@@ -91,7 +91,7 @@ class Fine:
         By label, mm^3, on a finer grid (the T1w image's).
     """
 
-    shares: Mapping[int, NDArray[np.float32]] = field(default_factory=dict)
+    fractions: Mapping[int, NDArray[np.float32]] = field(default_factory=dict)
     box: tuple[slice, ...] = ()
     counts: Mapping[int, int] = field(default_factory=dict)
     volumes: Mapping[int, float] = field(default_factory=dict)
@@ -110,7 +110,7 @@ def measure_regions(
     """Measure every region on the left, on the right and both together, and the brain.
 
     Volumes are those of the whole labels; susceptibility and R2* those of the voxels inside the
-    mask, whose share of the region, what lies beyond the field of view included, is `coverage`.
+    mask, whose fraction of the region, what lies beyond the field of view included, is `coverage`.
     `both` pools the voxels of the two sides, so it weighs them by volume.
 
     Parameters
@@ -126,7 +126,7 @@ def measure_regions(
     brain_volume
         Volume of the whole brain, mm^3, where `brain_mask` covers but a slab of it.
     fine
-        Shares of voxels for `chi_own`, whole volumes, and what lies beyond the field of view.
+        Fractions of voxels for `chi_pvc`, whole volumes, and what lies beyond the field of view.
     min_voxels
         With fewer voxels inside the mask the statistics are NaN, and `reason` says why.
 
@@ -161,7 +161,7 @@ def measure_regions(
         by_side = {**by_side, 'both': set().union(*by_side.values())}
         for hemisphere, values in by_side.items():
             row = _statistics(maps, _Chosen.of(labels, values, fine), min_voxels)
-            row['chi_own'] = _own(maps, fine, values) if not row['reason'] else np.nan
+            row['chi_pvc'] = _pvc(maps, fine, values) if not row['reason'] else np.nan
             rows.append(_row(name, hemisphere, row))
     if brain_mask is not None:
         inside = np.asarray(brain_mask, bool)
@@ -292,10 +292,10 @@ def _finite_mean(image: NDArray[Any] | None, inside: NDArray[np.bool_]) -> float
     return float(values.mean()) if values.size else float('nan')
 
 
-def _own(maps: Maps, fine: Fine, values: Collection[int]) -> float:
+def _pvc(maps: Maps, fine: Fine, values: Collection[int]) -> float:
     """The region's own susceptibility, ppb, freed from what shares its voxels."""
-    if not fine.shares:
+    if not fine.fractions:
         return float('nan')
     chimap = maps.chimap[fine.box]
     mask = maps.mask[fine.box] & np.isfinite(chimap)
-    return 1e3 * own_mean(chimap, mask, fine.shares, values)
+    return 1e3 * pvc_mean(chimap, mask, fine.fractions, values)

@@ -77,6 +77,6 @@ def _binned(values: NDArray[np.float64], bins: int) -> NDArray[np.int64]:
     return np.clip((values - low) * scale, 0, bins - 1).astype(np.int64)
 
 
-def _entropy(share: NDArray[np.float64]) -> float:
-    positive = share[share > 0]
+def _entropy(fraction: NDArray[np.float64]) -> float:
+    positive = fraction[fraction > 0]
     return float(-(positive * np.log(positive)).sum())

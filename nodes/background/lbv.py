@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import NigraError
-from ..fieldcheck import check_field_map
+from ..fields import check_field_map
 from ..grid import Grid
 from ..numerics.multigrid import Box, Multigrid, Stencils, interior, laplacian
 from .spheres import Image
@@ -44,7 +44,7 @@ def lbv(
     iterations
         Most conjugate-gradient steps.
     tolerance
-        Stop when the residual has shrunk to this share.
+        Stop when the residual has shrunk to this fraction.
     nthreads
         Threads; the result does not depend on them.
     progress

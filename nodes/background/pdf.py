@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import NigraError
-from ..fieldcheck import check_field_map
+from ..fields import check_field_map
 from ..grid import Grid
 from ..numerics.multigrid import Box, Multigrid, Stencils, interior, laplacian
 
@@ -51,7 +51,7 @@ def pdf(
     iterations
         Most conjugate-gradient steps.
     tolerance
-        Stop when the error that is left has shrunk to about this share.
+        Stop when the error that is left has shrunk to about this fraction.
     nthreads
         Threads; the result does not depend on them.
     progress

@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import NigraError
-from ..fieldcheck import check_field_map
-from ..fields import dot
+from ..fields import check_field_map, dot
 from ..grid import Grid
 from ..numerics.fft import convolver
 from .spheres import Image, Spheres, check_radius, require_room
@@ -47,7 +46,7 @@ def resharp(
     iterations
         Most conjugate-gradient steps.
     tolerance
-        Stop when the residual has shrunk to this share.
+        Stop when the residual has shrunk to this fraction.
     nthreads
         Threads; the result does not depend on them.
     progress

@@ -15,7 +15,7 @@ from ..numerics.kernels import smv_kernel
 Image = NDArray[np.float32]
 
 _ROUNDING = 1e-5
-"""Share of a ball that may seem to lie outside: the transform's rounding."""
+"""Fraction of a ball that may seem to lie outside: the transform's rounding."""
 
 
 class Spheres:
@@ -55,8 +55,8 @@ class Spheres:
         """Kernel delta - ball as a half spectrum, and the voxels about which the ball fits."""
         ball = smv_kernel(self.crop.grid, radius, nthreads=self.nthreads)
         np.multiply(self._solid, ball, out=self._product)
-        share = irfftn(self._product, self._image, nthreads=self.nthreads)
-        fits = (share > 1 - max(1e-3 / (4 * radius**3 + 1), _ROUNDING)) & self.inside
+        fraction = irfftn(self._product, self._image, nthreads=self.nthreads)
+        fits = (fraction > 1 - max(1e-3 / (4 * radius**3 + 1), _ROUNDING)) & self.inside
         return np.subtract(1, ball, out=ball), fits
 
 

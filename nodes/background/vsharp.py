@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import NigraError
-from ..fieldcheck import check_field_map
+from ..fields import check_field_map
 from ..grid import Grid
 from ..numerics.fft import empty_spectrum, irfftn, rfftn
 from .spheres import Image, Spheres

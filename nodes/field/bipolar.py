@@ -10,8 +10,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..errors import NigraError
 from ..parallel import run, slabs
+from ..volumes import bounding_box, check_echoes, echo_volumes
 from .phase import difference_phase, subtract
-from .unwrap import bounding_box, check_echoes, echo_volumes, nearest
+from .unwrap import nearest
 
 BIPOLAR = ('auto', 'on', 'off')
 _LEAST_RISE = 0.1

@@ -12,7 +12,7 @@ from scipy import special
 from ..errors import NigraError
 from ..grid import hz_per_ppm
 from ..parallel import run, slabs
-from .unwrap import bounding_box, check_echoes, echo_volumes
+from ..volumes import bounding_box, check_echoes, echo_volumes
 
 FITS = ('nonlinear', 'linear')
 _PHASE0_SD = (0.005, 1.0)

@@ -12,7 +12,8 @@ from ..errors import NigraError
 from ..grid import Grid
 from ..numerics.fft import crop_to_mask, half_shape, irfftn, rfftn
 from ..parallel import run, slabs
-from .unwrap import bounding_box, echo_volumes, nearest
+from ..volumes import bounding_box, echo_volumes
+from .unwrap import nearest
 
 
 def unwrap_laplacian(

@@ -11,7 +11,8 @@ from scipy import ndimage
 
 from ..errors import NigraError
 from ..parallel import run, slabs
-from .unwrap import bounding_box, check_echoes, echo_volumes, edge_costs
+from ..volumes import bounding_box, check_echoes, echo_volumes
+from .unwrap import edge_costs
 
 _NOISE_QUALITY = 0.3
 
@@ -145,10 +146,10 @@ def trusted_mask(
     echo_times
         Echo times, s, rising; where given, phase should also grow with them.
     quality
-        Voxels whose `voxel_quality` is below this share of the brain's median are dropped, and
+        Voxels whose `voxel_quality` is below this fraction of the brain's median are dropped, and
         those below 0.3, as nine in ten voxels of pure noise are.
     signal
-        Voxels darker than this share of the brain's median, averaged over 3 voxels, are dropped.
+        Voxels below this fraction of the brain's median, averaged over 3 voxels, are dropped.
     fill
         Take back what good voxels enclose.
     echo
@@ -209,7 +210,7 @@ def two_pass_masks(
     phase, magnitude, brain_mask, echo_times, signal, nthreads
         As `trusted_mask` has them.
     quality
-        Share of the brain's median quality that the strict mask asks for.
+        Fraction of the brain's median quality that the strict mask asks for.
 
     Returns
     -------
@@ -264,8 +265,8 @@ def _check(phase: NDArray[Any], magnitude: NDArray[Any], mask: NDArray[np.bool_]
 def _bright(size: NDArray[Any], inside: NDArray[np.bool_], signal: float) -> NDArray[np.bool_]:
     """Voxels whose magnitude, averaged over 3 voxels of the mask, is not too dark."""
     image = np.where(inside, size, 0).astype(np.float32)
-    share = ndimage.uniform_filter(inside.astype(np.float32), 3, mode='constant')
-    local = ndimage.uniform_filter(image, 3, mode='constant') / np.maximum(share, 1e-3)
+    fraction = ndimage.uniform_filter(inside.astype(np.float32), 3, mode='constant')
+    local = ndimage.uniform_filter(image, 3, mode='constant') / np.maximum(fraction, 1e-3)
     return np.asarray(local > signal * _typical(image[inside]))
 
 
@@ -287,14 +288,14 @@ def _closed(mask: NDArray[np.bool_], width: int = 1) -> NDArray[np.bool_]:
     )
 
 
-def _main_parts(mask: NDArray[np.bool_], share: float = 0.1) -> NDArray[np.bool_]:
-    """Connected parts of at least `share` of the largest, thin bridges cut first."""
+def _main_parts(mask: NDArray[np.bool_], fraction: float = 0.1) -> NDArray[np.bool_]:
+    """Connected parts of at least `fraction` of the largest, thin bridges cut first."""
     opened = ndimage.binary_opening(mask)
     parts, count = ndimage.label(opened if opened.any() else mask)
     if count == 0:
         return np.zeros_like(mask)
     sizes = np.bincount(parts.ravel())[1:]
-    keep = np.flatnonzero(sizes >= share * sizes.max()) + 1
+    keep = np.flatnonzero(sizes >= fraction * sizes.max()) + 1
     core = np.isin(parts, keep)
     # the opening rounded corners off; give those that touch the core back
     return np.asarray(ndimage.binary_dilation(core) & mask | core)

@@ -12,16 +12,8 @@ from scipy import ndimage
 from ..errors import NigraError
 from ..grid import Grid
 from ..parallel import run, slabs
-from .unwrap import (
-    TWO_PI,
-    bounding_box,
-    check_echoes,
-    echo_volumes,
-    edge_costs,
-    grow,
-    nearest,
-    settle_turns,
-)
+from ..volumes import bounding_box, check_echoes, echo_volumes
+from .unwrap import TWO_PI, edge_costs, grow, nearest, settle_turns
 
 _DEGREES = {'deg', 'degree', 'degrees'}
 _NEGATIVE_SHARE = 0.05
@@ -149,12 +141,12 @@ def looks_swapped(phase: NDArray[Any], magnitude: NDArray[Any]) -> bool:
     negative = np.count_nonzero(magnitude < 0)
     if negative > _NEGATIVE_SHARE * np.count_nonzero(magnitude):
         return True
-    wraps_here, wraps_there = _wrap_share(magnitude), _wrap_share(phase)
+    wraps_here, wraps_there = _wrap_fraction(magnitude), _wrap_fraction(phase)
     return wraps_here > 2e-3 and wraps_here > 4 * wraps_there
 
 
-def _wrap_share(image: NDArray[Any]) -> float:
-    """Share of neighbours along the first axis that differ by more than 0.8 of the range."""
+def _wrap_fraction(image: NDArray[Any]) -> float:
+    """Fraction of neighbours along the first axis that differ by more than 0.8 of the range."""
     values = np.nan_to_num(np.asarray(image, np.float32), posinf=0, neginf=0)
     span = float(values.max() - values.min())
     if span == 0:

@@ -11,8 +11,8 @@ from scipy import special
 
 from ..errors import NigraError
 from ..parallel import run, slabs
+from ..volumes import check_echoes
 from .echoes import magnitude_noise
-from .unwrap import check_echoes
 
 R2STAR_MAX = 1000.0
 """Upper bound of R2*, 1/s; faster decay is gone before the first echo."""

@@ -9,11 +9,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..errors import NigraError
 from ..grid import Grid, hz_per_ppm
+from ..volumes import bounding_box, check_echoes, echo_volumes
 from .bipolar import alternation, check_bipolar, subtract_plane
 from .echoes import check_fit, fit_volumes, scan_noise
 from .laplacian import unwrap_laplacian_volumes
 from .phase import check_sigma, offset_volume, subtract
-from .unwrap import bounding_box, check_echoes, choose_template, echo_volumes, unwrap_volumes
+from .unwrap import choose_template, unwrap_volumes
 
 Volumes = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.bool_]]
 _UNWRAP = ('template', 'individual')

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..errors import NigraError
 from ..parallel import run, slabs
+from ..volumes import bounding_box, check_echoes, echo_volumes
 
 TWO_PI = 2 * np.pi
 _FAR_ECHO = 3.001
@@ -112,60 +113,6 @@ def choose_template(
     if not 0 <= template < times.size:
         raise NigraError(f'template must be an echo from 0 to {times.size - 1}, got {template}')
     return template
-
-
-def check_echoes(
-    phase: NDArray[Any],
-    magnitude: NDArray[Any],
-    echo_times: ArrayLike,
-    mask: NDArray[np.bool_],
-) -> NDArray[np.float64]:
-    """Echo times as an array, after checking that four-dimensional data fit them and the mask."""
-    times = np.atleast_1d(np.asarray(echo_times, float))
-    if phase.ndim != 4 or phase.shape != magnitude.shape:
-        raise NigraError(
-            f'phase and magnitude must share a shape (x, y, z, echo), got {phase.shape} and '
-            f'{magnitude.shape}'
-        )
-    if times.shape != (phase.shape[3],):
-        raise NigraError(f'{phase.shape[3]} echoes but {times.size} echo times')
-    if not (np.all(np.isfinite(times)) and times[0] > 0 and np.all(np.diff(times) > 0)):
-        raise NigraError(f'echo_times must be positive and rise, got {times.tolist()}')
-    if mask.shape != phase.shape[:3]:
-        raise NigraError(f'mask has shape {mask.shape} but the phase {phase.shape}')
-    if not mask.any():
-        raise NigraError('the mask is empty; check the brain mask and the signal')
-    return times
-
-
-def bounding_box(mask: NDArray[np.bool_]) -> tuple[slice, slice, slice]:
-    """Smallest box that holds a mask which is not empty.
-
-    Examples
-    --------
-    >>> bounding_box(np.ones((1, 2, 3), bool))
-    (slice(0, 1, None), slice(0, 2, None), slice(0, 3, None))
-    """
-    box = []
-    for axis in range(3):
-        used = np.flatnonzero(mask.any(axis=tuple(a for a in range(3) if a != axis)))
-        box.append(slice(int(used[0]), int(used[-1]) + 1))
-    return box[0], box[1], box[2]
-
-
-def echo_volumes(
-    images: NDArray[Any], box: tuple[slice, slice, slice], nthreads: int = 1
-) -> NDArray[np.float32]:
-    """Part of (x, y, z, echo) as contiguous volumes, (echo, x, y, z), float32."""
-    part = images[box]
-    out = np.empty((part.shape[3], *part.shape[:3]), np.float32)
-
-    def copy(s: slice) -> None:
-        for echo in range(part.shape[3]):
-            np.copyto(out[echo, s], part[s, :, :, echo], casting='unsafe')
-
-    run(copy, slabs(part.shape[0]), nthreads)
-    return out
 
 
 def unwrap_volumes(
@@ -360,8 +307,8 @@ def _line_costs(p, p1, q, q1, m, m1, inside, inside1, ratio, scale, out):
         weight *= in_time if ratio > 0 else one
         # similar and sufficient magnitude
         low, high = min(m[k], m1[k]), max(m[k], m1[k])
-        share = low / max(high, np.float32(1e-20))
-        weight *= tenth + rest * share * share
+        fraction = low / max(high, np.float32(1e-20))
+        weight *= tenth + rest * fraction * fraction
         weight *= half + half * min(one, low * scale)
         cost = np.float32(254) - np.rint(np.float32(253) * weight)
         there = np.float32(inside[k] & inside1[k])

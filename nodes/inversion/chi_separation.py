@@ -11,11 +11,10 @@ from numpy.typing import NDArray
 
 from ..errors import NigraError
 from ..field.echoes import magnitude_noise
-from ..field.unwrap import bounding_box
 from ..grid import Grid
-from ..numerics.fft import check_mask
 from ..numerics.stencils import reciprocal_steps
 from ..parallel import run, slabs
+from ..volumes import bounding_box, check_mask
 
 Progress = Callable[[int, int], None]
 _ROUNDS = 2

@@ -81,7 +81,7 @@ def dual_tv(
         Squared dipole kernel at which what the model lacks outweighs noise; large values trust
         every frequency alike.
     texture
-        Share of the noise that the last step assumes when it looks for fine, edgeless detail in
+        Fraction of the noise that the last step assumes when it looks for fine, edgeless detail in
         what is left of the field; 0 leaves the step out.
     first_iterations, iterations
         Of the first pass, with equal edge costs, and of the second.
@@ -232,8 +232,8 @@ def _trust(noise: NDArray[Any] | None, mask: NDArray[np.bool_]) -> NDArray[np.fl
     good = np.isfinite(values) & (values > 0)
     if good.any():
         typical = float(np.median(values[good]))
-        share = (NOISY * typical / np.where(good, values, 1)) ** 2
-        cost[mask] = np.where(good, np.minimum(1, share), 0)
+        fraction = (NOISY * typical / np.where(good, values, 1)) ** 2
+        cost[mask] = np.where(good, np.minimum(1, fraction), 0)
     return cost
 
 
@@ -348,11 +348,13 @@ def _solve_pair(data, chi, offset, kernel, ex, ey, ez, mu, error, first, last):
                 )
 
 
-def _texture(problem: _Problem, state: _State, share: float, nthreads: int) -> NDArray[np.float32]:
+def _texture(
+    problem: _Problem, state: _State, fraction: float, nthreads: int
+) -> NDArray[np.float32]:
     """Wiener estimate of the susceptibility in what the two sparse maps leave of the field.
 
-    X = D R / (D^2 + share sigma^2 / S), R the remainder's spectrum, S that of its susceptibility
-    by shells of frequency where the kernel is large.
+    X = D R / (D^2 + fraction sigma^2 / S), R the remainder's spectrum, S that of its
+    susceptibility by shells of frequency where the kernel is large.
     """
     inside, grid, kernel = problem.inside, problem.grid, problem.kernel
     convolve = convolver(kernel, grid.shape, nthreads=nthreads)
@@ -365,7 +367,7 @@ def _texture(problem: _Problem, state: _State, share: float, nthreads: int) -> N
     n_voxels = int(inside.sum())
     noise = field_noise(spectrum, grid, n_voxels)
     power = _texture_power(spectrum, kernel, grid, noise, n_voxels)
-    spectrum *= kernel / (kernel**2 + np.float32(share * noise**2) / power + np.float32(1e-12))
+    spectrum *= kernel / (kernel**2 + np.float32(fraction * noise**2) / power + np.float32(1e-12))
     return irfftn(spectrum, rest, nthreads=nthreads)
 
 
@@ -376,7 +378,7 @@ def _texture_power(
     """Power of susceptibility at each frequency, from shells of the field's power.
 
     Shells are 1.5 over the field of view wide; the kernel must exceed `trusted`; at least the
-    share `least` of the power is taken for signal.
+    fraction `least` of the power is taken for signal.
     """
     k = frequencies(grid)
     extent = min(n * h for n, h in zip(grid.shape, grid.voxel_size, strict=True))

@@ -10,8 +10,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from ..fieldcheck import check_field_map
-from ..fields import centred, check_settings, data_weights, settled
+from ..fields import centred, check_field_map, check_settings, data_weights, settled
 from ..grid import Grid
 from ..numerics.cg import with_constant
 from ..numerics.fft import crop_to_mask, irfftn, rfftn

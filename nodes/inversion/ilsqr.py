@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..fieldcheck import check_field_map
-from ..fields import centred, check_settings, data_weights
+from ..fields import centred, check_field_map, check_settings, data_weights
 from ..grid import Grid
 from ..numerics.cg import conjugate_gradients, weighted_dipole, with_constant
 from ..numerics.fft import crop_to_mask, irfftn, rfftn
@@ -68,7 +67,7 @@ def ilsqr(
     iterations
         Most steps of the estimate of the streaks.
     tolerance
-        It stops when its residual has shrunk to this share.
+        It stops when its residual has shrunk to this fraction.
     margin
         Zeros around the mask, mm.
     nthreads

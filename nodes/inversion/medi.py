@@ -10,8 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..errors import NigraError
-from ..fieldcheck import check_field_map
-from ..fields import centred, check_settings, data_weights
+from ..fields import centred, check_field_map, check_settings, data_weights
 from ..grid import Grid, hz_per_ppm
 from ..numerics.cg import conjugate_gradients, with_constant
 from ..numerics.fft import crop_to_mask, irfftn, rfftn
@@ -64,7 +63,7 @@ def medi(
     regularisation
         Weight of the total variation, ppm mm.
     edges
-        Share of the differences in the mask that are edges of the magnitude and cost nothing, 0
+        Fraction of the differences in the mask that are edges of the magnitude and cost nothing, 0
         to 1.
     merit
         Trust voxels less whose misfit stays beyond six times its root mean square.
@@ -75,7 +74,7 @@ def medi(
     fit_iterations
         Conjugate-gradient steps in each.
     tolerance
-        Stop when a step changes the map by less than this share.
+        Stop when a step changes the map by less than this fraction.
     margin
         Zeros around the mask, mm.
     nthreads
@@ -144,11 +143,11 @@ def _volume(magnitude: NDArray[Any], grid: Grid) -> NDArray[Any]:
 
 
 def _costly(
-    magnitude: Image | None, inside: NDArray[np.bool_], grid: Grid, share: float
+    magnitude: Image | None, inside: NDArray[np.bool_], grid: Grid, fraction: float
 ) -> NDArray[np.uint8]:
     """Bits 1, 2 and 4 where a difference along x, y or z costs: M of the paper."""
     keep = np.full(inside.shape, 7, np.uint8)
-    if magnitude is None or share == 0:
+    if magnitude is None or fraction == 0:
         return keep
     image = np.where(inside, magnitude, 0).astype(np.float32)
     slopes = []
@@ -156,7 +155,7 @@ def _costly(
         both = inside & np.roll(inside, -1, axis)
         slope = np.abs(np.roll(image, -1, axis) - image) * step
         slopes.append(np.where(both, slope, 0))
-    threshold = np.percentile(np.stack([s[inside] for s in slopes]), 100 * (1 - share))
+    threshold = np.percentile(np.stack([s[inside] for s in slopes]), 100 * (1 - fraction))
     for axis, slope in enumerate(slopes):
         keep[slope > threshold] &= np.uint8(7 - (1 << axis))
     return keep
@@ -219,8 +218,8 @@ class _Problem:
         self.gradient(self.first)
         np.negative(self.first, out=self.first)
         typical = np.float32(self.regularisation * self.edge_weights.mean(dtype=np.float64))
-        share = np.float32(self.weight.mean(dtype=np.float64))
-        inverse = 1 / (share * self.kernel**2 + typical * self.gradient_square)
+        fraction = np.float32(self.weight.mean(dtype=np.float64))
+        inverse = 1 / (fraction * self.kernel**2 + typical * self.gradient_square)
         change = conjugate_gradients(
             self.hessian, self.first, inverse, self.field.shape[2], iterations=fit_iterations,
             tolerance=1e-3, nthreads=self.nthreads,

@@ -115,11 +115,11 @@ def ventricles(
         square += ((((np.arange(n) - centre[axis]) * h) ** 2).astype(np.float32)).reshape(shape)
     inside, rate = mask.astype(np.float32), np.where(mask, r2star, 0).astype(np.float32)
     sigma = [max(smoothing / h, 0.8) for h in grid.voxel_size]
-    share, smooth, decays = (
+    fraction, smooth, decays = (
         ndimage.gaussian_filter(image, sigma, truncate=2.5)
         for image in (inside, rate, (rate > 0).astype(np.float32))
     )
-    fluid = mask & (smooth < limit * share) & (decays > 0.5 * share)
+    fluid = mask & (smooth < limit * fraction) & (decays > 0.5 * fraction)
     fluid &= (rate < 3 * limit) & (square < reach**2)
     fluid = ndimage.binary_opening(fluid)
     parts, count = ndimage.label(fluid)

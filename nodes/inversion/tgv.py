@@ -11,12 +11,12 @@ from numpy.typing import ArrayLike, NDArray
 from ..errors import NigraError
 from ..field.masks import finite_mask
 from ..field.phase import remove_offsets
-from ..field.unwrap import check_echoes
 from ..grid import Grid, hz_per_ppm
-from ..numerics.fft import check_mask, crop_to_mask, empty_spectrum, irfftn, rfftn
+from ..numerics.fft import crop_to_mask, empty_spectrum, irfftn, rfftn
 from ..numerics.kernels import dipole_kernel, gradient_kernel
 from ..numerics.stencils import reciprocal_steps
 from ..parallel import run, slabs
+from ..volumes import check_echoes, check_mask
 from .tgv_laplace import erode, solve_poisson, wrapped_laplacian
 from .tgv_stencils import (
     add_derivative,
@@ -41,7 +41,7 @@ _SLOPE_STEP = 12.5
 """Step of the second-order multipliers over that, voxels^2. The smaller,
 the more steps until slopes of the map meet their limit; at 0.25 it had not settled after 70."""
 _SHARE = 0.8
-"""A voxel counts if the echoes trusted there hold this share of its weight."""
+"""A voxel counts if the echoes trusted there hold this fraction of its weight."""
 _CAP = 4.0
 """Voxels weigh the same up to twice the median noise: iron is dark, yet it is what matters."""
 
@@ -164,11 +164,11 @@ def _field_laplacian(
     for echo, time in enumerate(times):
         angle = np.ascontiguousarray(phase[..., echo])
         laplacian, trusted = wrapped_laplacian(angle, kept, grid, limit=limit, nthreads=nthreads)
-        share = (magnitude[..., echo] * np.float32(time)) ** 2
-        most += share
-        share[~trusted] = 0
-        total += share * laplacian / np.float32(scale * time)
-        weight += share
+        fraction = (magnitude[..., echo] * np.float32(time)) ** 2
+        most += fraction
+        fraction[~trusted] = 0
+        total += fraction * laplacian / np.float32(scale * time)
+        weight += fraction
     laplacian = np.divide(total, weight, out=total, where=weight > 0)
     weight[weight < _SHARE * most] = 0
     return laplacian, weight

@@ -165,7 +165,7 @@ def solve_poisson(
     iterations
         Most steps of conjugate gradients.
     tolerance
-        Stop when the residual has shrunk to this share.
+        Stop when the residual has shrunk to this fraction.
     nthreads
         Threads; the result does not depend on them.
 

@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..fieldcheck import check_field_map
-from ..fields import centred, check_settings, data_weights
+from ..fields import centred, check_field_map, check_settings, data_weights
 from ..grid import Grid
 from ..numerics.fft import crop_to_mask
 from .tgv import PrimalDual

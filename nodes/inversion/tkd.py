@@ -10,8 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import NigraError
-from ..fieldcheck import check_field_map
-from ..fields import centred, check_settings
+from ..fields import centred, check_field_map, check_settings
 from ..grid import Grid
 from ..numerics.fft import crop_to_mask, irfftn, rfftn
 from ..numerics.kernels import dipole_kernel, gradient_kernel

@@ -70,7 +70,7 @@ def tv_admm(
     regularisation
         Weight lambda of the total variation, ppm mm.
     outside
-        Share of that weight outside the mask: sources there cost little, so that they, not the
+        Fraction of that weight outside the mask: sources there cost little, so that they, not the
         brain, take up what background removal left over or took too much of.
     edge_weight
         How much a strong magnitude edge lowers the cost of a susceptibility edge, 0 to 1.

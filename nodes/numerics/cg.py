@@ -45,7 +45,7 @@ def conjugate_gradients(
     iterations
         Most steps.
     tolerance
-        Stop when the preconditioned residual has shrunk to this share of its first norm.
+        Stop when the preconditioned residual has shrunk to this fraction of its first norm.
     nthreads
         Threads; the result does not depend on them.
     watch
@@ -66,18 +66,18 @@ def conjugate_gradients(
 
     x, direction, image = np.zeros_like(rhs), np.zeros_like(rhs), np.empty_like(rhs)
     first = previous = total(_square, rhs, inverse)
-    share = 0.0
+    fraction = 0.0
     for step in range(iterations):
         if previous <= tolerance**2 * first or previous <= 0:
             break
-        advance(_turn, share, rhs, inverse, direction)
+        advance(_turn, fraction, rhs, inverse, direction)
         apply(direction, image)
         curvature = total(_dot, direction, image)
         if not curvature > 0:
             break
         advance(_advance, previous / curvature, direction, image, x, rhs)
         now = total(_square, rhs, inverse)
-        share, previous = now / previous, now
+        fraction, previous = now / previous, now
         if watch:
             watch(step + 1, x)
     return x
@@ -138,11 +138,11 @@ def _dot(p, q, length):
 
 
 @numba.njit(cache=True, nogil=True)
-def _turn(share, r, inverse, direction):
+def _turn(fraction, r, inverse, direction):
     for i in range(r.shape[0]):
         for j in range(r.shape[1]):
             for k in range(r.shape[2]):
-                direction[i, j, k] = inverse[i, j, k] * r[i, j, k] + share * direction[i, j, k]
+                direction[i, j, k] = inverse[i, j, k] * r[i, j, k] + fraction * direction[i, j, k]
 
 
 @numba.njit(cache=True, nogil=True)

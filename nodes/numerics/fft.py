@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from ..errors import NigraError
 from ..grid import Grid
 from ..parallel import run, slabs
+from ..volumes import check_mask
 
 _COMPLEX = {np.dtype(np.float32): np.complex64, np.dtype(np.float64): np.complex128}
 
@@ -233,11 +234,3 @@ def _leans_back(counts: NDArray[Any]) -> bool:
     """Whether a distribution of voxels along an axis is skewed towards its end."""
     place = 2 * np.arange(counts.size, dtype=np.int64) - (counts.size - 1)
     return bool(np.sum(counts.astype(np.int64) * place**3) < 0)
-
-
-def check_mask(mask: NDArray[np.bool_], grid: Grid) -> None:
-    """Raise where a mask is empty or does not fit its grid."""
-    if mask.shape != grid.shape:
-        raise NigraError(f'mask has shape {mask.shape} but its grid {grid.shape}')
-    if not mask.any():
-        raise NigraError('the mask is empty; check the brain mask and the signal')

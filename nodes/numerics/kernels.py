@@ -164,7 +164,7 @@ def smv_kernel(
     grid
         Shape and voxel size.
     radius_mm
-        Radius of the ball; voxels on its surface count by the share inside.
+        Radius of the ball; voxels on its surface count by the fraction inside.
     dtype
         float32 or float64.
 
@@ -189,7 +189,7 @@ def smv_kernel(
 
 
 def _ball(voxel_size: tuple[float, float, float], radius: float, fine: int = 7) -> NDArray[Any]:
-    """Share of each voxel inside a ball about the centre voxel, summing to one."""
+    """Fraction of each voxel inside a ball about the centre voxel, summing to one."""
     half = [int(np.ceil(radius / h - 0.5)) for h in voxel_size]
     offsets = (np.arange(fine) - (fine - 1) / 2) / fine
     squares = [

@@ -142,12 +142,12 @@ def block_mean(image: NDArray[Any], factors: Sequence[int]) -> NDArray[Any]:
     return blocks.mean(axis=(1, 3, 5))
 
 
-def block_share(mask: NDArray[np.bool_], factors: Sequence[int]) -> NDArray[np.float32]:
-    """Share of each block of voxels that a mask fills; as `block_mean`.
+def block_fraction(mask: NDArray[np.bool_], factors: Sequence[int]) -> NDArray[np.float32]:
+    """Fraction of each block of voxels that a mask fills; as `block_mean`.
 
     Examples
     --------
-    >>> block_share(np.array([[[True, True, False, False]]]), (1, 1, 4)).tolist()
+    >>> block_fraction(np.array([[[True, True, False, False]]]), (1, 1, 4)).tolist()
     [[[0.5]]]
     """
     return block_mean(mask.astype(np.float32), factors)

@@ -71,7 +71,7 @@ class Body:
 
 
 @dataclass(frozen=True)
-class Sample:
+class SampledBody:
     """Anatomy of one person on a grid; `texture` is smooth noise of unit deviation."""
 
     materials: NDArray[np.uint8]
@@ -84,10 +84,10 @@ class Sample:
         """Voxels of the brain."""
         return np.isin(self.materials, BRAIN_MATERIALS)
 
-    def cut(self, box: tuple[slice, ...]) -> Sample:
+    def cut(self, box: tuple[slice, ...]) -> SampledBody:
         """Part of it."""
         materials, intensity = self.materials[box], self.intensity[box]
-        return Sample(materials, intensity, self.labels[box], self.texture[box])
+        return SampledBody(materials, intensity, self.labels[box], self.texture[box])
 
 
 def make_body(
@@ -105,7 +105,7 @@ def make_body(
     anatomy
         How much people differ.
     volume_factors
-        Volume of each label, as a share of the brain, over the same in the template.
+        Volume of each label, as a fraction of the brain, over the same in the template.
     """
     spacing = 4.0
     affine = head.affine.copy()
@@ -159,7 +159,9 @@ def _pose(tilt_deg: NDArray, shift_mm: NDArray, size: float) -> NDArray[np.float
     return matrix
 
 
-def sample_body(body: Body, affine: NDArray[np.float64], shape: tuple[int, int, int]) -> Sample:
+def sample_body(
+    body: Body, affine: NDArray[np.float64], shape: tuple[int, int, int]
+) -> SampledBody:
     """Anatomy on a grid of the scanner's world.
 
     Parameters
@@ -171,7 +173,7 @@ def sample_body(body: Body, affine: NDArray[np.float64], shape: tuple[int, int, 
     """
     head = body.head
     own = (np.linalg.inv(body.pose) @ affine).astype(np.float32)
-    out = Sample(
+    out = SampledBody(
         np.empty(shape, np.uint8), np.empty(shape, np.float32), np.empty(shape, np.uint8),
         np.empty(shape, np.float32),
     )  # fmt: skip

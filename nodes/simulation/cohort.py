@@ -53,7 +53,7 @@ class GroupModel:
     age
         Mean and standard deviation, years.
     female_percent
-        Share of women.
+        Fraction of women.
     disease_duration
         Median and standard deviation of the logarithm, years; absent for healthy people.
     edss

@@ -187,10 +187,10 @@ def _refine(field: NDArray[np.float32], shape: tuple[int, ...]) -> NDArray[np.fl
     for axis, length in enumerate(shape):
         position = np.minimum(np.arange(length) / COARSE, field.shape[axis] - 1)
         low = np.minimum(position.astype(int), field.shape[axis] - 2)
-        share = (position - low).astype(np.float32)
-        share = share.reshape([-1 if i == axis else 1 for i in range(3)])
+        fraction = (position - low).astype(np.float32)
+        fraction = fraction.reshape([-1 if i == axis else 1 for i in range(3)])
         below, above = field.take(low, axis), field.take(low + 1, axis)
-        field = below + share * (above - below)
+        field = below + fraction * (above - below)
     return field
 
 
@@ -305,7 +305,7 @@ def distance_to_segment(
     """Distance of grid points to a line segment, mm."""
     along = end - start
     length2 = float(along @ along) or 1.0
-    share = sum((a - s) * d for a, s, d in zip(axes, start, along, strict=True)) / length2
-    share = np.clip(share, 0, 1)
-    square = sum((a - (s + share * d)) ** 2 for a, s, d in zip(axes, start, along, strict=True))
+    fraction = sum((a - s) * d for a, s, d in zip(axes, start, along, strict=True)) / length2
+    fraction = np.clip(fraction, 0, 1)
+    square = sum((a - (s + fraction * d)) ** 2 for a, s, d in zip(axes, start, along, strict=True))
     return np.sqrt(square).astype(np.float32)

@@ -12,7 +12,7 @@ from scipy import ndimage
 from ..numerics.resample import block_mean
 from . import scanner as scanner
 from . import tissue as tissue_models
-from .body import Body, Sample, head_corners, sample_body, transform
+from .body import Body, SampledBody, head_corners, sample_body, transform
 from .head import Material
 from .scanner import Slab
 from .tissue import TissueModel
@@ -112,7 +112,7 @@ class GreProtocol:
 
 
 @dataclass(frozen=True)
-class Scan:
+class SimulatedScan:
     """A simulated gradient-echo scan with its truth, on the scan's grid.
 
     Attributes
@@ -192,7 +192,7 @@ def simulate_gre(
     body: Body, protocol: GreProtocol, tissue: TissueModel, values: Mapping[int, float],
     rng: np.random.Generator, *, parts: Parts, maps: bool = False,
     progress: Callable[[str], None] | None = None,
-) -> Scan:  # fmt: skip
+) -> SimulatedScan:  # fmt: skip
     """Gradient-echo scan of a person.
 
     Parameters
@@ -250,7 +250,7 @@ def simulate_gre(
     own = tissue_values(fine, chi, slab, protocol.b0, parts)
     decay = block_mean(signal.r2star, slab.oversampling)
     seen = scan_values(chi_map, decay, labels, brain, own, parts)
-    scan = Scan(magnitude, phase, slab, labels, brain, chi_map, seen, own)
+    scan = SimulatedScan(magnitude, phase, slab, labels, brain, chi_map, seen, own)
     if not maps:
         return scan
     local = _local_field(fine, chi, slab, white, protocol.padding)
@@ -259,7 +259,7 @@ def simulate_gre(
 
 
 def _total_field(
-    body: Body, fine: Sample, chi: NDArray[np.float32], slab: Slab, tissue: TissueModel,
+    body: Body, fine: SampledBody, chi: NDArray[np.float32], slab: Slab, tissue: TissueModel,
     padding: float,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:  # fmt: skip
     """Field of everything on the model grid, and white matter's own part in scan voxels, ppm."""
@@ -272,7 +272,7 @@ def _total_field(
 
 
 def _white_matter_field(
-    body: Body, fine: Sample, slab: Slab, tissue: TissueModel
+    body: Body, fine: SampledBody, slab: Slab, tissue: TissueModel
 ) -> NDArray[np.float32]:
     """Anisotropy and microstructure of white matter, in scan voxels of the model, ppm.
 
@@ -283,7 +283,7 @@ def _white_matter_field(
     """
     pure = np.isin(fine.materials, (Material.BRAIN, Material.CORD)) & (fine.labels == 0)
     white = tissue_models.fractions(fine.intensity)[2] * pure
-    share = block_mean(white.astype(np.float32), slab.oversampling)
+    fraction = block_mean(white.astype(np.float32), slab.oversampling)
     affine = scanner.shift_affine(slab.affine, slab.start)
     own = (np.linalg.inv(body.pose) @ affine).astype(np.float32)
     to_warp = np.linalg.inv(body.warp.affine).astype(np.float32)
@@ -297,13 +297,17 @@ def _white_matter_field(
     vectors = np.tensordot(turn.astype(np.float32), vectors, 1)
     vectors /= np.maximum(np.sqrt((vectors**2).sum(axis=0)), 1e-6)
     grid = slab.coarse_grid
-    field = scanner.anisotropic_field(vectors, share, grid, tissue.anisotropy_ppb / 1000)
+    field = scanner.anisotropic_field(vectors, fraction, grid, tissue.anisotropy_ppb / 1000)
     cosine = np.tensordot(np.asarray(grid.b0_dir, np.float32), vectors, 1)
-    return field + share * (1 - cosine**2) * np.float32(tissue.microstructure_ppb / 1000)
+    return field + fraction * (1 - cosine**2) * np.float32(tissue.microstructure_ppb / 1000)
 
 
 def _local_field(
-    fine: Sample, chi: NDArray[np.float32], slab: Slab, white: NDArray[np.float32], padding: float
+    fine: SampledBody,
+    chi: NDArray[np.float32],
+    slab: Slab,
+    white: NDArray[np.float32],
+    padding: float,
 ) -> NDArray[np.float32]:
     """Field of the sources inside the brain, in scan voxels, ppm."""
     mean = np.float32(chi[fine.brain].mean())

@@ -11,7 +11,7 @@ from scipy import ndimage
 from ..errors import NigraError
 from ..grid import Grid, hz_per_ppm
 from ..numerics.kernels import forward_field
-from ..numerics.resample import block_mean, block_share
+from ..numerics.resample import block_fraction, block_mean
 
 PHASE_CODES = ('0..4095', '-4096..4094', 'rad')
 
@@ -142,13 +142,13 @@ def place_slab(
 
 def half(mask: NDArray[np.bool_], factor: tuple[int, int, int]) -> NDArray[np.bool_]:
     """Blocks of which a mask fills at least half."""
-    return block_share(mask, factor) >= 0.5
+    return block_fraction(mask, factor) >= 0.5
 
 
 def majority(labels: NDArray[np.uint8], factor: tuple[int, int, int]) -> NDArray[np.uint8]:
     """Label that fills most of each block.
 
-    Blocks that two labels share equally go to that of one corner, the first and the last corner
+    Blocks that two labels fraction equally go to that of one corner, the first and the last corner
     by turns like the fields of a chessboard: to favour either label, or the background, would
     shift every border and so every volume.
 
@@ -162,10 +162,10 @@ def majority(labels: NDArray[np.uint8], factor: tuple[int, int, int]) -> NDArray
     best, most = np.zeros(shape, np.uint8), np.zeros(shape, np.float32)
     corner = _corners(labels, factor, shape)
     for label in np.flatnonzero(np.bincount(labels.ravel())):
-        share = block_share(labels == label, factor)
-        better = (share > most) | ((share == most) & (share > 0) & (corner == label))
+        fraction = block_fraction(labels == label, factor)
+        better = (fraction > most) | ((fraction == most) & (fraction > 0) & (corner == label))
         best[better] = label
-        np.maximum(most, share, out=most)
+        np.maximum(most, fraction, out=most)
     return best
 
 
@@ -190,7 +190,7 @@ def upsample(image: NDArray[np.float32], slab: Slab) -> NDArray[np.float32]:
 
 
 def anisotropic_field(
-    vectors: NDArray[np.float32], share: NDArray[np.float32], grid: Grid, anisotropy_ppm: float,
+    vectors: NDArray[np.float32], fraction: NDArray[np.float32], grid: Grid, anisotropy_ppm: float,
     *, pad: float = 1.5,
 ) -> NDArray[np.float32]:  # fmt: skip
     """Field of the traceless part of axially symmetric susceptibility tensors.
@@ -199,8 +199,8 @@ def anisotropic_field(
     ----------
     vectors
         Unit vectors of the fibres in voxel axes, (3, x, y, z).
-    share
-        Share of each voxel that is white matter.
+    fraction
+        Fraction of each voxel that is white matter.
     grid
         Geometry.
     anisotropy_ppm
@@ -220,7 +220,7 @@ def anisotropic_field(
     across = np.cross(h, seed)
     across /= np.linalg.norm(across)
     along = np.tensordot(h, vectors, 1)
-    weight = share * np.float32(anisotropy_ppm)
+    weight = fraction * np.float32(anisotropy_ppm)
     field = forward_field((weight * (along**2 - 1 / 3)).astype(np.float32), grid, pad=pad)
     for t in (across, np.cross(h, across)):
         part = (weight * along * np.tensordot(t, vectors, 1)).astype(np.float32)

@@ -103,7 +103,7 @@ FAT_SHIFT_PPM = -3.4
 def fractions(
     intensity: NDArray[np.float32],
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
-    """Shares of fluid, grey and white matter that explain a template intensity.
+    """Fractions of fluid, grey and white matter that explain a template intensity.
 
     Examples
     --------

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import tissue as tissue_models
-from .body import Sample
+from .body import SampledBody
 from .scanner import Slab
 
 Parts = Mapping[tuple[str, str], tuple[int, ...]]
@@ -22,7 +22,7 @@ RegionValues = dict[tuple[str, str], dict[str, float]]
 
 
 def tissue_values(
-    fine: Sample, chi: NDArray[np.float32], slab: Slab, b0: float, parts: Parts
+    fine: SampledBody, chi: NDArray[np.float32], slab: Slab, b0: float, parts: Parts
 ) -> RegionValues:
     """Values of the tissue, over the model grid of the whole head.
 
@@ -33,7 +33,7 @@ def tissue_values(
     chi
         Susceptibility, ppm; reported in ppb minus its mean over the brain.
     slab
-        Geometry; `coverage` is the share of a region inside the scan.
+        Geometry; `coverage` is the fraction of a region inside the scan.
     b0
         Tesla, for R2*.
     parts

@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage
 
+from ..anatomy.deformation import jacobian
 from ..errors import NigraError
-from ..numerics.resample import block_share
+from ..numerics.resample import block_fraction
 
 SPACING_MM = 2.0
 MARGIN_MM = 40
@@ -40,24 +41,6 @@ class Warp:
     def jacobian(self) -> NDArray[np.float32]:
         """Determinant of the map's derivative at each grid point; positive if invertible."""
         return jacobian(self.displacement, float(self.affine[0, 0]))
-
-
-def jacobian(displacement: NDArray[np.float32], spacing: float) -> NDArray[np.float32]:
-    """Jacobian determinant of x -> x + displacement(x), by central differences.
-
-    Examples
-    --------
-    >>> x = np.indices((4, 4, 4)).astype(np.float32)
-    >>> float(jacobian(0.5 * x, 1.0).max())
-    3.375
-    """
-    rows = [np.gradient(component, spacing) for component in displacement]
-    a, b, c = ([g + (i == j) for j, g in enumerate(row)] for i, row in enumerate(rows))
-    return (
-        a[0] * (b[1] * c[2] - b[2] * c[1])
-        - a[1] * (b[0] * c[2] - b[2] * c[0])
-        + a[2] * (b[0] * c[1] - b[1] * c[0])
-    )  # fmt: skip
 
 
 def compose(
@@ -152,10 +135,10 @@ def smooth_noise(
     for axis, length in enumerate(shape):
         position = np.arange(length) / step
         low = position.astype(int)
-        share = (position - low).astype(np.float32)
-        share = share.reshape([-1 if i == axis else 1 for i in range(len(shape))])
+        fraction = (position - low).astype(np.float32)
+        fraction = fraction.reshape([-1 if i == axis else 1 for i in range(len(shape))])
         below = field.take(low, axis)
-        field = below + share * (field.take(low + 1, axis) - below)
+        field = below + fraction * (field.take(low + 1, axis) - below)
     field -= field.mean()
     return field / max(float(field.std()), 1e-12)
 
@@ -206,10 +189,10 @@ def shape_warp(
     if not targets:
         return Warp(moved - lattice.points, lattice.affine)
     box = _label_box(labels, MARGIN_MM, step)
-    shares = {k: _block_share(labels[box], k, step) for k in targets}
+    fractions = {k: _block_fraction(labels[box], k, step) for k in targets}
     local_affine = lattice.affine.copy()
     local_affine[:3, 3] += [b.start * matrix[0, 0] for b in box]
-    shape = next(iter(shares.values())).shape
+    shape = next(iter(fractions.values())).shape
     window = _edge_window(shape, int(0.4 * MARGIN_MM / SPACING_MM))
     near = _label_box(labels, 12 if person is None else 24, step)
     few = (slice(None), *(slice(b.start // step, b.stop // step + 1) for b in near))
@@ -223,7 +206,7 @@ def shape_warp(
         reached = _pulled_volumes(labels, reach, matrix, lattice.points[few], Warp(both, corner))
         for k in rates:
             rates[k] += float(np.log(targets[k] / reached[k]))
-        source = sum(rates[k] * share for k, share in shares.items())
+        source = sum(rates[k] * fraction for k, fraction in fractions.items())
         velocity = _gradient_of_potential(np.asarray(source), SPACING_MM) * window
         local = Warp(exponential(-velocity, SPACING_MM), local_affine)
     return Warp(pull_points(local, moved) - lattice.points, lattice.affine)
@@ -271,11 +254,11 @@ def _edge_window(shape: tuple[int, ...], width: int) -> NDArray[np.float32]:
     return window
 
 
-def _block_share(labels: NDArray[np.uint8], label: int, step: int) -> NDArray[np.float32]:
-    """Share of each step^3 block that a label fills."""
+def _block_fraction(labels: NDArray[np.uint8], label: int, step: int) -> NDArray[np.float32]:
+    """Fraction of each step^3 block that a label fills."""
     n = [s // step for s in labels.shape]
     cut = labels[: n[0] * step, : n[1] * step, : n[2] * step]
-    return block_share(cut == label, (step,) * 3)
+    return block_fraction(cut == label, (step,) * 3)
 
 
 def _gradient_of_potential(source: NDArray[np.float32], spacing: float) -> NDArray[np.float32]:
@@ -321,8 +304,8 @@ def _pulled_volumes(
     offsets = np.stack(np.meshgrid(quarter, quarter, quarter)).reshape(3, 1, 64)
     samples = (points[:, near][:, :, None] + offsets).reshape(3, -1)
     found = at_nearest(labels, affine, pull_points(warp, samples))
-    share = (float(spacing) / affine[0, 0]) ** 3 / 64
-    return np.maximum(np.bincount(found, minlength=256) * share, share)
+    fraction = (float(spacing) / affine[0, 0]) ** 3 / 64
+    return np.maximum(np.bincount(found, minlength=256) * fraction, fraction)
 
 
 def at_nearest(

@@ -126,10 +126,10 @@ def _jackknife(
     residuals = values - matrix @ beta
     leverage = np.einsum('ij,jk,ik->i', matrix, inverse, matrix)
     kept = leverage < 1 - 1e-10
-    share = residuals[kept] / (1 - leverage[kept])[:, None]
+    fraction = residuals[kept] / (1 - leverage[kept])[:, None]
     direction = matrix[kept] @ inverse @ weights.T
-    estimates = (weights @ beta)[None] - direction[:, :, None] * share[:, None, :]
-    rest = np.sum(residuals**2, axis=0) - residuals[kept] * share
+    estimates = (weights @ beta)[None] - direction[:, :, None] * fraction[:, None, :]
+    rest = np.sum(residuals**2, axis=0) - residuals[kept] * fraction
     df = max(len(matrix) - matrix.shape[1] - 1, 1)
     spread = np.sqrt(np.maximum(rest / df, np.finfo(float).tiny))
     return np.stack([estimates, estimates / spread[:, None, :]])

@@ -93,7 +93,7 @@ def _one_region(
 
 
 def intraclass(mean_variance: float, difference_variance: float) -> float:
-    """Share of the variance of a single side that both sides of a person have in common.
+    """Fraction of the variance of a single side that both sides of a person have in common.
 
     Parameters
     ----------

@@ -20,7 +20,7 @@ TABLE_COLUMNS = tuple(dict.fromkeys((*REGION_COLUMNS[:4], *COLUMNS, *REGION_COLU
 MEASURES = {
     'chi_mean': 'ppb',
     'chi_median': 'ppb',
-    'chi_own': 'ppb',
+    'chi_pvc': 'ppb',
     'chi_high': 'ppb',
     'chi_total': 'ppb mL',
     'r2star_mean': '1/s',

@@ -16,7 +16,7 @@ CLUSTER_COLUMNS = (
     'contrast', 'cluster', 'sign', 'p', 'statistic', 'x', 'y', 'z', 'volume_mm3', 'regions',
 )  # fmt: skip
 LEAST_SHARE = 0.5
-"""Share of a voxel's neighbourhood that must be known for its smoothed value to count."""
+"""Fraction of a voxel's neighbourhood that must be known for its smoothed value to count."""
 _NAMED = 0.05
 
 
@@ -30,7 +30,7 @@ def smooth_known(
     values
         Map, (x, y, z); what it holds outside `known` does not matter.
     known
-        Share of each voxel that is known, 0 to 1.
+        Fraction of each voxel that is known, 0 to 1.
     sigma
         Standard deviation along each axis, voxels; zeros leave the map as it is.
 
@@ -53,10 +53,10 @@ def smooth_known(
     """
     weight = np.asarray(known, np.float64)
     inside = np.where(weight > 0, np.nan_to_num(values), 0.0) * weight
-    share = ndimage.gaussian_filter(weight, sigma, mode='constant')
+    fraction = ndimage.gaussian_filter(weight, sigma, mode='constant')
     total = ndimage.gaussian_filter(inside, sigma, mode='constant')
-    enough = share >= LEAST_SHARE
-    return np.where(enough, total / np.where(enough, share, 1), np.nan).astype(np.float32)
+    enough = fraction >= LEAST_SHARE
+    return np.where(enough, total / np.where(enough, fraction, 1), np.nan).astype(np.float32)
 
 
 def partition_design(
@@ -122,7 +122,7 @@ def cluster_table(
     Returns
     -------
     DataFrame
-        `CLUSTER_COLUMNS`; `regions` tells which share of the cluster lies in which region.
+        `CLUSTER_COLUMNS`; `regions` tells which fraction of the cluster lies in which region.
     """
     rows: list[dict[str, Any]] = []
     volume = float(abs(np.linalg.det(affine[:3, :3])))
@@ -148,9 +148,9 @@ def cluster_table(
 
 def _regions_of(labels: NDArray[np.integer], names: Mapping[int, str]) -> str:
     values, counts = np.unique(labels, return_counts=True)
-    shares: dict[str, float] = {}
+    fractions: dict[str, float] = {}
     for value, count in zip(values.tolist(), counts.tolist(), strict=True):
         name = names.get(value, 'outside the nuclei')
-        shares[name] = shares.get(name, 0.0) + count / labels.size
-    ordered = sorted(shares.items(), key=lambda item: -item[1])
-    return ', '.join(f'{name} {share:.0%}' for name, share in ordered if share >= _NAMED)
+        fractions[name] = fractions.get(name, 0.0) + count / labels.size
+    ordered = sorted(fractions.items(), key=lambda item: -item[1])
+    return ', '.join(f'{name} {fraction:.0%}' for name, fraction in ordered if fraction >= _NAMED)

@@ -12,7 +12,7 @@ from toy_head import CENTRE, toy_head
 
 from nigra.cli.simulate_cli import main
 from nigra.interfaces import simulate
-from nigra.interfaces.simulate import REGION_COLUMNS, save_image, simulate_study, with_size
+from nigra.interfaces.simulate import TRUTH_COLUMNS, save_image, simulate_study, with_size
 from nigra.interfaces.study import read_study
 from nigra.nodes.errors import InputError
 from nigra.nodes.simulation.scanner import scan_affine
@@ -74,7 +74,7 @@ def test_bids_names_and_sidecars(written):
     assert 'Units' not in magnitude
 
 
-def test_images_share_grid_and_range(written):
+def test_images_fraction_grid_and_range(written):
     folder = written / 'sub-02' / 'anat'
     magnitude = nib.load(folder / 'sub-02_echo-1_part-mag_MEGRE.nii.gz')
     phase = nib.load(folder / 'sub-02_echo-1_part-phase_MEGRE.nii.gz')
@@ -103,7 +103,7 @@ def test_participants_and_truth_tables(written):
     dictionary = json.loads((written / 'participants.json').read_text())
     assert set(people.columns) <= set(dictionary)
     table = pd.read_csv(written / 'derivatives/truth/group_regions.tsv', sep='\t')
-    assert list(table.columns[: len(REGION_COLUMNS)]) == list(REGION_COLUMNS)
+    assert list(table.columns[: len(TRUTH_COLUMNS)]) == list(TRUTH_COLUMNS)
     assert {'group', 'age', 'sex', 'disease_duration', 'edss'} <= set(table.columns)
     assert len(table) == 2 * 28
     both = table[(table.participant_id == 'sub-03') & (table.hemisphere == 'both')]
@@ -112,7 +112,7 @@ def test_participants_and_truth_tables(written):
     own = pd.read_csv(
         written / 'derivatives/truth/sub-02/anat/sub-02_seg-dgm_regions.tsv', sep='\t'
     )
-    assert list(own.columns) == list(REGION_COLUMNS)
+    assert list(own.columns) == list(TRUTH_COLUMNS)
 
 
 def test_true_values_carry_the_group_effects(written):

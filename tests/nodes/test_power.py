@@ -9,7 +9,7 @@ from nigra.interfaces.power import load_precision, plan_power, spread_within_gro
 from nigra.interfaces.study import read_study
 from nigra.nodes.errors import InputError, NigraError
 from nigra.nodes.power import (
-    Plan,
+    Comparison,
     Precision,
     contrast_power,
     detectable,
@@ -26,34 +26,36 @@ def test_two_groups_without_covariates_are_those_of_statsmodels(n_a, n_b, size):
     from statsmodels.stats.power import TTestIndPower
 
     expected = TTestIndPower().power(size, n_a, 0.05, ratio=n_b / n_a)
-    assert power(3 * size, 3.0, Plan(n_a, n_b, n_a + n_b - 2)) == pytest.approx(expected, abs=1e-6)
+    assert power(3 * size, 3.0, Comparison(n_a, n_b, n_a + n_b - 2)) == pytest.approx(
+        expected, abs=1e-6
+    )
 
 
 def test_published_table():
     """Cohen, Statistical Power Analysis, 2nd edition 1988, table 2.4.1: d .5 and .8, power .8."""
     for size, n in ((0.5, 64), (0.8, 26)):
-        assert power(size, 1.0, Plan(n, n, 2 * n - 2)) >= 0.8
-        assert power(size, 1.0, Plan(n - 1, n - 1, 2 * n - 4)) < 0.8
+        assert power(size, 1.0, Comparison(n, n, 2 * n - 2)) >= 0.8
+        assert power(size, 1.0, Comparison(n - 1, n - 1, 2 * n - 4)) < 0.8
 
 
 def test_what_is_detectable_has_the_power_asked_for():
-    plan = Plan(20, 40, 75, 0.002)
+    plan = Comparison(20, 40, 75, 0.002)
     assert power(detectable(9.0, plan, chance=0.9), 9.0, plan) == pytest.approx(0.9, abs=1e-8)
     assert power(0.0, 1.0, plan) == pytest.approx(0.002)
     assert power(500.0, 1.0, plan) == 1.0
     with pytest.raises(NigraError, match='chance'):
         detectable(1.0, plan, chance=1.0)
     with pytest.raises(NigraError, match='no test'):
-        Plan(1, 20, 19)
+        Comparison(1, 20, 19)
 
 
 def test_the_family_pays_for_all_its_tests():
     table = contrast_power({'A': 20, 'B': 20, 'C': 20}, {'x': 5.0, 'y': 8.0})
     assert len(table) == 6
-    one = Plan(20, 20, 60 - 3 - 2, 0.05 / 6)
+    one = Comparison(20, 20, 60 - 3 - 2, 0.05 / 6)
     assert table.detectable_family[0] == pytest.approx(detectable(5.0, one))
     flat = contrast_power({'A': 20, 'B': 20}, {'x': 5.0}, slopes={'x': 0.5})
-    assert flat.detectable[0] == pytest.approx(2 * detectable(5.0, Plan(20, 20, 36)))
+    assert flat.detectable[0] == pytest.approx(2 * detectable(5.0, Comparison(20, 20, 36)))
 
 
 @pytest.mark.slow

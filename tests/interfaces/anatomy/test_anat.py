@@ -273,7 +273,7 @@ def test_regions_outside_the_field_of_view_are_named(anatomy, toy, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ('volume', 'overlap', 'share', 'words'),
+    ('volume', 'overlap', 'fraction', 'words'),
     [
         (1400, 0.95, 0.3, []),
         (300, 0.95, 0.3, ['300 mL']),
@@ -281,8 +281,8 @@ def test_regions_outside_the_field_of_view_are_named(anatomy, toy, tmp_path):
         (5000, 0.5, 0.99, ['5000 mL', '0.50', '99%']),
     ],
 )
-def test_masks_that_are_no_brain_are_reported(volume, overlap, share, words):
-    warnings = nigra_ants._mask_warnings(volume, overlap, share)
+def test_masks_that_are_no_brain_are_reported(volume, overlap, fraction, words):
+    warnings = nigra_ants._mask_warnings(volume, overlap, fraction)
     assert len(warnings) == len(words)
     assert all(word in text for word, text in zip(words, warnings, strict=True))
 

@@ -218,7 +218,7 @@ def test_labels_and_their_table_end_to_end(scans, tmp_path, space):
     out = tmp_path / 'sub-01_seg-own_regions.tsv'
     RegionTable(
         atlas=source.mapping(), chimap=chi, mask=ones, dseg=found.outputs.dseg, brain_mask=ones,
-        shares=found.outputs.shares, participant_id='sub-01', out_file=str(out), **given,
+        fractions=found.outputs.fractions, participant_id='sub-01', out_file=str(out), **given,
     ).run()  # fmt: skip
     table = pd.read_csv(out, sep='\t', na_values='n/a').set_index(['region', 'hemisphere'])
     assert 'brain' not in table.index.get_level_values(0)

@@ -14,7 +14,7 @@ SVG = '{http://www.w3.org/2000/svg}'
 
 def sample(group, n, seed, **more):
     values = np.random.default_rng(seed).normal(50, 10, n)
-    return charts.Sample(group, tuple(f'sub-{group}{i}' for i in range(n)), values, **more)
+    return charts.GroupPoints(group, tuple(f'sub-{group}{i}' for i in range(n)), values, **more)
 
 
 def points(svg):
@@ -81,7 +81,7 @@ def test_crowds_become_one_small_path():
 
 @pytest.mark.parametrize('name', ['<script>alert(1)</script>', 'a&b"\'', 'x\x01y', 'é' * 80])
 def test_names_are_data(name):
-    given = charts.Sample(
+    given = charts.GroupPoints(
         name, (name, name + '2'), np.array([1.0, 2.0]), np.array([0.0, 1.0]), name
     )
     effect = charts.Effect(name, name, 1.0, 0.5, 1.5, name, True, 0.4)
@@ -141,7 +141,7 @@ def test_effect_map_rings_just_what_is_significant():
 
 
 def test_nothing_to_show_is_said():
-    empty = charts.Sample('a', ('sub-1',), np.array([np.nan]), np.array([1.0]))
+    empty = charts.GroupPoints('a', ('sub-1',), np.array([np.nan]), np.array([1.0]))
     for svg in (
         charts.distribution_chart([empty], {'a': '#000'}, unit='', label='x'),
         charts.scatter_chart([empty], {'a': '#000'}, x_label='', unit='', label='x'),

@@ -191,9 +191,9 @@ def test_outline_of_one_value_is_that_of_its_mask():
 def test_box_holds_the_mask_with_its_margin():
     mask = np.zeros((30, 30, 30), bool)
     mask[10:15, 12:13, 2:29] = True
-    box = fig.bounding_box(mask, (1.0, 2.0, 1.0), margin=4)
+    box = fig.outline_box(mask, (1.0, 2.0, 1.0), margin=4)
     assert box == (slice(6, 19), slice(10, 15), slice(0, 30))
-    assert fig.bounding_box(mask & False, (1, 1, 1)) == (slice(0, 30),) * 3
+    assert fig.outline_box(mask & False, (1, 1, 1)) == (slice(0, 30),) * 3
 
 
 def test_even_slices_lie_in_the_mask_and_rise():

@@ -1,4 +1,4 @@
-"""Numbers and markup that all drawings share."""
+"""Numbers and markup that all drawings fraction."""
 
 from xml.etree import ElementTree
 

@@ -4,16 +4,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from nigra.interfaces.tables import (
+from nigra.interfaces.reports.cells import (
     Column,
     fixed,
     flatten,
     make_table,
     p_value,
-    read_table,
     significant,
     together,
 )
+from nigra.interfaces.tables import read_table
 from nigra.nodes.errors import InputError
 
 
@@ -58,7 +58,7 @@ def test_numbers_are_rounded_not_changed():
     assert fixed(0)(1925078.2) == '1\u202f925\u202f078'
 
 
-def test_numbers_shown_together_share_their_decimals():
+def test_numbers_shown_together_fraction_their_decimals():
     rng = np.random.default_rng(2)
     for values in rng.normal(size=(100, 3)) * 10 ** rng.uniform(-4, 4, (100, 1)):
         texts = together(*values)

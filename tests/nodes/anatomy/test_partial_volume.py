@@ -3,101 +3,101 @@
 import numpy as np
 import pytest
 
-from nigra.interfaces.anatomy.labels import Drawn, load_shares, save_shares
-from nigra.nodes.anatomy.partial_volume import own_mean
+from nigra.interfaces.anatomy.labels import Drawn, load_fractions, save_fractions
+from nigra.nodes.anatomy.partial_volume import pvc_mean
 from nigra.nodes.anatomy.regions import Fine, Maps, Region, measure_regions
-from nigra.nodes.numerics.resample import block_share
+from nigra.nodes.numerics.resample import block_fraction
 
 FACTOR = 5
 
 
 def spheres(*parts, shape=(16, 16, 16)):
-    """Shares of coarse voxels of spheres given as (label, centre, radius) in coarse voxels."""
+    """Fractions of coarse voxels of spheres given as (label, centre, radius) in coarse voxels."""
     fine = (np.indices([FACTOR * n for n in shape]) + 0.5) / FACTOR
     labels = np.zeros(fine.shape[1:], int)
     for label, centre, radius in parts:
         r2 = sum((f - c) ** 2 for f, c in zip(fine, centre, strict=True))
         labels[r2 <= radius**2] = label
-    return {k: block_share(labels == k, (FACTOR,) * 3) for k, _, _ in parts}
+    return {k: block_fraction(labels == k, (FACTOR,) * 3) for k, _, _ in parts}
 
 
-def mixed(shares, values, rest):
+def mixed(fractions, values, rest):
     """Map in which every voxel is the mean of what fills it."""
-    image = rest * (1 - sum(shares.values()))
+    image = rest * (1 - sum(fractions.values()))
     for label, value in values.items():
-        image = image + value * shares[label]
+        image = image + value * fractions[label]
     return image
 
 
 @pytest.mark.parametrize('radius', [1.7, 2.5, 4.0])
 def test_a_sphere_keeps_its_value_however_coarse_the_voxels(radius):
-    shares = spheres((1, (8.2, 7.6, 8.1), radius))
-    image = mixed(shares, {1: 100.0}, -20.0)
+    fractions = spheres((1, (8.2, 7.6, 8.1), radius))
+    image = mixed(fractions, {1: 100.0}, -20.0)
     everywhere = np.ones(image.shape, bool)
-    plain = image[shares[1] > 0.5].mean()
+    plain = image[fractions[1] > 0.5].mean()
     assert plain < 95
-    assert own_mean(image, everywhere, shares, [1]) == pytest.approx(100, abs=0.01)
+    assert pvc_mean(image, everywhere, fractions, [1]) == pytest.approx(100, abs=0.01)
 
 
 def test_a_neighbour_of_another_value_does_not_leak_in():
-    shares = spheres((1, (6, 8, 8), 2.4), (2, (10.3, 8, 8), 2.4))
-    image = mixed(shares, {1: 100.0, 2: 60.0}, -30.0)
+    fractions = spheres((1, (6, 8, 8), 2.4), (2, (10.3, 8, 8), 2.4))
+    image = mixed(fractions, {1: 100.0, 2: 60.0}, -30.0)
     everywhere = np.ones(image.shape, bool)
-    assert own_mean(image, everywhere, shares, [1]) == pytest.approx(100, abs=0.01)
-    assert own_mean(image, everywhere, shares, [2]) == pytest.approx(60, abs=0.01)
-    both = own_mean(image, everywhere, shares, [1, 2])
+    assert pvc_mean(image, everywhere, fractions, [1]) == pytest.approx(100, abs=0.01)
+    assert pvc_mean(image, everywhere, fractions, [2]) == pytest.approx(60, abs=0.01)
+    both = pvc_mean(image, everywhere, fractions, [1, 2])
     assert 60 < both < 100
 
 
 def test_whole_voxels_give_the_mean_of_noise_around_a_value():
     rng = np.random.default_rng(0)
-    share = np.zeros((12, 12, 12), np.float32)
-    share[3:9, 3:9, 3:9] = 1
-    image = 50 * share + rng.standard_normal(share.shape)
-    found = own_mean(image, share >= 0, {4: share}, [4])
-    assert found == pytest.approx(image[share == 1].mean(), abs=0.05)
+    fraction = np.zeros((12, 12, 12), np.float32)
+    fraction[3:9, 3:9, 3:9] = 1
+    image = 50 * fraction + rng.standard_normal(fraction.shape)
+    found = pvc_mean(image, fraction >= 0, {4: fraction}, [4])
+    assert found == pytest.approx(image[fraction == 1].mean(), abs=0.05)
 
 
 def test_a_vein_in_the_surroundings_weighs_little():
-    shares = spheres((1, (8, 8, 8), 3.0))
-    clean = mixed(shares, {1: 100.0}, 0.0) + 0.5 * np.random.default_rng(1).standard_normal(
+    fractions = spheres((1, (8, 8, 8), 3.0))
+    clean = mixed(fractions, {1: 100.0}, 0.0) + 0.5 * np.random.default_rng(1).standard_normal(
         (16, 16, 16)
     )
     vein = clean.copy()
     vein[4:12, 4, 8] = 300
     everywhere = np.ones(clean.shape, bool)
-    assert own_mean(vein, everywhere, shares, [1]) == pytest.approx(100, abs=1.5)
+    assert pvc_mean(vein, everywhere, fractions, [1]) == pytest.approx(100, abs=1.5)
 
 
 def test_flips_and_axes_change_nothing():
-    shares = spheres((1, (7.3, 8.4, 6.9), 2.5))
-    image = mixed(shares, {1: 80.0}, 5.0)
+    fractions = spheres((1, (7.3, 8.4, 6.9), 2.5))
+    image = mixed(fractions, {1: 80.0}, 5.0)
     image += np.random.default_rng(2).standard_normal(image.shape)
     everywhere = np.ones(image.shape, bool)
-    first = own_mean(image, everywhere, shares, [1])
-    turned = {1: shares[1][::-1].transpose(2, 0, 1)}
-    assert own_mean(image[::-1].transpose(2, 0, 1), everywhere, turned, [1]) == pytest.approx(
+    first = pvc_mean(image, everywhere, fractions, [1])
+    turned = {1: fractions[1][::-1].transpose(2, 0, 1)}
+    assert pvc_mean(image[::-1].transpose(2, 0, 1), everywhere, turned, [1]) == pytest.approx(
         first
     )
 
 
 def test_what_is_too_small_is_not_told():
-    shares = spheres((1, (8, 8, 8), 0.9))
+    fractions = spheres((1, (8, 8, 8), 0.9))
     everywhere = np.ones((16, 16, 16), bool)
-    assert np.isnan(own_mean(np.ones(everywhere.shape), everywhere, shares, [1]))
-    assert np.isnan(own_mean(np.ones(everywhere.shape), everywhere, shares, [7]))
+    assert np.isnan(pvc_mean(np.ones(everywhere.shape), everywhere, fractions, [1]))
+    assert np.isnan(pvc_mean(np.ones(everywhere.shape), everywhere, fractions, [7]))
 
 
-def test_shares_reach_the_table_in_their_box(tmp_path):
+def test_fractions_reach_the_table_in_their_box(tmp_path):
     full = spheres((1, (8, 8, 8), 3.0))[1]
     image = 1e-3 * mixed({1: full}, {1: 100.0}, -20.0)
     box = (slice(3, 13), slice(2, 14), slice(4, 13))
     drawn = Drawn((full > 0.5).astype(int), box, {1: full[box]}, {1: 200})
-    fine = load_shares(save_shares(drawn, tmp_path / 'shares.npz'))
+    fine = load_fractions(save_fractions(drawn, tmp_path / 'fractions.npz'))
     assert fine.box == box
     assert fine.counts == {1: 200}
     maps = Maps(image, np.ones(image.shape, bool), 1.0)
     (found, *_) = measure_regions(maps, drawn.labels, [Region('a', 'L', (1,))], fine=fine)
-    assert found['chi_own'] == pytest.approx(100, abs=0.01)
+    assert found['chi_pvc'] == pytest.approx(100, abs=0.01)
     (without, *_) = measure_regions(maps, drawn.labels, [Region('a', 'L', (1,))], fine=Fine())
-    assert np.isnan(without['chi_own'])
+    assert np.isnan(without['chi_pvc'])

@@ -198,7 +198,7 @@ def test_table_on_disk(files, tmp_path):
     assert list(table.columns) == [
         'participant_id', 'session_id', 'run_id', 'atlas', 'region', 'hemisphere', 'n_voxels',
         'volume_mm3', 'coverage', 'chi_mean', 'chi_median', 'chi_sd', 'chi_iqr', 'chi_p5',
-        'chi_p95', 'chi_own', 'chi_eroded', 'chi_high', 'r2star_mean', 'snr', 'iron_mean',
+        'chi_p95', 'chi_pvc', 'chi_eroded', 'chi_high', 'r2star_mean', 'snr', 'iron_mean',
         'iron_sd', 'reason',
     ]  # fmt: skip
     assert set(table.region) == {

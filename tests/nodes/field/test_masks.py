@@ -45,7 +45,7 @@ def test_quality_of_perfect_signal_is_one():
 
 
 def test_echo_times_show_what_space_does_not(scan):
-    """A phase step that both echoes share is no field: it does not grow with time."""
+    """A phase step that both echoes fraction is no field: it does not grow with time."""
     mask, angle, size, grid = scan
     spot = ball(grid, 8, (0, 4, 0)) > 0.5
     x = coordinates(grid)[0]

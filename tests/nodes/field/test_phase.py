@@ -89,14 +89,14 @@ def test_swapped_images_are_seen(shift):
     assert looks_swapped(size, stored)
 
 
-@pytest.mark.parametrize(('share', 'swapped'), [(0, False), (0.03, False), (0.2, True)])
-def test_a_few_negative_magnitudes_are_no_phase(share, swapped):
+@pytest.mark.parametrize(('fraction', 'swapped'), [(0, False), (0.03, False), (0.2, True)])
+def test_a_few_negative_magnitudes_are_no_phase(fraction, swapped):
     """Filters and interpolation leave some; one voxel always, and zeros never count."""
     phantom = head()
     size, angle, _ = signal(phantom, [0.02], 3.0, np.random.default_rng(0))
     size, angle = np.where(phantom['mask'], size[..., 0], 0), angle[..., 0]
     brain = np.flatnonzero(phantom['mask'])
-    size.flat[brain[: 1 + int(share * brain.size)]] *= -0.5
+    size.flat[brain[: 1 + int(fraction * brain.size)]] *= -0.5
     assert looks_swapped(angle, size) is swapped
 
 

@@ -85,11 +85,11 @@ def test_laplacian_does_not_see_wraps_until_steps_are_too_long():
     x, y, z = phantoms.coordinates(grid)
     inside = erode(np.ones(grid.shape, bool))
     field = 1.1 * x - 0.9 * y + 0.05 * z**2 + 3
-    for limit, share in ((2.0, 1.0), (1.0, 0.0)):
+    for limit, fraction in ((2.0, 1.0), (1.0, 0.0)):
         wrapped = np.angle(np.exp(1j * field)).astype(np.float32)
         found, trusted = wrapped_laplacian(wrapped, inside, grid, limit=limit)
         assert np.allclose(found[inside], 0.1, atol=1e-4)
-        assert trusted[inside].mean() == share
+        assert trusted[inside].mean() == fraction
         assert not trusted[~inside].any()
 
 

@@ -90,12 +90,12 @@ def test_veins_reach_the_sinuses_and_fill_little_of_the_brain(head):
     assert (veins & ~other).sum() > 100
 
 
-def test_fractions_are_shares():
+def test_fractions_of_fluid_grey_and_white():
     intensity = np.linspace(0, 100, 201).astype(np.float32)
-    shares = fractions(intensity)
-    assert np.sum(shares, axis=0) == pytest.approx(np.ones(201), abs=1e-6)
-    assert min(s.min() for s in shares) >= 0
-    assert [float(s[i]) for s, i in zip(shares, (60, 128, 172), strict=True)] == [1, 1, 1]
+    parts = fractions(intensity)
+    assert np.sum(parts, axis=0) == pytest.approx(np.ones(201), abs=1e-6)
+    assert min(s.min() for s in parts) >= 0
+    assert [float(s[i]) for s, i in zip(parts, (60, 128, 172), strict=True)] == [1, 1, 1]
 
 
 def test_susceptibility_of_materials_is_relative_to_air():

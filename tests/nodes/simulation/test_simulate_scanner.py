@@ -75,13 +75,13 @@ def vector_field_reference(moments, grid):
 def test_anisotropic_field_is_that_of_the_susceptibility_tensor(b0_dir):
     grid = Grid((27, 25, 32), (1.0, 1.5, 1.2), b0_dir)
     index = np.indices(grid.shape) - np.array([13, 12, 16])[:, None, None, None]
-    share = np.exp(-(index**2).sum(axis=0) / (2 * 4**2)).astype(np.float32)
+    fraction = np.exp(-(index**2).sum(axis=0) / (2 * 4**2)).astype(np.float32)
     vectors = np.stack([np.full(grid.shape, 0.6), np.sin(index[0] / 5), np.cos(index[2] / 7)])
     vectors = (vectors / np.sqrt((vectors**2).sum(axis=0))).astype(np.float32)
     h = np.asarray(grid.b0_dir)
     along = np.tensordot(h, vectors, 1)
-    moments = 0.03 * share * (along * vectors - h[:, None, None, None] / 3)
-    ours = anisotropic_field(vectors, share, grid, 0.03, pad=1.0)
+    moments = 0.03 * fraction * (along * vectors - h[:, None, None, None] / 3)
+    ours = anisotropic_field(vectors, fraction, grid, 0.03, pad=1.0)
     expected = vector_field_reference(moments, grid)
     assert np.std(ours - expected) < 0.03 * np.std(expected)
 

@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
 
+from nigra.nodes.anatomy.deformation import jacobian
 from nigra.nodes.errors import NigraError
 from nigra.nodes.simulation.warp import (
     Warp,
     exponential,
-    jacobian,
     pull_points,
     random_warp,
     shape_warp,

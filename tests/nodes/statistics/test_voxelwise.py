@@ -12,7 +12,12 @@ from toy_cohort import make_people, make_regions
 from nigra.interfaces.anatomy.itk import Engine
 from nigra.interfaces.reports.group_page import voxel_part
 from nigra.interfaces.template_maps import MapInTemplate, comparison_ground, find_maps
-from nigra.interfaces.voxelwise import VoxelModels, _read_maps, contrast_labels, region_names
+from nigra.interfaces.voxelwise import (
+    VoxelModels,
+    _read_maps,
+    cluster_region_names,
+    contrast_labels,
+)
 from nigra.nodes.errors import NigraError
 from nigra.nodes.statistics.question import choose_contrasts
 from nigra.nodes.statistics.voxelwise import cluster_table, partition_design, smooth_known
@@ -113,7 +118,7 @@ def test_an_effect_is_found_where_it_is(tmp_path, monkeypatch):
     regions = make_regions(people)
     regions.to_csv('regions.tsv', sep='\t', index=False, na_rep='n/a')
     ground, rng = comparison_ground(), np.random.default_rng(3)
-    names = region_names()
+    names = cluster_region_names()
     inside = np.isin(ground.labels, [v for v, n in names.items() if n == 'caudate L'])
     paths = []
     for person in people.itertuples():
