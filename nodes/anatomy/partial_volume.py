@@ -42,9 +42,10 @@ def pvc_mean(
     -----
     In the voxels that the region touches and their neighbours, the map is the sum of fractions
     times values: one value for the region, one for each other label there, one for the rest. The
-    values follow by regression, as in the geometric transfer matrix of emission tomography (Rousset et
-    al. 1998), here with fractions of voxels instead of a blurred response and with Huber's
-    weights, since the rest is no single tissue. Where no voxel is shared it is the robust mean.
+    values follow by regression, as in the geometric transfer matrix of emission tomography
+    (Rousset et al. 1998), here with fractions of voxels instead of a blurred response and with
+    Huber's weights, since the rest is no single tissue. Where no voxel is shared it is
+    the robust mean.
 
     Examples
     --------
