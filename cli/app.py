@@ -17,12 +17,11 @@ from .checks import (
     check_bids,
     check_folders,
     check_group,
-    check_methods,
     check_own_atlases,
     check_reference_echoes,
     find_participants_file,
 )
-from .citation import as_processed, library_versions, methods, write_citation
+from .citation import as_processed, describe, library_versions, write_citation
 from .settings import Settings
 
 if TYPE_CHECKING:
@@ -48,7 +47,7 @@ def run_levels(settings: Settings) -> int:
         Nothing could be started.
     """
     check_folders(settings)
-    check_methods(settings)
+    settings.methods.check_names()
     failed: Failures = {}
     if 'participant' in settings.levels:
         failed = participant_level(settings)
@@ -193,10 +192,10 @@ def visit_fingerprint(visit: Visit, settings: Settings) -> str:
 
     files = [visit.t1w, *(p for s in visit.scans for p in (*s.magnitude, *s.phase))]
     files += [visit.brain_mask] if visit.brain_mask else []
-    for source in atlas_sources(settings.atlases, visit.participant_id):
+    for source in atlas_sources(settings.methods.atlases, visit.participant_id):
         files += [source.image, source.table]
     scans = [asdict(scan) for scan in visit.scans]
-    return fingerprint(files, {**settings.science(), **software(), 'scans': scans})
+    return fingerprint(files, {**asdict(settings.methods), **software(), 'scans': scans})
 
 
 @functools.cache
@@ -229,18 +228,11 @@ def make_plan(settings: Settings, visits: Sequence[Visit]) -> Plan:
     return Plan(
         bids_dir=settings.bids_dir,
         output_dir=settings.output_dir,
-        registration=settings.registration,
-        background=settings.background,
-        inversion=settings.inversion,
-        reference=settings.reference,
-        separation=settings.separation,
-        atlases=settings.atlases,
-        label_contrast=settings.label_contrast,
+        methods=settings.methods,
         nthreads=settings.omp_nthreads,
-        random_seed=settings.random_seed,
         version=__version__,
         versions=library_versions(),
-        methods_html={n: methods(settings, times).html for n, times in echoes.items()},
+        methods_html={n: describe(settings, times).html for n, times in echoes.items()},
     )
 
 
@@ -287,7 +279,7 @@ def group_level(settings: Settings) -> Failures:
         nthreads=max(settings.omp_nthreads, settings.nprocs),
         voxelwise=settings.voxelwise,
         smoothing=settings.smoothing,
-        methods_html=methods(*used).html,
+        methods_html=describe(*used).html,
     )
     workflow.base_dir = str(work_folder(settings))
     here = replace(settings, nprocs=settings.nprocs if settings.voxelwise else 1, use_plugin=None)

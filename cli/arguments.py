@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from .. import __version__
+from ..interfaces.methods import OPTIONS, Methods
 from .settings import Settings
 
 
@@ -83,61 +84,22 @@ def _add_selection(group: argparse._ArgumentGroup) -> None:
 
 
 def _add_methods(group: argparse._ArgumentGroup) -> None:
+    """An option for every field of `Methods`."""
+    for option in OPTIONS:
+        group.add_argument(_flag(option.name), default=option.default, **option.metadata)
     group.add_argument(
-        '--background',
-        default=Settings.background,
-        metavar='METHOD',
-        help='background field removal (default: %(default)s)',
-    )
-    group.add_argument(
-        '--inversion',
-        default=Settings.inversion,
-        metavar='METHOD',
-        help='dipole inversion (default: %(default)s), or tgv for one step from the phase; '
-        '`nigra-stage --list-methods` shows all',
-    )
-    group.add_argument(
-        '--reference',
-        default=Settings.reference,
-        metavar='REGION',
-        help='region of zero susceptibility: brain, csf (ventricles; several echoes), none, or a '
-        'nucleus such as thalamus (default: %(default)s)',
-    )
-    group.add_argument(
-        '--separation',
-        action='store_true',
-        help='also separate para- from diamagnetic susceptibility where there are several echoes',
-    )
-    group.add_argument(
-        '--registration',
-        default=Settings.registration,
-        metavar='PRESET',
-        help='registration preset: precise, fast (a third of the time) or testing (default: '
-        '%(default)s)',
-    )
-    group.add_argument(
-        '--atlases',
-        type=Path,
-        nargs='+',
+        '--set',
+        dest='settings',
+        action='append',
         default=[],
-        metavar='FILE',
-        help='label images of your own, each with a dseg.tsv beside it, in MNI152NLin2009cAsym; '
-        '{participant} in the path makes it one image for each participant, in T1w space',
+        metavar='STEP.NAME=VALUE',
+        help='setting of a step that runs, such as inversion.offset_cost=10; may be repeated '
+        '(`nigra-stage --list-methods` shows all)',
     )
-    group.add_argument(
-        '--label-contrast',
-        choices=('t1w', 'hybrid'),
-        default=Settings.label_contrast,
-        help='contrast that places substantia nigra and red nucleus: that of the T1w image, or '
-        'that of the susceptibility map, too (default: %(default)s)',
-    )
-    group.add_argument(
-        '--random-seed',
-        type=int,
-        default=Settings.random_seed,
-        metavar='N',
-        help='seed of the registration (default: %(default)s)',
-    )
+
+
+def _flag(name: str) -> str:
+    return '--' + name.replace('_', '-')
 
 
 def _add_group(group: argparse._ArgumentGroup) -> None:
@@ -350,7 +312,9 @@ def parse_settings(argv: Sequence[str] | None = None) -> Settings:
             values[name] = tuple(
                 v.expanduser().absolute() if isinstance(v, Path) else v for v in value
             )
-    return Settings(**values)
+    chosen = Methods(**{option.name: values.pop(option.name) for option in OPTIONS})
+    texts = values.pop('settings')
+    return Settings(methods=chosen.with_settings(texts) if texts else chosen, **values)
 
 
 def _read_config(path: Path, parser: argparse.ArgumentParser) -> dict[str, Any]:
@@ -387,6 +351,8 @@ def _config_value(path: Path, key: str, value: Any, action: argparse.Action) -> 
             if not isinstance(value, bool):
                 raise ValueError('write true or false')
             return value
+        if isinstance(action, argparse._AppendAction):
+            return list(_assignments(value))
         if action.nargs in ('+', '*'):
             return [kind(str(entry)) for entry in (value if isinstance(value, list) else [value])]
         if isinstance(value, list | dict | bool):
@@ -394,3 +360,22 @@ def _config_value(path: Path, key: str, value: Any, action: argparse.Action) -> 
         return kind(str(value))
     except (ValueError, argparse.ArgumentTypeError) as error:
         raise InputError(path, f'has {key} = {value!r}', f'mend it ({error})') from error
+
+
+def _assignments(value: Any, prefix: str = '') -> Iterator[str]:
+    """`STEP.NAME=VALUE` texts from a text, a list of texts, or a (nested) table of TOML.
+
+    Examples
+    --------
+    >>> list(_assignments({'inversion': {'offset_cost': 10, 'radii': [3, 2]}}))
+    ['inversion.offset_cost=10', 'inversion.radii=3,2']
+    """
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            yield from _assignments(inner, f'{prefix}.{name}' if prefix else name)
+    elif not prefix:
+        yield from (str(text) for text in (value if isinstance(value, list) else [value]))
+    elif isinstance(value, list):
+        yield f'{prefix}={",".join(map(str, value))}'
+    else:
+        yield f'{prefix}={str(value).lower() if isinstance(value, bool) else value}'

@@ -98,31 +98,6 @@ def _check_work(settings: Settings) -> None:
             )
 
 
-def check_methods(settings: Settings) -> None:
-    """Refuse methods that do not exist.
-
-    Raises
-    ------
-    InputError
-        Names the choices.
-    """
-    from ..interfaces.anatomy.atlas import region_table, with_wholes
-    from ..interfaces.anatomy.itk import presets
-    from ..nodes.methods import ONE_STEP, STEPS
-
-    labelled = sorted(set(with_wholes(region_table())['region']))
-    choices = {
-        'background': list(STEPS['background']),
-        'inversion': [*STEPS['inversion'], *ONE_STEP['end-to-end']],
-        'reference': ['brain', 'csf', 'none', *labelled],
-        'registration': list(presets()),
-    }
-    for option, names in choices.items():
-        value = getattr(settings, option)
-        if value not in names:
-            raise InputError(f'--{option} {value}', 'does not exist', f'use {" or ".join(names)}')
-
-
 def check_bids(settings: Settings) -> None:
     """Ask the BIDS validator, where it is installed.
 
@@ -159,7 +134,7 @@ def check_reference_echoes(settings: Settings, visits: Sequence[Visit]) -> None:
         The reference is the fluid, which R2* shows, and a scan has one echo.
     """
     for scan in (s for v in visits for s in v.scans):
-        if settings.reference == 'csf' and len(scan.echo_times) == 1:
+        if settings.methods.reference == 'csf' and len(scan.echo_times) == 1:
             raise InputError(
                 scan.magnitude[0],
                 'is the only echo of its scan, and --reference csf needs R2* and so several',
@@ -183,7 +158,7 @@ def check_atlases(settings: Settings) -> None:
         space_warnings,
     )
 
-    for source in atlas_sources(settings.atlases):
+    for source in atlas_sources(settings.methods.atlases):
         if PARTICIPANT in str(source.image):
             continue
         check_in_template(source, read_atlas(source))
@@ -195,7 +170,7 @@ def check_own_atlases(settings: Settings, participant_id: str) -> None:
     """Read the atlases that a participant has of their own, as `check_atlases` does."""
     from ..interfaces.anatomy.user_atlas import PARTICIPANT, atlas_source, read_atlas
 
-    for path in settings.atlases:
+    for path in settings.methods.atlases:
         if PARTICIPANT in str(path):
             read_atlas(atlas_source(path, participant_id))
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import __version__
+from ..interfaces.methods import Methods
 from ..nodes.errors import NigraError
 from ..nodes.statistics.covariates import DEFAULT_COVARIATES, DEFAULT_SCORES
 from .settings import Settings
@@ -23,28 +24,12 @@ def library_versions() -> dict[str, str]:
     return {name: importlib.metadata.version(name) for name in COMPUTING} | {'nigra': __version__}
 
 
-def methods(settings: Settings, echo_times: Sequence[float]) -> Any:
+def describe(settings: Settings, echo_times: Sequence[float]) -> Any:
     """Methods text of what these settings run on scans with these echoes (s)."""
-    from ..interfaces.reports.boilerplate import methods_text
-    from ..nodes.field.relaxometry import r2star_method
-    from ..nodes.methods import ONE_STEP
+    from ..interfaces.reports.boilerplate import describe_methods
 
-    several = len(echo_times) > 1
-    one_step = settings.inversion in ONE_STEP['end-to-end']
-    steps = {
-        'unwrap': 'romeo',
-        'offsets': 'mcpc3ds' if several else None,
-        'n_echoes': len(echo_times),
-        'background': None if one_step else settings.background,
-        'inversion': settings.inversion,
-        'r2star': r2star_method(echo_times) if several else None,
-        'reference': settings.reference,
-        'separation': True if several and settings.separation else None,
-        'iron': None if settings.reference == 'none' else True,
-        'registration': settings.registration,
-        'group': _group_methods(settings) if 'group' in settings.levels else None,
-    }
-    return methods_text(steps, version=__version__)
+    group = _group_methods(settings) if 'group' in settings.levels else None
+    return describe_methods(settings.methods, echo_times, group=group, version=__version__)
 
 
 def _group_methods(settings: Settings) -> dict[str, Any]:
@@ -96,25 +81,15 @@ def as_processed(settings: Settings, tables: Sequence[Path]) -> tuple[Settings, 
             continue  # the group level itself says which sidecar is missing or broken
     if not records:
         return settings, [0.0]
-    names = {
-        'background': 'BackgroundRemoval',
-        'inversion': 'Inversion',
-        'registration': 'Registration',
-        'reference': 'Reference',
-    }
-    used: dict[str, Any] = {
-        option: str(records[0].get(key, getattr(settings, option)))
-        for option, key in names.items()
-    }
-    used['separation'] = bool(records[0].get('SourceSeparation', settings.separation))
+    used = Methods.from_record(records[0].get('Methods') or {}, settings.methods)
     fullest = max((list(r.get('EchoTimes', [0.0])) for r in records), key=len)
-    return replace(settings, **used), fullest
+    return replace(settings, methods=used), fullest
 
 
 def write_citation(settings: Settings, echo_times: Sequence[float]) -> None:
     """Write the methods text and its references into the log folder."""
     from ..interfaces.files import save_text
 
-    text = methods(settings, echo_times)
+    text = describe(settings, echo_times)
     save_text(text.markdown, settings.output_dir / 'logs' / 'CITATION.md')
     save_text(text.bib, settings.output_dir / 'logs' / 'CITATION.bib')

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from ..interfaces.methods import Methods
 
 if TYPE_CHECKING:
     from ..nodes.statistics.question import Question
@@ -12,14 +14,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Settings:
-    """Everything that decides a run; `cli.build_parser` describes each field for users.
+    """Everything that decides a run; `arguments.build_parser` describes each field for users.
 
+    `methods` decide a participant's results; all else is where, how fast, and which comparison.
     Times and memory limits are those of the whole run, not of one participant.
     """
 
     bids_dir: Path
     output_dir: Path
     levels: tuple[str, ...]
+    methods: Methods = field(default_factory=Methods)
     participant_label: tuple[str, ...] = ()
     session_label: tuple[str, ...] = ()
     bids_filter_file: Path | None = None
@@ -34,14 +38,6 @@ class Settings:
     boilerplate_only: bool = False
     write_graph: bool = False
     clean_workdir: bool = False
-    random_seed: int = 20200101
-    registration: str = 'precise'
-    background: str = 'pdf'
-    inversion: str = 'dual'
-    reference: str = 'brain'
-    separation: bool = False
-    atlases: tuple[Path, ...] = ()
-    label_contrast: str = 't1w'
     participants_file: Path | None = None
     group_column: str = 'group'
     groups: tuple[str, ...] | None = None
@@ -69,12 +65,6 @@ class Settings:
         from ..nodes.statistics.question import Question
 
         shared = {f.name for f in fields(Question)} & {f.name for f in fields(self)}
-        return Question(seed=self.random_seed, **{name: getattr(self, name) for name in shared})
-
-    def science(self) -> dict[str, object]:
-        """Fields that change a participant's results (not where or how fast they are made)."""
-        names = (
-            'random_seed', 'registration', 'background', 'inversion', 'reference', 'separation',
-            'atlases', 'label_contrast',
-        )  # fmt: skip
-        return {f.name: getattr(self, f.name) for f in fields(self) if f.name in names}
+        return Question(
+            seed=self.methods.random_seed, **{name: getattr(self, name) for name in shared}
+        )

@@ -7,17 +7,16 @@ only a warning to its validator.
 
 from __future__ import annotations
 
-import functools
 import itertools
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from ..nodes.errors import InputError
 from .headers import check_same_grid, read_header
+from .names import io_spec
 from .runs import echo_times, field_strength, load_metadata
 
 
@@ -80,13 +79,6 @@ class _File:
 
     def get(self, entity: str) -> str | None:
         return self.entities.get(entity)
-
-
-@functools.cache
-def io_spec() -> dict[str, Any]:
-    """Input queries and output names, from `data/io_spec.json`."""
-    text = (resources.files('nigra.data') / 'io_spec.json').read_text(encoding='utf-8')
-    return json.loads(text)
 
 
 def list_participants(bids_dir: Path, wanted: Sequence[str] = ()) -> list[str]:

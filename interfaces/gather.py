@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import io
+import itertools
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,7 @@ from ..nodes.statistics.values import (
 from .anatomy.atlas import DGM
 from .completion import find_outputs
 from .descriptions import load_descriptions, save_described, tell
+from .methods import agreeing
 from .participants import read_dictionary, read_participants
 from .regions import DESCRIPTIONS
 from .tables import save_table
@@ -38,9 +40,8 @@ PATTERN = 'sub-*/**/*_seg-*_regions.tsv'
 MUST_AGREE = ('ReferenceRegion', 'Units')
 """Sidecar entries without whose agreement values cannot be compared at all."""
 
-SHOULD_AGREE = ('MagneticFieldStrength', 'NigraVersion', 'BackgroundRemoval', 'Inversion',
-                'Registration', 'LabelContrast')  # fmt: skip
-"""Sidecar entries whose disagreement is a warning."""
+SHOULD_AGREE = ('MagneticFieldStrength', 'NigraVersion')
+"""Sidecar entries whose disagreement is a warning, beside every one of `Methods`."""
 
 UNIT = 'ppb'
 _TEXT = ('participant_id', 'session_id', 'run_id', 'atlas', 'region', 'hemisphere')
@@ -246,8 +247,8 @@ def compare_sidecars(paths: Sequence[Path], labels: pd.Series) -> tuple[dict[str
     InputError
         Reference region or unit differ, or the unit is not ppb.
     """
-    keys = (*MUST_AGREE, *SHOULD_AGREE)
-    sidecars = [_read_sidecar(path.with_suffix('.json')) for path in paths]
+    sidecars = [_compared(_read_sidecar(path.with_suffix('.json'))) for path in paths]
+    keys = list(dict.fromkeys(itertools.chain(MUST_AGREE, SHOULD_AGREE, *sidecars)))
     table = pd.DataFrame([[_word(s.get(key)) for key in keys] for s in sidecars], columns=keys)
     table['participant'] = [path.name.split('_')[0] for path in paths]
     provenance: dict[str, Any] = {}
@@ -275,6 +276,12 @@ def compare_sidecars(paths: Sequence[Path], labels: pd.Series) -> tuple[dict[str
             paths[wrong[0]].with_suffix('.json'), f'Units is {table.Units[wrong[0]]!r}', _AGAIN
         )
     return provenance, warnings
+
+
+def _compared(sidecar: Mapping[str, Any]) -> dict[str, Any]:
+    """Entries of a sidecar that are compared between participants."""
+    alone = {key: sidecar.get(key) for key in (*MUST_AGREE, *SHOULD_AGREE)}
+    return alone | {f'Methods.{name}': value for name, value in agreeing(sidecar).items()}
 
 
 def _silent_sidecars(table: pd.DataFrame, keys: Sequence[str]) -> list[str]:

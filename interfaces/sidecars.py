@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from ..nodes.grid import Grid
-from ..nodes.methods import ONE_STEP
 from .anatomy.user_atlas import AtlasSource
 from .bids import GreScan, Visit
 from .completion import marker_folder
 from .headers import read_header
+from .methods import Methods
+from .names import outputs
 
 _REFERENCES = {
     'brain': 'mean over the QSM mask (whole brain)',
@@ -41,17 +42,9 @@ class Plan:
     ----------
     bids_dir, output_dir
         Roots of the data set and of the derivatives.
-    registration, background, inversion
-        Methods by name.
-    reference
-        `none`, `brain`, `csf` or a region.
-    separation
-        Whether the map is separated into para- and diamagnetic parts where echoes allow it.
-    atlases
-        Label images of the user; see `user_atlas.atlas_source`.
-    label_contrast
-        `t1w`, or `hybrid` for that of the susceptibility map, too.
-    nthreads, random_seed
+    methods
+        What decides the results.
+    nthreads
         Of the registration and the kernels.
     version
         Of nigra.
@@ -63,23 +56,11 @@ class Plan:
 
     bids_dir: Path
     output_dir: Path
-    registration: str
-    background: str
-    inversion: str
+    methods: Methods
     nthreads: int
-    random_seed: int
     version: str
-    reference: str = 'brain'
-    separation: bool = False
-    atlases: tuple[Path, ...] = ()
-    label_contrast: str = 't1w'
     versions: Mapping[str, str] = field(default_factory=dict)
     methods_html: Mapping[int, str] = field(default_factory=dict)
-
-
-def background_of(plan: Plan) -> str:
-    """Background method, or `none` where the inversion starts from the phase."""
-    return 'none' if plan.inversion in ONE_STEP['end-to-end'] else plan.background
 
 
 def anat_folder(output_dir: Path, participant_id: str, session_id: str | None) -> Path:
@@ -121,52 +102,42 @@ def sources(plan: Plan, files: Sequence[Path]) -> list[str]:
     return [f'bids:raw:{path.relative_to(plan.bids_dir).as_posix()}' for path in files]
 
 
-def anat_metadata(visit: Visit, plan: Plan) -> dict[str, dict[str, Any]]:
-    """Sidecars of the anatomical results."""
-    shared = {'Sources': sources(plan, [visit.t1w]), 'RandomSeed': plan.random_seed,
-              'Threads': plan.nthreads, 'LibraryVersions': dict(plan.versions)}  # fmt: skip
+def shared_metadata(plan: Plan, raw: Sequence[Path]) -> dict[str, Any]:
+    """What stands in every sidecar: methods, threads, versions, raw files."""
     return {
-        't1w_preproc': {
-            'Description': 'T1w image with the intensity bias removed', 'SkullStripped': False,
-            **shared},
-        'brain_mask': {
-            'Description': f'Brain, from {visit.brain_mask.name}' if visit.brain_mask else 'Brain',
-            'Type': 'Brain', **shared},
-    }  # fmt: skip
+        'Methods': plan.methods.record(),
+        'Threads': plan.nthreads,
+        'LibraryVersions': dict(plan.versions),
+        'Sources': sources(plan, raw),
+    }
+
+
+def anat_metadata(visit: Visit, plan: Plan) -> dict[str, dict[str, Any]]:
+    """Sidecars of the anatomical results, by field of `data/io_spec.json`."""
+    shared = shared_metadata(plan, [visit.t1w])
+    found = {field: {**output.metadata, **shared} for field, output in outputs('anat').items()}
+    if visit.brain_mask:
+        found['brain_mask']['Description'] = f'Brain, from {visit.brain_mask.name}'
+    return found
 
 
 def scan_metadata(scan: GreScan, visit: Visit, plan: Plan) -> dict[str, dict[str, Any]]:
     """Sidecars of a run's results: units, reference, acquisition, methods, versions, sources."""
-    shared = {
+    maps = {
         **scan_facts(scan),
         'SkullStripped': True,
-        'LibraryVersions': dict(plan.versions),
-        'Sources': sources(plan, [*scan.magnitude, *scan.phase]),
+        **shared_metadata(plan, [*scan.magnitude, *scan.phase]),
     }
-    methods = {'BackgroundRemoval': background_of(plan), 'Inversion': plan.inversion}
-    reference = {'ReferenceRegion': reference_text(plan.reference)}
-    labels = {'Sources': sources(plan, [visit.t1w]), 'LibraryVersions': dict(plan.versions)}
+    labels = shared_metadata(plan, [visit.t1w])
+    reference = {'ReferenceRegion': reference_text(plan.methods.reference)}
     return {
-        'chimap': {'Description': 'Magnetic susceptibility', 'Units': 'ppm', **reference,
-                   **methods, **shared},
-        'totalfield': {'Description': 'Total field, offset from the scanner frequency',
-                       'Units': 'Hz', **shared},
-        'localfield': {'Description': 'Field of the sources inside the mask', 'Units': 'Hz',
-                       'BackgroundRemoval': plan.background, **shared},
-        'r2star': {'Description': 'Effective transverse relaxation rate', 'Units': '1/s',
-                   **shared},
-        't2star': {'Description': 'Effective transverse relaxation time', 'Units': 's', **shared},
-        's0': {'Description': 'Signal at echo time zero', 'Units': 'arbitrary', **shared},
-        'paramagnetic': {'Description': 'Susceptibility of paramagnetic sources (iron)',
-                         'Units': 'ppm', **reference, **shared},
-        'diamagnetic': {'Description': 'Susceptibility of diamagnetic sources (myelin, calcium)',
-                        'Units': 'ppm', **reference, **shared},
-        'qsm_mask': {'Description': 'Voxels where the susceptibility map holds', 'Type': 'ROI',
-                     **shared},
-        'dseg': {'Description': 'Deep grey matter in acquisition space, by one composed '
-                                'transform from the template', 'Registration': plan.registration,
-                 'RandomSeed': plan.random_seed, 'Threads': plan.nthreads, **labels},
-    }  # fmt: skip
+        field: {
+            **output.metadata,
+            **(reference if output.referenced else {}),
+            **(labels if field == 'dseg' else maps),
+        }
+        for field, output in outputs('scan').items()
+    }
 
 
 def atlas_metadata(source: AtlasSource, plan: Plan) -> dict[str, Any]:
@@ -175,7 +146,7 @@ def atlas_metadata(source: AtlasSource, plan: Plan) -> dict[str, Any]:
         'Atlas': source.name,
         'AtlasFile': source.image.name,
         'AtlasSpace': source.space,
-        'Registration': plan.registration,
+        'Methods': plan.methods.record(),
         'SkullStripped': True,
         'LibraryVersions': dict(plan.versions),
     }
@@ -184,15 +155,10 @@ def atlas_metadata(source: AtlasSource, plan: Plan) -> dict[str, Any]:
 def region_provenance(scan: GreScan, plan: Plan) -> dict[str, Any]:
     """What the group level must know to tell whether participants may be compared."""
     return {
-        'ReferenceRegion': reference_text(plan.reference),
-        'Reference': plan.reference,
+        'ReferenceRegion': reference_text(plan.methods.reference),
         'Units': 'ppb',
         'MagneticFieldStrength': scan.b0,
         'EchoTimes': list(scan.echo_times),
         'NigraVersion': plan.version,
-        'BackgroundRemoval': background_of(plan),
-        'Inversion': plan.inversion,
-        'SourceSeparation': plan.separation and len(scan.echo_times) > 1,
-        'Registration': plan.registration,
-        'LabelContrast': plan.label_contrast,
+        'Methods': plan.methods.record(),
     }

@@ -14,7 +14,16 @@ from numpy.typing import NDArray
 from ..nodes.errors import InputError, NigraError
 from ..nodes.field.masks import finite_mask, trusted_mask
 from ..nodes.grid import Grid
-from ..nodes.methods import Arrays, Scan, choose, makes, parameters, read_settings, run_step
+from ..nodes.methods import (
+    Arrays,
+    Scan,
+    by_step,
+    choose,
+    makes,
+    parameters,
+    read_settings,
+    run_step,
+)
 from .files import save_image, save_json
 from .headers import check_same_grid, load_data, load_image
 
@@ -78,7 +87,7 @@ def run_stage(
         written then.
     """
     chain = choose(stage, method)
-    chosen = read_settings(chain, settings or {})
+    chosen = read_settings(by_step(chain), settings or {})
     source, target = Path(input_dir), Path(output_dir)
     if source.resolve() == target.resolve():
         raise InputError(

@@ -25,9 +25,9 @@ from ..nodes.statistics.values import first_visits
 from ..nodes.statistics.voxelwise import smooth_known
 from .anatomy.atlas import DGM, TEMPLATE_SPACE, load_dgm_atlas
 from .anatomy.itk import Engine
-from .bids import io_spec
 from .files import save_image
 from .gather import find_region_tables, of_sessions, read_region_tables
+from .names import output_name
 
 GRID_MM = 2
 """Voxel of the comparison: the resolution of the scans, and few enough for permutations."""
@@ -105,15 +105,14 @@ def find_maps(root: Path, sessions: Sequence[str] = ()) -> tuple[list[MapFiles],
         [read_region_tables([p]).iloc[:1].assign(stem=str(p)) for p in paths], ignore_index=True
     )
     chosen, _ = first_visits(of_sessions(visits, sessions))
-    names = io_spec()['derivatives']
     found, warnings = [], []
     for row in chosen.itertuples():
         table = Path(row.stem)
         stem = str(table).removesuffix(f'_seg-{DGM}_regions.tsv')
         chimap, mask, to_t1w = (
-            Path(stem + names[field]) for field in ('chimap', 'qsm_mask', 'gre_to_t1w_xfm')
+            Path(stem + output_name(field)) for field in ('chimap', 'qsm_mask', 'gre_to_t1w_xfm')
         )
-        to_template = sorted(table.parent.glob(f'*{names["t1w_to_template_xfm"]}'))
+        to_template = sorted(table.parent.glob(f'*{output_name("t1w_to_template_xfm")}'))
         absent = [p.name for p in (chimap, mask, to_t1w) if not p.is_file()]
         if len(to_template) != 1:
             absent.append(f'one transform to {TEMPLATE_SPACE}')

@@ -80,6 +80,8 @@ class Method:
         The kernel; its keyword-only parameters are the settings.
     summary
         First line of the kernel's docstring.
+    sentence
+        What the methods text says of it, with the keys of its references.
     defaults
         Settings and their default values.
     """
@@ -88,41 +90,104 @@ class Method:
     step: str
     function: Callable[..., Any]
     summary: str = ''
+    sentence: str = ''
     defaults: Mapping[str, Any] = field(default_factory=dict)
 
 
-def _method(name: str, step: str, function: Callable[..., Any]) -> Method:
+def _method(name: str, step: str, function: Callable[..., Any], sentence: str) -> Method:
     defaults = {
         p.name: p.default
         for p in inspect.signature(function).parameters.values()
         if p.kind is p.KEYWORD_ONLY and p.name not in _NOT_SETTINGS
     }
     summary = (inspect.getdoc(function) or '').splitlines()[0]
-    return Method(name, step, function, summary, defaults)
+    return Method(name, step, function, summary, sentence, defaults)
 
 
-def _table(step: str, **functions: Callable[..., Any]) -> dict[str, Method]:
-    return {name: _method(name, step, function) for name, function in functions.items()}
+def _table(step: str, **entries: tuple[Callable[..., Any], str]) -> dict[str, Method]:
+    return {name: _method(name, step, *entry) for name, entry in entries.items()}
 
 
-FIELD = _table('field', romeo=romeo_field, laplacian=laplacian_field)
+_OUTSIDE = 'Fields of sources outside the brain were removed '
+_MADE = 'Susceptibility was reconstructed '
+
+FIELD = _table(
+    'field',
+    romeo=(
+        romeo_field,
+        'Phase was unwrapped exactly, by region growing along the most reliable edges (ROMEO) '
+        '[@dymerska2021].',
+    ),
+    laplacian=(laplacian_field, 'Phase was unwrapped with its Laplacian [@schofield2003].'),
+)
 BACKGROUND = _table(
-    'background', pdf=pdf, vsharp=vsharp, resharp=resharp, lbv=lbv, ismv=ismv
-)  # fmt: skip
+    'background',
+    pdf=(pdf, _OUTSIDE + 'by projection onto dipole fields (PDF) [@liu2011].'),
+    vsharp=(
+        vsharp,
+        _OUTSIDE + 'with spherical mean values of varying radius (V-SHARP) '
+        '[@schweser2011; @li2011; @wu2012].',
+    ),
+    resharp=(
+        resharp,
+        _OUTSIDE + 'with spherical mean values and Tikhonov regularisation (RESHARP) [@sun2014].',
+    ),
+    lbv=(
+        lbv,
+        _OUTSIDE + 'by solving the Laplacian boundary value problem (LBV) [@zhou2014].',
+    ),
+    ismv=(ismv, _OUTSIDE + 'by iterated spherical mean values (iSMV) [@wen2014].'),
+)
 INVERSION = _table(
     'inversion',
-    dual=dual_tv,
-    tv=tv_admm,
-    rts=rts,
-    hdqsm=hdqsm,
-    medi=medi,
-    ilsqr=ilsqr,
-    tgv2=tgv_inversion,
-    tkd=tkd,
-    l2=closed_form_l2,
+    dual=(
+        dual_tv,
+        _MADE + 'together with a local frequency offset, as the microstructure of white matter '
+        'makes [@wharton2012], both regularised with total variation [@milovic2018] whose edge '
+        'weights were updated once [@candes2008]; the weight of the regularisation followed '
+        'from the noise of the field.',
+    ),
+    tv=(
+        tv_admm,
+        _MADE + 'by dipole inversion regularised with total variation and solved by the '
+        'alternating direction method of multipliers [@bilgic2014tv; @milovic2018].',
+    ),
+    rts=(
+        rts,
+        _MADE + 'in two steps, the ill-conditioned part of k-space with a total-variation prior '
+        '(RTS) [@kames2018].',
+    ),
+    hdqsm=(hdqsm, _MADE + 'with a hybrid data fidelity term (HD-QSM) [@lambert2022].'),
+    medi=(
+        medi,
+        _MADE + 'by non-linear morphology-enabled dipole inversion (MEDI) [@liu2012; @liu2013].',
+    ),
+    ilsqr=(
+        ilsqr,
+        _MADE + 'by least squares with estimation and removal of streaks (iLSQR) [@li2015].',
+    ),
+    tgv2=(
+        tgv_inversion,
+        _MADE + 'by dipole inversion regularised with total generalised variation '
+        '[@langkammer2015].',
+    ),
+    tkd=(tkd, _MADE + 'by truncated k-space division [@shmueli2009].'),
+    l2=(
+        closed_form_l2,
+        _MADE + 'in closed form, regularised with the squared gradient [@bilgic2014l2].',
+    ),
 )
-RELAXOMETRY = _table('relaxometry', r2star=fit_r2star)
-SEPARATION = _table('separation', r2star=separate_sources)
+RELAXOMETRY = _table('relaxometry', r2star=(fit_r2star, ''))
+"""The sentence of R2* depends on the fit that the echoes allow."""
+SEPARATION = _table(
+    'separation',
+    r2star=(
+        separate_sources,
+        'Para- and diamagnetic parts of the susceptibility were separated by the decay that both '
+        'add to R2*, with published relaxometric constants and without a measurement of R2 '
+        '[@shin2021; @dimov2022].',
+    ),
+)
 STEPS: dict[str, dict[str, Method]] = {
     'field': FIELD,
     'background': BACKGROUND,
@@ -143,9 +208,13 @@ STAGES: dict[str, tuple[str, ...]] = {
 }
 """Steps that each stage of the contract takes."""
 
+_TGV = (
+    _MADE + 'from the wrapped phase in one step, regularised with total generalised variation '
+    '[@langkammer2015].'
+)
 ONE_STEP: dict[str, dict[str, Method]] = {
-    'bfr+dipole': _table('field-to-chi', tgv=tgv),
-    'end-to-end': _table('phase-to-chi', tgv=tgv_phase),
+    'bfr+dipole': _table('field-to-chi', tgv=(tgv, _TGV)),
+    'end-to-end': _table('phase-to-chi', tgv=(tgv_phase, _TGV)),
 }
 """Methods that take several steps of a stage at once, by stage."""
 
@@ -210,14 +279,14 @@ def method_names(stage: str) -> str:
 
 
 def read_settings(
-    chain: tuple[Method, ...], texts: Mapping[str, str]
+    chain: Mapping[str, Method], texts: Mapping[str, str]
 ) -> dict[str, dict[str, Any]]:
     """Settings of each step from `name=value` texts, typed as the defaults are.
 
     Parameters
     ----------
     chain
-        The methods that will run.
+        The methods that will run, by the name that users give to the step.
     texts
         Values by name; `step.name` where two steps share a name.
 
@@ -233,25 +302,30 @@ def read_settings(
 
     Examples
     --------
-    >>> read_settings(choose('bfr', 'vsharp'), {'radii': '9,6,3'})
+    >>> read_settings(by_step(choose('bfr', 'vsharp')), {'radii': '9,6,3'})
     {'background': {'radii': (9.0, 6.0, 3.0)}}
     """
-    out: dict[str, dict[str, Any]] = {method.step: {} for method in chain}
+    out: dict[str, dict[str, Any]] = {step: {} for step in chain}
     for key, text in texts.items():
         step, _, name = key.rpartition('.')
-        owners = [m for m in chain if name in m.defaults and step in ('', m.step)]
+        owners = [s for s, m in chain.items() if name in m.defaults and step in ('', s)]
         if not owners:
             names = ', '.join(
-                name if len(chain) == 1 else f'{m.step}.{name}'
-                for m in chain
+                name if len(chain) == 1 else f'{s}.{name}'
+                for s, m in chain.items()
                 for name in m.defaults
             )
             raise NigraError(f"there is no setting '{key}'; choose from {names}")
         if len(owners) > 1:
-            names = ' or '.join(f'{m.step}.{name}' for m in owners)
+            names = ' or '.join(f'{s}.{name}' for s in owners)
             raise NigraError(f"the setting '{key}' is ambiguous; write {names}")
-        out[owners[0].step][name] = _typed(key, text, owners[0].defaults[name])
+        out[owners[0]][name] = _typed(key, text, chain[owners[0]].defaults[name])
     return out
+
+
+def by_step(chain: tuple[Method, ...]) -> dict[str, Method]:
+    """Methods by the names of their steps."""
+    return {method.step: method for method in chain}
 
 
 def _typed(key: str, text: str, default: Any) -> Any:

@@ -5,12 +5,13 @@ import json
 import numpy as np
 import pandas as pd
 
+from nigra.interfaces.methods import Methods
 from nigra.nodes.statistics.values import REGION_COLUMNS
 
 REGIONS = ('caudate', 'putamen', 'thalamus')
 PROVENANCE = {
     'ReferenceRegion': 'whole brain', 'Units': 'ppb', 'MagneticFieldStrength': 1.5,
-    'NigraVersion': '0.1.0', 'BackgroundRemoval': 'pdf', 'Inversion': 'tv',
+    'NigraVersion': '0.1.0', 'Methods': Methods(inversion='tv').record(),
 }  # fmt: skip
 
 

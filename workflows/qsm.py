@@ -2,39 +2,38 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
+from nipype.interfaces.base import SimpleInterface
 from nipype.interfaces.utility import IdentityInterface
 from nipype.pipeline.engine import Node, Workflow
 
+from ..interfaces.methods import Methods
+from ..interfaces.names import images
 from ..interfaces.outputs import Gather
 from ..interfaces.qsm import (
     FieldMap,
     FitR2star,
     InvertDipole,
     ReconstructOneStep,
-    Reference,
     RemoveBackground,
     SeparateSources,
 )
-from ..nodes.methods import ONE_STEP
+from ..interfaces.reference import Reference
 
 INPUTS = ('phase', 'magnitude', 'brain_mask', 'echo_times', 'dseg', 'dseg_tsv')
-MAPS = ('totalfield', 'localfield', 'chimap', 'qsm_mask')
-SEVERAL_ECHOES = ('r2star', 't2star', 's0')
-PARTS = ('paramagnetic', 'diamagnetic')
-OUTPUTS = (*MAPS, *SEVERAL_ECHOES, *PARTS, 'warnings', 'parameters')
+MAPS = tuple(name for name in images('scan') if name != 'dseg')
+"""Images of a run that come from its reconstruction; labels come from the registration."""
+OUTPUTS = (*MAPS, 'warnings', 'parameters')
 _ECHOES = ('phase', 'magnitude', 'brain_mask', 'echo_times')
 
 
 def init_qsm_wf(
+    methods: Methods,
     *,
     b0: float,
     n_echoes: int,
-    background: str,
-    inversion: str,
-    reference: str = 'brain',
-    separation: bool = False,
     nthreads: int = 1,
     mem_gb: float = 1.0,
     name: str = 'qsm_wf',
@@ -46,17 +45,13 @@ def init_qsm_wf(
 
     Parameters
     ----------
+    methods
+        The steps and their settings. An inversion that takes the phase in one step leaves the
+        background out.
     b0
         Field strength, tesla.
     n_echoes
-        R2* is fitted where there are several.
-    background, inversion
-        Methods by name, as `nigra-stage --list-methods` shows them. An inversion that takes the
-        phase in one step leaves the background method out.
-    reference
-        `none`, `brain`, `csf` or a region of the labels.
-    separation
-        Separate para- from diamagnetic susceptibility; several echoes only.
+        R2* is fitted, and parts of the map are separated, where there are several.
     nthreads
         Threads of FFTs and kernels; the result does not depend on it.
     mem_gb
@@ -77,39 +72,30 @@ def init_qsm_wf(
 
     Outputs
     -------
-    totalfield, localfield, chimap
-        ppm; there is no local field where one step does all.
-    r2star, t2star, s0
-        1/s, s, and the magnitude's units; undefined for one echo.
-    paramagnetic, diamagnetic
-        ppm; undefined unless asked for.
-    qsm_mask
-        Where the map holds.
+    (`MAPS`)
+        Images as `names.images` describes them; fields in ppm. Those that this run does not make
+        stay undefined.
     warnings, parameters
         What the steps report of themselves.
     """
     workflow = Workflow(name=name)
     inputnode = Node(IdentityInterface(list(INPUTS)), name='inputnode')
     outputnode = Node(IdentityInterface(list(OUTPUTS)), name='outputnode')
-    resources: dict[str, Any] = {'n_procs': nthreads, 'mem_gb': mem_gb}
-    field_map = Node(FieldMap(b0=b0, nthreads=nthreads), name='field_map', **resources)
-    set_reference = Node(Reference(reference=reference), name='set_reference')
-    steps = {'field': field_map, 'reference': set_reference}
+    make = _StepMaker(workflow, methods, b0, nthreads, mem_gb)
+    field_map = make('field_map', FieldMap, 'field')
+    set_reference = Node(Reference(reference=methods.reference), name='set_reference')
     workflow.connect([
         (inputnode, field_map, [(field, field) for field in _ECHOES]),
         (field_map, outputnode, [('totalfield', 'totalfield'), ('warnings', 'warnings')]),
         (inputnode, set_reference, [('dseg', 'dseg'), ('dseg_tsv', 'dseg_tsv')]),
         (set_reference, outputnode, [('chimap', 'chimap')]),
     ])  # fmt: skip
-    options: dict[str, Any] = {'nthreads': nthreads, 'resources': resources}
-    if inversion in ONE_STEP['end-to-end']:
-        steps |= _add_one_step(workflow, inversion, b0, **options)
-    else:
-        steps |= _add_two_steps(workflow, background, inversion, b0, **options)
+    steps = {'field': field_map, 'reference': set_reference}
+    steps |= _add_one_step(workflow, make) if methods.one_step else _add_two_steps(workflow, make)
     if n_echoes > 1:
-        steps |= _add_relaxometry(workflow, **options)
-        if separation:
-            steps |= _add_separation(workflow, b0, **options)
+        steps |= _add_relaxometry(workflow, make)
+        if methods.separation:
+            steps |= _add_separation(workflow, make)
     parameters = Node(Gather(list(steps)), name='parameters')
     for step, node in steps.items():
         workflow.connect(node, 'parameters', parameters, step)
@@ -117,22 +103,44 @@ def init_qsm_wf(
     return workflow
 
 
+@dataclass(frozen=True)
+class _StepMaker:
+    """Makes the node of a step with its method, settings and resources."""
+
+    workflow: Workflow
+    methods: Methods
+    b0: float
+    nthreads: int
+    mem_gb: float
+
+    def __call__(self, name: str, interface: type[SimpleInterface], step: str) -> Node:
+        """Node `name` that does `step`, a key of `Methods.steps`."""
+        options: dict[str, Any] = {'settings': self.methods.settings_of(step)}
+        known = interface.input_spec().trait_names()
+        if 'b0' in known:
+            options['b0'] = self.b0
+        if 'method' in known:
+            options['method'] = getattr(self.methods, step)
+        node = Node(
+            interface(nthreads=self.nthreads, **options),
+            name=name,
+            n_procs=self.nthreads,
+            mem_gb=self.mem_gb,
+        )
+        self.workflow.add_nodes([node])
+        return node
+
+
 def _nodes(workflow: Workflow, *names: str) -> list[Node]:
     return [workflow.get_node(name) for name in names]
 
 
-def _add_one_step(
-    workflow: Workflow, inversion: str, b0: float, *, nthreads: int, resources: dict[str, Any]
-) -> dict[str, Node]:
+def _add_one_step(workflow: Workflow, make: _StepMaker) -> dict[str, Node]:
     """From the phase to the map at once."""
     inputnode, field_map, set_reference, outputnode = _nodes(
         workflow, 'inputnode', 'field_map', 'set_reference', 'outputnode'
     )
-    one_step = Node(
-        ReconstructOneStep(b0=b0, method=inversion, nthreads=nthreads),
-        name='one_step',
-        **resources,
-    )
+    one_step = make('one_step', ReconstructOneStep, 'inversion')
     workflow.connect([
         (inputnode, one_step, [(f, f) for f in ('phase', 'magnitude', 'echo_times')]),
         (field_map, one_step, [('mask', 'mask')]),
@@ -142,22 +150,13 @@ def _add_one_step(
     return {'inversion': one_step}
 
 
-def _add_two_steps(
-    workflow: Workflow, background: str, inversion: str, b0: float, *, nthreads: int,
-    resources: dict[str, Any],
-) -> dict[str, Node]:  # fmt: skip
+def _add_two_steps(workflow: Workflow, make: _StepMaker) -> dict[str, Node]:
     """From the total to the local field, and from that to the map."""
     inputnode, field_map, set_reference, outputnode = _nodes(
         workflow, 'inputnode', 'field_map', 'set_reference', 'outputnode'
     )
-    remove_background = Node(
-        RemoveBackground(method=background, nthreads=nthreads),
-        name='remove_background',
-        **resources,
-    )
-    invert_dipole = Node(
-        InvertDipole(method=inversion, b0=b0, nthreads=nthreads), name='invert_dipole', **resources
-    )
+    remove_background = make('remove_background', RemoveBackground, 'background')
+    invert_dipole = make('invert_dipole', InvertDipole, 'inversion')
     workflow.connect([
         (field_map, remove_background, [('totalfield', 'totalfield'), ('mask', 'mask'),
                                         ('noise', 'noise')]),
@@ -171,36 +170,30 @@ def _add_two_steps(
     return {'background': remove_background, 'inversion': invert_dipole}
 
 
-def _add_relaxometry(
-    workflow: Workflow, *, nthreads: int, resources: dict[str, Any]
-) -> dict[str, Node]:
+def _add_relaxometry(workflow: Workflow, make: _StepMaker) -> dict[str, Node]:
     """R2* and what follows from it, of several echoes."""
     inputnode, field_map, set_reference, outputnode = _nodes(
         workflow, 'inputnode', 'field_map', 'set_reference', 'outputnode'
     )
-    fit_r2star = Node(FitR2star(nthreads=nthreads), name='fit_r2star', **resources)
+    fit_r2star = make('fit_r2star', FitR2star, 'relaxometry')
     workflow.connect([
         (inputnode, fit_r2star, [('magnitude', 'magnitude'), ('echo_times', 'echo_times')]),
         (field_map, fit_r2star, [('mask', 'mask')]),
-        (fit_r2star, outputnode, [(name, name) for name in SEVERAL_ECHOES]),
+        (fit_r2star, outputnode, [(name, name) for name in ('r2star', 't2star', 's0')]),
         (fit_r2star, set_reference, [('r2star', 'r2star')]),
     ])  # fmt: skip
     return {'r2star': fit_r2star}
 
 
-def _add_separation(
-    workflow: Workflow, b0: float, *, nthreads: int, resources: dict[str, Any]
-) -> dict[str, Node]:
+def _add_separation(workflow: Workflow, make: _StepMaker) -> dict[str, Node]:
     """Para- and diamagnetic parts of the map."""
     set_reference, fit_r2star, outputnode = _nodes(
         workflow, 'set_reference', 'fit_r2star', 'outputnode'
     )
-    separate_sources = Node(
-        SeparateSources(b0=b0, nthreads=nthreads), name='separate_sources', **resources
-    )
+    separate_sources = make('separate_sources', SeparateSources, 'separation')
     workflow.connect([
         (set_reference, separate_sources, [('chimap', 'chimap'), ('mask', 'mask')]),
         (fit_r2star, separate_sources, [('r2star', 'r2star')]),
-        (separate_sources, outputnode, [(name, name) for name in PARTS]),
+        (separate_sources, outputnode, [(name, name) for name in ('paramagnetic', 'diamagnetic')]),
     ])  # fmt: skip
     return {'separation': separate_sources}

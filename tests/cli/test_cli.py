@@ -11,6 +11,7 @@ from nigra.cli.arguments import parse_settings
 from nigra.cli.checks import check_folders, find_participants_file
 from nigra.cli.run import Progress, plugin_for
 from nigra.cli.settings import Settings
+from nigra.interfaces.methods import Methods
 from nigra.nodes.errors import InputError
 
 
@@ -30,7 +31,7 @@ def test_config_file_gives_defaults_and_the_command_line_wins(tmp_path):
     settings = parse_settings(
         ['a', 'b', 'group', '--config-file', str(config), '--random-seed', '7']
     )
-    assert (settings.group_column, settings.random_seed) == ('diagnosis', 7)
+    assert (settings.group_column, settings.methods.random_seed) == ('diagnosis', 7)
     assert str(settings.work_dir) == '/w'
 
 
@@ -92,7 +93,7 @@ def test_unknown_participant(raw, tmp_path, capsys):
 
 
 def test_fluid_as_reference_needs_several_echoes(raw, tmp_path, caplog):
-    settings = Settings(raw, tmp_path / 'out', ('participant',), reference='csf')
+    settings = Settings(raw, tmp_path / 'out', ('participant',), Methods(reference='csf'))
     visits, failed = find_all(settings, ['sub-01', 'sub-02'], {})
     assert [v.participant_id for v in visits] == ['sub-02']
     assert failed['sub-01'][0].startswith(f'{raw}/sub-01/anat/sub-01_part-mag_T2starw.nii.gz: is')

@@ -16,6 +16,7 @@ from toy_cohort import (
 
 from nigra.interfaces.descriptions import describe_columns
 from nigra.interfaces.gather import GatherRegions, gather_regions, read_region_tables
+from nigra.interfaces.methods import Methods
 from nigra.interfaces.stats import GroupModels
 from nigra.interfaces.tables import read_table
 from nigra.nodes.errors import InputError
@@ -119,13 +120,16 @@ def test_wrong_unit_everywhere_is_refused(study):
 @pytest.mark.parametrize(
     ('key', 'value', 'shown'),
     [('MagneticFieldStrength', 3, '3'), ('NigraVersion', '0.2.0', '0.2.0'),
-     ('Inversion', 'tkd', 'tkd')],
+     ('Methods', Methods(inversion='tkd').record(), 'tkd'),
+     ('Methods', Methods(inversion='tv', settings={'inversion': {'penalty': 9}}).record(),
+      'inversion.penalty=9')],
 )  # fmt: skip
 def test_mixed_scanners_or_methods_are_told(study, key, value, shown):
     root, _, file = study
     change_sidecar(root, 'sub-005', **{key: value})
     found = gather_regions(root, file)
     (warning,) = found.warnings
+    (key,) = (k for k, entry in found.provenance.items() if isinstance(entry, list))
     assert warning.startswith(f'{key} differs')
     assert f'{shown} in 1 of 16 tables' in warning
     assert 'sub-005' in warning

@@ -5,15 +5,15 @@ import numpy as np
 import pytest
 from phantoms import head, signal
 
+from nigra.interfaces.gre import LoadGre
 from nigra.interfaces.qsm import (
     FieldMap,
     FitR2star,
     InvertDipole,
-    LoadGre,
-    Reference,
     RemoveBackground,
     SeparateSources,
 )
+from nigra.interfaces.reference import Reference
 from nigra.nodes.errors import InputError
 from nigra.nodes.field.relaxometry import fit_r2star
 from nigra.nodes.methods import SEPARATION
@@ -97,7 +97,7 @@ def test_r2star_by_name(phantom, work, method):
         nib.save(nib.Nifti1Image(data.astype(np.float32), AFFINE), work / f'{name}.nii')
     out = FitR2star(
         magnitude=str(work / 'magnitude.nii'), mask=str(work / 'mask.nii'), echo_times=TIMES,
-        method=method,
+        settings={'method': method},
     ).run().outputs  # fmt: skip
     expected, _ = fit_r2star(size.astype(np.float32), TIMES, phantom['mask'], method=method)
     assert np.array_equal(load(out.r2star), expected)
@@ -189,7 +189,7 @@ def swap(echoes):
 
 @pytest.mark.parametrize(
     ('damage', 'word'),
-    [(change_affine, 'elsewhere'), (change_shape, 'shape'), (make_constant, 'constant'),
+    [(change_affine, 'lies up to'), (change_shape, 'shape'), (make_constant, 'constant'),
      (swap, 'exchange')],
 )  # fmt: skip
 def test_scans_that_do_not_fit_are_refused(echoes, work, damage, word):

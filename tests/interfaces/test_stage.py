@@ -323,7 +323,7 @@ def test_arguments_are_needed(capsys):
 
 def test_parameters_hold_every_setting():
     (method,) = choose('bfr', 'vsharp')
-    settings = read_settings((method,), {'threshold': '0.1'})['background']
+    settings = read_settings({method.step: method}, {'threshold': '0.1'})['background']
     assert parameters(method, settings) == {
         'method': 'vsharp',
         'radii': method.defaults['radii'],

@@ -14,6 +14,7 @@ from nipype.interfaces.utility import IdentityInterface, Merge
 from nipype.pipeline.engine import MapNode
 
 from nigra.interfaces.bids import GreScan, Visit, find_visits
+from nigra.interfaces.methods import Methods
 from nigra.interfaces.outputs import Discard, Gather
 from nigra.interfaces.sidecars import Plan
 from nigra.nodes.methods import BACKGROUND, INVERSION, ONE_STEP
@@ -25,19 +26,8 @@ OPEN = (IdentityInterface, Merge, Gather)
 
 
 def plan(raw, **changes):
-    return replace(
-        Plan(
-            bids_dir=raw,
-            output_dir=Path('/out'),
-            registration='testing',
-            background='pdf',
-            inversion='tv',
-            nthreads=1,
-            random_seed=1,
-            version='0',
-        ),
-        **changes,
-    )
+    methods = replace(Methods(registration='testing', inversion='tv', random_seed=1), **changes)
+    return Plan(bids_dir=raw, output_dir=Path('/out'), methods=methods, nthreads=1, version='0')
 
 
 def faults(workflow):

@@ -27,6 +27,7 @@ from nigra.interfaces.anatomy.user_atlas import (
 )
 from nigra.interfaces.bids import find_visits
 from nigra.interfaces.gather import read_region_tables
+from nigra.interfaces.methods import Methods
 from nigra.interfaces.regions import RegionTable
 from nigra.nodes.errors import InputError
 
@@ -151,7 +152,7 @@ def test_atlas_beside_the_brain_is_refused(tmp_path):
 
 
 def settings(raw, tmp_path, *atlases):
-    return Settings(raw, tmp_path / 'out', ('participant',), atlases=atlases)
+    return Settings(raw, tmp_path / 'out', ('participant',), Methods(atlases=atlases))
 
 
 def test_a_participant_without_an_own_atlas_fails_alone(raw, tmp_path):

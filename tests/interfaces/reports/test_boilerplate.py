@@ -5,7 +5,8 @@ import re
 
 import pytest
 
-from nigra.interfaces.reports.boilerplate import methods_text, read_references
+from nigra.interfaces.reports.boilerplate import methods_text
+from nigra.interfaces.reports.references import read_references
 from nigra.nodes.errors import NigraError
 from nigra.nodes.field.relaxometry import METHODS, r2star_method
 from nigra.nodes.methods import BACKGROUND, FIELD, INVERSION

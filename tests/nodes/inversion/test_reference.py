@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from phantoms import ball
 
-from nigra.interfaces.qsm import Reference
+from nigra.interfaces.reference import Reference
 from nigra.nodes.errors import NigraError
 from nigra.nodes.grid import Grid
 from nigra.nodes.inversion.reference import reference_to, ventricles
