@@ -21,7 +21,7 @@ types: $(VENV)/installed-for-tests
 	$(BIN)/mypy
 
 unit: $(VENV)/installed-for-tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || \

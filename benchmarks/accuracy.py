@@ -23,7 +23,8 @@ from scipy import ndimage
 
 from nigra.nodes.field.masks import trusted_mask
 from nigra.nodes.grid import Grid
-from nigra.nodes.methods import BACKGROUND, FIELD, INVERSION, ONE_STEP, Method, Scan, run_step
+from nigra.nodes.methods import BACKGROUND, FIELD, INVERSION, ONE_STEP, Method
+from nigra.nodes.stages import Scan, run_step
 
 NOISE_PPB = (0.7, 3.0)
 ALL = ('mild-3T', 'mild-1.5T', 'iso-3T', 'iso-1.5T', 'oblique-3T', 'single-1.5T', 'single-3T',

@@ -22,10 +22,11 @@ from nigra.interfaces.simulate import label_values, region_parts, template_head
 from nigra.interfaces.study import read_study
 from nigra.nodes.field.masks import trusted_mask
 from nigra.nodes.grid import Grid
-from nigra.nodes.methods import BACKGROUND, FIELD, INVERSION, Scan, run_step
+from nigra.nodes.methods import BACKGROUND, FIELD, INVERSION
 from nigra.nodes.simulation.body import Body, make_body, move
 from nigra.nodes.simulation.cohort import draw_cohort
 from nigra.nodes.simulation.scan import GreProtocol, T1wProtocol, simulate_gre, simulate_t1w
+from nigra.nodes.stages import Scan, run_step
 
 CACHE = Path(tempfile.gettempdir()) / 'nigra-heads'
 HEADS = ('1', '1b', '2', '2b', '3', '4', '5', '6')

@@ -68,7 +68,7 @@ def methods() -> dict[str, tuple[Any, int]]:
 
 def measure(name: str, size: int, runs: int) -> dict[str, float]:
     """Seconds of one method; run in a process of its own."""
-    from nigra.nodes.methods import Scan, run_step
+    from nigra.nodes.stages import Scan, run_step
 
     method, echoes = methods()[name]
     data = head((size, size, size), echoes)
@@ -94,7 +94,7 @@ def measure(name: str, size: int, runs: int) -> dict[str, float]:
 def chain(nthreads: int) -> dict[str, float]:
     """The default chain on 256 x 256 x 160 voxels and five echoes."""
     from nigra.nodes.field.masks import trusted_mask
-    from nigra.nodes.methods import Scan, choose, run_step
+    from nigra.nodes.stages import Scan, choose, run_step
 
     data = head((256, 256, 160), 5)
     scan = Scan(data.pop('grid'), data.pop('echo_times'), 3.0)

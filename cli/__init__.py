@@ -10,7 +10,7 @@ LOGGER = logging.getLogger('nigra')
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; 0 means that everything asked for exists and is whole."""
+    """Run the command; 0 means that everything asked for exists and is complete."""
     try:
         from .arguments import parse_settings
 

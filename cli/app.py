@@ -39,7 +39,7 @@ def run_levels(settings: Settings) -> int:
     Returns
     -------
     int
-        0 where everything asked for exists and is whole, else 1.
+        0 where everything asked for exists and is complete, else 1.
 
     Raises
     ------
@@ -70,7 +70,7 @@ def run_levels(settings: Settings) -> int:
 
 
 def participant_level(settings: Settings) -> Failures:
-    """Process every participant that is not yet whole; return what failed, by visit."""
+    """Process every participant that is not yet complete; return what failed, by visit."""
     from ..interfaces.bids import list_participants, load_filters
     from ..interfaces.completion import marker_folder
     from ..interfaces.dataset import prepare_output
@@ -112,7 +112,7 @@ def group_forecast(settings: Settings) -> Failures:
 
 
 def process(settings: Settings, visits: Sequence[Visit]) -> Failures:
-    """Run the visits whose results are not whole."""
+    """Run the visits whose results are not complete."""
     from ..interfaces.completion import is_complete
     from ..interfaces.sidecars import marker_path
     from ..workflows.base import init_nigra_wf
@@ -123,7 +123,7 @@ def process(settings: Settings, visits: Sequence[Visit]) -> Failures:
         key = visit_fingerprint(visit, settings)
         marker = marker_path(settings.output_dir, visit)
         if is_complete(marker, key, settings.output_dir):
-            LOGGER.info('%s is whole already', visit.prefix)
+            LOGGER.info('%s is complete; nothing to do', visit.prefix)
         else:
             marker.unlink(missing_ok=True)  # what is there belongs to other inputs or options
             todo.append((visit, key))
@@ -265,7 +265,7 @@ def group_level(settings: Settings) -> Failures:
     marker = settings.output_dir / 'logs' / 'group_complete.json'
     used = as_processed(settings, tables)
     if is_complete(marker, key, settings.output_dir):
-        LOGGER.info('The group level is whole already')
+        LOGGER.info('The group level is complete; nothing to do')
         return {}
     marker.unlink(missing_ok=True)
     LOGGER.info('Comparing groups of %s', participants)

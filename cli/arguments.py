@@ -10,6 +10,7 @@ from typing import Any
 
 from .. import __version__
 from ..interfaces.methods import OPTIONS, Methods
+from .options import COMPARISON, RUNNING, SELECTION, VOXELWISE, Options
 from .settings import Settings
 
 
@@ -38,49 +39,16 @@ def build_parser() -> argparse.ArgumentParser:
         default=0,
         help="show Nipype's own messages too",
     )
-    _add_selection(parser.add_argument_group('which data'))
+    _add(parser.add_argument_group('which data'), SELECTION)
     _add_methods(parser.add_argument_group('how to measure'))
-    comparison = parser.add_argument_group('group comparison')
-    _add_group(comparison)
-    _add_voxelwise(comparison)
-    _add_running(parser.add_argument_group('how to run'))
+    _add(parser.add_argument_group('group comparison'), COMPARISON | VOXELWISE)
+    _add(parser.add_argument_group('how to run'), RUNNING)
     return parser
 
 
-def _add_selection(group: argparse._ArgumentGroup) -> None:
-    group.add_argument(
-        '--participant-label',
-        nargs='+',
-        default=[],
-        metavar='LABEL',
-        help='participants to process, with or without "sub-"',
-    )
-    group.add_argument(
-        '--session-label',
-        nargs='+',
-        default=[],
-        metavar='LABEL',
-        help='sessions to process, with or without "ses-"',
-    )
-    group.add_argument(
-        '--bids-filter-file',
-        type=Path,
-        metavar='FILE',
-        help='JSON with further entities for the queries "t1w" and "gre"',
-    )
-    group.add_argument(
-        '-d',
-        '--derivatives',
-        type=Path,
-        metavar='DIR',
-        help='derivative data set with a brain mask for every T1w image '
-        '(anat/*_desc-brain_mask.nii.gz), used instead of our own',
-    )
-    group.add_argument(
-        '--skip-bids-validation',
-        action='store_true',
-        help='do not run bids-validator-deno (it runs only where installed)',
-    )
+def _add(group: argparse._ArgumentGroup, options: Options) -> None:
+    for flags, keywords in options.items():
+        group.add_argument(*flags, **keywords)
 
 
 def _add_methods(group: argparse._ArgumentGroup) -> None:
@@ -100,186 +68,6 @@ def _add_methods(group: argparse._ArgumentGroup) -> None:
 
 def _flag(name: str) -> str:
     return '--' + name.replace('_', '-')
-
-
-def _add_group(group: argparse._ArgumentGroup) -> None:
-    group.add_argument(
-        '--participants-file',
-        type=Path,
-        metavar='FILE',
-        help='table of participants (default: participants.tsv of BIDS_DIR)',
-    )
-    group.add_argument(
-        '--group-column',
-        default=Settings.group_column,
-        metavar='COLUMN',
-        help='column that holds the groups (default: %(default)s)',
-    )
-    group.add_argument(
-        '--groups',
-        nargs='+',
-        default=None,
-        metavar='LEVEL',
-        help='groups to compare (default: all)',
-    )
-    group.add_argument(
-        '--reference-group',
-        metavar='LEVEL',
-        help='group that the others are compared with (default: the controls)',
-    )
-    group.add_argument(
-        '--contrasts',
-        nargs='+',
-        default=None,
-        metavar='CONTRAST',
-        help='differences to test, such as "NMO - HC" or "NMO + RRMS - HC" for the mean of two '
-        'groups less a third (default: all pairs)',
-    )
-    group.add_argument(
-        '--covariates',
-        nargs='*',
-        default=None,
-        metavar='COLUMN',
-        help='columns to adjust for; C(COLUMN) treats numbers as categories (default: age and sex '
-        'where present)',
-    )
-    group.add_argument(
-        '--interactions',
-        nargs='+',
-        default=[],
-        metavar='COLUMN',
-        help='covariates whose effect may differ between groups, each tested',
-    )
-    group.add_argument(
-        '--scores',
-        nargs='*',
-        default=None,
-        metavar='COLUMN',
-        help='clinical scores to correlate (default: edss)',
-    )
-    group.add_argument(
-        '--measures',
-        nargs='+',
-        default=list(Settings.measures),
-        metavar='MEASURE',
-        help='what to compare: chi_mean, chi_median, chi_pvc, chi_high, chi_total (mean times '
-        'volume), r2star_mean, iron_mean, volume_normalised (default: chi_mean '
-        'volume_normalised)',
-    )
-    group.add_argument(
-        '--regions',
-        nargs='+',
-        default=None,
-        metavar='REGION',
-        help='regions to compare (default: all but the fine parts of nuclei)',
-    )
-    group.add_argument(
-        '--harmonise',
-        metavar='COLUMN',
-        help='column of scanners or sites whose differences ComBat takes out (needs '
-        "pip install 'nigra[harmonise]')",
-    )
-    group.add_argument(
-        '--permutations',
-        type=_natural,
-        default=Settings.permutations,
-        metavar='N',
-        help='of the permutation tests, 0 for none (default: %(default)s)',
-    )
-    group.add_argument(
-        '--bootstraps',
-        type=_natural,
-        default=Settings.bootstraps,
-        metavar='N',
-        help='resamples of the bootstrap intervals, 0 for none (default: %(default)s)',
-    )
-
-
-def _add_voxelwise(group: argparse._ArgumentGroup) -> None:
-    group.add_argument(
-        '--voxelwise',
-        type=_natural,
-        nargs='?',
-        const=1000,
-        default=Settings.voxelwise,
-        metavar='N',
-        help='also compare maps voxel by voxel in template space, with N permutations (default of '
-        'N: 1000)',
-    )
-    group.add_argument(
-        '--smoothing',
-        type=float,
-        default=Settings.smoothing,
-        metavar='MM',
-        help='full width at half maximum of the smoothing before that (default: %(default)s)',
-    )
-
-
-def _add_running(group: argparse._ArgumentGroup) -> None:
-    group.add_argument(
-        '-w',
-        '--work-dir',
-        type=Path,
-        metavar='DIR',
-        help='working folder (default: OUTPUT_DIR/work)',
-    )
-    group.add_argument(
-        '--nprocs',
-        type=_positive,
-        default=None,
-        metavar='N',
-        help='steps to run at once (default: all processors)',
-    )
-    group.add_argument(
-        '--omp-nthreads',
-        type=_positive,
-        default=1,
-        metavar='N',
-        help='threads of one step; the result does not depend on it (default: %(default)s)',
-    )
-    group.add_argument(
-        '--mem-gb', type=float, metavar='GB', help='memory that all steps together may use'
-    )
-    group.add_argument(
-        '--use-plugin',
-        type=Path,
-        metavar='FILE',
-        help='YAML or JSON with a Nipype `plugin` and its `plugin_args`',
-    )
-    group.add_argument(
-        '--stop-on-first-crash',
-        action='store_true',
-        help='end at the first failure instead of finishing the others',
-    )
-    group.add_argument(
-        '--boilerplate-only', action='store_true', help='write the methods text and stop'
-    )
-    group.add_argument(
-        '--write-graph', action='store_true', help='save the graph of steps as logs/graph.dot'
-    )
-    group.add_argument(
-        '--clean-workdir', action='store_true', help='remove the working folder when all went well'
-    )
-    group.add_argument(
-        '--config-file',
-        type=Path,
-        metavar='FILE',
-        help='TOML with options by their long names; the command line wins',
-    )
-
-
-def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f'{text} is not at least 1')
-    return value
-
-
-def _natural(text: str) -> int:
-    value = int(text)
-    if value < 0:
-        raise argparse.ArgumentTypeError(f'{text} is below 0')
-    return value
 
 
 def parse_settings(argv: Sequence[str] | None = None) -> Settings:

@@ -232,4 +232,4 @@ def _read_crash(path: Path) -> tuple[str, str]:
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     errors = [line for line in lines if re.match(r'^[\w.]+(Error|Exception|Interrupt)\b', line)]
     step = _readable(node.group(1).strip()) if node else path.name
-    return owner, f'{step} failed ({(errors or lines)[-1]}); the whole story is in {path}'
+    return owner, f'{step} failed ({(errors or lines)[-1]}); {path} has the details'

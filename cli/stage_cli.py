@@ -84,7 +84,8 @@ def _pairs(texts: Sequence[str]) -> dict[str, str]:
 
 def list_methods(stage: str | None = None) -> str:
     """Text that shows the methods of a stage (or of all) and the parameters of each step."""
-    from ..nodes.methods import ONE_STEP, STAGES, STEPS, method_names, stage_methods
+    from ..nodes.methods import ONE_STEP, STEPS
+    from ..nodes.stages import STAGES, method_names, stage_methods
 
     one = stage if stage in STAGES else None
     lines = []

@@ -109,16 +109,8 @@ def load_gre(
         angle, note = to_radians(stored, units=units)
     except NigraError as error:
         raise InputError(where, str(error), 'check the file and its Units') from error
-    broken = ~finite_mask(angle, magnitudes)
-    angle[broken] = np.nan
-    magnitudes[broken] = 0
-    warnings = []
-    negative = magnitudes < 0  # interpolation leaves a few; they carry no signal
-    if negative.any():
-        warnings.append(f'{first.name}: {int(negative.sum())} negative values are set to zero.')
-        magnitudes[negative] = 0
-    if broken.any():
-        warnings.append(f'{where.name}: {int(broken.sum())} voxels are not finite and left out.')
+    broken = _leave_out_broken(angle, magnitudes, where.name)
+    warnings = [*_empty_negative(magnitudes, first.name), *broken]
     if 'it spans' in note:
         warnings.append(f'{where.name}: {note}')
     return {
@@ -130,6 +122,27 @@ def load_gre(
         'warnings': warnings,
         'note': note,
     }
+
+
+def _empty_negative(magnitudes: NDArray[np.float32], name: str) -> list[str]:
+    """Set negative magnitudes to zero, in place."""
+    negative = magnitudes < 0  # interpolation leaves a few; they carry no signal
+    if not negative.any():
+        return []
+    magnitudes[negative] = 0
+    return [f'{name}: {int(negative.sum())} negative values are set to zero.']
+
+
+def _leave_out_broken(
+    angle: NDArray[np.float32], magnitudes: NDArray[np.float32], name: str
+) -> list[str]:
+    """Mark voxels where either image is not finite, in place: no phase, no magnitude."""
+    broken = ~finite_mask(angle, magnitudes)
+    angle[broken] = np.nan
+    magnitudes[broken] = 0
+    if not broken.any():
+        return []
+    return [f'{name}: {int(broken.sum())} voxels are not finite and left out.']
 
 
 def _geometry(path: str | Path) -> tuple[NDArray[np.float64], tuple[int, ...]]:

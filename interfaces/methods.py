@@ -143,7 +143,7 @@ class Methods:
         >>> Methods(inversion='tkd').with_settings(['inversion.threshold=0.2']).settings
         {'inversion': {'threshold': 0.2}}
         """
-        from ..nodes.methods import read_settings
+        from ..nodes.stages import check_values, read_settings
 
         pairs = {}
         for text in texts:
@@ -151,13 +151,16 @@ class Methods:
             if not (equals and key.strip()):
                 raise InputError(f'--set {text}', 'has no value', 'write --set STEP.NAME=VALUE')
             pairs[key.strip()] = value.strip()
+        steps = self.steps()
         try:
-            read = read_settings(self.steps(), pairs)
-        except InputError:
-            raise
+            read = read_settings(steps, pairs)
+            for step, chosen in read.items():
+                check_values(steps[step], chosen)
         except NigraError as error:
             raise InputError(
-                '--set', str(error), '`nigra-stage --list-methods` shows every setting'
+                f'--set {" ".join(pairs)}',
+                str(error),
+                '`nigra-stage --list-methods` shows every setting',
             ) from error
         merged = {step: {**self.settings_of(step), **new} for step, new in read.items()}
         return replace(self, settings={step: new for step, new in merged.items() if new})

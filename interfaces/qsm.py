@@ -20,19 +20,8 @@ from numpy.typing import NDArray
 from ..nodes.field.masks import finite_mask, trusted_mask
 from ..nodes.field.relaxometry import r2star_method, t2star
 from ..nodes.grid import Grid
-from ..nodes.methods import (
-    BACKGROUND,
-    FIELD,
-    INVERSION,
-    ONE_STEP,
-    RELAXOMETRY,
-    SEPARATION,
-    Arrays,
-    Method,
-    Scan,
-    parameters,
-    run_step,
-)
+from ..nodes.methods import BACKGROUND, FIELD, INVERSION, ONE_STEP, RELAXOMETRY, SEPARATION, Method
+from ..nodes.stages import Arrays, Scan, parameters, run_step
 from .step_images import load_step, save_step
 
 MASK_WARNING = 0.75

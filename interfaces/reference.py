@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from ..nodes.errors import NigraError
 from ..nodes.grid import Grid
 from ..nodes.inversion.reference import reference_to, ventricles
-from ..nodes.methods import Arrays
+from ..nodes.stages import Arrays
 from .step_images import load_step, save_step
 
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from ..nodes.errors import InputError, NigraError
 from ..nodes.field.masks import finite_mask, trusted_mask
 from ..nodes.grid import Grid
-from ..nodes.methods import (
+from ..nodes.stages import (
     Arrays,
     Scan,
     by_step,
@@ -42,8 +42,8 @@ _BESIDE = ('mask', 'noise')
 """What a step makes beside its result: the mask is written where it has changed."""
 SIZE_TOLERANCE = 0.01
 """The voxel size in params.json may differ from that of the images by this fraction."""
-MOST_TURNS = 100
-"""Phase beyond this many turns cannot be radians."""
+MOST_WRAPS = 100
+"""Phase beyond this many wraps cannot be radians."""
 
 
 def run_stage(
@@ -61,7 +61,7 @@ def run_stage(
     Parameters
     ----------
     stage
-        A key of `nodes.methods.STAGES`.
+        A key of `nodes.stages.STAGES`.
     input_dir
         Holds `params.json` and the images that the stage reads.
     output_dir
@@ -83,16 +83,11 @@ def run_stage(
     Raises
     ------
     NigraError
-        Input, method or setting is wrong, or the output folder is the input folder; nothing is
-        written then.
+        Input, method or setting is wrong, or both folders are one; nothing is written then.
     """
     chain = choose(stage, method)
     chosen = read_settings(by_step(chain), settings or {})
-    source, target = Path(input_dir), Path(output_dir)
-    if source.resolve() == target.resolve():
-        raise InputError(
-            target, 'is the input folder, whose mask would be lost', 'give another output folder'
-        )
+    source, target = _apart(Path(input_dir), Path(output_dir))
     data, scan, affine = _load(stage, source)
     given = data['mask']
     if stage == 'end-to-end':
@@ -102,6 +97,9 @@ def run_stage(
     for step in chain:
         data |= run_step(step, data, scan, settings=chosen[step.step], nthreads=nthreads)
     results = [name for name in makes(chain[-1].step) if name in data and name not in _BESIDE]
+    written = [save_image(data[name], affine, target / f'{name}.nii.gz') for name in results]
+    if stage != 'field-mapping' and not np.array_equal(data['mask'], given):
+        written.append(save_image(data['mask'], affine, target / 'mask.nii.gz', dtype=np.uint8))
     record = {
         'stage': stage,
         'nigra_version': version,
@@ -110,11 +108,16 @@ def run_stage(
         'units': UNITS.get(stage, 'ppm'),
         'voxels_in_mask': {'given': int(given.sum()), 'used': int(data['mask'].sum())},
     }
-    written = [save_image(data[name], affine, target / f'{name}.nii.gz') for name in results]
-    if stage != 'field-mapping' and not np.array_equal(data['mask'], given):
-        written.append(save_image(data['mask'], affine, target / 'mask.nii.gz', dtype=np.uint8))
-    written.append(save_json(record, target / f'{results[0]}.json'))
-    return written
+    return [*written, save_json(record, target / f'{results[0]}.json')]
+
+
+def _apart(source: Path, target: Path) -> tuple[Path, Path]:
+    """Both folders, which must not be one."""
+    if source.resolve() == target.resolve():
+        raise InputError(
+            target, 'is the input folder, whose mask would be lost', 'give another output folder'
+        )
+    return source, target
 
 
 def _load(stage: str, folder: Path) -> tuple[Arrays, Scan, NDArray[Any]]:
@@ -164,11 +167,11 @@ def _image_path(folder: Path, name: str) -> Path | None:
 
 
 def _check_radians(path: Path, phase: NDArray[Any]) -> None:
-    """Refuse phase in scanner units or degrees: whole numbers, or far too many turns."""
+    """Refuse phase in scanner units or degrees: whole numbers, or far too many wraps."""
     low, high = float(phase.min()), float(phase.max())
     reach = max(-low, high)
     whole = reach > 4 and np.array_equal(phase, np.rint(phase))  # beyond pi, rounded
-    if whole or reach > MOST_TURNS * 2 * np.pi:
+    if whole or reach > MOST_WRAPS * 2 * np.pi:
         kind = 'whole numbers ' if whole else ''
         raise InputError(
             path, f'holds {kind}from {low:g} to {high:g}', 'give the phase in radians'

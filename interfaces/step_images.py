@@ -10,7 +10,7 @@ from nipype.interfaces.base import isdefined
 from numpy.typing import NDArray
 
 from ..nodes.grid import Grid
-from ..nodes.methods import Arrays
+from ..nodes.stages import Arrays
 from .files import save_image
 from .headers import check_same_grid, load_data, load_image
 

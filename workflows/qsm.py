@@ -23,9 +23,12 @@ from ..interfaces.qsm import (
 from ..interfaces.reference import Reference
 
 INPUTS = ('phase', 'magnitude', 'brain_mask', 'echo_times', 'dseg', 'dseg_tsv')
+"""Phase (rad) and magnitude, one volume per echo; brain mask, in acquisition space; echo times, s;
+labels in acquisition space and their regions, read where the reference is one."""
 MAPS = tuple(name for name in images('scan') if name != 'dseg')
 """Images of a run that come from its reconstruction; labels come from the registration."""
 OUTPUTS = (*MAPS, 'warnings', 'parameters')
+"""Images as `names.images` describes them, fields in ppm; what the steps report of themselves."""
 _ECHOES = ('phase', 'magnitude', 'brain_mask', 'echo_times')
 
 
@@ -61,36 +64,18 @@ def init_qsm_wf(
 
     Inputs
     ------
-    phase, magnitude
-        4D, rad and arbitrary, one volume per echo.
-    brain_mask
-        In acquisition space.
-    echo_times
-        Seconds.
-    dseg, dseg_tsv
-        Labels in acquisition space and their regions; read where the reference is one.
+    `INPUTS`
 
     Outputs
     -------
-    (`MAPS`)
-        Images as `names.images` describes them; fields in ppm. Those that this run does not make
-        stay undefined.
-    warnings, parameters
-        What the steps report of themselves.
+    `OUTPUTS`; those that this run does not make stay undefined.
     """
     workflow = Workflow(name=name)
     inputnode = Node(IdentityInterface(list(INPUTS)), name='inputnode')
     outputnode = Node(IdentityInterface(list(OUTPUTS)), name='outputnode')
     make = _StepMaker(workflow, methods, b0, nthreads, mem_gb)
-    field_map = make('field_map', FieldMap, 'field')
-    set_reference = Node(Reference(reference=methods.reference), name='set_reference')
-    workflow.connect([
-        (inputnode, field_map, [(field, field) for field in _ECHOES]),
-        (field_map, outputnode, [('totalfield', 'totalfield'), ('warnings', 'warnings')]),
-        (inputnode, set_reference, [('dseg', 'dseg'), ('dseg_tsv', 'dseg_tsv')]),
-        (set_reference, outputnode, [('chimap', 'chimap')]),
-    ])  # fmt: skip
-    steps = {'field': field_map, 'reference': set_reference}
+    workflow.add_nodes([inputnode, outputnode])
+    steps = _add_field_and_reference(workflow, make)
     steps |= _add_one_step(workflow, make) if methods.one_step else _add_two_steps(workflow, make)
     if n_echoes > 1:
         steps |= _add_relaxometry(workflow, make)
@@ -129,6 +114,20 @@ class _StepMaker:
         )
         self.workflow.add_nodes([node])
         return node
+
+
+def _add_field_and_reference(workflow: Workflow, make: _StepMaker) -> dict[str, Node]:
+    """The first step and the last, whatever lies between them."""
+    inputnode, outputnode = _nodes(workflow, 'inputnode', 'outputnode')
+    field_map = make('field_map', FieldMap, 'field')
+    set_reference = Node(Reference(reference=make.methods.reference), name='set_reference')
+    workflow.connect([
+        (inputnode, field_map, [(field, field) for field in _ECHOES]),
+        (field_map, outputnode, [('totalfield', 'totalfield'), ('warnings', 'warnings')]),
+        (inputnode, set_reference, [('dseg', 'dseg'), ('dseg_tsv', 'dseg_tsv')]),
+        (set_reference, outputnode, [('chimap', 'chimap')]),
+    ])  # fmt: skip
+    return {'field': field_map, 'reference': set_reference}
 
 
 def _nodes(workflow: Workflow, *names: str) -> list[Node]:

@@ -241,7 +241,7 @@ def test_after_a_crash_the_same_command_gives_the_same(study, caplog):
     assert run(out, caplog)[0] == 0
     first = {p.name: p.read_bytes() for p in out.glob('group*')}
     assert run(out, caplog)[0] == 0
-    assert 'whole already' in caplog.text
+    assert 'nothing to do' in caplog.text
     (out / 'group_contrasts.tsv').unlink()
     assert run(out, caplog)[0] == 0
     assert {p.name: p.read_bytes() for p in out.glob('group*')} == first

@@ -46,6 +46,7 @@ def test_settings_of_steps_are_typed():
         (['--set', 'inversion.magic=1'], "no setting 'inversion.magic'"),
         (['--set', 'inversion.offset_cost=much'], 'must be a number'),
         (['--set', 'inversion.offset_cost'], 'write --set STEP.NAME=VALUE'),
+        (['--set', 'inversion.strength=-1'], 'strength must be positive'),
         (['--set', 'iterations=3'], 'ambiguous'),
         (['--inversion', 'tgv', '--set', 'background.iterations=3'], 'no setting'),
         (['--inversion', 'magic', '--set', 'inversion.offset_cost=3'], '--inversion magic'),

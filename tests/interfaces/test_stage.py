@@ -8,7 +8,7 @@ from phantoms import head, signal
 from nigra.cli.stage_cli import main
 from nigra.interfaces.stage import run_stage
 from nigra.nodes.errors import InputError, NigraError
-from nigra.nodes.methods import STAGES, choose, parameters, read_settings, stage_methods
+from nigra.nodes.stages import STAGES, choose, parameters, read_settings, stage_methods
 
 TIMES = [0.006, 0.014, 0.022]
 RESULTS = {

@@ -1,0 +1,210 @@
+"""Options of the `nigra` command but those of `Methods`: flags, and what argparse is to do."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from .settings import Settings
+
+Options = dict[tuple[str, ...], dict[str, Any]]
+"""Keywords of `add_argument` by flags."""
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f'{text} is not at least 1')
+    return value
+
+
+def _natural(text: str) -> int:
+    value = int(text)
+    if value < 0:
+        raise argparse.ArgumentTypeError(f'{text} is below 0')
+    return value
+
+
+SELECTION: Options = {
+    ('--participant-label',): {
+        'nargs': '+',
+        'default': [],
+        'metavar': 'LABEL',
+        'help': 'participants to process, with or without "sub-"',
+    },
+    ('--session-label',): {
+        'nargs': '+',
+        'default': [],
+        'metavar': 'LABEL',
+        'help': 'sessions to process, with or without "ses-"',
+    },
+    ('--bids-filter-file',): {
+        'type': Path,
+        'metavar': 'FILE',
+        'help': 'JSON with further entities for the queries "t1w" and "gre"',
+    },
+    ('-d', '--derivatives'): {
+        'type': Path,
+        'metavar': 'DIR',
+        'help': 'derivative data set with a brain mask for every T1w image '
+        '(anat/*_desc-brain_mask.nii.gz), used instead of our own',
+    },
+    ('--skip-bids-validation',): {
+        'action': 'store_true',
+        'help': 'do not run bids-validator-deno (it runs only where installed)',
+    },
+}
+"""Which data."""
+
+COMPARISON: Options = {
+    ('--participants-file',): {
+        'type': Path,
+        'metavar': 'FILE',
+        'help': 'table of participants (default: participants.tsv of BIDS_DIR)',
+    },
+    ('--group-column',): {
+        'default': Settings.group_column,
+        'metavar': 'COLUMN',
+        'help': 'column that holds the groups (default: %(default)s)',
+    },
+    ('--groups',): {
+        'nargs': '+',
+        'default': None,
+        'metavar': 'LEVEL',
+        'help': 'groups to compare (default: all)',
+    },
+    ('--reference-group',): {
+        'metavar': 'LEVEL',
+        'help': 'group that the others are compared with (default: the controls)',
+    },
+    ('--contrasts',): {
+        'nargs': '+',
+        'default': None,
+        'metavar': 'CONTRAST',
+        'help': 'differences to test, such as "NMO - HC" or "NMO + RRMS - HC" for the mean of two '
+        'groups less a third (default: all pairs)',
+    },
+    ('--covariates',): {
+        'nargs': '*',
+        'default': None,
+        'metavar': 'COLUMN',
+        'help': 'columns to adjust for; C(COLUMN) treats numbers as categories (default: age and '
+        'sex where present)',
+    },
+    ('--interactions',): {
+        'nargs': '+',
+        'default': [],
+        'metavar': 'COLUMN',
+        'help': 'covariates whose effect may differ between groups, each tested',
+    },
+    ('--scores',): {
+        'nargs': '*',
+        'default': None,
+        'metavar': 'COLUMN',
+        'help': 'clinical scores to correlate (default: edss)',
+    },
+    ('--measures',): {
+        'nargs': '+',
+        'default': list(Settings.measures),
+        'metavar': 'MEASURE',
+        'help': 'what to compare: chi_mean, chi_median, chi_pvc, chi_high, chi_total (mean times '
+        'volume), r2star_mean, iron_mean, volume_normalised (default: chi_mean '
+        'volume_normalised)',
+    },
+    ('--regions',): {
+        'nargs': '+',
+        'default': None,
+        'metavar': 'REGION',
+        'help': 'regions to compare (default: all but the fine parts of nuclei)',
+    },
+    ('--harmonise',): {
+        'metavar': 'COLUMN',
+        'help': 'column of scanners or sites whose differences ComBat takes out (needs '
+        "pip install 'nigra[harmonise]')",
+    },
+    ('--permutations',): {
+        'type': _natural,
+        'default': Settings.permutations,
+        'metavar': 'N',
+        'help': 'of the permutation tests, 0 for none (default: %(default)s)',
+    },
+    ('--bootstraps',): {
+        'type': _natural,
+        'default': Settings.bootstraps,
+        'metavar': 'N',
+        'help': 'resamples of the bootstrap intervals, 0 for none (default: %(default)s)',
+    },
+}
+"""Group comparison."""
+
+VOXELWISE: Options = {
+    ('--voxelwise',): {
+        'type': _natural,
+        'nargs': '?',
+        'const': 1000,
+        'default': Settings.voxelwise,
+        'metavar': 'N',
+        'help': 'also compare maps voxel by voxel in template space, with N permutations (default '
+        'of N: 1000)',
+    },
+    ('--smoothing',): {
+        'type': float,
+        'default': Settings.smoothing,
+        'metavar': 'MM',
+        'help': 'full width at half maximum of the smoothing before that (default: %(default)s)',
+    },
+}
+"""Group comparison."""
+
+RUNNING: Options = {
+    ('-w', '--work-dir'): {
+        'type': Path,
+        'metavar': 'DIR',
+        'help': 'working folder (default: OUTPUT_DIR/work)',
+    },
+    ('--nprocs',): {
+        'type': _positive,
+        'default': None,
+        'metavar': 'N',
+        'help': 'steps to run at once (default: all processors)',
+    },
+    ('--omp-nthreads',): {
+        'type': _positive,
+        'default': 1,
+        'metavar': 'N',
+        'help': 'threads of one step; the result does not depend on it (default: %(default)s)',
+    },
+    ('--mem-gb',): {
+        'type': float,
+        'metavar': 'GB',
+        'help': 'memory that all steps together may use',
+    },
+    ('--use-plugin',): {
+        'type': Path,
+        'metavar': 'FILE',
+        'help': 'YAML or JSON with a Nipype `plugin` and its `plugin_args`',
+    },
+    ('--stop-on-first-crash',): {
+        'action': 'store_true',
+        'help': 'end at the first failure instead of finishing the others',
+    },
+    ('--boilerplate-only',): {
+        'action': 'store_true',
+        'help': 'write the methods text and stop',
+    },
+    ('--write-graph',): {
+        'action': 'store_true',
+        'help': 'save the graph of steps as logs/graph.dot',
+    },
+    ('--clean-workdir',): {
+        'action': 'store_true',
+        'help': 'remove the working folder when all went well',
+    },
+    ('--config-file',): {
+        'type': Path,
+        'metavar': 'FILE',
+        'help': 'TOML with options by their long names; the command line wins',
+    },
+}
+"""How to run."""
