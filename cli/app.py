@@ -71,10 +71,11 @@ def run_levels(settings: Settings) -> int:
 
 def participant_level(settings: Settings) -> Failures:
     """Process every participant that is not yet complete; return what failed, by visit."""
-    from ..interfaces.bids import list_participants, load_filters
+    from ..interfaces.bids import list_participants
     from ..interfaces.completion import marker_folder
     from ..interfaces.dataset import prepare_output
     from ..interfaces.gather import find_region_tables
+    from ..interfaces.queries import load_filters
 
     labels = list_participants(settings.bids_dir, settings.participant_label)
     filters = load_filters(settings.bids_filter_file)
@@ -240,6 +241,7 @@ def group_level(settings: Settings) -> Failures:
     """Compare the groups from the derivatives alone; return what failed."""
     from ..interfaces.completion import find_outputs, fingerprint, is_complete, mark_complete
     from ..interfaces.gather import find_region_tables
+    from ..interfaces.queries import load_filters
     from ..interfaces.quality import PATTERN
     from ..workflows.group import GROUP_OUTPUTS, init_group_wf
     from .run import run_graph

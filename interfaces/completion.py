@@ -1,4 +1,4 @@
-"""Know whether a result is whole and still answers to its inputs, so that runs can resume."""
+"""Tell whether results are complete and match their inputs, so that runs can resume."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from .files import save_json
 
 
 def marker_folder(root: Path) -> Path:
-    """Where the markers of a derivative data set lie; the participant level makes it."""
+    """Folder of a derivative data set's markers; the participant level creates it."""
     return root / 'logs' / 'complete'
 
 
 def finished_outputs(root: Path) -> set[Path] | None:
-    """Outputs of finished visits; None where the derivatives came without their markers."""
+    """Outputs of finished visits; None where the derivatives have no markers."""
     folder = marker_folder(root)
     if not folder.is_dir():
         return None
@@ -34,8 +34,9 @@ def finished_outputs(root: Path) -> set[Path] | None:
 def find_outputs(root: Path, pattern: str) -> list[Path]:
     """Files of finished visits below a folder, sorted.
 
-    Where nigra's markers of finished visits are kept, other files do not count: they are left
-    from before a failure. Hidden folders hold what a killed run left half-written.
+    Where there are nigra's markers of finished visits, other files do not count: they are left
+    from before a failure. Files in hidden folders do not count either: they are left incomplete
+    by a run that was stopped.
     """
     finished = finished_outputs(root)
     return sorted(
@@ -55,7 +56,7 @@ def fingerprint(files: Iterable[Path], options: Mapping[str, Any]) -> str:
         Input files.
     options
         Everything else that decides the result; must be representable in JSON (other values
-        enter by their text).
+        are represented by their text).
     """
     inputs = []
     for path in sorted(files):
@@ -66,7 +67,7 @@ def fingerprint(files: Iterable[Path], options: Mapping[str, Any]) -> str:
 
 
 def mark_complete(marker: Path, key: str, outputs: Iterable[Path], root: Path) -> None:
-    """Record that `outputs` (below `root`) are whole and belong to the inputs with `key`."""
+    """Record that `outputs` (below `root`) are complete and belong to the inputs with `key`."""
     sizes = {
         path.relative_to(root).as_posix(): path.stat().st_size
         for path in sorted({Path(p) for p in outputs})
@@ -75,7 +76,7 @@ def mark_complete(marker: Path, key: str, outputs: Iterable[Path], root: Path) -
 
 
 def is_complete(marker: Path, key: str, root: Path) -> bool:
-    """Tell whether the marker belongs to `key` and all its outputs are there in full length."""
+    """Tell whether the marker has `key` and all its outputs exist with their recorded sizes."""
     try:
         record = json.loads(marker.read_text(encoding='utf-8'))
         return record['Fingerprint'] == key and all(

@@ -1,4 +1,4 @@
-"""Write files so that a final name always means a whole file."""
+"""Read and write files; a final name always means a complete file."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     """Temporary path in the same folder that takes the final name when the block succeeds.
 
     The temporary name is hidden and keeps the suffix, so that writers that look at it (nibabel,
-    ITK) choose the right format. After an exception nothing is left behind.
+    ITK) choose the right format. After an exception the temporary file is gone and a file that
+    had the final name before is untouched.
 
     Raises
     ------
@@ -78,9 +79,23 @@ def save_image(
     return Path(path)
 
 
+def read_json(path: Path) -> Any:
+    """Content of a JSON file.
+
+    Raises
+    ------
+    InputError
+        The file cannot be opened or is not JSON.
+    """
+    try:
+        return json.loads(path.read_text(encoding='utf-8-sig'))
+    except (OSError, ValueError) as error:
+        raise InputError(path, f'cannot be read as JSON ({error})', 'correct the file') from error
+
+
 def save_json(content: Mapping[str, Any], path: str | Path) -> Path:
-    """Save a mapping as indented JSON; numpy scalars, arrays and paths become plain values."""
-    text = json.dumps(content, indent=2, default=_plain, ensure_ascii=False)
+    """Save a mapping as indented JSON; NumPy scalars, arrays and paths become plain values."""
+    text = json.dumps(content, indent=2, default=_as_json, ensure_ascii=False)
     return save_text(text + '\n', path)
 
 
@@ -98,7 +113,8 @@ def copy_file(source: str | Path, path: str | Path) -> Path:
     return Path(path)
 
 
-def _plain(value: Any) -> Any:
+def _as_json(value: Any) -> Any:
+    """Plain value of what the JSON writer does not know."""
     if isinstance(value, np.generic):
         return value.item()
     if isinstance(value, np.ndarray | set | frozenset):

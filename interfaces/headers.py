@@ -33,7 +33,7 @@ def read_header(path: Path) -> Header:
     Raises
     ------
     InputError
-        The file is missing, empty, an unfetched git-annex or LFS pointer, or not an image.
+        The file is missing, empty, a git-annex or LFS pointer, or not an image.
     """
     image = load_image(path)
     shape = tuple(image.shape)
@@ -48,7 +48,7 @@ def load_image(path: str | Path) -> Any:
     Raises
     ------
     InputError
-        The file is missing, empty, an unfetched git-annex or LFS pointer, or not an image.
+        The file is missing, empty, a git-annex or LFS pointer, or not an image.
     """
     import nibabel as nib
 
@@ -96,16 +96,17 @@ def check_same_grid(reference: Path, other: Path) -> None:
         raise InputError(
             other,
             f'has shape {second.shape} but {reference.name} has {first.shape}',
-            'give images of one acquisition on one grid',
+            'give images of one acquisition, all of one shape',
         )
+    # Both maps are affine, so no voxels lie further apart than those of a corner.
     corners = np.array(np.meshgrid(*[(0, n - 1) for n in first.shape[:3]])).reshape(3, -1)
     homogeneous = np.vstack([corners, np.ones(corners.shape[1])])
     apart = np.abs((first.affine - second.affine) @ homogeneous).max()
     if not apart <= POSITION_TOLERANCE:
         raise InputError(
             other,
-            f'lies up to {apart:.2f} mm from {reference.name} though both have the same shape',
-            'give images of one acquisition with one affine',
+            f'is up to {apart:.2f} mm from {reference.name}, although both have the same shape',
+            'give images of one acquisition, all with one affine',
         )
 
 
@@ -113,18 +114,20 @@ def _check_fetched(path: Path) -> None:
     if path.is_symlink() and not path.exists():
         raise InputError(
             path,
-            'points to content that is not here',
-            'fetch it with `datalad get` or `git annex get`',
+            'is a link to content that has not been downloaded',
+            'download it with `datalad get` or `git annex get`',
         )
     try:
         size = path.stat().st_size
         with path.open('rb') as stream:
             start = stream.read(64)
     except OSError as error:
-        raise InputError(path, f'cannot be opened ({error.strerror})', 'check the file') from error
+        raise InputError(path, f'cannot be opened ({error.strerror})', 'check the path') from error
     if size == 0:
         raise InputError(path, 'is empty', 'copy or convert it again')
     if start.startswith(b'version https://git-lfs') or b'annex/objects' in start:
         raise InputError(
-            path, 'is a pointer, not an image', 'fetch it with `git lfs pull` or `git annex get`'
+            path,
+            'is a pointer to an image that has not been downloaded',
+            'download it with `git lfs pull` or `git annex get`',
         )

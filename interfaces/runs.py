@@ -37,21 +37,21 @@ def load_metadata(bids_dir: Path, path: Path) -> dict[str, Any]:
 
 
 def _check_sidecar(path: Path) -> None:
-    # bids2table reads plain UTF-8 and passes over what it cannot use; a user must hear of it.
+    # bids2table reads plain UTF-8 and skips without a word what it cannot use.
     try:
         content = path.read_bytes()
     except OSError as error:
         raise InputError(path, f'cannot be read ({error})', 'restore the sidecar') from error
     if content.startswith(_BYTE_ORDER_MARKS):
-        raise InputError(path, 'starts with a byte-order mark', 'save it as UTF-8 without BOM')
+        raise InputError(path, 'starts with a byte-order mark', 'save it as UTF-8 without one')
     try:
         metadata = json.loads(content.decode('utf-8'))
     except ValueError as error:
-        raise InputError(path, f'is not valid JSON ({error})', 'mend the sidecar') from error
+        raise InputError(path, f'is not valid JSON ({error})', 'correct the sidecar') from error
     if not isinstance(metadata, dict):
         raise InputError(
             path,
-            f'holds {json.dumps(metadata)[:80]}, which is not a JSON object',
+            f'contains {json.dumps(metadata)[:80]}, which is not a JSON object',
             'write {"EchoTime": ..., "MagneticFieldStrength": ...}',
         )
 
@@ -79,14 +79,14 @@ def echo_times(bids_dir: Path, paths: Sequence[Path]) -> list[float]:
         if not 0 < value < 1:
             problem = f'has EchoTime {value:g}'
             fix = (
-                f'BIDS wants seconds, write {value / 1000:g}'
+                f'BIDS requires seconds, write {value / 1000:g}'
                 if value >= 1
                 else 'give the true echo time in seconds'
             )
             raise InputError(path, problem, fix)
         if value in times:
             raise InputError(
-                path, f'repeats the EchoTime {value:g} s of another echo', 'correct one'
+                path, f'repeats the EchoTime {value:g} s of another echo', 'correct one of the two'
             )
         times.append(value)
     return times

@@ -5,6 +5,10 @@ from pathlib import Path
 
 import nibabel as nib
 import numpy as np
+import pytest
+
+from nigra.interfaces.bids import find_visits
+from nigra.nodes.errors import InputError
 
 
 def write_image(path, data=None, *, shape=(6, 7, 5), affine=None, dtype=np.int16):
@@ -22,3 +26,23 @@ def write_sidecar(path, **content):
     path = Path(str(path).removesuffix('.nii.gz') + '.json')
     path.write_text(json.dumps(content))
     return path
+
+
+def anat(raw):
+    """Folder of the first participant of the `raw` data set."""
+    return raw / 'sub-01' / 'anat'
+
+
+def refused(raw, match, participant='sub-01', **options):
+    """Message, one line that matches, with which a participant's scans are refused."""
+    with pytest.raises(InputError, match=match) as caught:
+        find_visits(raw, participant, **options)
+    assert str(caught.value).count('\n') == 0
+    return str(caught.value)
+
+
+def add_run(folder, prefix, parts=('part-mag_', 'part-phase_')):
+    """Write a single-echo run with sidecars."""
+    for part in parts:
+        path = write_image(folder / f'{prefix}_{part}T2starw.nii.gz')
+        write_sidecar(path, EchoTime=0.02, MagneticFieldStrength=3)

@@ -1,21 +1,12 @@
-"""Whole files or none, and markers that know when work is done."""
+"""Complete files or none."""
 
 import json
-import os
 
 import nibabel as nib
 import numpy as np
 import pytest
 
-from nigra.interfaces.completion import (
-    fingerprint,
-    finished_outputs,
-    is_complete,
-    mark_complete,
-    marker_folder,
-)
-from nigra.interfaces.files import atomic_path, save_image, save_json
-from nigra.interfaces.gather import find_region_tables
+from nigra.interfaces.files import atomic_path, read_json, save_image, save_json
 from nigra.nodes.errors import InputError
 
 
@@ -62,36 +53,6 @@ def test_json_takes_numpy(tmp_path):
     assert json.loads(path.read_text()) == {'a': 0.5, 'b': [0, 1], 'c': str(tmp_path)}
 
 
-def test_marker(tmp_path):
-    source, output = tmp_path / 'in', tmp_path / 'sub' / 'out'
-    output.parent.mkdir()
-    source.write_text('1')
-    output.write_text('whole')
-    marker = tmp_path / 'logs' / 'done.json'
-    key = fingerprint([source], {'seed': 1})
-    assert not is_complete(marker, key, tmp_path)
-    mark_complete(marker, key, [output], tmp_path)
-    assert is_complete(marker, key, tmp_path)
-    assert not is_complete(marker, fingerprint([source], {'seed': 2}), tmp_path)
-    os.utime(source, ns=(1, 1))
-    assert fingerprint([source], {'seed': 1}) != key
-    output.write_text('half')
-    assert not is_complete(marker, key, tmp_path)
-    output.unlink()
-    assert not is_complete(marker, key, tmp_path)
-
-
-def test_tables_left_from_before_a_failure_do_not_count(tmp_path):
-    tables = [tmp_path / s / 'anat' / f'{s}_seg-dgm_regions.tsv' for s in ('sub-01', 'sub-02')]
-    for table in tables:
-        table.parent.mkdir(parents=True)
-        table.write_text('x')
-    assert finished_outputs(tmp_path) is None
-    assert find_region_tables(tmp_path) == tables  # derivatives that came without markers
-    mark_complete(marker_folder(tmp_path) / 'sub-01.json', 'key', tables[:1], tmp_path)
-    assert find_region_tables(tmp_path) == tables[:1]
-
-
 def test_a_folder_of_results_replaces_those_of_before(tmp_path):
     from nigra.interfaces.outputs import SaveFolder
 
@@ -109,3 +70,15 @@ def test_a_folder_of_results_replaces_those_of_before(tmp_path):
         'group_regions.tsv', 'group_space-X_a.json', 'group_space-X_a.nii.gz'
     ]  # fmt: skip
     assert len(saved) == 2
+
+
+def test_json_is_read_or_named(tmp_path):
+    path = tmp_path / 'x.json'
+    path.write_bytes(b'\xef\xbb\xbf{"a": [1]}')
+    assert read_json(path) == {'a': [1]}
+    path.write_text('{"a": ')
+    for wrong in (path, tmp_path / 'gone.json'):
+        with pytest.raises(
+            InputError, match=rf'{wrong.name}: cannot be read as JSON \(.+\); corr'
+        ):
+            read_json(wrong)

@@ -1,0 +1,197 @@
+"""Gradient-echo scans: the files of a run put together and checked against each other."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ..nodes.errors import InputError
+from .headers import check_same_grid, read_header
+from .queries import BidsFile
+from .runs import echo_times, field_strength, load_metadata
+
+UNEVEN_SPACING = 1.5
+"""A warning says where the largest echo spacing is more than this times the smallest (by eye)."""
+
+
+@dataclass(frozen=True)
+class GreScan:
+    """One gradient-echo acquisition: all echoes of one run.
+
+    Attributes
+    ----------
+    prefix
+        File name up to the entities that name an echo or a part: `sub-01_ses-1_run-1`.
+    session_id, run_id
+        With their keys (`ses-1`, `run-1`), or None.
+    magnitude, phase
+        One file per echo, in the order of `echo_times`.
+    echo_times
+        Seconds, rising.
+    b0
+        Field strength, tesla.
+    metadata
+        The first phase file's sidecar, inherited as BIDS says.
+    warnings
+        Sentences for the report.
+    """
+
+    prefix: str
+    session_id: str | None
+    run_id: str | None
+    magnitude: tuple[Path, ...]
+    phase: tuple[Path, ...]
+    echo_times: tuple[float, ...]
+    b0: float
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+
+
+def group_runs(files: Sequence[BidsFile]) -> list[list[BidsFile]]:
+    """Files by run: those that share a prefix and a suffix."""
+    runs: dict[tuple[str, str | None], list[BidsFile]] = {}
+    for file in files:
+        runs.setdefault((file.run_prefix, file.get('suffix')), []).append(file)
+    return list(runs.values())
+
+
+def leave_out_phaseless(
+    runs: list[list[BidsFile]],
+) -> tuple[list[list[BidsFile]], list[list[BidsFile]]]:
+    """Runs to use, and those left out because they have no phase.
+
+    All runs are used where none is complete, so that building them says what is missing.
+    """
+    used: list[list[BidsFile]] = []
+    left_out: list[list[BidsFile]] = []
+    any_complete = False
+    for run in runs:
+        parts = {f.get('part') for f in run}
+        complete = parts >= {'mag', 'phase'}
+        any_complete |= complete
+        # An image of the same name without a part entity is neither magnitude nor phase.
+        plain = [f for f in run if complete and f.get('part') is None]
+        if plain:
+            left_out.append(plain)
+        target = used if parts & {'phase', 'real', 'imag'} else left_out
+        target.append([f for f in run if f not in plain])
+    return (used, left_out) if any_complete else (runs, [])
+
+
+def build_scan(bids_dir: Path, files: Sequence[BidsFile], *, several: bool = False) -> GreScan:
+    """Check the files of a run and put them in the order of their echo times.
+
+    Parameters
+    ----------
+    bids_dir
+        Root of the data set; metadata are inherited from there down.
+    files
+        All files of the run.
+    several
+        Whether the participant has other runs; then messages tell how to choose among them.
+
+    Raises
+    ------
+    InputError
+        A part or an echo is missing, metadata are wrong, or images differ in shape or position.
+    """
+    magnitude, phase = _parts(files, several=several)
+    times = _shared_echo_times(bids_dir, magnitude, phase)
+    order = sorted(range(len(phase)), key=lambda i: times[i])
+    _check_images([*magnitude, *phase])
+    first_phase = phase[order[0]].path
+    metadata = load_metadata(bids_dir, first_phase)
+    rising = tuple(times[i] for i in order)
+    return GreScan(
+        prefix=files[0].run_prefix,
+        session_id=files[0].labelled('ses'),
+        run_id=files[0].labelled('run'),
+        magnitude=tuple(magnitude[i].path for i in order),
+        phase=tuple(phase[i].path for i in order),
+        echo_times=rising,
+        b0=field_strength(first_phase, metadata),
+        metadata=metadata,
+        warnings=(*_missing_echo_warnings(phase), *_spacing_warnings(rising)),
+    )
+
+
+def _parts(files: Sequence[BidsFile], *, several: bool) -> tuple[list[BidsFile], list[BidsFile]]:
+    """Magnitude and phase files of a run, in the order of their echo entities."""
+    by_echo = sorted(files, key=lambda f: int(f.get('echo') or 0))
+    magnitude = [f for f in by_echo if f.get('part') == 'mag']
+    phase = [f for f in by_echo if f.get('part') == 'phase']
+    where = _pattern(files[0])
+    if any(f.get('part') in ('real', 'imag') for f in files) and not phase:
+        raise InputError(
+            where, 'is stored as real and imaginary parts', 'convert it to part-mag and part-phase'
+        )
+    for name, found in (('phase', phase), ('mag', magnitude)):
+        if not found:
+            raise InputError(
+                where,
+                f'has no part-{name} image',
+                f'add the part-{name} files; susceptibility needs magnitude and phase'
+                + (' (choose among several runs with --bids-filter-file)' if several else ''),
+            )
+    numbers = [[f.get('echo') for f in part] for part in (magnitude, phase)]
+    if numbers[0] != numbers[1]:
+        raise InputError(
+            where,
+            f'has magnitude echoes {numbers[0]} but phase echoes {numbers[1]}',
+            'provide magnitude and phase of every echo',
+        )
+    return magnitude, phase
+
+
+def _pattern(file: BidsFile) -> Path:
+    """What all files of a run are called."""
+    return file.path.parent / f'{file.run_prefix}_*_{file.get("suffix")}.nii.gz'
+
+
+def _shared_echo_times(
+    bids_dir: Path, magnitude: Sequence[BidsFile], phase: Sequence[BidsFile]
+) -> list[float]:
+    """Echo times, s, in the order of the files; refused where the two parts differ."""
+    of_magnitude, of_phase = (
+        echo_times(bids_dir, [f.path for f in part]) for part in (magnitude, phase)
+    )
+    if of_magnitude != of_phase:
+        raise InputError(
+            phase[0].path,
+            f'has echo times {of_phase} s where the magnitude has {of_magnitude} s',
+            'write the same EchoTime into the sidecars of both',
+        )
+    return of_phase
+
+
+def _check_images(files: Sequence[BidsFile]) -> None:
+    for file in files:
+        shape = read_header(file.path).shape
+        if len(shape) != 3:
+            raise InputError(
+                file.path,
+                f'has shape {shape} where one 3D image per echo is needed',
+                'split it into one file per echo',
+            )
+        check_same_grid(files[0].path, file.path)
+
+
+def _missing_echo_warnings(files: Sequence[BidsFile]) -> list[str]:
+    numbers = {int(f.get('echo') or 1) for f in files}
+    missing = sorted(set(range(1, max(numbers) + 1)) - numbers)
+    if not missing:
+        return []
+    name, verb = ('Echo', 'is') if len(missing) == 1 else ('Echoes', 'are')
+    listed = ', '.join(map(str, missing))
+    return [f'{name} {listed} {verb} missing between 1 and {max(numbers)}.']
+
+
+def _spacing_warnings(times: Sequence[float]) -> list[str]:
+    # Rounding to microseconds keeps 0.02 - 0.01 equal to 0.03 - 0.02.
+    steps = [round(b - a, 6) for a, b in itertools.pairwise(times)]
+    if len(steps) > 1 and max(steps) > UNEVEN_SPACING * min(steps):
+        return [f'Echo times are unevenly spaced ({", ".join(f"{t * 1e3:g}" for t in times)} ms).']
+    return []

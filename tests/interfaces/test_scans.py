@@ -1,0 +1,72 @@
+"""Scans: echoes and parts belong together, and what a user reads where they do not."""
+
+import numpy as np
+from helpers import add_run, anat, refused, write_image
+
+from nigra.interfaces.bids import find_visits
+
+
+def test_echoes_are_sorted_by_time_and_keep_their_pairs(raw):
+    (visit,) = find_visits(raw, 'sub-02')
+    (scan,) = visit.scans
+    assert visit.prefix == 'sub-02_ses-a'
+    assert scan.prefix == 'sub-02_ses-a_run-01'  # the zero stays
+    assert scan.echo_times == (0.01, 0.02, 0.03)
+    assert [p.name.split('_')[3] for p in scan.phase] == ['echo-2', 'echo-3', 'echo-1']
+    assert [p.name.split('_')[3] for p in scan.magnitude] == ['echo-2', 'echo-3', 'echo-1']
+
+
+def test_missing_phase(raw):
+    for path in anat(raw).glob('*phase*'):
+        path.unlink()
+    assert 'part-phase' in refused(raw, 'has no part-phase image')
+
+
+def test_missing_magnitude(raw):
+    for path in anat(raw).glob('*part-mag*'):
+        path.unlink()
+    refused(raw, 'has no part-mag image')
+
+
+def test_shapes_differ_and_both_are_named(raw):
+    write_image(anat(raw) / 'sub-01_part-phase_T2starw.nii.gz', shape=(6, 7, 4))
+    refused(raw, r'phase_T2starw.*\(6, 7, 4\).*mag_T2starw.*\(6, 7, 5\)')
+
+
+def test_affines_differ(raw):
+    affine = np.diag([2.0, 2.0, 2.0, 1.0])
+    affine[0, 3] = 3.0
+    write_image(anat(raw) / 'sub-01_part-phase_T2starw.nii.gz', affine=affine)
+    refused(raw, r'3\.00 mm from sub-01_part-mag')
+
+
+def test_4d_image(raw):
+    write_image(anat(raw) / 'sub-01_part-mag_T2starw.nii.gz', shape=(6, 7, 5, 2))
+    refused(raw, r'shape \(6, 7, 5, 2\) where one 3D image per echo')
+
+
+def test_echo_without_phase(raw):
+    folder = raw / 'sub-02' / 'ses-a' / 'anat'
+    (folder / 'sub-02_ses-a_run-01_echo-3_part-phase_MEGRE.nii.gz').unlink()
+    refused(raw, 'magnitude echoes', participant='sub-02')
+
+
+def test_missing_middle_echo_is_a_warning(raw):
+    folder = raw / 'sub-02' / 'ses-a' / 'anat'
+    for path in folder.glob('*echo-2*'):
+        path.unlink()
+    (visit,) = find_visits(raw, 'sub-02')
+    assert visit.scans[0].warnings == ('Echo 2 is missing between 1 and 3.',)
+
+
+def test_real_and_imaginary_parts(raw):
+    for path in anat(raw).glob('*T2starw*'):
+        path.rename(path.with_name(path.name.replace('mag', 'real').replace('phase', 'imag')))
+    refused(raw, 'real and imaginary')
+
+
+def test_no_run_with_phase(raw):
+    (anat(raw) / 'sub-01_part-phase_T2starw.nii.gz').unlink()
+    assert '--bids-filter-file' not in refused(raw, 'has no part-phase image')
+    add_run(anat(raw), 'sub-01_acq-fl2d', ['part-mag_'])
+    refused(raw, 'has no part-phase image.*--bids-filter-file')
