@@ -1,4 +1,4 @@
-"""Tables of the reports: columns by name, numbers for people, sorting by the full value."""
+"""Tables of the pages and their numbers as people write them; sorting is by the full value."""
 
 from __future__ import annotations
 
@@ -123,6 +123,28 @@ def p_value(value: float) -> str:
     return f'{value:.{3 if value < 0.1 else 2}f}'.removeprefix('0')
 
 
+def percent(value: float) -> str:
+    """A fraction as whole percent, without the sign.
+
+    Examples
+    --------
+    >>> percent(0.974)
+    '97'
+    """
+    return f'{100 * value:.0f}'
+
+
+def counted(count: int, one: str, several: str = '') -> str:
+    """A number with its noun; the plural adds an s unless it is given.
+
+    Examples
+    --------
+    >>> counted(1, 'echo', 'echoes'), counted(0, 'run')
+    ('1 echo', '0 runs')
+    """
+    return f'{count} {one if count == 1 else several or one + "s"}'
+
+
 def make_table(
     frame: pd.DataFrame,
     columns: Mapping[str, Column],
@@ -130,7 +152,7 @@ def make_table(
     row_class: Callable[[Mapping[Any, Any]], str] = lambda row: '',
     cell_class: Callable[[str, Any], str] = lambda name, value: '',
 ) -> Table:
-    """Choose, order and format the columns of a data frame; absent ones are passed over.
+    """Choose, order and format the columns of a data frame; absent ones are left out.
 
     Parameters
     ----------
@@ -179,13 +201,13 @@ def flatten(values: Mapping[str, Any], prefix: str = '') -> list[tuple[str, str]
         if isinstance(value, Mapping):
             pairs += flatten(value, f'{name}.')
         elif isinstance(value, list | tuple) and not any(isinstance(v, Mapping) for v in value):
-            pairs.append((name, ', '.join(_plain(v) for v in value)))
+            pairs.append((name, ', '.join(_as_text(v) for v in value)))
         else:
-            pairs.append((name, _plain(value)))
+            pairs.append((name, _as_text(value)))
     return pairs
 
 
-def _plain(value: Any) -> str:
+def _as_text(value: Any) -> str:
     if isinstance(value, bool):
         return 'yes' if value else 'no'
     if isinstance(value, float):

@@ -1,4 +1,4 @@
-"""Slices of the template with the nuclei coloured by the size of an effect."""
+"""Slices of the template, coloured by the effect on each nucleus or by a voxel-wise test."""
 
 from __future__ import annotations
 
@@ -11,10 +11,13 @@ from numpy.typing import NDArray
 
 from ..anatomy.atlas import load_dgm_atlas, load_template
 from ..tables import readable
-from . import figures
-from .charts import LARGE_EFFECT, diverging
+from .colours import LARGE_EFFECT, diverging_rgb
+from .figures import Outline, draw_slices
+from .layers import ColourBar, DisplayVolume, Layer, grey_layer, load_volume
+from .slices import SliceBox, covering_slices, even_slices, outline_box
 
 SHOWN_T = 2.0
+"""Voxels of a smaller t, either way, stay grey."""
 T_LIMITS = (4.0, 8.0)
 """Between these the end of the scale of t follows the largest."""
 _HALF = 127
@@ -22,17 +25,17 @@ _HALF = 127
 
 
 @functools.cache
-def _scene() -> tuple[figures.Volume, NDArray[np.uint8], figures.Box]:
+def _scene() -> tuple[DisplayVolume, NDArray[np.uint8], SliceBox]:
     """Template, labels and the part of them to show, in canonical axes."""
     import nibabel as nib
 
     template = nib.as_closest_canonical(load_template())
     labels = nib.as_closest_canonical(load_dgm_atlas().image)
-    grey = figures.Volume(
+    grey = DisplayVolume(
         np.asarray(template.dataobj, np.float32), np.asarray(template.affine, float)
     )
     values = np.asarray(labels.dataobj).astype(np.uint8)
-    return grey, values, figures.outline_box(values > 0, grey.zooms, margin=16.0)
+    return grey, values, outline_box(values > 0, grey.zooms, margin=16.0)
 
 
 def region_labels() -> dict[str, tuple[int, ...]]:
@@ -46,12 +49,12 @@ def region_labels() -> dict[str, tuple[int, ...]]:
 def draw_effects(sizes: Mapping[str, float], significant: Collection[str], *, label: str) -> str:
     """Draw effect sizes onto slices that together show every nucleus.
 
-    A whole whose parts are all shown is passed over.
+    A whole whose parts are all shown is left out.
 
     Parameters
     ----------
     sizes
-        Standardised difference by region; regions that the built-in atlas lacks are passed over.
+        Standardised difference by region; regions that the built-in atlas lacks are left out.
     significant
         Regions to outline.
     label
@@ -67,30 +70,31 @@ def draw_effects(sizes: Mapping[str, float], significant: Collection[str], *, la
     if not shown:
         return ''
     grey, labels, box = _scene()
-    pixels = np.zeros(256, np.uint8)
+    pixels = np.zeros(256, np.uint8)  # by label; 0 leaves the template grey
     for region in shown:
         fraction = float(np.clip(sizes[region] / LARGE_EFFECT, -1, 1))
         pixels[list(known[region])] = 128 + round(fraction * _HALF)
     colours = _palette()
     used = np.where(pixels[labels] > 0, labels, 0)
     outlines = [
-        figures.Outline(
-            np.isin(labels, known[region]).astype(np.float32),
-            '#111',
-            f'{readable(region)}: {sizes[region]:.2f}, significant',
-        )
+        _mark_significant(labels, known[region], f'{readable(region)}: {sizes[region]:.2f}')
         for region in shown
         if region in significant
     ]
-    return figures.draw_slices(
-        [figures.grey_layer(grey.data), figures.Layer(pixels[labels], colours, 'effect')],
-        [figures.covering_slices(used, 2, 4) + figures.covering_slices(used, 1, 2)],
+    return draw_slices(
+        [grey_layer(grey.data), Layer(pixels[labels], colours, 'effect')],
+        [covering_slices(used, 2, 4) + covering_slices(used, 1, 2)],
         grey,
         label=label,
         outlines=outlines,
         box=box,
-        bar=figures.ColourBar(-LARGE_EFFECT, LARGE_EFFECT, colours, 'g'),
+        bar=ColourBar(-LARGE_EFFECT, LARGE_EFFECT, colours, 'g'),
     )
+
+
+def _mark_significant(labels: NDArray[np.uint8], values: tuple[int, ...], finding: str) -> Outline:
+    drawn = np.isin(labels, values).astype(np.float32)
+    return Outline(drawn, '#111', f'{finding}, significant')
 
 
 def draw_tests(t_map: str | Path, p_map: str | Path, *, alpha: float, label: str) -> str:
@@ -113,7 +117,7 @@ def draw_tests(t_map: str | Path, p_map: str | Path, *, alpha: float, label: str
     import nibabel as nib
     from nibabel.processing import resample_from_to
 
-    t, p = figures.load_volume(t_map), figures.load_volume(p_map)
+    t, p = load_volume(t_map), load_volume(p_map)
     place = nib.Nifti1Image(t.data, t.affine)
     grey = resample_from_to(load_template(), place, order=1).get_fdata(dtype=np.float32)
     shown = np.abs(t.data) >= SHOWN_T
@@ -121,16 +125,16 @@ def draw_tests(t_map: str | Path, p_map: str | Path, *, alpha: float, label: str
     colours = _palette()
     steps = 128 + np.rint(np.clip(t.data / limit, -1, 1) * _HALF)
     ground = np.asarray(t.data != 0)
-    return figures.draw_slices(
+    return draw_slices(
         [
-            figures.grey_layer(grey),
-            figures.Layer(np.where(shown, steps, 0).astype(np.uint8), colours, 'effect'),
+            grey_layer(grey),
+            Layer(np.where(shown, steps, 0).astype(np.uint8), colours, 'effect'),
         ],
-        [figures.even_slices(ground, 2, 5, 0.18) + figures.even_slices(ground, 1, 2, 0.4)],
+        [even_slices(ground, 2, 5, 0.18) + even_slices(ground, 1, 2, 0.4)],
         t,
         label=label,
-        outlines=[figures.Outline((p.data < alpha).astype(np.float32), '#111', 'significant')],
-        bar=figures.ColourBar(-limit, limit, colours, 't'),
+        outlines=[Outline((p.data < alpha).astype(np.float32), '#111', 'significant')],
+        bar=ColourBar(-limit, limit, colours, 't'),
     )
 
 
@@ -153,6 +157,5 @@ def _without_covered(regions: Mapping[str, tuple[int, ...]]) -> list[str]:
 
 @functools.cache
 def _palette() -> NDArray[np.uint8]:
-    """Colours of `charts.diverging` at the places 1 to 255."""
-    steps = [diverging((i - 128) / _HALF * LARGE_EFFECT)[0] for i in range(256)]
-    return np.array([[int(c[k : k + 2], 16) for k in (1, 3, 5)] for c in steps], np.uint8)
+    """Colours of `colours.diverging` at the places 1 to 255."""
+    return np.array([diverging_rgb((i - 128) / _HALF * LARGE_EFFECT) for i in range(256)])

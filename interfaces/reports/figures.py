@@ -2,8 +2,7 @@
 
 Every picture is one SVG. Voxels are embedded as indexed PNGs at their own resolution and
 stretched to their physical size; outlines are paths above them, so that they can be switched off
-and stay sharp. Arrays are turned to the closest canonical axes first: x to the patient's right,
-y to the front, z up. Left is shown on the left.
+and stay sharp. Images are upright (`layers.load_volume`); left is shown on the left.
 """
 
 from __future__ import annotations
@@ -12,65 +11,23 @@ import base64
 import io
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ...nodes.errors import NigraError
-from .svg import Element, add, drawing, nice_limit, number, short, to_text
+from .layers import ColourBar, DisplayVolume, Layer
+from .slices import SliceBox, View
+from .svg import Element, add, drawing, number, short, to_text
 
-AXES = ('sagittal', 'coronal', 'axial')
 WIDTH = 1160.0
 _SIDES = (('P', 'A'), ('L', 'R'), ('L', 'R'))
+"""What lies left and right on sagittal, coronal and axial slices."""
 _GAP = 6.0
-
-
-@dataclass(frozen=True)
-class Volume:
-    """A 3D image turned to the closest canonical axes.
-
-    Attributes
-    ----------
-    data
-        (x, y, z); right, front, up.
-    affine
-        Voxel to world, mm.
-    """
-
-    data: NDArray[Any]
-    affine: NDArray[np.float64]
-
-    @property
-    def zooms(self) -> tuple[float, float, float]:
-        """Voxel size along each axis, mm."""
-        size = np.linalg.norm(self.affine[:3, :3], axis=0)
-        return (float(size[0]), float(size[1]), float(size[2]))
-
-    def like(self, data: NDArray[Any]) -> Volume:
-        """Other data on the same grid."""
-        return replace(self, data=data)
-
-
-@dataclass(frozen=True)
-class Layer:
-    """Voxels ready to be shown.
-
-    Attributes
-    ----------
-    pixels
-        uint8 (x, y, z); 0 is see-through, 1 to 255 index the palette.
-    palette
-        256 colours, uint8 (256, 3).
-    name
-        Short, becomes a class of the SVG group.
-    """
-
-    pixels: NDArray[np.uint8]
-    palette: NDArray[np.uint8]
-    name: str = 'base'
+"""Between panels, px."""
+_BAR_ROOM = 92
+"""Width of the colour scale with its numbers, px."""
 
 
 @dataclass(frozen=True)
@@ -99,185 +56,34 @@ class Outline:
 
 
 @dataclass(frozen=True)
-class ColourBar:
-    """Scale of a map, with a unit and, where it helps, a second unit.
+class _Content:
+    """What all panels of a picture show: layers, lines, and which part of the grid."""
 
-    Attributes
-    ----------
-    low, high
-        Ends, in `unit`.
-    palette
-        Colours from low to high.
-    unit
-        Of `low` and `high`.
-    second_unit, factor
-        The same scale times `factor`.
-    """
-
-    low: float
-    high: float
-    palette: NDArray[np.uint8]
-    unit: str
-    second_unit: str | None = None
-    factor: float = 1.0
+    layers: Sequence[Layer]
+    outlines: Sequence[Outline]
+    reference: DisplayVolume
+    box: SliceBox
 
 
-Box = tuple[slice, slice, slice]
-View = tuple[int, int]
+@dataclass(frozen=True)
+class _Panel:
+    """A slice and its place in the picture, px."""
 
-
-def load_volume(path: str | Path) -> Volume:
-    """Read a 3D image (or the first of a 4D one) in closest canonical orientation."""
-    import nibabel as nib
-
-    image = nib.as_closest_canonical(nib.load(path))
-    proxy = image.dataobj
-    data = np.asanyarray(proxy[..., 0] if len(image.shape) > 3 else proxy)
-    if data.dtype.kind == 'f':
-        data = np.nan_to_num(data, nan=0.0, posinf=0.0, neginf=0.0).astype(np.float32)
-    return Volume(data, np.asarray(image.affine, float))
-
-
-def palette(name: str) -> NDArray[np.uint8]:
-    """256 colours of a matplotlib colour map by name."""
-    import matplotlib
-
-    matplotlib.use('Agg', force=False)
-    colours = matplotlib.colormaps[name](np.linspace(0, 1, 256))[:, :3]
-    return np.rint(255 * colours).astype(np.uint8)
-
-
-def to_pixels(
-    data: NDArray[Any], low: float, high: float, mask: NDArray[np.bool_] | None = None
-) -> NDArray[np.uint8]:
-    """Values to palette indices 1 to 255; 0 where the mask says nothing is known.
-
-    Examples
-    --------
-    >>> to_pixels(np.array([-1.0, 0, 1, 9]), -1, 1, np.array([1, 1, 1, 0], bool)).tolist()
-    [1, 128, 255, 0]
-    """
-    if not high > low:
-        raise NigraError(f'colour scale must rise, got {low} to {high}')
-    scaled = (np.asarray(data, np.float32) - low) * np.float32(254.0 / (high - low))
-    pixels = (np.clip(np.rint(np.nan_to_num(scaled)), 0, 254) + 1).astype(np.uint8)
-    return pixels if mask is None else np.where(mask, pixels, 0).astype(np.uint8)
-
-
-def grey_layer(
-    data: NDArray[Any], *, within: NDArray[np.bool_] | None = None, name: str = 'base'
-) -> Layer:
-    """Anatomical image in grey, windowed to the robust range of its voxels.
-
-    Parameters
-    ----------
-    data
-        (x, y, z).
-    within
-        Voxels that set the window; all that are not zero by default.
-    name
-        Of the layer.
-    """
-    chosen = data[data != 0] if within is None else data[within]
-    low, high = robust_range(chosen)
-    return Layer(to_pixels(data, min(low, 0.0), high), palette('gray'), name)
-
-
-def robust_range(
-    values: NDArray[Any], low: float = 1.0, high: float = 99.5
-) -> tuple[float, float]:
-    """Percentiles of finite values, never equal; (0, 1) where there are none."""
-    values = values[np.isfinite(values)]
-    if values.size == 0:
-        return 0.0, 1.0
-    step = max(1, values.size // 200_000)
-    bottom, top = np.percentile(values[::step], [low, high])
-    return (float(bottom), float(top)) if top > bottom else (float(bottom), float(bottom) + 1.0)
-
-
-def symmetric_limit(values: NDArray[Any], percentile: float = 98.0) -> float:
-    """Round limit of a scale from -limit to +limit that holds most values."""
-    known = np.abs(values[np.isfinite(values)])
-    return nice_limit(float(np.percentile(known, percentile)) if known.size else 0.0)
-
-
-def outline_box(
-    mask: NDArray[np.bool_], zooms: Sequence[float], margin: float = 4.0, least: float = 0.0
-) -> Box:
-    """Box around a mask, widened by `margin` mm and to at least `least` mm; all where empty."""
-    box: list[slice] = []
-    for axis in range(3):
-        found = np.flatnonzero(mask.any(axis=tuple(a for a in range(3) if a != axis)))
-        size = mask.shape[axis]
-        if found.size == 0:
-            box.append(slice(0, size))
-            continue
-        extra = max(margin, (least - (found[-1] - found[0] + 1) * zooms[axis]) / 2)
-        pad = round(extra / zooms[axis])
-        box.append(slice(max(0, int(found[0]) - pad), min(size, int(found[-1]) + pad + 1)))
-    return (box[0], box[1], box[2])
-
-
-def even_slices(mask: NDArray[np.bool_], axis: int, count: int, trim: float = 0.08) -> list[View]:
-    """Evenly spaced slices through a mask, the outermost `trim` left out."""
-    found = np.flatnonzero(mask.any(axis=tuple(a for a in range(3) if a != axis)))
-    first, last = (found[0], found[-1]) if found.size else (0, mask.shape[axis] - 1)
-    fractions = np.linspace(trim, 1 - trim, count) if count > 1 else np.array([0.5])
-    places = np.rint(first + fractions * (last - first)).astype(int)
-    return [(axis, int(i)) for i in dict.fromkeys(places.tolist())]
-
-
-def overview(mask: NDArray[np.bool_]) -> list[list[View]]:
-    """Five axial, three coronal and two sagittal slices through the middle of a mask."""
-    return [
-        even_slices(mask, 2, 5, 0.22),
-        even_slices(mask, 1, 3, 0.32) + even_slices(mask, 0, 2, 0.36),
-    ]
-
-
-def covering_slices(labels: NDArray[Any], axis: int, count: int, gap: int = 2) -> list[View]:
-    """Slices that together show every label as largely as possible.
-
-    Each step adds the slice that raises the sum over labels of the largest fraction of the label's
-    widest cross-section seen so far the most.
-
-    Parameters
-    ----------
-    labels
-        Integers, (x, y, z).
-    axis
-        Across which to cut.
-    count
-        Most slices.
-    gap
-        Least distance between two slices, voxels.
-    """
-    present = [int(v) for v in np.unique(labels) if v]
-    if not present:
-        return even_slices(labels > 0, axis, count)
-    other = tuple(a for a in range(3) if a != axis)
-    area = np.stack([(labels == v).sum(axis=other) for v in present]).astype(float)
-    area /= area.max(axis=1, keepdims=True)
-    seen = np.zeros(len(present))
-    free = np.asarray(area.any(axis=0))
-    chosen: list[int] = []
-    while len(chosen) < count and free.any():
-        gain = np.maximum(area - seen[:, None], 0).sum(axis=0) + 1e-3 * area.sum(axis=0)
-        best = int(np.argmax(np.where(free, gain, -1)))
-        chosen.append(best)
-        seen = np.maximum(seen, area[:, best])
-        free[max(0, best - gap + 1) : best + gap] = False
-    return [(axis, i) for i in sorted(chosen)]
+    view: View
+    x: float
+    y: float
+    width: float
+    height: float
 
 
 def draw_slices(
     layers: Sequence[Layer],
     rows: Sequence[Sequence[View]],
-    reference: Volume,
+    reference: DisplayVolume,
     *,
     label: str,
     outlines: Sequence[Outline] = (),
-    box: Box | None = None,
+    box: SliceBox | None = None,
     bar: ColourBar | None = None,
     width: float = WIDTH,
 ) -> str:
@@ -307,28 +113,41 @@ def draw_slices(
     str
         SVG markup.
     """
-    box = box or tuple(slice(0, n) for n in reference.data.shape)[:3]  # type: ignore[assignment]
-    assert box is not None
-    extent = [(s.stop - s.start) * z for s, z in zip(box, reference.zooms, strict=True)]
-    sizes = [[_in_plane(extent, axis) for axis, _ in row] for row in rows]
-    room = width - (92 if bar else 0)
-    scale = min((room - _GAP * (len(row) + 1)) / sum(w for w, _ in row) for row in sizes if row)
-    heights = [max(h for _, h in row) * scale for row in sizes]
-    height = sum(heights) + _GAP * (len(rows) + 1)
+    if box is None:
+        x, y, z = reference.data.shape[:3]
+        box = (slice(0, x), slice(0, y), slice(0, z))
+    room = width - (_BAR_ROOM if bar else 0)
+    panels, height = _arrange(rows, box, reference.zooms, room)
     root = drawing(width, height, label=label, css_class='slices')
     add(root, 'rect', width=width, height=height, rx=10, class_='ground')
-    y = _GAP
-    for row, size, tall in zip(rows, sizes, heights, strict=True):
-        spare = room - _GAP * (len(row) + 1) - sum(w for w, _ in size) * scale
-        x = _GAP + spare / 2
-        for view, (w, h) in zip(row, size, strict=True):
-            panel = add(root, 'g', transform=f'translate({short(x)} {short(y)})')
-            _draw_panel(panel, view, layers, outlines, reference, box, (w * scale, h * scale))
-            x += w * scale + _GAP
-        y += tall + _GAP
+    content = _Content(layers, outlines, reference, box)
+    for panel in panels:
+        _draw_panel(root, panel, content)
     if bar:
         _draw_bar(root, bar, x=room + 8, y=18, height=height - 36)
     return to_text(root)
+
+
+def _arrange(
+    rows: Sequence[Sequence[View]], box: SliceBox, zooms: Sequence[float], room: float
+) -> tuple[list[_Panel], float]:
+    """Places of all slices inside a width, and the height that they take, px.
+
+    The fullest row sets the scale, px per mm, of all; the others are centred.
+    """
+    extent = [(s.stop - s.start) * zoom for s, zoom in zip(box, zooms, strict=True)]
+    sizes = [[_in_plane(extent, axis) for axis, _ in row] for row in rows]
+    scale = min((room - _GAP * (len(row) + 1)) / sum(w for w, _ in row) for row in sizes if row)
+    panels = []
+    y = _GAP
+    for row, size in zip(rows, sizes, strict=True):
+        spare = room - _GAP * (len(row) + 1) - sum(w for w, _ in size) * scale
+        x = _GAP + spare / 2
+        for view, (w, h) in zip(row, size, strict=True):
+            panels.append(_Panel(view, x, y, w * scale, h * scale))
+            x += w * scale + _GAP
+        y += max(h for _, h in size) * scale + _GAP
+    return panels, y
 
 
 def _in_plane(values: Sequence[Any], axis: int) -> tuple[Any, Any]:
@@ -337,46 +156,53 @@ def _in_plane(values: Sequence[Any], axis: int) -> tuple[Any, Any]:
     return values[across], values[up]
 
 
-def _draw_panel(
-    panel: Element,
-    view: View,
-    layers: Sequence[Layer],
-    outlines: Sequence[Outline],
-    reference: Volume,
-    box: Box,
-    size: tuple[float, float],
-) -> None:
-    axis, index = view
-    width, height = size
-    for layer in layers:
-        pixels = _plane(layer.pixels, view, box)
-        # Voxels much smaller than a pixel would only make the page large.
-        thin = tuple(slice(None, None, math.ceil(0.6 * n / room) if room else 1)
-                     for n, room in zip(pixels.shape, size, strict=True))  # fmt: skip
-        pixels = pixels[thin]
+def _draw_panel(root: Element, panel: _Panel, content: _Content) -> None:
+    group = add(root, 'g', transform=f'translate({short(panel.x)} {short(panel.y)})')
+    size = (panel.width, panel.height)
+    for layer in content.layers:
+        pixels = _thinned(_plane(layer.pixels, panel.view, content.box), size)
+        # The first row of a PNG is at the top, the first voxel at the bottom.
         add(
-            panel, 'image', width=width, height=height, preserveAspectRatio='none',
+            group, 'image', width=panel.width, height=panel.height, preserveAspectRatio='none',
             class_=f'layer {layer.name}', href=png_uri(pixels[:, ::-1].T, layer.palette),
         )  # fmt: skip
-    lines = add(panel, 'g', class_='outlines')
-    for outline in outlines:
-        plane = _plane(outline.values, view, box)
+    lines = add(group, 'g', class_='outlines')
+    for outline in content.outlines:
+        plane = _plane(outline.values, panel.view, content.box)
         plane = plane if outline.equals is None else plane == outline.equals
         path = contour_path(plane, outline.level, size)
         if path:
             line = add(lines, 'path', d=path, stroke=outline.colour)
             add(line, 'title', outline.label)
-    left, right = _SIDES[axis]
-    add(panel, 'text', left, x=4, y=14, class_='side')
-    add(panel, 'text', right, x=width - 4, y=14, class_='side end')
-    centre = [(s.start + s.stop - 1) / 2 for s in box]
+    left, right = _SIDES[panel.view[0]]
+    add(group, 'text', left, x=4, y=14, class_='side')
+    add(group, 'text', right, x=panel.width - 4, y=14, class_='side end')
+    place = _position(panel.view, content)
+    add(group, 'text', place, x=4, y=panel.height - 5, class_='place')
+
+
+def _thinned(pixels: NDArray[np.uint8], size: tuple[float, float]) -> NDArray[np.uint8]:
+    """Every second, third ... voxel, where voxels are much smaller than a pixel of the screen.
+
+    All of them would only make the page large; up to 1.7 voxels per px are kept for enlarging.
+    """
+    across, up = (
+        math.ceil(0.6 * n / room) if room else 1
+        for n, room in zip(pixels.shape, size, strict=True)
+    )
+    return pixels[::across, ::up]
+
+
+def _position(view: View, content: _Content) -> str:
+    """Position of the centre of a slice along the axis that it cuts, mm, such as `z −10`."""
+    axis, index = view
+    centre = [(s.start + s.stop - 1) / 2 for s in content.box]
     centre[axis] = index
-    position = (reference.affine @ [*centre, 1.0])[axis]
-    add(panel, 'text', f'{"xyz"[axis]} {number(round(position))}', x=4, y=height - 5,
-        class_='place')  # fmt: skip
+    position = (content.reference.affine @ [*centre, 1.0])[axis]
+    return f'{"xyz"[axis]} {number(round(position))}'
 
 
-def _plane(data: NDArray[Any], view: View, box: Box) -> NDArray[Any]:
+def _plane(data: NDArray[Any], view: View, box: SliceBox) -> NDArray[Any]:
     axis, index = view
     where: list[Any] = list(box)
     where[axis] = index
@@ -398,8 +224,9 @@ def contour_path(plane: NDArray[Any], level: float, size: tuple[float, float]) -
     parts = []
     for line in generator.lines(level):
         points = np.asarray(line)
-        if len(points) < 4:
+        if len(points) < 4:  # specks
             continue
+        # Voxel i, at i + 1 behind the rim, has its centre half a step into the picture.
         x = np.clip((points[:, 0] - 0.5) * step_x, 0, size[0])
         y = np.clip(size[1] - (points[:, 1] - 0.5) * step_y, 0, size[1])
         text = 'L'.join(f'{short(a, 1)} {short(b, 1)}' for a, b in zip(x, y, strict=True))
@@ -425,9 +252,10 @@ def png_bytes(pixels: NDArray[np.uint8], colours: NDArray[np.uint8]) -> bytes:
 
 
 def _draw_bar(root: Element, bar: ColourBar, *, x: float, y: float, height: float) -> None:
+    """Scale with its unit above and, where there is one, its end in the second unit below."""
     add(root, 'text', bar.unit, x=x, y=y + 6, class_='scale')
     top, length = y + 18, height - (40 if bar.second_unit else 22)
-    ramp = np.arange(255, 0, -1, dtype=np.uint8)[:, None]
+    ramp = np.arange(255, 0, -1, dtype=np.uint8)[:, None]  # the highest value at the top
     add(root, 'image', x=x, y=top, width=12.0, height=length, preserveAspectRatio='none',
         href=png_uri(ramp, bar.palette))  # fmt: skip
     for fraction in (0.0, 0.25, 0.5, 0.75, 1.0):

@@ -16,6 +16,7 @@ from ..quality import quality_measures
 from ..tables import read_table, readable
 from . import charts
 from .cells import Column, Table, fixed, flatten, make_table, p_value, significant, together
+from .colours import group_colours
 from .effect_maps import draw_effects, draw_tests
 from .group_data import MEANINGS, GroupData, both_sides, capital, describe, score_name
 from .group_sentences import equals, findings, more_findings, overview, relations, rho_of, sides
@@ -40,7 +41,7 @@ def group_context(data: GroupData, *, voxelwise: bool = False) -> dict[str, Any]
         Whether the page has a section of voxels.
     """
     groups = data.groups
-    colours = charts.group_colours(groups)
+    colours = group_colours(groups)
     measures = [_measure_part(data, measure, colours) for measure in data.measures]
     scores = list(_score_parts(data, colours))
     return {

@@ -90,10 +90,9 @@ def render_participant(
     t1w, t1w_brain_mask, template_in_t1w, labels_in_t1w
         Images in T1w space; the template carried into it.
     runs
-        One mapping per gradient-echo run: files `magnitude`, `t1w_in_gre`, `qsm_mask`,
-        `totalfield` (ppm), `localfield` (ppm or None), `chimap` (ppm), `r2star` (1/s or None),
-        `dseg`, `regions_tsv`; mappings `entities` (with `prefix`), `facts`, `parameters`,
-        `quality`; and lists of sentences under every name that ends in `warnings`.
+        One mapping per gradient-echo run, with the entries of `participant_page.RUN_FILES`
+        (`totalfield`, `localfield`, `chimap` in ppm, `r2star` in 1/s; no local field and no
+        `r2star` where None), `RUN_FACTS` (`entities` with the run's `prefix`) and `RUN_WARNINGS`.
     warnings
         Of the visit and its anatomy.
     methods_html
@@ -103,52 +102,22 @@ def render_participant(
     names
         Region of each label; the built-in atlas's by default.
     """
-    from markupsafe import Markup
+    from .participant_page import participant_context
 
-    from . import participant_page as page
-
-    names = page.region_names() if names is None else names
     versions = versions or {}
-    titles = page.run_titles(runs, participant_id)
-    shown = [
-        page.run_page(run, number, names, title=title)
-        for number, (run, title) in enumerate(zip(runs, titles, strict=True), start=1)
-    ]
-    checks = [check for run in shown for check in run.checks]
-    if warnings:
-        checks.insert(0, page.Check('note', 'Warnings on the visit', f'{len(warnings)} below'))
-    context = {
-        'participant_id': participant_id,
-        'chips': _chips(runs),
-        'verdict': page.verdict(checks),
-        'checks': checks if len(shown) < 2 else page.summaries(shown, warnings),
-        'warnings': list(warnings),
-        'anatomy': page.anatomy_pictures(
-            str(t1w), str(t1w_brain_mask), str(template_in_t1w),
-            str(labels_in_t1w) if labels_in_t1w else None, names,
-        ),
-        'runs': shown,
-        'methods': Markup(methods_html),
-        'versions': sorted(versions.items()),
-        'sections': [
-            ('summary', 'At a glance'), ('anatomy', 'Anatomy'),
-            *((run.anchor, run.title) for run in shown),
-            ('methods', 'Methods'), ('versions', 'Versions'),
-        ],
-    }  # fmt: skip
+    context = participant_context(
+        participant_id=participant_id,
+        t1w=str(t1w),
+        t1w_brain_mask=str(t1w_brain_mask),
+        template_in_t1w=str(template_in_t1w),
+        labels_in_t1w=str(labels_in_t1w) if labels_in_t1w else None,
+        runs=runs,
+        warnings=warnings,
+        methods_html=methods_html,
+        versions=versions,
+        names=names,
+    )
     return render_page('participant.html.j2', context, version=versions.get('nigra', ''))
-
-
-def _chips(runs: Sequence[Mapping[str, Any]]) -> list[str]:
-    chips = [f'{len(runs)} gradient-echo run{"s" if len(runs) != 1 else ""}']
-    for run in runs:
-        facts = run.get('facts') or {}
-        if 'MagneticFieldStrength' in facts:
-            chips.append(f'{float(facts["MagneticFieldStrength"]):g} T')
-        if 'EchoTimes' in facts:
-            count = len(facts['EchoTimes'])
-            chips.append(f'{count} echo{"es" if count != 1 else ""}')
-    return list(dict.fromkeys(chips))
 
 
 GROUP_TABLES = ('regions', 'models', 'contrasts', 'means', 'sides', 'interactions',

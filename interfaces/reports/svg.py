@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import math
 import re
 from typing import Any
 from xml.etree import ElementTree
-
-from ...nodes.errors import NigraError
 
 Element = ElementTree.Element
 _FORBIDDEN = re.compile(
@@ -87,51 +84,6 @@ def short(value: float, digits: int = 2) -> str:
     return '0' if text in {'-0', ''} else text
 
 
-def nice_step(span: float, count: int = 5) -> float:
-    """Step of 1, 2 or 5 times a power of ten that cuts `span` into about `count` parts.
-
-    Examples
-    --------
-    >>> nice_step(97), nice_step(0.43)
-    (20.0, 0.1)
-    """
-    if not (math.isfinite(span) and span > 0):
-        raise NigraError(f'span must be positive, got {span}')
-    raw = span / count
-    power = 10.0 ** math.floor(math.log10(raw))
-    factor = next(f for f in (1, 2, 5, 10) if raw / power <= f * 1.0001)
-    return float(f'{factor * power:.6g}')
-
-
-def ticks(low: float, high: float, count: int = 5) -> list[float]:
-    """Round values inside an interval.
-
-    Examples
-    --------
-    >>> ticks(-7, 21)
-    [0.0, 10.0, 20.0]
-    """
-    step = nice_step(high - low, count)
-    first = math.ceil(low / step - 1e-9)
-    last = math.floor(high / step + 1e-9)
-    return [float(f'{i * step:.10g}') for i in range(first, last + 1)]
-
-
-def nice_limit(value: float) -> float:
-    """Smallest of 1, 1.5, 2, 3, 5, 7 times a power of ten that is not below `value`.
-
-    Examples
-    --------
-    >>> nice_limit(0.043), nice_limit(12), nice_limit(0)
-    (0.05, 15.0, 1.0)
-    """
-    if not (math.isfinite(value) and value > 0):
-        return 1.0
-    power = 10.0 ** math.floor(math.log10(value))
-    factor = next(f for f in (1, 1.5, 2, 3, 5, 7, 10) if value / power <= f * 1.0001)
-    return float(f'{factor * power:.6g}')
-
-
 def number(value: float, digits: int = 6) -> str:
     """Plain number with a true minus sign, for axes.
 
@@ -141,3 +93,21 @@ def number(value: float, digits: int = 6) -> str:
     '−0.05'
     """
     return f'{value:.{digits}g}'.replace('-', '−')
+
+
+def shorten(text: str, room: float) -> str:
+    """Cut text that would not fit into `room` px, at about 6.6 px a character.
+
+    Examples
+    --------
+    >>> shorten('substantia nigra', 80)
+    'substantia …'
+    """
+    most = max(4, int(room / 6.6))
+    return text if len(text) <= most else text[: most - 1] + '…'
+
+
+def empty_chart(root: Element, width: float, height: float) -> str:
+    """Markup of a chart that says that it has nothing to show."""
+    add(root, 'text', 'no values', x=width / 2, y=height / 2, class_='tick mid')
+    return to_text(root)

@@ -77,8 +77,6 @@ def test_json_is_read_or_named(tmp_path):
     path.write_bytes(b'\xef\xbb\xbf{"a": [1]}')
     assert read_json(path) == {'a': [1]}
     path.write_text('{"a": ')
-    for wrong in (path, tmp_path / 'gone.json'):
-        with pytest.raises(
-            InputError, match=rf'{wrong.name}: cannot be read as JSON \(.+\); corr'
-        ):
-            read_json(wrong)
+    for bad in (path, tmp_path / 'gone.json'):
+        with pytest.raises(InputError, match=rf'{bad.name}: cannot be read as JSON \(.+\); corr'):
+            read_json(bad)

@@ -4,10 +4,10 @@ import re
 from xml.etree import ElementTree
 
 import numpy as np
-import pandas as pd
 import pytest
 
 from nigra.interfaces.reports import charts
+from nigra.interfaces.reports.colours import group_colours
 
 SVG = '{http://www.w3.org/2000/svg}'
 
@@ -37,7 +37,7 @@ def points(svg):
 def test_everybody_is_a_point_at_their_value(sizes):
     samples = [sample(f'g{i}', n, i) for i, n in enumerate(sizes)]
     samples[0].values[0] = np.nan if sizes[0] > 1 else 3.0
-    colours = charts.group_colours([s.group for s in samples])
+    colours = group_colours([s.group for s in samples])
     svg = charts.distribution_chart(samples, colours, unit='ppb', label='x')
     found = points(svg)
     known = {p: v for s in samples for p, v in zip(s.people, s.values, strict=True) if v == v}
@@ -52,23 +52,13 @@ def test_everybody_is_a_point_at_their_value(sizes):
 
 def test_points_of_a_group_stay_in_its_column_and_do_not_move():
     samples = [sample('a', 40, 1), sample('b', 40, 2)]
-    colours = charts.group_colours(['a', 'b'])
+    colours = group_colours(['a', 'b'])
     first = charts.distribution_chart(samples, colours, unit='', label='x')
     assert first == charts.distribution_chart(samples, colours, unit='', label='x')
     found = points(first)
     left = [x for t, (x, _) in found.items() if t.startswith('sub-a')]
     right = [x for t, (x, _) in found.items() if t.startswith('sub-b')]
     assert max(left) < 200 < min(right)
-
-
-def test_spread_is_bounded_and_parts_equal_values():
-    for n in (1, 2, 7, 300):
-        offsets = charts.spread(np.zeros(n), 10.0)
-        assert np.abs(offsets).max() <= 10
-        assert len(set(offsets.tolist())) == n
-    crowd = np.concatenate([np.zeros(100), np.linspace(5, 50, 10)])
-    offsets = charts.spread(crowd, 10.0)
-    assert np.abs(offsets[:100]).max() > 2 * np.abs(offsets[100:]).max()
 
 
 def test_crowds_become_one_small_path():
@@ -101,9 +91,7 @@ def test_scatter_shows_those_with_both_values_and_the_note():
     a = sample('a', 6, 1, x=np.arange(6.0), note='ρ = 0.50, n = 5')
     a.x[2] = np.nan
     b = sample('b', 3, 2, x=np.full(3, np.nan), note='never')
-    svg = charts.scatter_chart(
-        [a, b], charts.group_colours('ab'), x_label='EDSS', unit='ppb', label='x'
-    )
+    svg = charts.scatter_chart([a, b], group_colours('ab'), x_label='EDSS', unit='ppb', label='x')
     found = points(svg)
     assert {t.split(':')[0] for t in found} == {f'sub-a{i}' for i in (0, 1, 3, 4, 5)}
     across = [found[t][0] for t in sorted(found)]
@@ -147,14 +135,3 @@ def test_nothing_to_show_is_said():
         charts.scatter_chart([empty], {'a': '#000'}, x_label='', unit='', label='x'),
     ):
         assert 'no values' in svg
-
-
-def test_profile_marks_left_and_right_means():
-    rows = pd.DataFrame({
-        'region': ['caudate', 'caudate', 'putamen'], 'hemisphere': ['L', 'R', 'L'],
-        'chi_mean': [40.0, 50.0, np.nan], 'chi_sd': [5.0, np.nan, 1.0],
-    })  # fmt: skip
-    svg = charts.region_profile(rows)
-    marks = [e[0].text for e in ElementTree.fromstring(svg).iter(f'{SVG}polygon')]
-    assert marks == ['caudate left: 40 ppb', 'caudate right: 50 ppb']
-    assert 'no values' in charts.region_profile(rows[rows.region == 'putamen'])

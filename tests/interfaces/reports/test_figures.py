@@ -11,10 +11,17 @@ import pytest
 from PIL import Image
 
 from nigra.interfaces.reports import figures as fig
-from nigra.nodes.errors import NigraError
+from nigra.interfaces.reports.layers import (
+    ColourBar,
+    DisplayVolume,
+    Layer,
+    load_volume,
+    palette,
+    to_pixels,
+)
 
 SVG = '{http://www.w3.org/2000/svg}'
-GREY = fig.palette('gray')
+GREY = palette('gray')
 
 
 def panels(svg):
@@ -50,9 +57,9 @@ def head_with_mark(codes, zooms=(1.0, 1.0, 1.0)):
 def test_left_is_left_front_is_up_whatever_the_storage(tmp_path, codes):
     path = tmp_path / 'x.nii.gz'
     nib.save(head_with_mark(codes), path)
-    volume = fig.load_volume(path)
+    volume = load_volume(path)
     assert volume.data.shape == (12, 14, 10)
-    layer = fig.Layer(fig.to_pixels(volume.data, 0, 100), GREY)
+    layer = Layer(to_pixels(volume.data, 0, 100), GREY)
     views = [(2, 8), (1, 11), (0, 2)]
     for panel, texts in zip(
         panels(fig.draw_slices([layer], [views], volume, label='x')),
@@ -69,8 +76,8 @@ def test_left_is_left_front_is_up_whatever_the_storage(tmp_path, codes):
 @pytest.mark.parametrize('zooms', [(1.0, 1.0, 3.0), (0.5, 1.0, 2.0), (2.0, 0.7, 1.1)])
 def test_panels_have_physical_proportions_at_one_scale(zooms):
     shape = (24, 20, 12)
-    volume = fig.Volume(np.ones(shape, np.float32), np.diag([*zooms, 1.0]))
-    layer = fig.Layer(fig.to_pixels(volume.data, 0, 1), GREY)
+    volume = DisplayVolume(np.ones(shape, np.float32), np.diag([*zooms, 1.0]))
+    layer = Layer(to_pixels(volume.data, 0, 1), GREY)
     rows = [[(2, 3), (2, 5)], [(1, 4), (0, 6)]]
     svg = fig.draw_slices([layer], rows, volume, label='x')
     millimetres = [n * z for n, z in zip(shape, zooms, strict=True)]
@@ -84,52 +91,16 @@ def test_panels_have_physical_proportions_at_one_scale(zooms):
 def test_slices_tell_their_position_in_mm():
     affine = np.diag([2.0, 2.0, 3.0, 1.0])
     affine[:3, 3] = (-20, -30, -40)
-    volume = fig.Volume(np.ones((20, 20, 20), np.float32), affine)
-    layer = fig.Layer(fig.to_pixels(volume.data, 0, 1), GREY)
+    volume = DisplayVolume(np.ones((20, 20, 20), np.float32), affine)
+    layer = Layer(to_pixels(volume.data, 0, 1), GREY)
     svg = fig.draw_slices([layer], [[(2, 10), (0, 5), (1, 0)]], volume, label='x')
     assert [p['texts'][-1] for p in panels(svg)] == ['z −10', 'x −10', 'y −30']
-
-
-def test_oblique_image_is_shown_in_its_own_planes(tmp_path):
-    angle = np.deg2rad(20)
-    affine = np.eye(4)
-    affine[1:3, 1:3] = [[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]
-    affine[:3, :3] = affine[:3, :3] @ np.diag([-1.0, 1, 2])
-    nib.save(nib.Nifti1Image(np.ones((4, 5, 6), np.float32), affine), tmp_path / 'x.nii')
-    volume = fig.load_volume(tmp_path / 'x.nii')
-    assert volume.zooms == pytest.approx((1, 1, 2))
-    assert volume.affine[0, 0] > 0
-
-
-def test_load_takes_the_first_echo_and_hides_what_is_not_finite(tmp_path):
-    data = np.arange(2 * 3 * 4 * 2, dtype=np.float32).reshape(2, 3, 4, 2)
-    data[0, 0, 0, 0] = np.nan
-    nib.save(nib.Nifti1Image(data, np.eye(4)), tmp_path / 'x.nii')
-    volume = fig.load_volume(tmp_path / 'x.nii')
-    expected = data[..., 0]
-    expected[0, 0, 0] = 0
-    np.testing.assert_array_equal(volume.data, expected)
-
-
-def test_pixels_rise_with_values_and_end_at_the_scale():
-    values = np.sort(np.random.default_rng(0).normal(size=500))
-    pixels = fig.to_pixels(values, -1.0, 1.0)
-    assert np.all(np.diff(pixels.astype(int)) >= 0)
-    assert np.all(pixels[values <= -1] == 1)
-    assert np.all(pixels[values >= 1] == 255)
-    assert np.all(pixels > 0)
-    inside = np.abs(values) < 1
-    back = (pixels[inside].astype(float) - 1) / 254 * 2 - 1
-    np.testing.assert_allclose(back, values[inside], atol=1 / 250)
-    assert not fig.to_pixels(values, -1, 1, np.zeros(500, bool)).any()
-    with pytest.raises(NigraError, match='colour scale must rise'):
-        fig.to_pixels(values, 1, 1)
 
 
 def test_png_has_the_palette_and_lets_through_where_nothing_is_known():
     pixels = np.random.default_rng(0).integers(0, 256, (9, 7)).astype(np.uint8)
     pixels[0, 0] = 0
-    colours = fig.palette('inferno')
+    colours = palette('inferno')
     image = Image.open(io.BytesIO(fig.png_bytes(pixels, colours))).convert('RGBA')
     rgba = np.asarray(image)
     np.testing.assert_array_equal(rgba[..., :3], colours[pixels])
@@ -164,9 +135,9 @@ def test_outline_of_nothing_is_nothing():
 
 
 def test_outlines_carry_names_that_cannot_be_markup():
-    volume = fig.Volume(np.zeros((8, 8, 8), np.float32), np.eye(4))
+    volume = DisplayVolume(np.zeros((8, 8, 8), np.float32), np.eye(4))
     volume.data[2:6, 2:6, 2:6] = 1
-    layer = fig.Layer(fig.to_pixels(volume.data, 0, 1), GREY)
+    layer = Layer(to_pixels(volume.data, 0, 1), GREY)
     outline = fig.Outline(volume.data, '#fff', '<script>x</script>')
     svg = fig.draw_slices([layer], [[(2, 4)]], volume, label='x', outlines=[outline])
     assert '<script' not in svg
@@ -176,8 +147,8 @@ def test_outlines_carry_names_that_cannot_be_markup():
 
 def test_outline_of_one_value_is_that_of_its_mask():
     labels = np.random.default_rng(3).integers(0, 3, (9, 8, 7)).astype(np.uint8)
-    volume = fig.Volume(labels, np.eye(4))
-    layer = fig.Layer(fig.to_pixels(labels, 0, 3), GREY)
+    volume = DisplayVolume(labels, np.eye(4))
+    layer = Layer(to_pixels(labels, 0, 3), GREY)
     drawn = [
         fig.draw_slices([layer], [[(2, 3)]], volume, label='x', outlines=[outline])
         for outline in (
@@ -188,48 +159,10 @@ def test_outline_of_one_value_is_that_of_its_mask():
     assert panels(drawn[0])[0]['paths']
 
 
-def test_box_holds_the_mask_with_its_margin():
-    mask = np.zeros((30, 30, 30), bool)
-    mask[10:15, 12:13, 2:29] = True
-    box = fig.outline_box(mask, (1.0, 2.0, 1.0), margin=4)
-    assert box == (slice(6, 19), slice(10, 15), slice(0, 30))
-    assert fig.outline_box(mask & False, (1, 1, 1)) == (slice(0, 30),) * 3
-
-
-def test_even_slices_lie_in_the_mask_and_rise():
-    mask = np.zeros((9, 9, 50), bool)
-    mask[3:6, 3:6, 11:40] = True
-    places = [i for _, i in fig.even_slices(mask, 2, 6)]
-    assert len(places) == 6
-    assert places == sorted(set(places))
-    assert min(places) > 11
-    assert max(places) < 39
-    assert len(fig.even_slices(mask[:, :, :12], 2, 6)) == 1
-
-
-def test_covering_slices_show_every_label_and_keep_apart():
-    rng = np.random.default_rng(5)
-    labels = np.zeros((20, 20, 60), np.uint8)
-    for value in range(1, 5):
-        z = 13 * (value - 1) + int(rng.integers(2, 6))
-        labels[2:9, 3:9, z : z + 5] = value
-    views = fig.covering_slices(labels, 2, 4, gap=4)
-    places = [i for _, i in views]
-    assert {int(v) for i in places for v in np.unique(labels[:, :, i])} - {0} == {1, 2, 3, 4}
-    assert min(np.diff(places)) >= 4
-    assert fig.covering_slices(labels * 0, 2, 3)
-
-
 def test_bar_shows_both_units():
-    volume = fig.Volume(np.ones((6, 6, 6), np.float32), np.eye(4))
-    layer = fig.Layer(fig.to_pixels(volume.data, -1, 1), GREY)
-    bar = fig.ColourBar(-0.5, 0.5, GREY, 'ppm', second_unit='Hz', factor=63.866)
+    volume = DisplayVolume(np.ones((6, 6, 6), np.float32), np.eye(4))
+    layer = Layer(to_pixels(volume.data, -1, 1), GREY)
+    bar = ColourBar(-0.5, 0.5, GREY, 'ppm', second_unit='Hz', factor=63.866)
     svg = fig.draw_slices([layer], [[(2, 3)]], volume, label='x', bar=bar)
     texts = [t.text for t in ElementTree.fromstring(svg).iter(f'{SVG}text')]
     assert {'ppm', '−0.5', '0', '0.5', '±31.9 Hz'} <= set(texts)
-
-
-def test_robust_range_never_collapses():
-    assert fig.robust_range(np.zeros(9)) == (0.0, 1.0)
-    assert fig.robust_range(np.array([np.nan])) == (0.0, 1.0)
-    assert fig.symmetric_limit(np.full(100, -0.043)) == pytest.approx(0.05)

@@ -6,7 +6,6 @@ import pytest
 from nigra.interfaces.reports.outlines import (
     label_outlines,
     merge_labels,
-    region_colours,
     tissue_outlines,
     two_thresholds,
 )
@@ -30,7 +29,6 @@ def test_each_region_has_its_own_colour():
     assert len({o.colour for o in outlines}) == len(outlines) > 6
     assert outlines[0].label == 'caudate'
     assert (outlines[0].values == outlines[0].equals).sum() == 2
-    assert region_colours(['putamen', 'x'])['putamen'] == region_colours(['putamen'])['putamen']
 
 
 def test_thresholds_part_three_tissues():

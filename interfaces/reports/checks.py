@@ -1,0 +1,172 @@
+"""Checks at the top of a participant's page: which results need a look before they are used."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from ..anatomy.ants import BRAIN_ML
+from ..tables import readable
+from .cells import counted, fixed, percent
+
+LOW_COVERAGE = 0.9
+"""Fraction of a nucleus inside the QSM mask below which its values need a look (by eye)."""
+_NO_COVERAGE = 0.5
+"""Below this most of the nucleus is not measured (by eye)."""
+_ASYMMETRY = 0.25
+"""Difference between left and right volume, over their mean, above which to look (by eye)."""
+
+
+class Status(enum.StrEnum):
+    """State of a check; the values are classes of the style sheet."""
+
+    GOOD = 'good'
+    NOTE = 'note'
+    BAD = 'bad'
+
+    @property
+    def sign(self) -> str:
+        """Shape that tells the state without its colour."""
+        return {Status.GOOD: '✓', Status.NOTE: '▲', Status.BAD: '✕'}[self]
+
+    @property
+    def word(self) -> str:
+        """The state in a word."""
+        return {Status.GOOD: 'ok', Status.NOTE: 'review', Status.BAD: 'problem'}[self]
+
+
+@dataclass(frozen=True)
+class Check:
+    """One check of the summary.
+
+    Attributes
+    ----------
+    status
+        Its state.
+    title
+        What was checked.
+    text
+        What was found, and what to do about it.
+    """
+
+    status: Status
+    title: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The worst state of several checks, and how many are in it."""
+
+    status: Status
+    text: str
+
+
+def region_checks(regions: pd.DataFrame, warnings: Sequence[str]) -> list[Check]:
+    """Checks of a run, from its region table and warnings.
+
+    Parameters
+    ----------
+    regions
+        The region table.
+    warnings
+        Of the run.
+    """
+    nuclei = regions[(regions.region != 'brain') & regions.hemisphere.isin(['L', 'R'])]
+    return [
+        *(warnings_check('Warnings', warnings) or [Check(Status.GOOD, 'Warnings', 'none')]),
+        _missing_check(nuclei),
+        _coverage_check(nuclei[nuclei.n_voxels > 0]),
+        *_asymmetry_check(nuclei),
+        *_brain_check(regions[regions.region == 'brain']),
+        *_contrast_check(regions[regions.hemisphere == 'both']),
+    ]
+
+
+def warnings_check(title: str, warnings: Sequence[str]) -> list[Check]:
+    """A check that points to the warnings; none where there are none."""
+    if not warnings:
+        return []
+    return [Check(Status.NOTE, title, f'{counted(len(warnings), "warning")}, listed below')]
+
+
+def _missing_check(nuclei: pd.DataFrame) -> Check:
+    empty = nuclei[~(nuclei.n_voxels > 0)]
+    if empty.empty:
+        text = f'all {len(nuclei)}, left and right'
+        return Check(Status.GOOD, 'Nuclei found', text)
+    names = ', '.join(_place(row) for row in empty.itertuples())
+    return Check(Status.BAD, 'Nuclei without voxels', f'{names}: check labels and QSM mask')
+
+
+def _place(row: Any) -> str:
+    """Name of a row's nucleus, such as `left caudate`."""
+    return f'{readable(row.hemisphere)} {readable(row.region)}'
+
+
+def _coverage_check(nuclei: pd.DataFrame) -> Check:
+    title = 'Nuclei inside the QSM mask'
+    known = nuclei.dropna(subset=['coverage'])
+    if known.empty:
+        return Check(Status.BAD, title, 'no nucleus has a known coverage')
+    worst = known.loc[known.coverage.idxmin()]
+    if worst.coverage < _NO_COVERAGE:
+        status = Status.BAD
+    else:
+        status = Status.GOOD if worst.coverage >= LOW_COVERAGE else Status.NOTE
+    return Check(status, title, f'lowest: {_place(worst)}, {percent(worst.coverage)} %')
+
+
+def _asymmetry_check(nuclei: pd.DataFrame) -> list[Check]:
+    volumes = nuclei.pivot_table(index='region', columns='hemisphere', values='volume_mm3')
+    if not {'L', 'R'} <= set(volumes.columns):
+        return []
+    index = (volumes['L'] - volumes['R']).abs() / volumes.mean(axis=1)
+    index = index.dropna()
+    if index.empty:
+        return []
+    worst = str(index.idxmax())
+    fraction = float(index.max())
+    text = f'largest: {readable(worst)}, {percent(fraction)} % of the mean'
+    status = Status.NOTE if fraction > _ASYMMETRY else Status.GOOD
+    return [Check(status, 'Left/right volume difference', text)]
+
+
+def _brain_check(brain: pd.DataFrame) -> list[Check]:
+    volumes = brain['volume_mm3'].dropna()
+    if volumes.empty:
+        return []
+    volume = float(volumes.iloc[0]) / 1000
+    low, high = BRAIN_ML
+    text = f'{volume:.0f} mL'
+    if low <= volume <= high:
+        return [Check(Status.GOOD, 'Brain volume', text)]
+    text = f'{text}, outside {low:.0f} to {high:.0f} mL: check the brain mask'
+    return [Check(Status.NOTE, 'Brain volume', text)]
+
+
+def _contrast_check(both: pd.DataFrame) -> list[Check]:
+    """Iron makes the pallidum the brighter of the two, unless the phase has the wrong sign."""
+    means = both.set_index('region')['chi_mean']
+    if not {'pallidum', 'thalamus'} <= set(means.dropna().index):
+        return []
+    difference = float(means['pallidum'] - means['thalamus'])
+    size = f'{fixed(0)(abs(difference))} ppb'
+    if difference > 0:
+        return [Check(Status.GOOD, 'Iron contrast', f'pallidum {size} above thalamus')]
+    text = f'pallidum {size} below thalamus: check the sign of the phase (--phase-sign)'
+    return [Check(Status.BAD, 'Iron contrast', text)]
+
+
+def verdict(checks: Sequence[Check]) -> Verdict:
+    """The worst state, and how many checks are in it."""
+    bad, notes = (sum(c.status is s for c in checks) for s in (Status.BAD, Status.NOTE))
+    if bad:
+        return Verdict(Status.BAD, counted(bad, 'problem'))
+    if notes:
+        return Verdict(Status.NOTE, f'{counted(notes, "check")} to review')
+    return Verdict(Status.GOOD, 'all checks passed')

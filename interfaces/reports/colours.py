@@ -1,0 +1,63 @@
+"""Colours of groups, effects and nuclei, told apart by colour-blind readers too.
+
+Most are those of Okabe and Ito; groups also differ by the shape of their marks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+GROUP_COLOURS = ('#0072B2', '#D55E00', '#009E73', '#CC79A7', '#E69F00', '#56B4E9', '#8C6D31')
+LARGE_EFFECT = 1.5
+"""Standardised difference at which colours are full."""
+REGION_COLOURS = {
+    'caudate': '#E69F00',
+    'putamen': '#56B4E9',
+    'pallidum': '#F0E442',
+    'thalamus': '#E8602C',
+    'pulvinar': '#1FC08F',
+    'substantia_nigra': '#E58CC0',
+    'red_nucleus': '#7C9BFF',
+    'accumbens': '#FFFFFF',
+}
+"""Okabe and Ito's palette, lightened where a colour could not be seen on a grey image."""
+_SPARE_COLOURS = ('#BBCC33', '#FFAABB', '#99DDFF', '#EEDD88', '#DDDDDD', '#EE8866')
+_NO_EFFECT = (246, 247, 249)
+_BELOW_ZERO = (0x0B, 0x62, 0x9B)
+_ABOVE_ZERO = (0xC6, 0x54, 0x00)
+_DARK = 0.82
+"""Part of the way to the full colour from which on white text is easier to read than black."""
+
+
+def group_colours(groups: Sequence[str]) -> dict[str, str]:
+    """A colour per group, in order, starting again after the last."""
+    return {group: GROUP_COLOURS[i % len(GROUP_COLOURS)] for i, group in enumerate(groups)}
+
+
+def region_colours(regions: Sequence[str]) -> dict[str, str]:
+    """A colour per region: fixed for the known nuclei, spare ones for others."""
+    taken = {REGION_COLOURS[r] for r in regions if r in REGION_COLOURS}
+    free = [c for c in (*_SPARE_COLOURS, *REGION_COLOURS.values()) if c not in taken]
+    unknown = [r for r in regions if r not in REGION_COLOURS]
+    extra = {r: free[i % len(free)] if free else '#FFFFFF' for i, r in enumerate(unknown)}
+    return {region: REGION_COLOURS.get(region) or extra[region] for region in regions}
+
+
+def diverging(value: float, limit: float = LARGE_EFFECT) -> tuple[str, bool]:
+    """Fill for a value, and whether it is dark: blue below zero, orange above, full at `limit`."""
+    red, green, blue = diverging_rgb(value, limit)
+    return f'#{red:02x}{green:02x}{blue:02x}', _fullness(value, limit) > _DARK
+
+
+def diverging_rgb(value: float, limit: float = LARGE_EFFECT) -> NDArray[np.uint8]:
+    """The colour of `diverging` as red, green and blue."""
+    full = np.array(_BELOW_ZERO if value < 0 else _ABOVE_ZERO)
+    fraction = _fullness(value, limit)
+    return np.rint(np.array(_NO_EFFECT) * (1 - fraction) + full * fraction).astype(np.uint8)
+
+
+def _fullness(value: float, limit: float) -> float:
+    return float(np.clip(abs(value) / limit, 0, 1))

@@ -1,0 +1,64 @@
+"""Checks of a run: green where all is well, and what is wrong where not."""
+
+import pytest
+from toy_page import region_rows
+
+from nigra.interfaces.reports.checks import region_checks, verdict
+
+
+def lights(frame, warnings=()):
+    return {c.title: c for c in region_checks(frame, list(warnings))}
+
+
+def test_lights_are_green_where_all_is_well():
+    found = lights(region_rows())
+    assert {c.status for c in found.values()} == {'good'}
+    assert verdict(list(found.values())).status == 'good'
+
+
+@pytest.mark.parametrize(
+    ('changes', 'title', 'status', 'text'),
+    [
+        ({'coverage': 0.8}, 'Nuclei inside the QSM mask', 'note', 'right caudate, 80 %'),
+        ({'coverage': 0.3}, 'Nuclei inside the QSM mask', 'bad', 'right caudate, 30 %'),
+        ({'volume_mm3': 900.0}, 'Left/right volume difference', 'note', 'caudate, 43 %'),
+        ({'n_voxels': 0}, 'Nuclei without voxels', 'bad', 'right caudate'),
+    ],
+)
+def test_lights_tell_what_is_wrong(changes, title, status, text):
+    found = lights(region_rows(**changes))
+    assert found[title].status == status
+    assert text in found[title].text
+    assert verdict(list(found.values())).status == status
+
+
+def test_inverted_contrast_is_a_problem():
+    frame = region_rows()
+    frame['region'] = frame['region'].replace('caudate', 'thalamus')
+    assert lights(frame)['Iron contrast'].status == 'good'
+    frame['chi_mean'] *= -1
+    found = lights(frame)['Iron contrast']
+    assert found.status == 'bad'
+    assert 'sign of the phase' in found.text
+
+
+def test_warnings_light():
+    found = lights(region_rows(), ['a', 'b'])
+    assert found['Warnings'].status == 'note'
+    assert found['Warnings'].text == '2 warnings, listed below'
+
+
+def test_brain_outside_the_usual_volumes_is_told_with_them():
+    frame = region_rows()
+    frame.loc[frame.region == 'brain', 'volume_mm3'] = 5e5
+    found = lights(frame)['Brain volume']
+    assert found.status == 'note'
+    assert found.text == '500 mL, outside 850 to 2400 mL: check the brain mask'
+
+
+def test_verdict_counts_the_worst():
+    found = list(lights(region_rows(coverage=0.3, n_voxels=10), ['a']).values())
+    assert verdict(found).text == '1 problem'
+    found = [c for c in found if c.status != 'bad']
+    assert (verdict(found).status, verdict(found).text) == ('note', '1 check to review')
+    assert verdict([]).text == 'all checks passed'

@@ -1,0 +1,38 @@
+"""Colours: nuclei keep theirs, and effects of both signs can be told apart."""
+
+import numpy as np
+
+from nigra.interfaces.reports.colours import (
+    LARGE_EFFECT,
+    diverging,
+    diverging_rgb,
+    group_colours,
+    region_colours,
+)
+
+
+def test_nuclei_keep_their_colour_whatever_else_is_shown():
+    alone = region_colours(['putamen'])
+    names = ['putamen', *(f'own {i}' for i in range(9))]
+    among = region_colours(names)
+    assert among['putamen'] == alone['putamen']
+    assert len(set(among.values())) == len(names)
+
+
+def test_groups_start_again_after_the_last_colour():
+    colours = list(group_colours([str(i) for i in range(9)]).values())
+    assert len(set(colours[:7])) == 7
+    assert colours[7:] == colours[:2]
+
+
+def test_effects_are_full_at_the_limit_and_pale_at_zero():
+    steps = np.linspace(0, LARGE_EFFECT, 9)
+    for sign in (-1, 1):
+        light = [int(diverging_rgb(sign * v).astype(int).sum()) for v in steps]
+        assert light == sorted(light, reverse=True)
+        assert diverging(sign * 2 * LARGE_EFFECT) == diverging(sign * LARGE_EFFECT)
+        assert [diverging(sign * v)[1] for v in (0, LARGE_EFFECT)] == [False, True]
+    blue, orange = diverging_rgb(-LARGE_EFFECT), diverging_rgb(LARGE_EFFECT)
+    assert blue[2] > blue[0]
+    assert orange[0] > orange[2]
+    assert diverging(LARGE_EFFECT)[0] == '#' + bytes(orange).hex()
