@@ -241,7 +241,6 @@ def group_level(settings: Settings) -> Failures:
     """Compare the groups from the derivatives alone; return what failed."""
     from ..interfaces.completion import find_outputs, fingerprint, is_complete, mark_complete
     from ..interfaces.gather import find_region_tables
-    from ..interfaces.queries import load_filters
     from ..interfaces.quality import PATTERN
     from ..workflows.group import GROUP_OUTPUTS, init_group_wf
     from .run import run_graph
