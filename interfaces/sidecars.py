@@ -10,11 +10,12 @@ from typing import Any
 
 from ..nodes.grid import Grid
 from .anatomy.user_atlas import AtlasSource
-from .bids import GreScan, Visit
+from .bids import Visit
 from .completion import marker_folder
 from .headers import read_header
 from .methods import Methods
 from .names import outputs
+from .scans import GreScan
 
 _REFERENCES = {
     'brain': 'mean over the QSM mask (whole brain)',

@@ -10,12 +10,14 @@ from nipype.interfaces.utility import IdentityInterface, Merge
 from nipype.pipeline.engine import Node, Workflow
 
 from ..interfaces.anatomy.user_atlas import AtlasSource, atlas_sources
-from ..interfaces.bids import GreScan, Visit
+from ..interfaces.bids import Visit
 from ..interfaces.gre import LoadGre
 from ..interfaces.names import images, output_path
 from ..interfaces.outputs import Gather
 from ..interfaces.quality import RunQuality
 from ..interfaces.regions import RegionTable
+from ..interfaces.reports.participant_page import RUN_FACTS, RUN_FILES, RUN_MAPS, RUN_WARNINGS
+from ..interfaces.scans import GreScan
 from ..interfaces.sidecars import (
     Plan,
     anat_folder,
@@ -30,9 +32,6 @@ from .measure import init_atlas_wf
 from .outputs import init_scan_outputs_wf
 from .qsm import MAPS, init_qsm_wf
 from .registration import init_hybrid_wf, init_registration_wf
-
-SHOWN = ('qsm_mask', 'totalfield', 'localfield', 'chimap', 'r2star')
-"""Maps that the report shows."""
 
 FROM_ANATOMY = ('t1w_preproc', 'brain_mask', 't1w_to_template_xfm', 'template_to_t1w_xfm',
                 'labels_in_t1w')  # fmt: skip
@@ -190,7 +189,7 @@ def _connect_facts(workflow: Workflow, maps: Sequence[str]) -> None:
     )  # fmt: skip
     workflow.connect([
         (load_gre, facts, [('first_magnitude', 'magnitude'), ('warnings', 'load_warnings')]),
-        (qsm_wf, facts, [(f'outputnode.{f}', f) for f in maps if f in SHOWN]
+        (qsm_wf, facts, [(f'outputnode.{f}', f) for f in maps if f in RUN_MAPS]
                         + [('outputnode.parameters', 'parameters')]
                         + [('outputnode.warnings', 'field_warnings')]),
         (registration_wf, facts, [('outputnode.t1w_in_gre', 't1w_in_gre')]),
@@ -334,13 +333,7 @@ def _quality_node(scan: GreScan, visit: Visit, plan: Plan) -> Node:
 
 def _facts_node(scan: GreScan) -> Node:
     """Step that gathers what the report shows of a run."""
-    facts = Node(
-        Gather(['magnitude', 't1w_in_gre', *SHOWN, 'dseg', 'regions_tsv', 'load_warnings',
-                'field_warnings', 'registration_warnings', 'parameters', 'quality', 'entities',
-                'facts',
-                'scan_warnings']),
-        name='facts',
-    )  # fmt: skip
+    facts = Node(Gather([*RUN_FILES, *RUN_WARNINGS, *RUN_FACTS]), name='facts')
     facts.inputs.entities = {
         k: v for k, v in (('session', scan.session_id), ('run', scan.run_id)) if v
     } | {'prefix': scan.prefix}

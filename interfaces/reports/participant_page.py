@@ -18,9 +18,10 @@ from .checks import LOW_COVERAGE, Check, region_checks, verdict, warnings_check
 from .pictures import Picture, anatomy_pictures, run_pictures
 from .profiles import region_profile
 
-RUN_FILES = ('magnitude', 't1w_in_gre', 'qsm_mask', 'totalfield', 'localfield', 'chimap',
-             'r2star', 'dseg', 'regions_tsv')  # fmt: skip
-"""Files that a run gives the page."""
+RUN_MAPS = ('qsm_mask', 'totalfield', 'localfield', 'chimap', 'r2star')
+"""Results of the reconstruction that a run gives the page."""
+RUN_FILES = ('magnitude', 't1w_in_gre', *RUN_MAPS, 'dseg', 'regions_tsv')
+"""All files that a run gives the page."""
 RUN_WARNINGS = ('load_warnings', 'field_warnings', 'registration_warnings', 'scan_warnings')
 """Lists of sentences that a run gives the page, in the order in which it shows them."""
 RUN_FACTS = ('parameters', 'quality', 'entities', 'facts')

@@ -13,9 +13,10 @@ from nipype.interfaces.base import isdefined
 from nipype.interfaces.utility import IdentityInterface, Merge
 from nipype.pipeline.engine import MapNode
 
-from nigra.interfaces.bids import GreScan, Visit, find_visits
+from nigra.interfaces.bids import Visit, find_visits
 from nigra.interfaces.methods import Methods
 from nigra.interfaces.outputs import Discard, Gather
+from nigra.interfaces.scans import GreScan
 from nigra.interfaces.sidecars import Plan
 from nigra.nodes.methods import BACKGROUND, INVERSION, ONE_STEP
 from nigra.workflows.base import init_nigra_wf
