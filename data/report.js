@@ -2,7 +2,7 @@
 (() => {
   const all = (selector, root = document) => [...root.querySelectorAll(selector)];
 
-  // Sorting: full values stand in data-v; missing ones stay last either way.
+  // Sorting: data-v has the full values; missing ones stay last in both directions.
   const compare = (a, b) => {
     const x = Number(a), y = Number(b);
     return a !== '' && b !== '' && !Number.isNaN(x) && !Number.isNaN(y) ? x - y : a.localeCompare(b);
@@ -24,7 +24,7 @@
     });
   }
 
-  // Every word typed must stand somewhere in the row.
+  // A row stays if it contains every word typed.
   for (const input of all('input.filter')) {
     const body = document.getElementById(input.dataset.table).tBodies[0];
     input.addEventListener('input', () => {

@@ -10,8 +10,8 @@ from typing import Any
 
 from ..nodes.errors import InputError
 from .headers import check_same_grid, read_header
+from .metadata import echo_times, field_strength, load_metadata
 from .queries import BidsFile
-from .runs import echo_times, field_strength, load_metadata
 
 UNEVEN_SPACING = 1.5
 """A warning says where the largest echo spacing is more than this times the smallest (by eye)."""

@@ -1,1 +1,1 @@
-"""Pages: what reports show, drawn from files and tables."""
+"""Visual reports: pages, charts, pictures and text, made from files and tables."""

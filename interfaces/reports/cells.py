@@ -25,11 +25,11 @@ class Column:
     title
         Heading.
     hint
-        Explanation that appears on the heading.
+        Explanation, shown when the pointer rests on the heading.
     show
-        Number to text; None for text columns.
+        Formats a number; None for columns of text.
     words
-        Whether text is one of nigra's own names, to be written as words.
+        Whether text is one of nigra's own names, such as `red_nucleus`, to be written as words.
     """
 
     title: str

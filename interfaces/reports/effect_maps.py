@@ -19,7 +19,7 @@ from .slices import SliceBox, covering_slices, even_slices, outline_box
 SHOWN_T = 2.0
 """Voxels of a smaller t, either way, stay grey."""
 T_LIMITS = (4.0, 8.0)
-"""Between these the end of the scale of t follows the largest."""
+"""The scale of t ends at the largest t, but inside these limits."""
 _HALF = 127
 """Steps of the colour scale to either side."""
 
@@ -47,7 +47,7 @@ def region_labels() -> dict[str, tuple[int, ...]]:
 
 
 def draw_effects(sizes: Mapping[str, float], significant: Collection[str], *, label: str) -> str:
-    """Draw effect sizes onto slices that together show every nucleus.
+    """Draw effect sizes on slices that together show every nucleus.
 
     A whole whose parts are all shown is left out.
 
@@ -98,21 +98,21 @@ def _mark_significant(labels: NDArray[np.uint8], values: tuple[int, ...], findin
 
 
 def draw_tests(t_map: str | Path, p_map: str | Path, *, alpha: float, label: str) -> str:
-    """Draw a voxel-wise test onto slices of the template.
+    """Draw a voxel-wise test on slices of the template.
 
     Parameters
     ----------
     t_map, p_map
         Images of `voxelwise.VoxelModels`.
     alpha
-        Level of the family-wise p; what is below is outlined.
+        Level of the family-wise p; voxels below it are outlined.
     label
         What the picture shows.
 
     Returns
     -------
     str
-        SVG; voxels of a t below `SHOWN_T` either way are left grey.
+        SVG.
     """
     import nibabel as nib
     from nibabel.processing import resample_from_to
@@ -120,7 +120,7 @@ def draw_tests(t_map: str | Path, p_map: str | Path, *, alpha: float, label: str
     t, p = load_volume(t_map), load_volume(p_map)
     place = nib.Nifti1Image(t.data, t.affine)
     grey = resample_from_to(load_template(), place, order=1).get_fdata(dtype=np.float32)
-    shown = np.abs(t.data) >= SHOWN_T
+    shown = np.abs(t.data) >= SHOWN_T  # the others stay grey
     limit = float(np.clip(np.abs(t.data).max(), *T_LIMITS))
     colours = _palette()
     steps = 128 + np.rint(np.clip(t.data / limit, -1, 1) * _HALF)

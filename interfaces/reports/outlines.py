@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..tables import readable
 from .colours import region_colours
 from .figures import Outline
 from .layers import robust_range
@@ -36,7 +37,7 @@ def merge_labels(
 def tissue_outlines(
     data: NDArray[Any], within: NDArray[np.bool_], *, only_within: bool = False
 ) -> list[Outline]:
-    """Lines at the two intensities that best part a T1w image into three tissues (Otsu 1979).
+    """Lines at the two intensities that best divide a T1w image into three tissues (Otsu 1979).
 
     Parameters
     ----------
@@ -45,10 +46,11 @@ def tissue_outlines(
     within
         Brain; its intensities set the levels.
     only_within
-        Whether lines end where the brain ends.
+        Whether lines end at the border of the brain.
     """
     from scipy import ndimage
 
+    # Slight smoothing keeps the noise of single voxels out of the lines.
     smooth = ndimage.gaussian_filter(np.asarray(data, np.float32), 0.7)
     dark, bright = two_thresholds(smooth[within])
     if only_within:
@@ -66,6 +68,8 @@ def two_thresholds(values: NDArray[Any], bins: int = 96) -> tuple[float, float]:
     weight = np.concatenate([[0.0], np.cumsum(counts, dtype=float)])
     total = np.concatenate([[0.0], np.cumsum(counts * (edges[:-1] + edges[1:]) / 2)])
 
+    # The variance between classes is, up to constants, the sum of their squared sums over their
+    # weights; cumulative sums give it for all pairs of thresholds at once.
     def between(start: NDArray[Any], stop: NDArray[Any]) -> NDArray[np.float64]:
         n, s = weight[stop] - weight[start], total[stop] - total[start]
         return np.where(n > 0, s**2 / np.maximum(n, 1), 0.0)
@@ -82,6 +86,6 @@ def label_outlines(merged: NDArray[np.uint8], regions: Sequence[str]) -> list[Ou
     """Outline of each region, as `merge_labels` gives them, in its colour."""
     colours = region_colours(regions)
     return [
-        Outline(merged, colours[region], region.replace('_', ' '), equals=value)
+        Outline(merged, colours[region], readable(region), equals=value)
         for value, region in enumerate(regions, start=1)
     ]

@@ -1,4 +1,4 @@
-"""Visual reports: one self-contained HTML file each, made from files and tables."""
+"""Visual reports: one self-contained HTML file each, drawn from files and tables."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def _read(name: str) -> str:
 
 @functools.cache
 def environment() -> Environment:
-    """Templates in `nigra.data`, with everything escaped that is not marked as markup."""
+    """Templates in `nigra.data`; they escape everything that is not marked as markup."""
     from jinja2 import Environment, FunctionLoader, StrictUndefined
 
     return Environment(
@@ -44,7 +44,9 @@ def environment() -> Environment:
 
 
 def render_page(template: str, context: Mapping[str, Any], *, version: str) -> str:
-    """Fill a template; style and script are put inside, the script is named by its hash.
+    """Fill a template, which includes the style sheet and the script.
+
+    The page's policy lets a browser run this script alone, which it knows by its hash.
 
     Parameters
     ----------
@@ -96,7 +98,7 @@ def render_participant(
     warnings
         Of the visit and its anatomy.
     methods_html
-        From `boilerplate.methods_text`; put in as it is.
+        From `boilerplate.methods_text`; included without escaping.
     versions
         Of the software.
     names
@@ -122,7 +124,7 @@ def render_participant(
 
 GROUP_TABLES = ('regions', 'models', 'contrasts', 'means', 'sides', 'interactions',
                 'correlations', 'exclusions', 'values', 'quality', 'clusters')  # fmt: skip
-"""Tables of the group level by name, in the order in which the page offers them."""
+"""Tables of the group level by name, in the order in which the page links to them."""
 
 
 def render_group(
@@ -149,7 +151,7 @@ def render_group(
         `group_column`, `reference_group`, `covariates`, `scores`, `alpha`, `formulae` and any
         more.
     methods_html
-        From `boilerplate.methods_text`; put in as it is.
+        From `boilerplate.methods_text`; included without escaping.
     version
         Of nigra.
     """

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from nigra.interfaces.reports.scales import nice_limit, nice_step, ticks
+from nigra.interfaces.reports.scales import Axis, nice_limit, nice_step, ticks
+from nigra.interfaces.reports.svg import drawing, short
 from nigra.nodes.errors import NigraError
 
 
@@ -33,3 +34,29 @@ def test_nice_limit_is_the_next_round_number():
         assert value <= limit * (1 + 1e-3)
         assert limit <= 2 * value * (1 + 1e-3)
     assert nice_limit(float('nan')) == 1
+
+
+@pytest.mark.parametrize('values', [[3.0], [-2.0, 5.0, 1.0], [1e-9, 2e-9], [0.0, 0.0]])
+def test_axis_holds_its_values_in_order_with_a_margin(values):
+    values = np.array(values)
+    axis = Axis.around(values, 200.0, 10.0)
+    places = axis(np.sort(values))
+    assert np.all(np.diff(places) <= 0)
+    assert places.min() > 10
+    assert places.max() < 200
+    assert all(axis.low <= t <= axis.high for t in axis.ticks)
+    if len(set(values)) == 1:
+        assert places[0] == pytest.approx(105)
+
+
+def test_grid_lines_stand_at_the_ticks_and_zero_is_marked():
+    root = drawing(300, 200, label='x')
+    axis = Axis(-10, 10, 50, 250)
+    axis.draw_below(root, top=5, bottom=150)
+    axis.draw_left(root, x=40, right=290, unit='ppb')
+    lines = [e for e in root if e.tag == 'line']
+    below, left = lines[: len(axis.ticks)], lines[len(axis.ticks) :]
+    expected = [short(float(axis(t))) for t in axis.ticks]
+    assert [e.get('x1') for e in below] == [e.get('y1') for e in left] == expected
+    zero = [e.get('class') == 'grid zero' for e in below]
+    assert zero == [t == 0 for t in axis.ticks]
