@@ -27,7 +27,7 @@ def load_metadata(bids_dir: Path, path: Path) -> dict[str, Any]:
     """
     import bids2table
 
-    suffix = path.name.split('.')[0].rpartition('_')[2]
+    suffix = bids2table.parse_bids_entities(path).get('suffix', '')
     for folder in (path.parent, *path.parent.parents):
         for sidecar in sorted(folder.glob(f'*{suffix}.json')):
             _check_sidecar(sidecar)

@@ -5,9 +5,12 @@ import hashlib
 import re
 from html.parser import HTMLParser
 
+import nibabel as nib
+import numpy as np
 import pandas as pd
 
 EVIL = '<script>alert("x")</script>'
+NAMES = {1: 'caudate', 2: 'caudate', 3: 'pallidum', 4: 'pallidum'}
 
 
 class Page(HTMLParser):
@@ -80,3 +83,54 @@ def region_rows(**changes):
     for column, value in changes.items():
         frame.loc[1, column] = value
     return frame
+
+
+def save(path, data, affine, dtype=np.float32):
+    nib.save(nib.Nifti1Image(np.asarray(data).astype(dtype), affine), path)
+    return str(path)
+
+
+def write_visit(root):
+    """A ball of a brain with two pairs of nuclei: images of the T1w, and an anisotropic run."""
+    rng = np.random.default_rng(0)
+
+    def world(shape, zooms):
+        affine = np.diag([*zooms, 1.0])
+        affine[:3, 3] = -np.array(zooms) * (np.array(shape) - 1) / 2
+        places = zip(shape, zooms, affine[:3, 3], strict=True)
+        axes = np.meshgrid(*(np.arange(n) * z + o for n, z, o in places), indexing='ij')
+        radius = np.sqrt(sum(a**2 for a in axes))
+        labels = np.zeros(shape, np.uint8)
+        for value, (x, y) in {1: (-15, 10), 2: (15, 10), 3: (-15, -8), 4: (15, -8)}.items():
+            labels[(axes[0] - x) ** 2 + (axes[1] - y) ** 2 + axes[2] ** 2 < 49] = value
+        return affine, radius, labels
+
+    affine, radius, labels = world((36, 40, 36), (2.0, 2.0, 2.0))
+    brain = radius < 30
+    t1w = np.where(brain, 60 + 40 * (radius < 20), 5) + rng.normal(size=radius.shape)
+    given = {
+        't1w': save(root / 't1w.nii.gz', t1w, affine),
+        't1w_brain_mask': save(root / 'mask.nii.gz', brain, affine, np.uint8),
+        'template_in_t1w': save(root / 'template.nii.gz', t1w * brain, affine),
+        'labels_in_t1w': save(root / 'labels.nii.gz', labels, affine, np.uint8),
+    }
+    affine, radius, labels = world((44, 40, 20), (1.5, 1.8, 3.5))
+    mask = radius < 28
+    chi = np.where(labels > 2, 0.13, 0.02) * (labels > 0) + 0.005 * rng.normal(size=mask.shape)
+    maps = {'magnitude': 100 * mask, 't1w_in_gre': np.where(mask, 60 + 40 * (radius < 20), 5),
+            'qsm_mask': mask, 'totalfield': 0.3 * mask * radius / 30,
+            'localfield': 0.02 * chi * mask, 'chimap': chi * mask, 'r2star': 20 * mask,
+            'dseg': labels}  # fmt: skip
+    run = {k: save(root / f'{k}.nii.gz', v, affine) for k, v in maps.items()}
+    run |= {
+        'regions_tsv': str(root / 'regions.tsv'),
+        'entities': {'prefix': 'sub-01'},
+        'facts': {'MagneticFieldStrength': 1.5, 'EchoTimes': [0.02, 0.04],
+                  'VoxelSize': [1.5, 1.8, 3.5], 'B0Direction': [0, 0, 1], 'Shape': [44, 40, 20]},
+        'parameters': {'inversion': {'weight': 0.0004}},
+        'quality': {'overlap': 0.93},
+        'load_warnings': [f'phase of {EVIL} was rescaled'],
+        'field_warnings': None,
+    }  # fmt: skip
+    region_rows().to_csv(root / 'regions.tsv', sep='\t', index=False, na_rep='n/a')
+    return given, run

@@ -1,4 +1,4 @@
-"""The group report in a real browser: no errors, sorting, filtering, pictures, nothing loaded."""
+"""Reports in a real browser: no errors, sorting, filtering, pictures, nothing loaded."""
 
 import base64
 import hashlib
@@ -8,7 +8,9 @@ import subprocess
 
 import pytest
 from toy_cohort import make_people, write_participants, write_study
+from toy_page import NAMES, write_visit
 
+from nigra.interfaces.reports.report import render_participant
 from nigra.nodes.statistics.question import Question
 from nigra.workflows.group import init_group_wf
 
@@ -134,3 +136,20 @@ def test_it_prints(page, tmp_path):
         capture_output=True, timeout=120, check=True,
     )  # fmt: skip
     assert pdf.stat().st_size > 50_000
+
+
+def test_pictures_of_a_participant_fade_and_lose_their_outlines(tmp_path):
+    given, run = write_visit(tmp_path)
+    page = tmp_path / 'sub-01.html'
+    html = render_participant(participant_id='sub-01', runs=[run], names=NAMES, **given)
+    page.write_text(html, encoding='utf-8')
+    told = driven(page, """
+      const figure = document.querySelector('#run-1 figure.picture');
+      const style = (css) => getComputedStyle(figure.querySelector(css));
+      const state = () => [style('.layer.over').opacity, style('.outlines').display].join(' ');
+      const before = state(), slider = figure.querySelector('input[type=range]');
+      slider.value = 1; slider.dispatchEvent(new Event('input'));
+      figure.querySelector('input.outlines').click();
+      document.documentElement.dataset.told = [before, state()].join(' ');
+    """)  # fmt: skip
+    assert told == '0 inline 1 none'
