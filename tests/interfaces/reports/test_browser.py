@@ -146,7 +146,7 @@ def test_pictures_of_a_participant_fade_and_lose_their_outlines(tmp_path):
     told = driven(page, """
       const figure = document.querySelector('#run-1 figure.picture');
       const style = (css) => getComputedStyle(figure.querySelector(css));
-      const state = () => [style('.layer.over').opacity, style('.outlines').display].join(' ');
+      const state = () => [style('.layer.over').opacity, style('svg .outlines').display].join(' ');
       const before = state(), slider = figure.querySelector('input[type=range]');
       slider.value = 1; slider.dispatchEvent(new Event('input'));
       figure.querySelector('input.outlines').click();
