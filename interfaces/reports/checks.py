@@ -158,7 +158,7 @@ def _contrast_check(both: pd.DataFrame) -> list[Check]:
     size = f'{fixed(0)(abs(difference))} ppb'
     if difference > 0:
         return [Check(Status.GOOD, 'Iron contrast', f'pallidum {size} above thalamus')]
-    text = f'pallidum {size} below thalamus: check the sign of the phase (--phase-sign)'
+    text = f'pallidum {size} below thalamus: the sign of the phase may be inverted'
     return [Check(Status.BAD, 'Iron contrast', text)]
 
 

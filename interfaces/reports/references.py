@@ -56,7 +56,8 @@ def read_references() -> dict[str, dict[str, str]]:
     text = path.read_text(encoding='utf-8')
     entries = {}
     for match in re.finditer(r'@\w+\{(\w+),\n(.*?)\n\}', text, re.DOTALL):
-        fields = dict(re.findall(r'^  (\w+) = \{(.*)\},?$', match[2], re.MULTILINE))
+        found = re.findall(r'^  (\w+) = \{(.*)\},?$', match[2], re.MULTILINE)
+        fields = {name: value.replace(r'\&', '&') for name, value in found}  # BibTeX's escape
         entries[match[1]] = {**fields, 'source': match[0]}
     return entries
 

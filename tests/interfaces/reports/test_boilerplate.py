@@ -58,6 +58,7 @@ def test_all_three_forms_have_the_same_references():
         assert (f'id="ref-{key}"' in text.html) == (key in used)
         assert (f'href="#ref-{key}"' in text.html) == (key in used)
     assert '[@' not in text.markdown + text.html
+    assert '\\&' not in text.markdown + text.html
 
 
 def test_references_are_whole():
