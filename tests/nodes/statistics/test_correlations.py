@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 from scipy import stats
-from test_alternatives import PLANT_GROWTH
+from test_robust_tests import PLANT_GROWTH
 from toy_cohort import make_people, make_regions
 
 from nigra.nodes.statistics.correlations import (

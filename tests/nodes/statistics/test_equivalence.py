@@ -45,7 +45,7 @@ def test_factor_favours_no_difference_more_in_larger_samples_and_never_overflows
 
 def test_equivalence_as_pingouin_has_it():
     """pingouin 0.7.0, tost, on PlantGrowth's ctrl and trt2 with a bound of 1."""
-    from test_alternatives import PLANT_GROWTH
+    from test_robust_tests import PLANT_GROWTH
 
     a, b = PLANT_GROWTH['ctrl'], PLANT_GROWTH['trt2']
     pooled = np.sqrt((a.var(ddof=1) + b.var(ddof=1)) / 2)

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 import statsmodels.formula.api as smf
 from scipy import stats
-from test_alternatives import PLANT_GROWTH
+from test_robust_tests import PLANT_GROWTH
 from toy_cohort import make_people, make_regions
 
 from nigra.nodes.statistics.ancova import Ancova, make_design
