@@ -242,7 +242,7 @@ def group_level(settings: Settings) -> Failures:
     from ..interfaces.completion import find_outputs, fingerprint, is_complete, mark_complete
     from ..interfaces.gather import find_region_tables
     from ..interfaces.quality import PATTERN
-    from ..workflows.group import GROUP_OUTPUTS, init_group_wf
+    from ..workflows.group import init_group_wf, output_names
     from .run import run_graph
 
     tables = find_region_tables(settings.output_dir)
@@ -288,10 +288,10 @@ def group_level(settings: Settings) -> Failures:
     if failed:
         return {'group': [s for sentences in failed.values() for s in sentences]}
     write_citation(*used)
-    outputs = [settings.output_dir / name for name in GROUP_OUTPUTS]
+    names = output_names(voxelwise=bool(settings.voxelwise))
+    outputs = [settings.output_dir / name for name in names]
     if settings.voxelwise:
         outputs += sorted(settings.output_dir.glob('group_space-*'))
-        outputs += [settings.output_dir / f'group_clusters.{kind}' for kind in ('tsv', 'json')]
     mark_complete(marker, key, outputs, settings.output_dir)
     return {}
 

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from ..nodes.statistics.measures import MEASURES
 from .settings import Settings
 
 Options = dict[tuple[str, ...], dict[str, Any]]
@@ -108,9 +109,8 @@ COMPARISON: Options = {
         'nargs': '+',
         'default': list(Settings.measures),
         'metavar': 'MEASURE',
-        'help': 'what to compare: chi_mean, chi_median, chi_pvc, chi_high, chi_total (mean times '
-        'volume), r2star_mean, iron_mean, volume_normalised (default: chi_mean '
-        'volume_normalised)',
+        'help': f'what to compare: {", ".join(f"{m.name} ({m.title})" for m in MEASURES.values())} '
+        f'(default: {" ".join(Settings.measures)})',
     },
     ('--regions',): {
         'nargs': '+',

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..interfaces.methods import Methods
+from ..nodes.statistics.measures import DEFAULT_MEASURES
 
 if TYPE_CHECKING:
     from ..nodes.statistics.question import Question
@@ -46,7 +47,7 @@ class Settings:
     covariates: tuple[str, ...] | None = None
     interactions: tuple[str, ...] = ()
     scores: tuple[str, ...] | None = None
-    measures: tuple[str, ...] = ('chi_mean', 'volume_normalised')
+    measures: tuple[str, ...] = DEFAULT_MEASURES
     regions: tuple[str, ...] | None = None
     harmonise: str | None = None
     permutations: int = 5000

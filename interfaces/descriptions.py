@@ -1,11 +1,9 @@
-"""Data dictionaries of the group tables, and warnings told on the way."""
+"""Tables saved with their data dictionaries, and warnings told on the way."""
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Mapping, Sequence
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -15,26 +13,6 @@ from .files import save_json
 from .tables import save_table
 
 LOGGER = logging.getLogger('nigra')
-
-
-def load_descriptions() -> dict[str, Any]:
-    """Column descriptions of the group tables, `data/group_columns.json`."""
-    path = resources.files('nigra.data') / 'group_columns.json'
-    return json.loads(path.read_text(encoding='utf-8'))
-
-
-def describe_columns(table: str, columns: Sequence[str]) -> dict[str, Any]:
-    """Data dictionary of a table of statistics, in column order.
-
-    Parameters
-    ----------
-    table
-        `models`, `contrasts`, `correlations` or `exclusions`.
-    columns
-        Of the table.
-    """
-    known = load_descriptions()
-    return {name: known[table].get(name) or known[name] for name in columns}
 
 
 def save_described(

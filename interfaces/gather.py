@@ -21,8 +21,9 @@ from nipype.interfaces.base import (
 )
 
 from ..nodes.errors import InputError
+from ..nodes.statistics.measures import MEASURES
+from ..nodes.statistics.sample import exclusion_table
 from ..nodes.statistics.values import (
-    MEASURES,
     REGION_COLUMNS,
     TABLE_COLUMNS,
     name_some,
@@ -30,13 +31,14 @@ from ..nodes.statistics.values import (
 )
 from .anatomy.atlas import DGM
 from .completion import find_outputs
-from .descriptions import load_descriptions, save_described, tell
+from .descriptions import save_described, tell
 from .methods import agreeing
 from .participants import read_dictionary, read_participants
 from .regions import DESCRIPTIONS
 from .tables import save_table
 
-PATTERN = 'sub-*/**/*_seg-*_regions.tsv'
+REGION_TABLES = 'sub-*/**/*_seg-*_regions.tsv'
+"""Pattern of the files below the derivatives' folder."""
 MUST_AGREE = ('ReferenceRegion', 'Units')
 """Sidecar entries without whose agreement values cannot be compared at all."""
 
@@ -45,7 +47,6 @@ SHOULD_AGREE = ('MagneticFieldStrength', 'NigraVersion')
 
 UNIT = 'ppb'
 _TEXT = ('participant_id', 'session_id', 'run_id', 'atlas', 'region', 'hemisphere')
-EXCLUSIONS = ['participant_id', 'reason']
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ class Gathered:
     regions
         All rows, with the columns of the participants' table.
     exclusions
-        Participants without a region table, `participant_id` and `reason`.
+        Participants without a region table, `sample.EXCLUSION_COLUMNS`.
     warnings
         Sentences.
     provenance
@@ -95,23 +96,13 @@ def gather_regions(
     """
     root, source = Path(derivatives_dir), Path(participants_file)
     participants, warnings = read_participants(source, group_column=group_column)
-    taken = [c for c in participants if c in (*TABLE_COLUMNS[1:], *MEASURES)]
-    if group_column in taken:
-        raise InputError(
-            source, f'column {group_column!r} is also one of the region tables', 'rename it'
-        )
+    taken = _taken_columns(participants, source, group_column)
     paths = find_region_tables(root)
     if not paths:
-        raise InputError(root, f'holds no {PATTERN}', 'run the participant level first')
+        raise InputError(root, f'holds no {REGION_TABLES}', 'run the participant level first')
     regions = of_sessions(read_region_tables(paths), sessions)
     measured = list(dict.fromkeys(regions.participant_id))
-    unknown = sorted(set(measured) - set(participants.participant_id))
-    if unknown:
-        raise InputError(
-            source,
-            f'has no row for {name_some(unknown)}, of whom there are region tables',
-            f'add a row for each, with n/a as {group_column} for those not to be compared',
-        )
+    _check_known(measured, participants, source, group_column)
     labels = participants.set_index('participant_id')[group_column]
     provenance, notes = compare_sidecars(paths, labels)
     warnings += notes
@@ -128,10 +119,33 @@ def gather_regions(
         )
     regions = regions.merge(participants.drop(columns=taken), on='participant_id', how='left')
     regions['volume_normalised'] = normalised_volume(regions)
-    reasons = [(who, 'no region table of a finished visit in the derivatives') for who in absent]
-    return Gathered(
-        regions, pd.DataFrame(reasons, columns=EXCLUSIONS), tuple(warnings), provenance
+    exclusions = exclusion_table(
+        (who, 'no region table of a finished visit in the derivatives') for who in absent
     )
+    return Gathered(regions, exclusions, tuple(warnings), provenance)
+
+
+def _taken_columns(participants: pd.DataFrame, source: Path, group_column: str) -> list[str]:
+    """Columns of the participants' table that have the name of a region table's or a measure."""
+    taken = [c for c in participants if c in (*TABLE_COLUMNS[1:], *MEASURES)]
+    if group_column in taken:
+        raise InputError(
+            source, f'column {group_column!r} is also one of the region tables', 'rename it'
+        )
+    return taken
+
+
+def _check_known(
+    measured: Sequence[str], participants: pd.DataFrame, source: Path, group_column: str
+) -> None:
+    """Refuse region tables of people whom the participants' table does not name."""
+    unknown = sorted(set(measured) - set(participants.participant_id))
+    if unknown:
+        raise InputError(
+            source,
+            f'has no row for {name_some(unknown)}, of whom there are region tables',
+            f'add a row for each, with n/a as {group_column} for those not to be compared',
+        )
 
 
 def of_sessions(regions: pd.DataFrame, sessions: Sequence[str]) -> pd.DataFrame:
@@ -151,7 +165,7 @@ def of_sessions(regions: pd.DataFrame, sessions: Sequence[str]) -> pd.DataFrame:
 def find_region_tables(root: Path) -> list[Path]:
     """Region tables of finished visits below a folder, those of the built-in atlas first."""
     return sorted(
-        find_outputs(root, PATTERN), key=lambda path: (f'_seg-{DGM}_' not in path.name, path)
+        find_outputs(root, REGION_TABLES), key=lambda path: (f'_seg-{DGM}_' not in path.name, path)
     )
 
 
@@ -368,11 +382,11 @@ class GatherRegions(SimpleInterface):
 
 
 def _region_dictionary(found: Gathered, participants_file: Path) -> dict[str, Any]:
-    own = load_descriptions()
+    derived = {name: measure.dictionary for name, measure in MEASURES.items()}
     given = read_dictionary(participants_file)
     fallback = {'Description': f'From {participants_file.name}'}
     columns = {
-        name: DESCRIPTIONS.get(name) or own.get(name) or given.get(name, fallback)
+        name: DESCRIPTIONS.get(name) or derived.get(name) or given.get(name, fallback)
         for name in found.regions
     }
     return {**columns, **found.provenance, 'Warnings': list(found.warnings)}

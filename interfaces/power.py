@@ -36,17 +36,10 @@ def load_precision() -> dict[str, Precision]:
 
 
 def plan_power(
-    *,
-    study: str | Path,
-    derivatives: Path | None = None,
-    groups: Sequence[str] | None = None,
-    effects: Sequence[str] = (),
-    regions: Sequence[str] | None = None,
-    n_covariates: int = 2,
-    alpha: float = 0.05,
-    chance: float = 0.8,
-    repetitions: int = 0,
-) -> pd.DataFrame:
+    *, study: str | Path, derivatives: Path | None = None, groups: Sequence[str] | None = None,
+    effects: Sequence[str] = (), regions: Sequence[str] | None = None, n_covariates: int = 2,
+    alpha: float = 0.05, chance: float = 0.8, repetitions: int = 0,
+) -> pd.DataFrame:  # fmt: skip
     """Power of every region and pair of groups of a planned study.
 
     Parameters
@@ -90,19 +83,26 @@ def plan_power(
         alpha=alpha, chance=chance,
     )  # fmt: skip
     if repetitions and changes:
-        models = plan.regions
-        if derivatives is not None:  # the measured spread holds the error of measurement already
-            models = {
-                name: RegionModel(0.0, chi_sd_ppb=sd / slopes.get(name, 1.0), side_sd_ppb=0.0)
-                for name, sd in chosen.items()
-            }
-            precision = {name: Precision(slope) for name, slope in slopes.items()}
-        models = {name: models[name] for name in chosen if name in models}
-        groups_drawn = _groups(plan, sizes, changes)
+        models: Mapping[str, RegionModel] = plan.regions
+        if derivatives is not None:
+            models, precision = _as_measured(chosen, slopes)
         table['power_drawn'] = _drawn(
-            groups_drawn, models, precision, table, repetitions, plan.seed, alpha
-        )
+            _groups(plan, sizes, changes),
+            {name: models[name] for name in chosen if name in models},
+            precision, table, repetitions, plan.seed, alpha,
+        )  # fmt: skip
     return table
+
+
+def _as_measured(
+    spreads: Mapping[str, float], slopes: Mapping[str, float]
+) -> tuple[dict[str, RegionModel], dict[str, Precision]]:
+    """People to draw whose measured spread is known: it holds the error of measurement already."""
+    models = {
+        name: RegionModel(0.0, chi_sd_ppb=sd / slopes.get(name, 1.0), side_sd_ppb=0.0)
+        for name, sd in spreads.items()
+    }
+    return models, {name: Precision(slope) for name, slope in slopes.items()}
 
 
 def _sizes(groups: Sequence[str]) -> dict[str, int]:
@@ -210,7 +210,7 @@ def _drawn(
 
 def show_power(table: pd.DataFrame) -> str:
     """The table as text for a terminal, with what its numbers are."""
-    shown = table.round(
+    shown = table.drop(columns=['group_a', 'group_b']).round(
         {'sd': 1, 'detectable': 1, 'detectable_family': 1, 'effect': 1, 'power': 2,
          'power_family': 2, 'power_drawn': 2}
     ).rename(columns=_HEADINGS)  # fmt: skip

@@ -17,8 +17,9 @@ from nipype.interfaces.base import (
     traits,
 )
 
-from ..nodes.anatomy.regions import Fine, Maps, measure_regions, region_list
+from ..nodes.anatomy.regions import COLUMNS, Fine, Maps, measure_regions, region_list
 from ..nodes.field.echoes import magnitude_noise
+from ..nodes.statistics.measures import MEASURES
 from .anatomy.labels import load_fractions
 from .anatomy.user_atlas import atlas_regions, source_of
 from .files import save_json
@@ -26,7 +27,7 @@ from .headers import check_same_grid, load_data, load_image
 from .tables import save_table
 
 KEYS = ('participant_id', 'session_id', 'run_id', 'atlas')
-DESCRIPTIONS: dict[str, dict[str, Any]] = {
+_OWN: dict[str, dict[str, Any]] = {
     'participant_id': {'Description': 'Participant, with the key sub-'},
     'session_id': {'Description': 'Session, with the key ses-; n/a where there is none'},
     'run_id': {'Description': 'Run, with the key run-; n/a where there is none'},
@@ -37,47 +38,20 @@ DESCRIPTIONS: dict[str, dict[str, Any]] = {
         'Levels': {'L': 'left', 'R': 'right', 'both': 'left and right together'},
     },
     'n_voxels': {'Description': 'Voxels of the region in acquisition space'},
-    'volume_mm3': {
-        'Description': 'Volume of the whole region on the T1w image, even where the gradient-echo '
-        'slab cuts it; on the gradient echo where there are no labels on the T1w image',
-        'Units': 'mm^3',
-    },
     'coverage': {
         'Description': 'Fraction of the whole region that lies in the field of view and inside '
         'the mask where the map holds'
     },
-    'chi_mean': {'Description': 'Mean susceptibility of the covered voxels', 'Units': 'ppb'},
-    'chi_median': {'Description': 'Median susceptibility of the covered voxels', 'Units': 'ppb'},
     'chi_sd': {'Description': 'Standard deviation over the covered voxels', 'Units': 'ppb'},
     'chi_iqr': {'Description': 'Interquartile range over the covered voxels', 'Units': 'ppb'},
     'chi_p5': {'Description': '5th percentile of the covered voxels', 'Units': 'ppb'},
     'chi_p95': {'Description': '95th percentile of the covered voxels', 'Units': 'ppb'},
-    'chi_pvc': {
-        'Description': 'Susceptibility of the region itself, freed from what shares its voxels: '
-        'robust regression of the map on the fractions of voxels that the region, its neighbours '
-        'and the rest fill',
-        'Units': 'ppb',
-    },
     'chi_eroded': {
         'Description': 'Mean of the voxels whose six neighbours belong to the region too',
         'Units': 'ppb',
     },
-    'chi_high': {
-        'Description': 'Mean of the uppermost quarter of the covered voxels: the iron-rich part',
-        'Units': 'ppb',
-    },
-    'r2star_mean': {
-        'Description': 'Mean R2* of the covered voxels; n/a for one echo',
-        'Units': '1/s',
-    },
     'snr': {
         'Description': 'Mean magnitude of the covered voxels, echoes combined, over its noise'
-    },
-    'iron_mean': {
-        'Description': 'Iron above that of the reference region, by the calibration of '
-        'Langkammer et al. 2012 (0.97 ppb per mg/kg); n/a where iron does not dominate the '
-        'susceptibility (thalamus, pulvinar, brain) and where there is no reference region',
-        'Units': 'mg per kg wet tissue',
     },
     'iron_sd': {
         'Description': 'Standard uncertainty of iron_mean, from the spread of the voxels and 15 % '
@@ -86,6 +60,8 @@ DESCRIPTIONS: dict[str, dict[str, Any]] = {
     },
     'reason': {'Description': 'Why a region has no statistics; n/a where it has'},
 }
+"""What groups cannot be compared in; the rest is described by the table of measures."""
+DESCRIPTIONS = {name: _OWN.get(name) or MEASURES[name].dictionary for name in (*KEYS, *COLUMNS)}
 """Data dictionary of the region table, in column order."""
 
 

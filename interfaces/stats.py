@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,18 +17,18 @@ from nipype.interfaces.base import (
     traits,
 )
 
+from ..nodes.anatomy.regions import BRAIN
 from ..nodes.errors import InputError
+from ..nodes.statistics.comparison import GroupComparison, compare_groups
 from ..nodes.statistics.multiplicity import FAMILY
 from ..nodes.statistics.question import Question
-from ..nodes.statistics.values import BRAIN
 from .anatomy.atlas import DGM, compared_regions
-from .descriptions import describe_columns, save_described, tell
-from .gather import EXCLUSIONS
+from .descriptions import save_described, tell
+from .group_tables import KINDS, tables_of
 from .tables import read_table
 
-TABLES = ('models', 'contrasts', 'means', 'sides', 'interactions', 'correlations', 'exclusions',
-          'values')  # fmt: skip
-"""What the node makes, by the names of its outputs."""
+TABLES = tables_of('models')
+"""What the node makes; each is an output `NAME_tsv` and one `NAME_json`."""
 
 
 def choose_regions(table: pd.DataFrame, asked: Sequence[str] | None) -> pd.DataFrame:
@@ -94,8 +94,7 @@ _GroupModelsOutputSpec = type(
     (TraitedSpec,),
     {
         '__module__': __name__,
-        **{f'{name}_tsv': File(desc=f'table of {name}') for name in TABLES},
-        **{f'{name}_json': File(desc=f'data dictionary of {name}') for name in TABLES},
+        **{f'{t.name}_{kind}': File(desc=f'of {t.name}') for t in TABLES for kind in KINDS},
         'settings': traits.Dict(desc='what was decided, for the report'),
         'warnings': traits.List(traits.Str, desc='sentences'),
     },
@@ -109,8 +108,6 @@ class GroupModels(SimpleInterface):
     output_spec = _GroupModelsOutputSpec
 
     def _run_interface(self, runtime):
-        from ..nodes.statistics.comparison import compare_groups
-
         inputs = self.inputs
         question = read_question(inputs.question if isdefined(inputs.question) else {})
         asked = list(inputs.regions) if isdefined(inputs.regions) else None
@@ -118,24 +115,30 @@ class GroupModels(SimpleInterface):
             read_table(inputs.regions_tsv, text=(question.group_column,)), asked
         )
         result = compare_groups(regions, question, source=inputs.source, nthreads=inputs.nthreads)
-        exclusions = result.exclusions
         if isdefined(inputs.exclusions_tsv):
-            exclusions = pd.concat([read_table(inputs.exclusions_tsv), exclusions])
-        decided = {
-            'ReferenceGroup': result.settings['reference_group'],
-            'Formulae': result.settings['formulae'],
-            'Adjustment': FAMILY,
-            'Warnings': list(result.warnings),
-        }
-        for name in TABLES:
-            table = exclusions[EXCLUSIONS] if name == 'exclusions' else getattr(result, name)
-            stem = name if name == 'exclusions' else f'group_{name}'
-            extra = {} if name in ('exclusions', 'values') else decided
-            tsv, sidecar = save_described(
-                table,
-                Path(runtime.cwd) / f'{stem}.tsv',
-                {**describe_columns(name, list(table.columns)), **extra},
-            )
-            self._results.update({f'{name}_tsv': tsv, f'{name}_json': sidecar})
+            before = read_table(inputs.exclusions_tsv)
+            result = replace(result, exclusions=pd.concat([before, result.exclusions]))
+        self._results.update(save_tables(result, Path(runtime.cwd)))
         self._results.update(settings=result.settings, warnings=tell(result.warnings))
         return runtime
+
+
+def save_tables(result: GroupComparison, folder: Path) -> dict[str, str]:
+    """Save all tables with their dictionaries; returns the paths by the names of the outputs."""
+    decided = {
+        'ReferenceGroup': result.settings['reference_group'],
+        'Formulae': result.settings['formulae'],
+        'Adjustment': FAMILY,
+        'Warnings': list(result.warnings),
+    }
+    paths: dict[str, str] = {}
+    for table in TABLES:
+        frame: pd.DataFrame = getattr(result, table.name)
+        dictionary = table.dictionary(list(frame.columns))
+        tsv, sidecar = save_described(
+            frame,
+            folder / f'{table.stem}.tsv',
+            {**dictionary, **(decided if table.settings else {})},
+        )
+        paths |= {f'{table.name}_tsv': tsv, f'{table.name}_json': sidecar}
+    return paths

@@ -17,12 +17,10 @@ from nipype.interfaces.base import (
     isdefined,
     traits,
 )
-from numpy.typing import NDArray
-from scipy import ndimage
 
 from ..nodes.errors import InputError
 from ..nodes.statistics.values import first_visits
-from ..nodes.statistics.voxelwise import smooth_known
+from ..nodes.statistics.voxelwise import Ground, ground_around, smooth_known
 from .anatomy.atlas import DGM, TEMPLATE_SPACE, load_dgm_atlas
 from .anatomy.itk import Engine
 from .files import save_image
@@ -38,40 +36,12 @@ FWHM_MM = 3.0
 _FWHM = 2 * np.sqrt(2 * np.log(2))
 
 
-@dataclass(frozen=True)
-class Ground:
-    """Where voxels are compared, in template space.
-
-    Attributes
-    ----------
-    mask
-        Deep grey matter and what lies within `NEAR_MM` of it, bool (x, y, z).
-    labels
-        Labels of the built-in atlas on the same grid.
-    affine
-        Voxel to world, mm.
-    """
-
-    mask: NDArray[np.bool_]
-    labels: NDArray[np.integer]
-    affine: NDArray[np.float64]
-
-
 @functools.cache
 def comparison_ground() -> Ground:
     """Every second voxel of the template in the box around the nuclei."""
     image = load_dgm_atlas().image
-    labels = np.asarray(image.dataobj)
-    affine = np.asarray(image.affine, float)
-    near = ndimage.distance_transform_edt(labels == 0) <= NEAR_MM
-    places = np.argwhere(near)
-    start = np.maximum(places.min(axis=0) - GRID_MM, 0)
-    stop = places.max(axis=0) + GRID_MM + 1
-    box = tuple(slice(a, b, GRID_MM) for a, b in zip(start, stop, strict=True))
-    coarse = affine.copy()
-    coarse[:3, :3] *= GRID_MM
-    coarse[:3, 3] = (affine @ [*start, 1.0])[:3]
-    return Ground(near[box], labels[box], coarse)
+    labels, affine = np.asarray(image.dataobj), np.asarray(image.affine, float)
+    return ground_around(labels, affine, near=NEAR_MM, step=GRID_MM)  # its voxels are 1 mm wide
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,22 +21,28 @@ from numpy.typing import NDArray
 
 from ..nodes.errors import InputError, NigraError
 from ..nodes.statistics.ancova import make_design
-from ..nodes.statistics.question import GroupContrast, Question
-from ..nodes.statistics.sample import MIN_GROUP, Sample, make_sample
-from ..nodes.statistics.values import name_some
-from ..nodes.statistics.voxelwise import cluster_table, partition_design
+from ..nodes.statistics.question import GroupContrast
+from ..nodes.statistics.sample import Sample
+from ..nodes.statistics.voxelwise import (
+    Ground,
+    cluster_table,
+    covered_maps,
+    partition_design,
+    spread_values,
+    stack_known,
+    voxel_sample,
+)
 from .anatomy.atlas import TEMPLATE_SPACE, load_dgm_atlas
-from .descriptions import describe_columns, save_described, tell
+from .descriptions import save_described, tell
 from .files import save_image, save_json
+from .group_tables import GROUP_TABLES
 from .headers import load_data
 from .stats import read_question
 from .tables import read_table, readable
-from .template_maps import GRID_MM, Ground, comparison_ground
+from .template_maps import GRID_MM, comparison_ground
 
 STEM = f'group_space-{TEMPLATE_SPACE}_res-{GRID_MM}'
 """How the names of all maps begin."""
-LEAST_COVERAGE = 0.8
-"""Fraction of the median map's voxels that a map must have for its participant to be compared."""
 
 
 def cluster_region_names() -> dict[int, str]:
@@ -139,10 +144,14 @@ class VoxelModels(SimpleInterface):
         question = read_question(inputs.question if isdefined(inputs.question) else {})
         regions = read_table(inputs.regions_tsv, text=(question.group_column,))
         ground = comparison_ground()
-        maps, told = _read_maps(dict(zip(inputs.participants, inputs.maps, strict=True)), ground)
-        sample, warnings = _voxel_sample(regions, question, inputs.source, list(maps))
+        read = {
+            who: load_data(path, dtype=np.float32)
+            for who, path in zip(inputs.participants, inputs.maps, strict=True)
+        }
+        maps, told = covered_maps(read, ground.mask)
+        sample, warnings = voxel_sample(regions, question, list(maps), source=inputs.source)
         warnings += told
-        values, mask = _stack([maps[who] for who in sample.labels.index], ground)
+        values, mask = stack_known([maps[who] for who in sample.labels.index], ground.mask)
         if not mask.any():
             raise InputError(
                 'maps of all participants', 'have no voxel in common', 'leave out --voxelwise'
@@ -151,14 +160,13 @@ class VoxelModels(SimpleInterface):
         facts = self._facts(sample, mask, question.seed)
         files = _save_maps(folder, results, values, mask, ground, facts)
         tables = [
-            cluster_table(
-                contrast.name, t, p, ground.affine, ground.labels, cluster_region_names()
-            )
+            cluster_table(contrast, t, p, ground.affine, ground.labels, cluster_region_names())
             for contrast, (t, p) in results.items()
         ]
         clusters = pd.concat([t for t in tables if len(t)] or tables[:1], ignore_index=True)
-        dictionary = describe_columns('clusters', list(clusters.columns))
-        tsv, sidecar = save_described(clusters, folder / 'group_clusters.tsv', dictionary)
+        table = GROUP_TABLES['clusters']
+        dictionary = table.dictionary(list(clusters.columns))
+        tsv, sidecar = save_described(clusters, folder / f'{table.stem}.tsv', dictionary)
         self._results.update(
             out_files=files, clusters_tsv=tsv, clusters_json=sidecar, warnings=tell(warnings)
         )
@@ -176,63 +184,8 @@ class VoxelModels(SimpleInterface):
         }
 
 
-def _voxel_sample(
-    regions: pd.DataFrame, question: Question, source: str, mapped: Sequence[str]
-) -> tuple[Sample, list[str]]:
-    """Participants with group, covariates and map; sites enter as a covariate."""
-    warnings = []
-    if question.harmonise is not None:
-        chosen = make_sample(regions, replace(question, harmonise=None), source=source).covariates
-        names = [f'C({c.name})' if c.categorical else c.name for c in chosen]
-        if question.harmonise not in [c.name for c in chosen]:
-            names.append(f'C({question.harmonise})')
-        question = replace(question, harmonise=None, covariates=tuple(names))
-        warnings.append(
-            'The voxel-wise comparison adjusts for differences of the mean between scanners by a '
-            'covariate; ComBat is used for regions only.'
-        )
-    sample = make_sample(regions, question, source=source)
-    used = sample.complete & sample.labels.isin(sample.large_groups)
-    used &= sample.labels.index.isin(list(mapped))
-    kept = sample.labels[used]
-    large = [g for g, n in kept.value_counts().items() if n >= MIN_GROUP]
-    used &= sample.labels.isin(large)
-    return replace(
-        sample,
-        values=sample.values[used],
-        labels=sample.labels[used],
-        people=sample.people[used],
-        groups=tuple(g for g in sample.groups if g in large),
-    ), warnings
-
-
-def _read_maps(
-    paths: Mapping[str, str], ground: Ground
-) -> tuple[dict[str, NDArray[np.float32]], list[str]]:
-    """Maps of those who have most of what the others have; only what all have is compared."""
-    maps = {who: load_data(path, dtype=np.float32) for who, path in paths.items()}
-    fractions = {who: float(np.isfinite(m[ground.mask]).mean()) for who, m in maps.items()}
-    least = LEAST_COVERAGE * float(np.median(list(fractions.values())))
-    short = [who for who, fraction in fractions.items() if fraction < least]
-    told = []
-    if short:
-        told.append(
-            f'The maps of {len(short)} participants cover much less of the deep grey matter than '
-            f'those of others: left out of the voxel-wise comparison are {name_some(short)}.'
-        )
-    return {who: m for who, m in maps.items() if who not in short}, told
-
-
-def _stack(
-    maps: Sequence[NDArray[np.float32]], ground: Ground
-) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """Values of everyone where all are known, and that mask."""
-    known = ground.mask & np.all([np.isfinite(m) for m in maps], axis=0)
-    return np.stack([m[known] for m in maps]), known
-
-
 def _test_all(
-    sample: Sample, values: NDArray[np.float32], mask: NDArray[np.bool_], ground: Ground,
+    sample: Sample, values: NDArray[np.floating], mask: NDArray[np.bool_], ground: Ground,
     seed: int, inputs: Any,
 ) -> dict[GroupContrast, tuple[NDArray[np.float64], NDArray[np.float64]]]:  # fmt: skip
     """T and p on the whole grid, by contrast; NaN where nothing was tested."""
@@ -250,27 +203,19 @@ def _test_all(
         for contrast in contrasts
     )  # fmt: skip
     return {
-        contrast: (_spread(t, mask, 0.0), _spread(p, mask, np.nan))
+        contrast: (spread_values(t, mask, 0.0), spread_values(p, mask, np.nan))
         for contrast, (t, p) in zip(contrasts, found, strict=True)
     }
 
 
-def _spread(
-    values: NDArray[np.float64], mask: NDArray[np.bool_], rest: float
-) -> NDArray[np.float64]:
-    out = np.full(mask.shape, rest)
-    out[mask] = values
-    return out
-
-
 def _save_maps(
     folder: Path, results: Mapping[GroupContrast, tuple[NDArray[np.float64], NDArray[np.float64]]],
-    values: NDArray[np.float32], mask: NDArray[np.bool_], ground: Ground, facts: dict[str, Any],
+    values: NDArray[np.floating], mask: NDArray[np.bool_], ground: Ground, facts: dict[str, Any],
 ) -> list[str]:  # fmt: skip
     """Images with sidecars: t and p of each contrast, and everyone's mean."""
     images = {
         'desc-mean_Chimap': (
-            _spread(values.mean(axis=0), mask, 0.0),
+            spread_values(values.mean(axis=0), mask, 0.0),
             {'Description': 'Mean smoothed susceptibility of the participants', 'Units': 'ppb'},
         )
     }

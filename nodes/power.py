@@ -12,7 +12,8 @@ from scipy import optimize, special, stats
 from .errors import NigraError
 from .simulation.cohort import GroupModel, Person, RegionModel, draw_cohort
 from .statistics.covariates import Covariate
-from .statistics.sample import Sample
+from .statistics.question import choose_contrasts
+from .statistics.sample import Sample, exclusion_table
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ def power(difference: float, sd: float, comparison: Comparison) -> float:
     ----------
     difference, sd
         Between two groups, and within them; one unit.
-    plan
+    comparison
         Sizes and level.
 
     Notes
@@ -79,6 +80,7 @@ def power(difference: float, sd: float, comparison: Comparison) -> float:
     >>> round(power(0.91, 1.0, Comparison(20, 20, 38)), 2)
     0.8
     """
+    # P(F > edge) of noncentral F(1, df, shift^2): both tails of noncentral t at once
     shift = difference / (sd * np.sqrt(1 / comparison.n_a + 1 / comparison.n_b))
     edge = stats.t.isf(comparison.alpha / 2, comparison.df)
     return float(1 - special.ncfdtr(1, comparison.df, shift**2, edge**2))
@@ -94,6 +96,7 @@ def detectable(sd: float, comparison: Comparison, *, chance: float = 0.8) -> flo
     """
     if not comparison.alpha < chance < 1:
         raise NigraError(f'chance must lie between {comparison.alpha} and 1, got {chance}')
+    # in standard deviations; 60 standard errors bracket every usual level and wanted power
     scale = np.sqrt(1 / comparison.n_a + 1 / comparison.n_b)
     found = optimize.brentq(
         lambda size: power(size, 1.0, comparison) - chance, 0.0, 60 * scale, xtol=1e-9
@@ -126,24 +129,25 @@ def contrast_power(
     Returns
     -------
     DataFrame
-        One row per region and pair: `n_a`, `n_b`, `sd`, `detectable` (alone) and
-        `detectable_family` (at the level that Bonferroni leaves to each of all rows, which the
-        corrections in use do not fall below), both as true differences; and where effects are
-        given `effect`, and `power` and `power_family` of those that are not zero.
+        One row per region and pair: the contrast and its sides, `n_a`, `n_b`, `sd`, `detectable`
+        (alone) and `detectable_family` (at the level that Bonferroni leaves to each of all rows,
+        which the corrections in use do not fall below), both as true differences; and where
+        effects are given `effect`, and `power` and `power_family` of those that are not zero.
     """
-    groups = list(sizes)
-    df = sum(sizes.values()) - len(groups) - n_covariates
-    pairs = [(a, b) for i, a in enumerate(groups) for b in groups[i + 1 :]]
-    family = alpha / (len(pairs) * len(spreads))
+    df = sum(sizes.values()) - len(sizes) - n_covariates
+    contrasts = choose_contrasts(None, list(sizes))
+    family = alpha / (len(contrasts) * len(spreads))
     rows = []
     for region, sd in spreads.items():
         slope = (slopes or {}).get(region, 1.0)
-        for a, b in pairs:
+        for contrast in contrasts:
+            (a,), (b,) = contrast.first, contrast.second
             alone = Comparison(sizes[a], sizes[b], df, alpha)
             together = Comparison(sizes[a], sizes[b], df, family)
+            # a flattened measurement shows but part of a true difference
             row = {
-                'region': region, 'contrast': f'{a} - {b}', 'n_a': sizes[a], 'n_b': sizes[b],
-                'sd': sd, 'detectable': detectable(sd, alone, chance=chance) / slope,
+                'region': region, **contrast.columns, 'n_a': sizes[a], 'n_b': sizes[b], 'sd': sd,
+                'detectable': detectable(sd, alone, chance=chance) / slope,
                 'detectable_family': detectable(sd, together, chance=chance) / slope,
             }  # fmt: skip
             if effects is not None:
@@ -163,6 +167,7 @@ def measured_spread(
     out = {}
     for name, region in regions.items():
         how = precision.get(name, Precision())
+        # the mean of two sides that vary around the person has half their variance
         between = region.chi_sd_ppb**2 + region.side_sd_ppb**2 / 2
         out[name] = float(np.sqrt(how.chi_slope**2 * between + how.chi_error_ppb**2))
     return out
@@ -177,7 +182,7 @@ def draw_values(
     Parameters
     ----------
     groups, regions, reference_age
-        As in `simulate_cohort.draw_cohort`; the last group is the reference group.
+        As in `cohort.draw_cohort`; the last group is the reference group.
     precision
         By region; perfect where absent.
     seed
@@ -190,7 +195,7 @@ def draw_values(
         together, with age, sex and EDSS.
     """
     people = draw_cohort(groups, regions, seed, reference_age=reference_age)
-    rng = np.random.default_rng([seed, 3])
+    rng = np.random.default_rng([seed, 3])  # a stream of its own, so that the people stay
     index = pd.Index([f'sub-{p.label}' for p in people])
     values = {}
     for name in regions:
@@ -210,7 +215,7 @@ def draw_values(
         covariates=(Covariate('age', False), Covariate('sex', True)),
         scores=('edss',),
         formula='value ~ C(group) + age + C(sex)',
-        exclusions=pd.DataFrame(columns=['participant_id', 'reason']),
+        exclusions=exclusion_table([]),
         warnings=(),
     )
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from nipype.interfaces.utility import IdentityInterface, Merge
 from nipype.pipeline.engine import MapNode, Node, Workflow
 
 from .. import __version__
 from ..interfaces.gather import GatherRegions
+from ..interfaces.group_tables import GROUP_TABLES, KINDS
 from ..interfaces.outputs import SaveFile, SaveFolder
 from ..interfaces.quality import GatherQuality
 from ..interfaces.reports.report import GroupReport
@@ -18,24 +20,13 @@ from ..interfaces.template_maps import GatherMaps, MapInTemplate
 from ..interfaces.voxelwise import STEM, VoxelModels
 from ..nodes.statistics.question import Question
 
-TABLES = {
-    'regions': 'group_regions',
-    'models': 'group_models',
-    'contrasts': 'group_contrasts',
-    'means': 'group_means',
-    'sides': 'group_sides',
-    'interactions': 'group_interactions',
-    'correlations': 'group_correlations',
-    'exclusions': 'exclusions',
-    'values': 'group_values',
-    'quality': 'group_quality',
-}
-"""Final names without suffix, by table."""
-
 REPORT = 'group.html'
-GROUP_OUTPUTS = (*(f'{name}.{kind}' for name in TABLES.values() for kind in ('tsv', 'json')),
-                 REPORT)  # fmt: skip
-"""Everything that the group level leaves in the output folder."""
+
+
+def output_names(*, voxelwise: bool = False) -> tuple[str, ...]:
+    """Names of what the group level leaves in the output folder, but for the voxel-wise maps."""
+    tables = [t for t in GROUP_TABLES.values() if voxelwise or t.made_by != 'voxels']
+    return (*(name for table in tables for name in table.files), REPORT)
 
 
 def init_group_wf(
@@ -54,7 +45,7 @@ def init_group_wf(
 ) -> Workflow:
     """Gather region tables, compare groups, save tables, report.
 
-    gather -> models -> save_* -> report, and quality beside them
+    gather -> models -> save_* -> report, and quality and voxels_wf beside them
 
     Parameters
     ----------
@@ -63,7 +54,7 @@ def init_group_wf(
     participants_file
         Table of participants.
     output_dir
-        Where `GROUP_OUTPUTS` go.
+        Where `output_names` go.
     question
         Who is compared, in what; the default by default.
     regions
@@ -83,69 +74,83 @@ def init_group_wf(
 
     Outputs
     -------
-    Files `GROUP_OUTPUTS` in `output_dir`.
+    Files `output_names` in `output_dir`.
     """
-    output_dir = Path(output_dir)
-    workflow = Workflow(name=name)
-    question = question or Question()
+    workflow, question = Workflow(name=name), question or Question()
+    shared: dict[str, Any] = {
+        'derivatives_dir': str(derivatives_dir), 'participants_file': str(participants_file),
+        'question': question, 'sessions': list(sessions), 'nthreads': nthreads,
+    }  # fmt: skip
+    nodes = _comparison(workflow, regions=regions, **shared)
+    report = Node(
+        GroupReport(
+            methods_html=methods_html, version=__version__,
+            out_file=str(Path(output_dir) / REPORT),
+        ),
+        name='report',
+    )  # fmt: skip
+    workflow.connect(nodes['models'], 'settings', report, 'settings')
+    for table, save in _save_tables(workflow, nodes, Path(output_dir)):
+        workflow.connect(save, 'out_file', report, f'{table}_tsv')
+    sentences = [(node, 'warnings') for node in nodes.values()]
+    if voxelwise:
+        voxels_wf = init_voxels_wf(
+            output_dir=Path(output_dir), permutations=voxelwise, smoothing=smoothing, **shared
+        )
+        workflow.connect([
+            (nodes['gather'], voxels_wf, [('regions_tsv', 'inputnode.regions_tsv')]),
+            (voxels_wf, report, [('outputnode.clusters_tsv', 'clusters_tsv'),
+                                 ('outputnode.maps', 'voxel_maps')]),
+        ])  # fmt: skip
+        sentences += [(voxels_wf, f'outputnode.{n}') for n in ('gather_warnings', 'warnings')]
+    warnings = Node(Merge(len(sentences)), name='warnings')
+    for number, (source, output) in enumerate(sentences, start=1):
+        workflow.connect(source, output, warnings, f'in{number}')
+    workflow.connect(warnings, 'out', report, 'warnings')
+    return workflow
+
+
+def _comparison(
+    workflow: Workflow, *, derivatives_dir: str, participants_file: str, question: Question,
+    regions: Sequence[str] | None, sessions: list[str], nthreads: int,
+) -> dict[str, Node]:  # fmt: skip
+    """Nodes that make tables, by name; parameters as in `init_group_wf`."""
     gather = Node(
         GatherRegions(
-            derivatives_dir=str(derivatives_dir),
-            participants_file=str(participants_file),
-            group_column=question.group_column,
-            sessions=list(sessions),
+            derivatives_dir=derivatives_dir, participants_file=participants_file,
+            group_column=question.group_column, sessions=sessions,
         ),
         name='gather',
-    )
+    )  # fmt: skip
     models = Node(
         GroupModels(
-            question=plain_question(question), source=str(participants_file), nthreads=nthreads
+            question=plain_question(question), source=participants_file, nthreads=nthreads
         ),
         name='models',
     )
     if regions is not None:
         models.inputs.regions = list(regions)
-    quality = Node(GatherQuality(derivatives_dir=str(derivatives_dir)), name='quality')
-    warnings = Node(Merge(5 if voxelwise else 3), name='warnings')
-    report = Node(
-        GroupReport(
-            methods_html=methods_html,
-            version=__version__,
-            out_file=str(output_dir / REPORT),
-        ),
-        name='report',
-    )
+    quality = Node(GatherQuality(derivatives_dir=derivatives_dir), name='quality')
     workflow.connect([
         (gather, models, [('regions_tsv', 'regions_tsv'), ('exclusions_tsv', 'exclusions_tsv')]),
-        (gather, warnings, [('warnings', 'in1')]),
-        (models, warnings, [('warnings', 'in2')]),
-        (quality, warnings, [('warnings', 'in3')]),
-        (warnings, report, [('out', 'warnings')]),
-        (models, report, [('settings', 'settings')]),
     ])  # fmt: skip
-    for table, stem in TABLES.items():
-        source = {'regions': gather, 'quality': quality}.get(table, models)
-        for kind in ('tsv', 'json'):
-            save = Node(
-                SaveFile(out_file=str(output_dir / f'{stem}.{kind}')), name=f'save_{table}_{kind}'
-            )
-            workflow.connect(source, f'{table}_{kind}', save, 'in_file')
-            if kind == 'tsv':
-                workflow.connect(save, 'out_file', report, f'{table}_tsv')
-    if voxelwise:
-        voxels_wf = init_voxels_wf(
-            derivatives_dir=derivatives_dir, participants_file=participants_file,
-            output_dir=output_dir, question=question, sessions=sessions, nthreads=nthreads,
-            permutations=voxelwise, smoothing=smoothing,
-        )  # fmt: skip
-        workflow.connect([
-            (gather, voxels_wf, [('regions_tsv', 'inputnode.regions_tsv')]),
-            (voxels_wf, warnings, [('outputnode.gather_warnings', 'in4'),
-                                   ('outputnode.warnings', 'in5')]),
-            (voxels_wf, report, [('outputnode.clusters_tsv', 'clusters_tsv'),
-                                 ('outputnode.maps', 'voxel_maps')]),
-        ])  # fmt: skip
-    return workflow
+    return {'gather': gather, 'models': models, 'quality': quality}
+
+
+def _save_tables(
+    workflow: Workflow, nodes: Mapping[str, Node], output_dir: Path
+) -> Iterator[tuple[str, Node]]:
+    """Save all tables of some nodes under their final names; yield the sinks by table."""
+    for table in GROUP_TABLES.values():
+        if table.made_by not in nodes:
+            continue
+        sinks = [
+            Node(SaveFile(out_file=str(output_dir / file)), name=f'save_{table.name}_{kind}')
+            for kind, file in zip(KINDS, table.files, strict=True)
+        ]
+        for kind, save in zip(KINDS, sinks, strict=True):
+            workflow.connect(nodes[table.made_by], f'{table.name}_{kind}', save, 'in_file')
+        yield table.name, sinks[0]
 
 
 def init_voxels_wf(
@@ -166,14 +171,10 @@ def init_voxels_wf(
 
     Parameters
     ----------
-    derivatives_dir, participants_file, output_dir, question, sessions, nthreads
+    derivatives_dir, participants_file, output_dir, question, sessions, smoothing, nthreads, name
         As in `init_group_wf`.
     permutations
         Of the residuals.
-    smoothing
-        Full width at half maximum, mm.
-    name
-        Of the workflow.
 
     Inputs
     ------
@@ -218,12 +219,6 @@ def init_voxels_wf(
         (models, outputnode, [('warnings', 'warnings')]),
         (save_maps, outputnode, [('out_files', 'maps')]),
     ])  # fmt: skip
-    for kind in ('tsv', 'json'):
-        save = Node(
-            SaveFile(out_file=str(output_dir / f'group_clusters.{kind}')),
-            name=f'save_clusters_{kind}',
-        )
-        workflow.connect(models, f'clusters_{kind}', save, 'in_file')
-        if kind == 'tsv':
-            workflow.connect(save, 'out_file', outputnode, 'clusters_tsv')
+    for table, save in _save_tables(workflow, {'voxels': models}, output_dir):
+        workflow.connect(save, 'out_file', outputnode, f'{table}_tsv')
     return workflow

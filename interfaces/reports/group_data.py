@@ -1,7 +1,8 @@
-"""The group level's tables as the report reads them, and how measures are called."""
+"""The group level's tables as the report reads them."""
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,42 +10,10 @@ from typing import Any
 
 import pandas as pd
 
+from ...nodes.statistics.measures import MEASURES, Measure
+from ...nodes.statistics.sample import EVERY_MODEL
+from ..group_tables import GROUP_TABLES
 from ..tables import read_table, readable
-
-MEASURES = {
-    'chi_mean': ('mean susceptibility', 'ppb', 'higher', 'lower'),
-    'chi_median': ('median susceptibility', 'ppb', 'higher', 'lower'),
-    'chi_pvc': ('corrected susceptibility', 'ppb', 'higher', 'lower'),
-    'chi_high': ('susceptibility of the iron-rich part', 'ppb', 'higher', 'lower'),
-    'chi_total': ('total susceptibility', 'ppb mL', 'higher', 'lower'),
-    'r2star_mean': ('R2*', '1/s', 'higher', 'lower'),
-    'iron_mean': ('iron', 'mg/kg', 'higher', 'lower'),
-    'volume_mm3': ('volume', 'mm³', 'larger', 'smaller'),
-    'volume_normalised': ('normalised volume', 'mm³/L', 'larger', 'smaller'),
-}
-"""Name, unit and words for more and less, by measure."""
-MEANINGS = {
-    'chi_mean': 'parts per billion, relative to the reference region',
-    'chi_median': 'parts per billion, relative to the reference region',
-    'chi_pvc': 'parts per billion, freed from what shares the voxels of the nucleus',
-    'chi_high': 'mean of the uppermost quarter of the voxels',
-    'chi_total': 'mean susceptibility times volume',
-    'r2star_mean': 'mean transverse relaxation rate',
-    'iron_mean': 'milligrams per kilogram of wet tissue, above the reference region',
-    'volume_normalised': 'mm³ of nucleus per litre of brain',
-}
-_NEEDS = {
-    'regions': ('participant_id',),
-    'models': ('measure', 'region'),
-    'contrasts': ('measure', 'region', 'contrast', 'estimate', 'ci_low', 'ci_high', 'p_adjusted'),
-    'correlations': ('measure', 'region', 'group', 'score'),
-    'values': ('participant_id', 'group', 'measure', 'region', 'hemisphere', 'value'),
-    'exclusions': ('participant_id', 'reason'),
-    'sides': ('measure', 'region', 'effect', 'p_adjusted'),
-    'interactions': ('measure', 'region', 'covariate', 'p_adjusted'),
-}
-"""Columns without which a table is the wrong one."""
-_OPTIONAL = ('exclusions', 'sides', 'interactions')
 
 
 @dataclass(frozen=True)
@@ -53,24 +22,13 @@ class GroupData:
 
     Attributes
     ----------
-    people
-        One row per participant with the columns of the participants' table.
-    models, contrasts, correlations, sides, interactions, exclusions
-        As saved.
-    values
-        What entered the models, left and right together.
+    tables
+        As saved, by name: those of `GROUP_TABLES` that name the columns they need.
     settings
-        From `nodes.stats.compare_groups`.
+        From `nodes.statistics.comparison.compare_groups`.
     """
 
-    people: pd.DataFrame
-    models: pd.DataFrame
-    contrasts: pd.DataFrame
-    correlations: pd.DataFrame
-    sides: pd.DataFrame
-    interactions: pd.DataFrame
-    exclusions: pd.DataFrame
-    values: pd.DataFrame
+    tables: Mapping[str, pd.DataFrame]
     settings: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
@@ -80,9 +38,9 @@ class GroupData:
         Parameters
         ----------
         tables
-            Paths by name; exclusions, sides and interactions may be absent.
+            Paths by name; those that `GROUP_TABLES` calls optional may be absent.
         settings
-            From `nodes.stats.compare_groups`.
+            From `nodes.statistics.comparison.compare_groups`.
 
         Raises
         ------
@@ -90,22 +48,31 @@ class GroupData:
             A table is missing or the wrong one.
         """
         column = str(settings.get('group_column', 'group'))
-        text = (column, 'group', 'contrast', 'effect', 'measure', 'score', 'reason', 'covariate')
         found: dict[str, pd.DataFrame] = {}
-        for name, needs in _NEEDS.items():
-            if name not in tables and name in _OPTIONAL:
-                found[name] = pd.DataFrame(columns=list(needs))
+        for table in GROUP_TABLES.values():
+            if not table.needs:
                 continue
-            extra = (column,) if name == 'regions' else ()
-            found[name] = read_table(tables[name], text=text, needs=(*needs, *extra))
-        regions = found.pop('regions')
-        values = found.pop('values')
-        return cls(
-            people=regions.drop_duplicates('participant_id'),
-            values=values[values['hemisphere'] == 'both'],
-            settings=settings,
-            **found,
-        )
+            if table.name not in tables and table.optional:
+                found[table.name] = pd.DataFrame(columns=list(table.needs))
+                continue
+            needs = (*table.needs, column) if table.name == 'regions' else table.needs
+            found[table.name] = read_table(
+                tables[table.name], text=(*table.text, column), needs=needs
+            )
+        return cls(found, settings)
+
+    def __getitem__(self, name: str) -> pd.DataFrame:
+        return self.tables[name]
+
+    @functools.cached_property
+    def people(self) -> pd.DataFrame:
+        """One row per participant with the columns of the participants' table."""
+        return self['regions'].drop_duplicates('participant_id')
+
+    @functools.cached_property
+    def values(self) -> pd.DataFrame:
+        """What entered the models, left and right together."""
+        return both_sides(self['values'])
 
     @property
     def group_column(self) -> str:
@@ -135,22 +102,22 @@ class GroupData:
     @property
     def _left_out(self) -> pd.Series:
         """Who is left out of every model, not of single ones."""
-        single = self.exclusions['reason'].astype(str).str.endswith('left out of these models')
-        return self.exclusions.loc[~single, 'participant_id']
+        exclusions = self['exclusions']
+        return exclusions.loc[exclusions['scope'] == EVERY_MODEL, 'participant_id']
 
     @property
     def measures(self) -> list[str]:
         """Measures compared, in the order of their table."""
-        return list(dict.fromkeys([*self.contrasts['measure'], *self.values['measure']]))
+        return list(dict.fromkeys([*self['contrasts']['measure'], *self.values['measure']]))
 
     @property
     def region_order(self) -> list[str]:
         """Regions compared, in the order of the table."""
-        return list(dict.fromkeys([*self.values['region'], *self.contrasts['region']]))
+        return list(dict.fromkeys([*self.values['region'], *self['contrasts']['region']]))
 
     def in_order(self, measure: str) -> list[Mapping[Any, Any]]:
         """Contrasts of a measure, both sides together, region by region."""
-        both = both_sides(self.contrasts)
+        both = both_sides(self['contrasts'])
         rows = both[both['measure'] == measure].to_dict('records')
         rank = {region: i for i, region in enumerate(self.region_order)}
         return sorted(rows, key=lambda row: rank[row['region']])
@@ -161,9 +128,9 @@ def both_sides(frame: pd.DataFrame) -> pd.DataFrame:
     return frame[frame['hemisphere'] == 'both'] if 'hemisphere' in frame else frame
 
 
-def describe(measure: str) -> tuple[str, str, str, str]:
-    """Name, unit and words for more and less of any measure, known or not."""
-    return MEASURES.get(measure, (readable(measure), '', 'higher', 'lower'))
+def describe(measure: str) -> Measure:
+    """Words and units of any measure, known or not."""
+    return MEASURES.get(measure) or Measure(measure, readable(measure), '', '', '')
 
 
 def score_name(score: str) -> str:

@@ -11,23 +11,15 @@ import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
-from ..descriptions import load_descriptions
+from ..group_tables import GROUP_TABLES, GroupTable
 from ..quality import quality_measures
 from ..tables import read_table, readable
 from . import charts
 from .cells import Column, Table, fixed, flatten, make_table, p_value, significant, together
 from .colours import group_colours
 from .effect_maps import draw_effects, draw_tests
-from .group_data import MEANINGS, GroupData, both_sides, capital, describe, score_name
-from .group_sentences import equals, findings, more_findings, overview, relations, rho_of, sides
-
-_TABLES = (
-    ('contrasts', 'Differences between groups'),
-    ('models', 'Omnibus tests'),
-    ('sides', 'Mixed models of both sides'),
-    ('interactions', 'Interactions'),
-    ('correlations', 'Correlations'),
-)
+from .group_data import GroupData, both_sides, capital, describe, score_name
+from .group_sentences import equals, findings, more_findings, overview, relations
 
 
 def group_context(data: GroupData, *, voxelwise: bool = False) -> dict[str, Any]:
@@ -53,14 +45,14 @@ def group_context(data: GroupData, *, voxelwise: bool = False) -> dict[str, Any]
         'relations': relations(data),
         'alpha': f'{data.alpha:g}',
         'people': people_table(data),
-        'exclusions': _exclusion_table(data.exclusions),
+        'exclusions': _exclusion_table(data['exclusions']),
         'measures': measures,
         'scores': scores,
         'legend': [(g, colours[g]) for g in groups],
         'tables': [
-            (name, title, _auto_table(name, getattr(data, name), data.alpha))
-            for name, title in _TABLES
-            if len(getattr(data, name))
+            (table.name, table.title, _auto_table(table, data[table.name], data.alpha))
+            for table in shown_tables()
+            if len(data[table.name])
         ],
         'settings': flatten(data.settings),
         'sections': [
@@ -74,6 +66,12 @@ def group_context(data: GroupData, *, voxelwise: bool = False) -> dict[str, Any]
             ('methods', 'Methods'),
         ],
     }
+
+
+def shown_tables() -> list[GroupTable]:
+    """Tables that the page shows as they are, in its order."""
+    titled = [table for table in GROUP_TABLES.values() if table.title]
+    return sorted(titled, key=lambda table: not table.first)
 
 
 def quality_table(path: str | Path) -> Table | None:
@@ -110,7 +108,8 @@ def voxel_part(clusters: str | Path, maps: Sequence[str | Path], alpha: float) -
     alpha
         Level of the family-wise p.
     """
-    table = read_table(clusters, text=('contrast', 'sign', 'regions'), needs=('contrast',))
+    known = GROUP_TABLES['clusters']
+    table = read_table(clusters, text=known.text, needs=('contrast',))
     pictures = []
     for path in (Path(p) for p in maps if str(p).endswith('_stat-t_statmap.nii.gz')):
         sidecar = path.with_name(path.name.removesuffix('.nii.gz') + '.json')
@@ -120,8 +119,7 @@ def voxel_part(clusters: str | Path, maps: Sequence[str | Path], alpha: float) -
             alpha=alpha, label=f'Voxel-wise test of {name}',
         )  # fmt: skip
         pictures.append((name, Markup(svg)))
-    known = load_descriptions()['clusters']
-    columns = {name: _auto_column(name, table[name], known[name]['Description']) for name in table}
+    columns = {name: _auto_column(name, table[name], known.hint(name)) for name in table}
     return {'pictures': pictures, 'clusters': make_table(table, columns)}
 
 
@@ -165,25 +163,25 @@ def _exclusion_table(exclusions: pd.DataFrame) -> Table:
 
 def _measure_part(data: GroupData, measure: str, colours: Mapping[str, str]) -> dict[str, Any]:
     """Distributions, forest, effect map and slices of one measure."""
-    name, unit, *_ = describe(measure)
+    known = describe(measure)
     values = data.values[data.values['measure'] == measure]
     panels = []
     for region, rows in values.groupby('region', sort=False):
         svg = charts.distribution_chart(
-            _samples(data, rows), colours, unit=unit,
-            label=f'{name} of the {readable(region)} by group',
+            _samples(data, rows), colours, unit=known.page_unit,
+            label=f'{known.title} of the {readable(region)} by group',
         )  # fmt: skip
         panels.append((readable(region).capitalize(), Markup(svg)))
     effects = [_effect(row, data) for row in data.in_order(measure)]
-    label = f'Differences in {name}'
+    label = f'Differences in {known.title}'
     return {
         'anchor': f'measure-{data.measures.index(measure) + 1}',
-        'name': name,
-        'title': capital(name),
-        'meaning': MEANINGS.get(measure, unit),
+        'name': known.title,
+        'title': capital(known.title),
+        'meaning': known.hint,
         'panels': panels,
-        'forest': Markup(charts.forest_chart(effects, unit=unit, label=label)),
-        'map': Markup(charts.effect_map(effects, label=f'Effect sizes, {name}')),
+        'forest': Markup(charts.forest_chart(effects, unit=known.page_unit, label=label)),
+        'map': Markup(charts.effect_map(effects, label=f'Effect sizes, {known.title}')),
         'sized': any(np.isfinite(e.effect_size) for e in effects),
         'has_effects': bool(effects),
         'slices': _slices(data, measure),
@@ -198,30 +196,32 @@ def _effect(row: Mapping[Any, Any], data: GroupData) -> charts.Effect:
         shown = together(estimate, low, high)
         text = f'{shown[0]} [{shown[1]}, {shown[2]}]'
         text += f',  p {equals(adjusted)}' if np.isfinite(adjusted) else ''
-    pair = sides(str(row['contrast']), data.groups)
-    contrast = ' − '.join(pair) if pair else str(row['contrast'])
     return charts.Effect(
-        readable(row['region']), contrast, estimate, low, high, text,
+        readable(row['region']), _difference_name(row), estimate, low, high, text,
         bool(adjusted < data.alpha), float(row.get('effect_size', np.nan)),
     )  # fmt: skip
+
+
+def _difference_name(row: Mapping[Any, Any]) -> str:
+    """A contrast as people write it, with a minus sign."""
+    return f'{row["group_a"]} − {row["group_b"]}'
 
 
 def _slices(data: GroupData, measure: str) -> list[tuple[str, Markup]]:
     """Slices of the template with nuclei coloured by effect size, one picture per contrast."""
     rows = data.in_order(measure)
     pictures = []
-    for contrast in dict.fromkeys(str(row['contrast']) for row in rows):
+    for contrast in dict.fromkeys(row['contrast'] for row in rows):
+        own = [row for row in rows if row['contrast'] == contrast]
         sizes = {
             str(row['region']): float(row['effect_size'])
-            for row in rows
-            if row['contrast'] == contrast and pd.notna(row.get('effect_size'))
+            for row in own
+            if pd.notna(row.get('effect_size'))
         }
-        hits = {str(r['region']) for r in rows
-                if r['contrast'] == contrast and r['p_adjusted'] < data.alpha}  # fmt: skip
+        hits = {str(row['region']) for row in own if row['p_adjusted'] < data.alpha}
         svg = draw_effects(sizes, hits, label=f'Effect sizes of {contrast} in the brain')
         if svg:
-            pair = sides(contrast, data.groups)
-            pictures.append((' − '.join(pair) if pair else contrast, Markup(svg)))
+            pictures.append((_difference_name(own[0]), Markup(svg)))
     return pictures
 
 
@@ -240,7 +240,7 @@ def _samples(
 
 def _score_parts(data: GroupData, colours: Mapping[str, str]) -> Iterator[dict[str, Any]]:
     """Scatter charts per clinical score and measure."""
-    table = both_sides(data.correlations)
+    table = both_sides(data['correlations'])
     for number, score in enumerate(dict.fromkeys(table['score']), start=1):
         if score not in data.people:
             continue
@@ -249,14 +249,14 @@ def _score_parts(data: GroupData, colours: Mapping[str, str]) -> Iterator[dict[s
             rows = table[(table['score'] == score) & (table['measure'] == measure)]
             panels = _scatter_panels(data, colours, score, measure, rows)
             if panels:
-                blocks.append((capital(describe(measure)[0]), panels))
+                blocks.append((capital(describe(measure).title), panels))
         yield {'anchor': f'score-{number}', 'score': score_name(score), 'blocks': blocks}
 
 
 def _scatter_panels(
     data: GroupData, colours: Mapping[str, str], score: str, measure: str, rows: pd.DataFrame
 ) -> list[tuple[str, Markup]]:
-    name, unit, *_ = describe(measure)
+    known = describe(measure)
     values = data.values[data.values['measure'] == measure]
     points = pd.to_numeric(data.people.set_index('participant_id')[score], errors='coerce')
     panels = []
@@ -269,33 +269,29 @@ def _scatter_panels(
         ]
         if samples:
             svg = charts.scatter_chart(
-                samples, colours, x_label=score_name(score), unit=unit,
-                label=f'{name} of the {readable(region)} against {score_name(score)}',
+                samples, colours, x_label=score_name(score), unit=known.page_unit,
+                label=f'{known.title} of the {readable(region)} against {score_name(score)}',
             )  # fmt: skip
             panels.append((readable(region).capitalize(), Markup(svg)))
     return panels
 
 
 def _note(row: Mapping[Any, Any]) -> str:
-    rho = rho_of(row)
+    rho = float(row['rho'])
     if not np.isfinite(rho):
         return 'not tested'
-    name = 'p_adjusted' if pd.notna(row.get('p_adjusted')) else 'p'
     text = f'ρ = {fixed(2)(rho)}'
-    if pd.notna(row.get(name)):
-        text += f', {"adj. " if name == "p_adjusted" else ""}p {equals(float(row[name]))}'
+    if pd.notna(row['p_adjusted']):
+        text += f', adj. p {equals(float(row["p_adjusted"]))}'
     return f'{text}, n = {row["n"]:.0f}' if pd.notna(row.get('n')) else text
 
 
-def _auto_table(table: str, frame: pd.DataFrame, alpha: float) -> Table:
+def _auto_table(table: GroupTable, frame: pd.DataFrame, alpha: float) -> Table:
     """All columns of a table, formatted by name and type; significant rows are marked."""
-    known = load_descriptions()
-    hints = {
-        str(name): (known[table].get(name) or known.get(name) or {}).get('Description', '')
-        for name in frame.columns
+    columns = {
+        str(name): _auto_column(str(name), frame[name], table.hint(str(name))) for name in frame
     }
-    columns = {name: _auto_column(name, frame[name], hint) for name, hint in hints.items()}
-    shown = frame.assign(measure=[describe(m)[0] for m in frame['measure']])
+    shown = frame.assign(measure=[describe(m).title for m in frame['measure']])
 
     def mark(row: Mapping[Any, Any]) -> str:
         p = row.get('p_adjusted', row.get('p'))

@@ -20,6 +20,7 @@ from nipype.interfaces.base import (
 )
 
 from ..files import save_text
+from ..group_tables import GROUP_TABLES
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -120,11 +121,6 @@ def render_participant(
         names=names,
     )
     return render_page('participant.html.j2', context, version=versions.get('nigra', ''))
-
-
-GROUP_TABLES = ('regions', 'models', 'contrasts', 'means', 'sides', 'interactions',
-                'correlations', 'exclusions', 'values', 'quality', 'clusters')  # fmt: skip
-"""Tables of the group level by name, in the order in which the page links to them."""
 
 
 def render_group(

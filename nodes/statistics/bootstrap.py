@@ -11,7 +11,8 @@ from scipy import special
 from ..parallel import run
 
 _BATCH = 250
-"""Resamples drawn together from one seed, whatever the number of threads."""
+"""Resamples drawn together from one seed, whatever the number of threads: the default 2000 are
+eight batches, so that threads have equal work."""
 
 
 @dataclass(frozen=True)
@@ -65,28 +66,36 @@ def bootstrap_contrasts(
     covariate is constant (no men drawn) takes the shortest solution, in which the contrast of
     groups is the one without that covariate.
     """
-    columns = values.shape[1]
     starts = range(0, n_bootstraps, _BATCH)
     seeds = np.random.SeedSequence(seed).spawn(len(starts))
 
     def draw(task: tuple[int, np.random.SeedSequence]) -> NDArray[np.float64]:
         first, own = task
-        rng = np.random.default_rng(own)
         size = min(_BATCH, n_bootstraps - first)
-        counts = np.empty((size, len(values)))
-        for stratum in np.unique(strata):
-            inside = strata == stratum
-            n = int(inside.sum())
-            counts[:, inside] = rng.multinomial(n, np.full(n, 1 / n), size=size)
+        counts = _resample(strata, size, np.random.default_rng(own))
         return _replicates(values, matrix, weights, counts)
 
+    # theta* of each resample, theta of the sample, theta_(i) with each person left out
     drawn = np.concatenate(run(draw, zip(starts, seeds, strict=True), nthreads), axis=1)
     observed = _replicates(values, matrix, weights, np.ones((1, len(values))))[:, 0]
     left_out = _jackknife(values, matrix, weights)
-    ends = np.empty((2, 2, len(weights), columns))
-    for kind in range(2):
-        ends[kind] = _bca(drawn[kind], observed[kind], left_out[kind], confidence)
-    return Intervals(ends[0, 0], ends[0, 1], ends[1, 0], ends[1, 1])
+    estimate, size = (
+        _bca(drawn[kind], observed[kind], left_out[kind], confidence) for kind in range(2)
+    )
+    return Intervals(*estimate, *size)
+
+
+def _resample(
+    strata: NDArray[np.intp], size: int, rng: np.random.Generator
+) -> NDArray[np.float64]:
+    """How often each person is drawn, (size, people); every stratum keeps its number."""
+    counts = np.empty((size, len(strata)))
+    for stratum in np.unique(strata):
+        inside = strata == stratum
+        n = int(inside.sum())
+        # drawing n people with replacement is one multinomial draw of how often each comes
+        counts[:, inside] = rng.multinomial(n, np.full(n, 1 / n), size=size)
+    return counts
 
 
 def _replicates(
@@ -103,10 +112,13 @@ def _replicates(
     df = len(matrix) - matrix.shape[1]
     out = np.empty((2, len(counts), len(weights), values.shape[1]))
     for i, count in enumerate(counts):
+        # weighted least squares with the counts for weights; one solve serves all values
         weighted = matrix * count[:, None]
+        # the pseudoinverse, since a resample may hold no man at all: the shortest solution
         inverse = np.linalg.pinv(weighted.T @ matrix, hermitian=True)
         beta = inverse @ (weighted.T @ values)
         rest = count @ (values - matrix @ beta) ** 2
+        # the second kind, contrast over residual standard deviation, has an interval of its own
         out[0, i] = weights @ beta
         out[1, i] = out[0, i] / np.sqrt(np.maximum(rest / df, np.finfo(float).tiny))
     return out
@@ -118,8 +130,8 @@ def _jackknife(
     """Both estimates with each person left out: (2, people, contrasts, values).
 
     Leaving out i changes the coefficients by -(X'X)^-1 x_i e_i / (1 - h_i) and the residual sum of
-    squares by -e_i^2 / (1 - h_i) (Cook and Weisberg 1982). Someone whom the fit meets of necessity
-    (h = 1) changes nothing else and is passed over.
+    squares by -e_i^2 / (1 - h_i) (Cook and Weisberg 1982). Someone with leverage h = 1 changes
+    nothing else and is passed over.
     """
     inverse = np.linalg.inv(matrix.T @ matrix)
     beta = inverse @ (matrix.T @ values)
@@ -130,7 +142,7 @@ def _jackknife(
     direction = matrix[kept] @ inverse @ weights.T
     estimates = (weights @ beta)[None] - direction[:, :, None] * fraction[:, None, :]
     rest = np.sum(residuals**2, axis=0) - residuals[kept] * fraction
-    df = max(len(matrix) - matrix.shape[1] - 1, 1)
+    df = max(len(matrix) - matrix.shape[1] - 1, 1)  # one person fewer
     spread = np.sqrt(np.maximum(rest / df, np.finfo(float).tiny))
     return np.stack([estimates, estimates / spread[:, None, :]])
 
@@ -139,10 +151,14 @@ def _bca(
     drawn: NDArray[np.float64], observed: NDArray[np.float64], left_out: NDArray[np.float64],
     confidence: float,
 ) -> NDArray[np.float64]:  # fmt: skip
-    """Ends of the interval, (2, contrasts, values)."""
+    """Ends of the interval, (2, contrasts, values), after Efron 1987."""
     n = len(drawn)
+    # z0, the bias in units of the normal: how far the median of theta* lies from theta; ties,
+    # which a resample equal to the sample makes, count half
     below = (np.sum(drawn < observed, axis=0) + 0.5 * np.sum(drawn == observed, axis=0)) / n
+    # half a resample from either end, so that z0 stays finite
     bias = special.ndtri(np.clip(below, 0.5 / n, 1 - 0.5 / n))
+    # a, the acceleration: a sixth of the skewness of the jackknife values
     deviation = left_out.mean(axis=0) - left_out
     squares = np.sum(deviation**2, axis=0)
     acceleration = np.sum(deviation**3, axis=0) / np.maximum(
@@ -151,8 +167,10 @@ def _bca(
     ordered = np.sort(drawn, axis=0)
     ends = []
     for tail in ((1 - confidence) / 2, (1 + confidence) / 2):
+        # the corrected level Phi(z0 + (z0 + z_alpha) / (1 - a (z0 + z_alpha)))
         z = bias + special.ndtri(tail)
         level = special.ndtr(bias + z / (1 - acceleration * z))
+        # its quantile among the n resamples, linear between neighbours (ranks count from one)
         place = np.clip(level * (n + 1) - 1, 0, n - 1)
         lower = np.floor(place).astype(int)
         upper = np.minimum(lower + 1, n - 1)

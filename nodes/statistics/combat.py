@@ -38,6 +38,7 @@ def site_warnings(
     """
     warnings = []
     for name in people.columns:
+        # by its name: any column with few values might be a scanner's, and few are
         if re.sub(r'[^a-z]', '', str(name).casefold()) not in SITE_NAMES:
             continue
         sites = site_labels(people[name])
@@ -52,6 +53,7 @@ def site_warnings(
             )
         table = pd.crosstab(sites, labels)
         if table.shape[1] > 1:
+            # the test warns only; whether sites can be told from groups is a matter of rank
             strength, p = association(table.to_numpy())
             if p < 0.05:
                 warnings.append(
@@ -78,6 +80,7 @@ def association(table: np.ndarray) -> tuple[float, float]:
     >>> round(strength, 3), p < 1e-4
     (1.0, True)
     """
+    # V = sqrt(chi^2 / (n (k - 1))) is defined by the statistic without Yates' correction
     found = stats.chi2_contingency(table, correction=False)
     strength = np.sqrt(found.statistic / (table.sum() * (min(table.shape) - 1)))
     return float(strength), float(found.pvalue)
@@ -120,6 +123,7 @@ def check_sites(
             'for its mean and spread',
             f'leave out sites with fewer than {MIN_SITE} participants (group n/a), or the option',
         )
+    # sites must add their full rank to the design, else their effect is also the groups'
     kept = [group_columns(labels, sorted(labels.unique()))]
     kept += [covariate_columns(people[c.name], c) for c in covariates]
     alone = covariate_columns(sites, Covariate(column, True))
@@ -166,6 +170,7 @@ def harmonise(
         raise NigraError(
             "harmonising needs one more package: pip install 'nigra[harmonise]'"
         ) from error
+    # what ComBat must keep: group and covariates are in its model (Fortin et al. 2018)
     discrete = pd.DataFrame({'group': labels}).assign(
         **{c.name: people[c.name].astype(str) for c in covariates if c.categorical}
     )
@@ -173,17 +178,23 @@ def harmonise(
     out = values.copy()
     for measure in dict.fromkeys(values.columns.get_level_values(0)):
         own = values[[measure]]
+        # a constant column has no variance to be standardised by
         own = own.loc[:, own.notna().any() & (own.nunique() > 1)]
         if own.shape[1] < 2:
-            continue
-        filled = own.fillna(own.groupby(labels).transform('mean')).fillna(own.mean())
-        plain = filled.set_axis([str(i) for i in range(filled.shape[1])], axis=1)
+            continue  # empirical Bayes pools over regions, and there is but one
         model = ComBat(
             batch=sites,
             discrete_covariates=discrete,
             continuous_covariates=None if amounts.empty else amounts,
             method='fortin',
         )
-        found = np.asarray(model.fit_transform(plain), float)
+        found = np.asarray(model.fit_transform(_filled(own, labels)), float)
         out[own.columns] = np.where(own.isna(), np.nan, found)
     return out
+
+
+def _filled(values: pd.DataFrame, labels: pd.Series) -> pd.DataFrame:
+    """Values without gaps, under plain names: the mean of the group stands in, else of all."""
+    filled = values.fillna(values.groupby(labels).transform('mean')).fillna(values.mean())
+    # combatlearn takes no columns of several levels
+    return filled.set_axis([str(i) for i in range(filled.shape[1])], axis=1)

@@ -10,13 +10,19 @@ import pandas as pd
 
 from .ancova import CONFIDENCE
 from .correlations import correlation_table
-from .group_models import KEYS, group_tables
+from .group_models import CHECKS, group_tables
 from .hemispheres import side_table
 from .interactions import interaction_table
 from .multiplicity import FAMILY
 from .question import Question
-from .sample import MIN_GROUP, Sample, make_sample
-from .values import name_some
+from .sample import EXCLUSION_COLUMNS, MIN_GROUP, Sample, exclusion_table, make_sample
+from .values import PLACE, name_some
+
+FAR = 0.001
+"""p of a check below which a warning counts its model. Of the fifty and more models of a study,
+.05 would count two or three where nothing is wrong."""
+INFLUENTIAL = 1
+"""Cook's distance above which a warning names the participant, a usual rule."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +36,7 @@ class GroupComparison:
     values
         What entered the models (harmonised where that was asked for), in long form.
     exclusions
-        `participant_id` and `reason`.
+        `EXCLUSION_COLUMNS`.
     warnings
         Sentences.
     settings
@@ -85,8 +91,6 @@ def compare_groups(
         seed=question.seed, nthreads=nthreads,
     )  # fmt: skip
     correlations, notes = correlation_table(sample)
-    exclusions = pd.concat([sample.exclusions, _missing_values(sample), _small_groups(sample)])
-    exclusions = exclusions.sort_values('participant_id', kind='stable')
     return GroupComparison(
         models=tables.models,
         contrasts=tables.contrasts,
@@ -94,7 +98,7 @@ def compare_groups(
         sides=side_table(sample),
         interactions=interaction_table(sample, question.group_column),
         correlations=correlations,
-        exclusions=exclusions.reset_index(drop=True),
+        exclusions=_exclusions(sample),
         values=_long(sample),
         warnings=(
             *sample.warnings,
@@ -102,38 +106,49 @@ def compare_groups(
             *notes,
             *_model_warnings(tables.models),
         ),
-        settings={
-            'group_column': question.group_column,
-            'groups': list(sample.groups),
-            'reference_group': sample.reference_group,
-            'contrasts': [c.name for c in sample.contrasts],
-            'measures': list(question.measures),
-            'covariates': [c.name for c in sample.covariates],
-            'interactions': list(sample.interactions),
-            'scores': list(sample.scores),
-            'harmonised': question.harmonise or 'no',
-            'formulae': [sample.formula],
-            'sums_of_squares': 'type II',
-            'adjustment': 'fdr_bh',
-            'adjustment_family': FAMILY,
-            'permutations': question.permutations,
-            'bootstraps': question.bootstraps,
-            'random_seed': question.seed,
-            'confidence': CONFIDENCE,
-            'alpha': 0.05,
-        },
+        settings=_settings(question, sample),
     )
+
+
+def _settings(question: Question, sample: Sample) -> dict[str, Any]:
+    """What was decided, for the report and the methods text."""
+    return {
+        'group_column': question.group_column,
+        'groups': list(sample.groups),
+        'reference_group': sample.reference_group,
+        'contrasts': [c.name for c in sample.contrasts],
+        'measures': list(question.measures),
+        'covariates': [c.name for c in sample.covariates],
+        'interactions': list(sample.interactions),
+        'scores': list(sample.scores),
+        'harmonised': question.harmonise or 'no',
+        'formulae': [sample.formula],
+        'sums_of_squares': 'type II',
+        'adjustment': 'fdr_bh',
+        'adjustment_family': FAMILY,
+        'permutations': question.permutations,
+        'bootstraps': question.bootstraps,
+        'random_seed': question.seed,
+        'confidence': CONFIDENCE,
+        'alpha': 0.05,
+    }
+
+
+def _exclusions(sample: Sample) -> pd.DataFrame:
+    """Whom all models leave out, and whom single ones do, by participant."""
+    table = pd.concat([sample.exclusions, _missing_values(sample), _small_groups(sample)])
+    return table.sort_values('participant_id', kind='stable').reset_index(drop=True)
 
 
 def _long(sample: Sample) -> pd.DataFrame:
     """Values that entered the models, one row each."""
     wide = sample.values.set_axis(
-        pd.MultiIndex.from_tuples(sample.values.columns, names=KEYS), axis=1
+        pd.MultiIndex.from_tuples(sample.values.columns, names=PLACE), axis=1
     )
-    long = wide.rename_axis('participant_id').stack(list(KEYS), future_stack=True)
+    long = wide.rename_axis('participant_id').stack(list(PLACE), future_stack=True)
     long = long.rename('value').reset_index()
     return long.assign(group=long.participant_id.map(sample.labels))[
-        ['participant_id', 'group', *KEYS, 'value']
+        ['participant_id', 'group', *PLACE, 'value']
     ]
 
 
@@ -149,34 +164,36 @@ def _group_warnings(sample: Sample) -> list[str]:
 
 def _small_groups(sample: Sample) -> pd.DataFrame:
     who = sample.labels[~sample.labels.isin(sample.large_groups) & sample.complete]
-    rows = [(p, f'fewer than {MIN_GROUP} participants in group {g}') for p, g in who.items()]
-    return pd.DataFrame(rows, columns=['participant_id', 'reason'])
+    return exclusion_table(
+        (p, f'fewer than {MIN_GROUP} participants in group {g}') for p, g in who.items()
+    )
 
 
 def _missing_values(sample: Sample) -> pd.DataFrame:
     """Participants whom single models leave out, one row per participant and measure."""
     missing = sample.values[sample.complete].isna()
     missing = missing.loc[:, ~missing.all()]  # what nobody has is told once, by the models
-    rows: list[tuple[Any, str]] = []
-    reasons: dict[tuple[bool, ...], list[str]] = {}
+    rows: list[tuple[Any, str, str]] = []
+    # few patterns of absence in many people (a slab cuts the same regions in all of a protocol)
+    reasons: dict[tuple[bool, ...], dict[str, str]] = {}
     for who, absent in zip(missing.index, missing.to_numpy().tolist(), strict=True):
         pattern = tuple(absent)
         if any(pattern):
             if pattern not in reasons:
                 reasons[pattern] = _absent_values(missing.columns[list(pattern)].to_list())
-            rows += [(who, reason) for reason in reasons[pattern]]
-    return pd.DataFrame(rows, columns=['participant_id', 'reason'])
+            rows += [(who, reason, measure) for measure, reason in reasons[pattern].items()]
+    return pd.DataFrame(rows, columns=list(EXCLUSION_COLUMNS))
 
 
-def _absent_values(keys: Sequence[tuple[str, str, str]]) -> list[str]:
-    """One reason per measure, naming regions and hemispheres without a value."""
-    reasons = []
+def _absent_values(keys: Sequence[tuple[str, str, str]]) -> dict[str, str]:
+    """A reason by measure, naming regions and hemispheres without a value."""
+    reasons = {}
     for measure in dict.fromkeys(key[0] for key in keys):
         places: dict[str, list[str]] = {}
         for _, region, hemisphere in (key for key in keys if key[0] == measure):
             places.setdefault(region, []).append(hemisphere)
         shown = name_some(f'{region} ({", ".join(sides)})' for region, sides in places.items())
-        reasons.append(f'no {measure} in {shown}: left out of these models')
+        reasons[measure] = f'no {measure} in {shown}: left out of these models'
     return reasons
 
 
@@ -189,18 +206,19 @@ def _model_warnings(models: pd.DataFrame) -> list[str]:
         warnings.append(
             f'{len(rows)} of {len(models)} models were {reason}: {name_some(places, limit=6)}.'
         )
-    influential = models[models.max_cooks_distance > 1]
+    influential = models[models.max_cooks_distance > INFLUENTIAL]
     if not influential.empty:
         who = influential.most_influential.value_counts()
         shown = [f'{name} ({count})' for name, count in who.items()]
         warnings.append(
-            'Single participants carry much of some models (Cook’s distance above 1; number of '
-            f'models in brackets): {name_some(shown)}.'
+            f'Single participants carry much of some models (Cook’s distance above {INFLUENTIAL}; '
+            f'number of models in brackets): {name_some(shown)}.'
         )
-    doubtful = int((models[['normality_p', 'equal_variance_p']].min(axis=1) < 0.001).sum())
+    checks = [check.column for check in CHECKS]
+    doubtful = int((models[checks].min(axis=1) < FAR).sum())
     if doubtful:
         warnings.append(
             f'In {doubtful} of {len(models)} models the residuals are far from normal or of '
-            'unequal variance (p < 0.001; columns normality_p and equal_variance_p).'
+            f'unequal variance (p < {FAR:g}; columns normality_p and equal_variance_p).'
         )
     return warnings

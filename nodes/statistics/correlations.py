@@ -16,13 +16,14 @@ from scipy import stats
 from .covariates import covariate_columns
 from .multiplicity import adjust_families
 from .sample import MIN_GROUP, Sample
+from .values import PLACE
 
 CORRELATION_COLUMNS = (
     'measure', 'region', 'hemisphere', 'group', 'score', 'n', 'rho', 'ci_low', 'ci_high', 'p',
     'p_adjusted', 'rho_partial', 'p_partial', 'p_difference',
 )  # fmt: skip
 EXACT_LIMIT = 8
-"""Up to this many participants the p value counts all orders."""
+"""Up to this many participants the p value counts all orders, 40320 of them for eight."""
 
 
 def spearman(x: ArrayLike, y: ArrayLike, *, confidence: float = 0.95) -> dict[str, float]:
@@ -54,6 +55,7 @@ def spearman(x: ArrayLike, y: ArrayLike, *, confidence: float = 0.95) -> dict[st
     0.333333
     """
     out = dict.fromkeys(('rho', 'ci_low', 'ci_high', 'p'), float('nan'))
+    # Pearson's correlation of the ranks, ties sharing their mean
     first, second = (stats.rankdata(v) for v in (x, y))
     n = first.size
     if n < 3 or np.ptp(first) == 0 or np.ptp(second) == 0:
@@ -62,6 +64,7 @@ def spearman(x: ArrayLike, y: ArrayLike, *, confidence: float = 0.95) -> dict[st
     rho = float(np.clip(first @ second, -1, 1))
     out.update(rho=rho, p=_p_value(first, second, rho))
     if n > 3 and abs(rho) < 1 - 1e-12:
+        # half the width on Fisher's scale, by Bonett and Wright's variance for ranks
         z = stats.norm.ppf((1 + confidence) / 2) * math.sqrt((1 + rho**2 / 2) / (n - 3))
         out.update(ci_low=math.tanh(math.atanh(rho) - z), ci_high=math.tanh(math.atanh(rho) + z))
     return out
@@ -98,9 +101,10 @@ def partial_spearman(
     ranks = [stats.rankdata(v) for v in (x, y)]
     n = ranks[0].size
     varying = covariates[:, np.ptp(covariates, axis=0) > 0] if n else covariates
+    # both lose what a regression on the covariates' ranks explains
     basis = np.linalg.qr(np.column_stack([np.ones(n), varying]))[0]
     first, second = (v - basis @ (basis.T @ v) for v in ranks)
-    df = n - 1 - basis.shape[1]
+    df = n - 1 - basis.shape[1]  # n - 2 - k, the basis holding the intercept too
     size = float(np.linalg.norm(first) * np.linalg.norm(second))
     if df < 1 or size <= 1e-9 * n:
         return {'rho': float('nan'), 'p': float('nan')}
@@ -165,6 +169,7 @@ def difference_p(correlations: Sequence[float], sizes: Sequence[int]) -> float:
     r, n = np.asarray(correlations, float), np.asarray(sizes, float)
     if r.size < 2 or n.min() < 4 or not (np.abs(r) < 1).all():
         return float('nan')
+    # inverse variances of Fisher's z, Bonett and Wright's as in the intervals
     z, weight = np.arctanh(r), (n - 3) / (1 + r**2 / 2)
     spread = weight @ (z - (weight @ z) / weight.sum()) ** 2
     return float(stats.chi2.sf(spread, r.size - 1))
@@ -178,8 +183,10 @@ def _standard(ranks: NDArray[np.float64]) -> NDArray[np.float64]:
 def _p_value(first: NDArray[np.float64], second: NDArray[np.float64], rho: float) -> float:
     n = first.size
     if n <= EXACT_LIMIT:
+        # every order of one of the two is as likely; equal ones may differ by rounding
         others = second[_orders(n)] @ first
         return float(np.mean(np.abs(others) >= abs(rho) - 1e-9))
+    # Student's t would undercut 2 / n!, the least that any order can have
     t = abs(rho) * math.sqrt((n - 2) / max(1 - rho**2, np.finfo(float).eps))
     return max(2 * float(stats.t.sf(t, n - 2)), 2 * math.exp(-math.lgamma(n + 1)))
 
@@ -212,7 +219,7 @@ def correlation_table(sample: Sample) -> tuple[pd.DataFrame, list[str]]:
     adjusting = {g: _covariates(sample, inside) for g, inside in members.items()}
     for key in sample.values.columns:
         values = sample.values[key].to_numpy(float)
-        keys = dict(zip(('measure', 'region', 'hemisphere'), key, strict=True))
+        keys = dict(zip(PLACE, key, strict=True))
         for (score, group), points in scored.items():
             own = values[members[group]]
             used = np.isfinite(points) & np.isfinite(own)
@@ -222,7 +229,7 @@ def correlation_table(sample: Sample) -> tuple[pd.DataFrame, list[str]]:
                 result = spearman(own[used], points[used])
                 result |= _partial(own, points, adjusting[group], used)
             rows.append({**keys, 'group': group, 'score': score, 'n': n, **result})
-        _compare(rows[-len(scored) :])
+        _compare(rows[-len(scored) :])  # the rows of this region, all groups and scores
     table = pd.DataFrame(rows).reindex(columns=list(CORRELATION_COLUMNS))
     table['p_adjusted'] = adjust_families(table, ('measure', 'score'))
     return table, warnings
@@ -239,6 +246,7 @@ def _covariates(sample: Sample, members: NDArray[np.bool_]) -> NDArray[np.float6
             continue
         found = covariate_columns(values[known], covariate)
         full = np.full((len(values), found.shape[1]), np.nan)
+        # ranks for amounts, since the correlation is one of ranks
         full[known] = found if covariate.categorical else stats.rankdata(found)[:, None]
         columns.append(full)
     return np.hstack(columns)

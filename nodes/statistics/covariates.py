@@ -51,6 +51,18 @@ def formula_term(name: str, *, categorical: bool) -> str:
     return f'C({quoted})' if categorical else quoted
 
 
+def read_covariate(text: str) -> tuple[str, bool]:
+    """Column that an option names, and whether it asks for its numbers to be categories.
+
+    Examples
+    --------
+    >>> read_covariate('age'), read_covariate('C(site)')
+    (('age', False), ('site', True))
+    """
+    explicit = re.fullmatch(r'C\((.+)\)', text)
+    return (explicit[1], True) if explicit else (text, False)
+
+
 def check_column(name: str, offered: Sequence[str], option: str, source: str) -> None:
     """Raise InputError where a column is not among those offered."""
     if name not in offered:
@@ -93,8 +105,7 @@ def choose_covariates(
         *(('--covariates', text) for text in asked or ()),
         *(('--interactions', text) for text in interactions),
     ]:
-        explicit = re.fullmatch(r'C\((.+)\)', text)
-        name = explicit[1] if explicit else text
+        name, explicit = read_covariate(text)
         check_column(name, offered, option, source)
         known = name in [c.name for c in chosen]
         if known and option == '--interactions':
@@ -103,18 +114,23 @@ def choose_covariates(
             raise InputError(
                 f'{option} {text}', 'is the column of groups or given twice', 'leave it out'
             )
-        if people[name].nunique() < 2:
-            found = 'no value' if people[name].isna().all() else 'one value only'
-            raise InputError(
-                source, f'covariate {name!r} has {found}', f'give {option} without it'
-            )
-        chosen.append(Covariate(name, bool(explicit) or _is_categorical(people, name, source)))
+        _check_varies(people[name], option, source)
+        chosen.append(Covariate(name, explicit or _is_categorical(people, name, source)))
     return tuple(chosen), warnings
+
+
+def _check_varies(values: pd.Series, option: str, source: str) -> None:
+    if values.nunique() < 2:
+        found = 'no value' if values.isna().all() else 'one value only'
+        raise InputError(
+            source, f'covariate {values.name!r} has {found}', f'give {option} without it'
+        )
 
 
 def _default_covariates(
     people: pd.DataFrame, offered: Sequence[str], group_column: str, source: str
 ) -> tuple[list[Covariate], list[str]]:
+    """Age and sex as far as they are there and vary; nobody asked, so nothing is refused."""
     chosen: list[Covariate] = []
     warnings = []
     for default in DEFAULT_COVARIATES:
@@ -143,6 +159,7 @@ def _is_categorical(people: pd.DataFrame, name: str, source: str) -> bool:
         return False
     known = people[name].dropna()
     numbers = pd.to_numeric(known, errors='coerce')
+    # mostly numbers: a word among them (`>80`, `unknown`) must not make each age a category
     wrong = known[numbers.isna()]
     if numbers.notna().sum() > len(known) / 2 and len(wrong):
         raise InputError(
@@ -183,6 +200,7 @@ def choose_scores(
     chosen: list[str] = []
     for text in dict.fromkeys(DEFAULT_SCORES if asked is None else asked):
         name = text
+        # asked for by default only, so its absence is told and not refused
         if text in DEFAULT_SCORES and text not in offered:
             name = _same_in_any_case(text, offered) or ''
             if not name:
@@ -223,6 +241,7 @@ def check_covariates(
     InputError
         One is constant or collinear.
     """
+    # one after the other, so that the message names the first that adds nothing to the rank
     matrix = group_columns(labels, sorted(labels.unique()))
     for covariate in covariates:
         added = covariate_columns(people[covariate.name], covariate)
@@ -245,6 +264,7 @@ def group_columns(labels: pd.Series, groups: Sequence[str]) -> np.ndarray:
 def covariate_columns(values: pd.Series, covariate: Covariate) -> np.ndarray:
     """Columns of a design matrix: standardised amounts, or indicators of all but one level."""
     if covariate.categorical:
+        # the groups' indicators sum to one, so an indicator of every level would be collinear
         levels = sorted(values.astype(str).unique())[1:]
         columns = [(values.astype(str) == level).to_numpy(float) for level in levels]
         return np.column_stack(columns) if columns else np.zeros((len(values), 0))

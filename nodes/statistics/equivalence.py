@@ -10,7 +10,8 @@ from scipy import integrate, stats
 from ..errors import NigraError
 
 PRIOR_SCALE = math.sqrt(0.5)
-"""Width of the prior on the standardised difference: half of it lies within +-.71."""
+"""Width of the prior on the standardised difference: half of it lies within +-.71, as by default
+in R's package BayesFactor."""
 
 
 def equivalence(estimate: float, error: float, df: float, bound: float) -> dict[str, float]:
@@ -45,6 +46,7 @@ def equivalence(estimate: float, error: float, df: float, bound: float) -> dict[
     """
     if not bound > 0:
         raise NigraError(f'the bound of equivalence must be positive, got {bound}')
+    # H01: difference <= -bound; H02: difference >= bound; both must go, so the larger p counts
     lower = stats.t.sf((estimate + bound) / error, df)
     upper = stats.t.cdf((estimate - bound) / error, df)
     half = float(stats.t.ppf(0.95, df)) * error
@@ -88,11 +90,13 @@ def bayes_factor(t: float, df: float, n_effective: float, *, scale: float = PRIO
 
     def density(g: float) -> float:
         if g <= 0:
-            return 0.0
+            return 0.0  # exp(-scale^2 / 2 g) vanishes faster than any power grows
+        # marginal likelihood of t given g over that without an effect, times the prior of g
         spread = 1 + n_effective * g
         log = (
             -0.5 * math.log(spread)
             - (df + 1) / 2 * (math.log1p(t**2 / (spread * df)) - math.log1p(t**2 / df))
+            # inverse gamma (1 / 2, scale^2 / 2), which makes the prior of the effect Cauchy
             + math.log(scale)
             - 0.5 * math.log(2 * math.pi)
             - 1.5 * math.log(g)

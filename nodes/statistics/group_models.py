@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -14,36 +14,68 @@ from numpy.typing import NDArray
 from ..errors import NigraError
 from .ancova import Ancova, Design, hedges_factor, make_design
 from .bootstrap import bootstrap_contrasts
+from .measures import MEASURES
 from .multiplicity import adjust_families, adjust_holm
 from .permutation import Contrast, permute_contrasts
 from .question import GroupContrast
 from .robust_tests import by_group, dunn
 from .sample import MIN_GROUP, Sample
+from .values import PLACE
 
 MODEL_COLUMNS = (
     'measure', 'region', 'hemisphere', 'formula', 'n', 'n_excluded', 'statistic', 'df_num',
     'df_den', 'p', 'p_adjusted', 'partial_eta_squared', 'normality_p', 'equal_variance_p',
-    'p_hc3', 'p_rank', 'p_welch', 'p_kruskal', 'advice', 'max_cooks_distance',
+    'p_hc3', 'p_rank', 'p_welch', 'p_kruskal', 'failed_checks', 'advice', 'max_cooks_distance',
     'most_influential', 'note',
 )  # fmt: skip
 CONTRAST_COLUMNS = (
-    'measure', 'region', 'hemisphere', 'contrast', 'n_a', 'n_b', 'estimate', 'ci_low', 'ci_high',
-    'statistic', 'p', 'p_adjusted', 'effect_size', 'se', 'df', 'p_tukey', 'p_holm',
-    'p_permutation', 'p_max', 'p_hc3', 'p_dunn', 'boot_low', 'boot_high', 'effect_size_low',
-    'effect_size_high', 'bayes_factor', 'p_equivalence', 'estimate_at_equal_volume',
-    'p_at_equal_volume',
+    'measure', 'region', 'hemisphere', 'contrast', 'group_a', 'group_b', 'n_a', 'n_b', 'estimate',
+    'ci_low', 'ci_high', 'statistic', 'p', 'p_adjusted', 'effect_size', 'se', 'df', 'p_tukey',
+    'p_holm', 'p_permutation', 'p_max', 'p_hc3', 'p_dunn', 'boot_low', 'boot_high',
+    'effect_size_low', 'effect_size_high', 'bayes_factor', 'p_equivalence',
+    'estimate_at_equal_volume', 'p_at_equal_volume',
 )  # fmt: skip
 MEAN_COLUMNS = (
     'measure', 'region', 'hemisphere', 'group', 'n', 'mean', 'sd', 'adjusted_mean', 'se',
     'ci_low', 'ci_high',
 )  # fmt: skip
-KEYS = ('measure', 'region', 'hemisphere')
 DOUBTFUL = 0.05
-"""p of a check from which the counterpart that asks less is pointed at."""
+"""p of a check below which a test with weaker assumptions is recommended beside the usual one."""
 MIN_BOOTSTRAP = 8
-"""Fewest people of a group whose resamples are varied enough for an interval."""
-OF_VOLUME = ('volume_normalised', 'chi_total')
-"""Measures that are made of the volume, for which nothing is compared at equal volume."""
+"""Fewest people of a group for a bootstrap interval: eight have C(15, 8) = 6435 different
+resamples, seven 1716, fewer than the 2000 that are drawn by default."""
+
+
+class Check(NamedTuple):
+    """An assumption of the models that is tested.
+
+    Attributes
+    ----------
+    code
+        In column `failed_checks`, codes there separated by a space.
+    column
+        Its p value.
+    advice
+        What to read where it fails.
+    instead
+        Column of a contrast's p value that does without the assumption.
+    words
+        For that p value, to stand before it in a sentence.
+    """
+
+    code: str
+    column: str
+    advice: str
+    instead: str
+    words: str
+
+
+CHECKS = (
+    Check('equal_variance', 'equal_variance_p', 'unequal variances: see p_hc3',
+          'p_hc3', 'allowing for unequal variances'),
+    Check('normality', 'normality_p', 'residuals not normal: see p_rank and p_permutation',
+          'p_permutation', 'by permutation'),
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -91,6 +123,7 @@ def group_tables(
     rows = _Rows()
     designs: dict[bytes, Design] = {}
     for key in sample.values.columns:
+        # most regions are known in the same people, who share one design
         used, counts = sample.with_values(sample.values[key].to_numpy(float))
         signature = used.tobytes()
         if signature not in designs:
@@ -99,7 +132,8 @@ def group_tables(
             )
         _one_model(rows, sample, key, used, designs[signature], counts)
     contrasts = _finish(rows.contrasts, CONTRAST_COLUMNS)
-    contrasts['p_holm'] = contrasts.groupby(list(KEYS), sort=False)['p'].transform(adjust_holm)
+    # Holm's family is one region's contrasts; the study's families are those of `p_adjusted`
+    contrasts['p_holm'] = contrasts.groupby(list(PLACE), sort=False)['p'].transform(adjust_holm)
     if permutations:
         _permute(contrasts, rows.permuted, len(sample.labels), permutations, seed, nthreads)
     if bootstraps:
@@ -116,16 +150,18 @@ def _one_model(
     counts: Mapping[str, int],
 ) -> None:  # fmt: skip
     """Append everything about one measure, region and hemisphere."""
-    place = dict(zip(KEYS, key, strict=True))
+    place = dict(zip(PLACE, key, strict=True))
     values = sample.values[key].to_numpy(float)[used]
     model, fit = _model_row(sample, values, design, used)
     rows.models.append({**place, **model})
     rows.means += [{**place, **mean} for mean in fit.means()] if fit else []
     after_ranks = _dunn(fit)
     resized = _at_equal_volume(sample, key, used, fit)
+    who = np.flatnonzero(used)
     for contrast in sample.contrasts:
+        # a contrast one of whose groups the model lacks stays a row without numbers
         both = fit if fit and contrast.groups <= set(design.groups) else None
-        row: dict[str, Any] = {**place, 'contrast': contrast.name}
+        row: dict[str, Any] = {**place, **contrast.columns}
         row['n_a'] = sum(counts[g] for g in contrast.first)
         row['n_b'] = sum(counts[g] for g in contrast.second)
         if both:
@@ -136,7 +172,6 @@ def _one_model(
                 row['estimate_at_equal_volume'] = found['estimate']
                 row['p_at_equal_volume'] = found['p']
         rows.contrasts.append(row)
-        who = np.flatnonzero(used)
         rows.permuted.append(
             both.hypothesis(contrast.first, contrast.second, who) if both else None
         )
@@ -158,11 +193,13 @@ def _at_equal_volume(
     """The model with the region's own normalised volume as a further covariate."""
     measure, region, hemisphere = key
     column = ('volume_normalised', region, hemisphere)
-    if fit is None or measure in OF_VOLUME or sample.volumes is None:
+    known = MEASURES.get(measure)
+    if fit is None or (known and known.of_volume) or sample.volumes is None:
         return None
     if column not in sample.volumes:
         return None
     volume = sample.volumes[column].to_numpy(float)[used]
+    # fewer people than in the model beside it would make the two estimates incomparable
     if not np.isfinite(volume).all() or not volume.std() > 0:
         return None
     added = ((volume - volume.mean()) / volume.std())[:, None]
@@ -181,6 +218,7 @@ def _permute(
     """Fill `p_permutation` and `p_max`, family by family, as `adjust_families` draws them."""
     sides = (table.hemisphere != 'both').rename('side')
     for _, rows in table.groupby([table.measure, sides], sort=False):
+        # one order of the people for the whole family keeps the dependence of its tests
         known = [i for i in rows.index if contrasts[i] is not None]
         family = [c for i in known if (c := contrasts[i]) is not None]
         if family:
@@ -197,6 +235,7 @@ def _bootstrap(
     bootstraps: int, seed: int, nthreads: int,
 ) -> None:  # fmt: skip
     """Fill the bootstrap intervals; models of the same people share their resamples."""
+    # fits by the design that they share: their resamples are drawn once for all of them
     alike: dict[int, dict[int, Ancova]] = {}
     for fit in fits:
         if fit is not None:
@@ -216,6 +255,7 @@ def _bootstrap(
             np.array([design.weights(c.first, c.second) for c in shared]),
             n_bootstraps=bootstraps, seed=seed, nthreads=nthreads,
         )  # fmt: skip
+        # intervals of the standardised difference are those of d; g is d times a constant
         factor = hedges_factor(models[0].fit.df_resid)
         for (j, model), (i, contrast) in itertools.product(enumerate(models), enumerate(shared)):
             ends[place[id(model), contrast.name]] = (
@@ -240,17 +280,13 @@ def _model_row(
     except NigraError as error:
         return {**row, 'note': f'not tested: {error}'}, None
     checks = {**fit.checks(sample.labels.index[used]), **fit.counterparts()}
-    return {**row, **fit.omnibus(), **checks, 'advice': _advice(checks), 'note': note}, fit
-
-
-def _advice(checks: dict[str, Any]) -> str | None:
-    """Which counterpart to read where a check fails."""
-    found = []
-    if checks['equal_variance_p'] < DOUBTFUL:
-        found.append('unequal variances: see p_hc3')
-    if checks['normality_p'] < DOUBTFUL:
-        found.append('residuals not normal: see p_rank and p_permutation')
-    return '; '.join(found) or None
+    failed = [check for check in CHECKS if checks[check.column] < DOUBTFUL]  # NaN does not fail
+    told = {
+        'failed_checks': ' '.join(check.code for check in failed) or None,
+        'advice': '; '.join(check.advice for check in failed) or None,
+        'note': note,
+    }
+    return {**row, **fit.omnibus(), **checks, **told}, fit
 
 
 def _finish(rows: list[dict[str, Any]], columns: Sequence[str]) -> pd.DataFrame:

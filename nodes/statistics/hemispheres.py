@@ -12,14 +12,15 @@ from scipy import stats
 from ..errors import NigraError
 from .ancova import CONFIDENCE, Ancova, Design, make_design
 from .multiplicity import adjust_fdr
+from .question import GroupContrast
 from .sample import Sample
 
 SIDE_COLUMNS = (
-    'measure', 'region', 'effect', 'n', 'estimate', 'ci_low', 'ci_high', 'statistic', 'df_num',
-    'df_den', 'p', 'p_adjusted', 'icc', 'note',
+    'measure', 'region', 'effect', 'group_a', 'group_b', 'n', 'estimate', 'ci_low', 'ci_high',
+    'statistic', 'df_num', 'df_den', 'p', 'p_adjusted', 'icc', 'note',
 )  # fmt: skip
 GROUP, SIDE, BOTH = 'group', 'side', 'group x side'
-"""Names of the effects; contrasts, which stand beside them, always hold a minus."""
+"""Names of the effects that are no contrast; a contrast's row names its two sides beside it."""
 
 
 def side_table(sample: Sample) -> pd.DataFrame:
@@ -55,7 +56,8 @@ def side_table(sample: Sample) -> pd.DataFrame:
             found = _one_region(sample, left, right)
             rows += [{'measure': measure, 'region': region, **row} for row in found]
     table = pd.DataFrame(rows).reindex(columns=list(SIDE_COLUMNS))
-    contrast = ~table.effect.isin([GROUP, SIDE, BOTH])
+    # all contrasts of a measure are one family, each other effect is one of its own
+    contrast = table.group_a.notna()
     kind = table.effect.where(~contrast, 'contrast')
     table['p_adjusted'] = (
         table.p.astype(float)
@@ -68,28 +70,39 @@ def side_table(sample: Sample) -> pd.DataFrame:
 def _one_region(
     sample: Sample, left: NDArray[np.float64], right: NDArray[np.float64]
 ) -> list[dict[str, Any]]:
+    # the mean of both sides carries groups and covariates, the difference carries the sides
     mean = (left + right) / 2
     used, _ = sample.with_values(mean)
     n = int(used.sum())
-    names = [GROUP, *(c.name for c in sample.contrasts), SIDE, BOTH]
     try:
         labels, people = sample.labels[used], sample.people[used]
         between = Ancova(mean[used], make_design(labels, people, sample.groups, sample.covariates))
         within = Ancova((left - right)[used], make_design(labels, people, sample.groups))
     except NigraError as error:
-        return [{'effect': name, 'n': n, 'note': f'not tested: {error}'} for name in names]
+        effects = [_named(GROUP), *map(_named, sample.contrasts), _named(SIDE), _named(BOTH)]
+        return [{**effect, 'n': n, 'note': f'not tested: {error}'} for effect in effects]
+    # between-person and within-person residual variances give the two variance components
     icc = intraclass(between.fit.scale, within.fit.scale)
-    rows = [{'effect': GROUP, **_test(between.omnibus())}]
+    rows = [{**_named(GROUP), **_test(between.omnibus())}]
     for contrast in sample.contrasts:
-        row: dict[str, Any] = {'effect': contrast.name}
+        row = _named(contrast)
         if contrast.groups <= set(between.design.groups):
             found = between.difference(contrast.first, contrast.second)
             row |= {k: found[k] for k in ('estimate', 'ci_low', 'ci_high', 'statistic', 'p')}
             row |= {'df_num': 1, 'df_den': found['df']}
         rows.append(row)
-    rows.append({'effect': SIDE, **_laterality(within.fit, within.design)})
-    rows.append({'effect': BOTH, **_test(within.omnibus())})
+    # without covariates: what is constant within a person cancels in the difference
+    rows.append({**_named(SIDE), **_laterality(within.fit, within.design)})
+    rows.append({**_named(BOTH), **_test(within.omnibus())})
     return [{**row, 'n': n, 'icc': icc} for row in rows]
+
+
+def _named(effect: str | GroupContrast) -> dict[str, Any]:
+    """Columns that name an effect."""
+    if isinstance(effect, str):
+        return {'effect': effect}
+    columns = effect.columns
+    return {'effect': columns.pop('contrast'), **columns}
 
 
 def intraclass(mean_variance: float, difference_variance: float) -> float:

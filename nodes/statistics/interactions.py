@@ -13,6 +13,7 @@ from .ancova import CONFIDENCE, Ancova, Design, make_design
 from .covariates import Covariate, covariate_columns, formula_term
 from .multiplicity import adjust_families
 from .sample import Sample
+from .values import PLACE
 
 INTERACTION_COLUMNS = (
     'measure', 'region', 'hemisphere', 'covariate', 'group', 'formula', 'n', 'slope', 'ci_low',
@@ -40,7 +41,7 @@ def interaction_table(sample: Sample, group_column: str = 'group') -> pd.DataFra
     """
     rows: list[dict[str, Any]] = []
     for key in sample.values.columns:
-        place = dict(zip(('measure', 'region', 'hemisphere'), key, strict=True))
+        place = dict(zip(PLACE, key, strict=True))
         values = sample.values[key].to_numpy(float)
         for name in sample.interactions:
             covariate = next(c for c in sample.covariates if c.name == name)
@@ -48,6 +49,7 @@ def interaction_table(sample: Sample, group_column: str = 'group') -> pd.DataFra
             shared = {**place, 'covariate': name, 'formula': f'{sample.formula} + {product}'}
             rows += [{**shared, **row} for row in _one(sample, values, covariate)]
     table = pd.DataFrame(rows).reindex(columns=list(INTERACTION_COLUMNS))
+    # slopes describe what the joint test found; they are not tests of their own
     joint = table.group.isna()
     table['p_adjusted'] = np.nan
     if joint.any():
@@ -65,23 +67,17 @@ def _one(
         fit = Ancova(values[used], design).fit
     except NigraError as error:
         return [{**row, 'note': f'not tested: {error}'}]
-    levels = slopes.shape[1]
-    groups = design.groups
-    hypothesis = np.zeros(((len(groups) - 1) * levels, design.matrix.shape[1]))
-    for i in range(1, len(groups)):
-        for j in range(levels):
-            line = (i - 1) * levels + j
-            hypothesis[line, slopes[i, j]], hypothesis[line, slopes[0, j]] = 1, -1
+    hypothesis = _equal_slopes(slopes, design.matrix.shape[1])
     test = fit.f_test(hypothesis)
     rows = [{
         **row, 'statistic': float(np.squeeze(test.fvalue)), 'df_num': float(len(hypothesis)),
         'df_den': float(test.df_denom), 'p': float(test.pvalue),
     }]  # fmt: skip
-    if levels > 1:
-        return rows
-    for i, group in enumerate(groups):
+    if slopes.shape[1] > 1:
+        return rows  # a category of three levels has no single slope
+    for i, group in enumerate(design.groups):
         weights = np.zeros(design.matrix.shape[1])
-        weights[slopes[i, 0]] = 1 / scale
+        weights[slopes[i, 0]] = 1 / scale  # per year rather than per standard deviation
         own = fit.t_test(weights)
         low, high = np.squeeze(own.conf_int(alpha=1 - CONFIDENCE))
         rows.append({
@@ -91,6 +87,16 @@ def _one(
             'df_den': float(fit.df_resid), 'p': float(np.squeeze(own.pvalue)),
         })  # fmt: skip
     return rows
+
+
+def _equal_slopes(slopes: NDArray[np.intp], n_coefficients: int) -> NDArray[np.float64]:
+    """Each group's slopes less the first group's, (restrictions, coefficients)."""
+    lines = []
+    for own, first in ((slopes[i, j], slopes[0, j]) for i, j in np.ndindex(slopes.shape) if i):
+        line = np.zeros(n_coefficients)
+        line[own], line[first] = 1, -1
+        lines.append(line)
+    return np.array(lines)
 
 
 def _with_products(
@@ -109,6 +115,7 @@ def _with_products(
     if not covariate.categorical:
         scale = float(people[covariate.name].to_numpy(float).std()) or 1.0
     indicators = np.column_stack([(labels == g).to_numpy(float) for g in design.groups])
+    # a slope for each group in place of one for all: the same model as main effect and products
     own = np.hstack([indicators[:, [i]] * columns for i in range(len(design.groups))])
     start, levels = design.matrix.shape[1], columns.shape[1]
     places = start + np.arange(len(design.groups) * levels).reshape(len(design.groups), levels)

@@ -65,6 +65,7 @@ def tukey_p(t: float, groups: int, df: float) -> float:
     >>> round(tukey_p(-3.1027871779, 3, 27), 6)  # R's PlantGrowth, trt1 and trt2
     0.012006
     """
+    # with two means the studentised range is |t| sqrt(2), and its p that of t
     if groups == 2:
         return 2 * float(stats.t.sf(abs(t), df))
     return float(stats.studentized_range.sf(abs(t) * np.sqrt(2), groups, df))
@@ -84,6 +85,7 @@ def adjust_holm(p: ArrayLike) -> NDArray[np.float64]:
     out, known = _known(p)
     values = np.asarray(p, float)[known]
     order = np.argsort(values)
+    # the smallest p times m, the next times m - 1, ..., and never below an earlier one
     steps = values[order] * np.arange(values.size, 0, -1)
     adjusted = np.empty(values.size)
     adjusted[order] = np.minimum(np.maximum.accumulate(steps), 1)

@@ -12,7 +12,8 @@ from ..errors import NigraError
 from ..parallel import run
 
 _BATCH = 250
-"""Permutations drawn together from one seed, whatever the number of threads."""
+"""Permutations drawn together from one seed, whatever the number of threads: the default
+5000 are twenty batches, so that threads have equal work."""
 
 
 @dataclass(frozen=True)
@@ -105,33 +106,53 @@ def permute_contrasts(
     """
     if n_permutations < 2:
         raise NigraError(f'n_permutations must be at least 2, got {n_permutations}')
-    prepared = [_Prepared.of(contrast) for contrast in contrasts]
-    observed = np.array([float(abs(p.statistics(np.arange(p.size)[None])[0])) for p in prepared])
-    order = np.argsort(-observed, kind='stable')
+    family = _Family.of([_Prepared.of(contrast) for contrast in contrasts])
     starts = range(0, n_permutations - 1, _BATCH)
     seeds = np.random.SeedSequence(seed).spawn(len(starts))
 
     def count(task: tuple[int, np.random.SeedSequence]) -> NDArray[np.int64]:
         first, own = task
         size = min(_BATCH, n_permutations - 1 - first)
-        keys = np.random.default_rng(own).random((size, n_participants))
-        drawn = np.stack([p.statistics(p.orders(keys)) for p in prepared], axis=1)
-        drawn = np.abs(drawn)
-        alone = (drawn >= observed - _SLACK).sum(axis=0)
-        # the largest among a contrast and all less extreme ones
-        largest = np.maximum.accumulate(drawn[:, order[::-1]], axis=1)[:, ::-1]
-        together = (largest >= observed[order] - _SLACK).sum(axis=0)
-        return np.stack([alone, together])
+        # everyone in the study draws a number; a contrast's people are put in its order
+        return family.exceedances(np.random.default_rng(own).random((size, n_participants)))
 
-    counts = 1 + np.sum(run(count, zip(starts, seeds, strict=True), nthreads), axis=0)
-    p_max = np.empty(len(prepared))
-    p_max[order] = np.maximum.accumulate(counts[1]) / n_permutations
-    signs = np.array([p.sign for p in prepared])
-    return PermutationResult(signs * observed, counts[0] / n_permutations, p_max, n_permutations)
+    # the observed order is one of the permutations (Phipson & Smyth 2010)
+    alone, together = 1 + np.sum(run(count, zip(starts, seeds, strict=True), nthreads), axis=0)
+    p_max = np.empty(alone.size)
+    # step-down: no contrast gets a smaller p than a more extreme one (Westfall & Young 1993)
+    p_max[family.order] = np.maximum.accumulate(together) / n_permutations
+    signs = np.array([p.sign for p in family.members])
+    return PermutationResult(
+        signs * family.observed, alone / n_permutations, p_max, n_permutations
+    )
 
 
 _SLACK = 1e-9
 """Orders that differ by rounding only are ties."""
+
+
+@dataclass(frozen=True)
+class _Family:
+    """Contrasts that are permuted together, their |t| as observed, and the most extreme first."""
+
+    members: Sequence[_Prepared]
+    observed: NDArray[np.float64]
+    order: NDArray[np.intp]
+
+    @classmethod
+    def of(cls, members: Sequence[_Prepared]) -> _Family:
+        kept = [p.statistics(np.arange(p.size)[None])[0] for p in members]
+        observed = np.array([float(abs(t)) for t in kept])
+        return cls(members, observed, np.argsort(-observed, kind='stable'))
+
+    def exceedances(self, keys: NDArray[np.float64]) -> NDArray[np.int64]:
+        """How many permutations reach each contrast's |t|: (alone, together in `order`)."""
+        drawn = np.abs(np.stack([p.statistics(p.orders(keys)) for p in self.members], axis=1))
+        alone = (drawn >= self.observed - _SLACK).sum(axis=0)
+        # the largest among a contrast and all less extreme ones
+        largest = np.maximum.accumulate(drawn[:, self.order[::-1]], axis=1)[:, ::-1]
+        together = (largest >= self.observed[self.order] - _SLACK).sum(axis=0)
+        return np.stack([alone, together])
 
 
 @dataclass(frozen=True)
@@ -157,12 +178,14 @@ class _Prepared:
     def of(cls, contrast: Contrast) -> _Prepared:
         x, y, c = contrast.matrix, np.asarray(contrast.values, float), contrast.weights
         q, r = np.linalg.qr(x)
+        # w = X (X'X)^-1 c, so that the contrast of the coefficients is w'y
         direction = q @ np.linalg.solve(r.T, c)
         # reduced model: the design's part orthogonal to the contrast's direction
         unit = direction / np.linalg.norm(direction)
         fitted = q @ (q.T @ y)
         reduced = fitted - unit * (unit @ fitted)
         residuals = y - reduced
+        # rounding only, as in `Ancova`: t would be noise over noise
         if np.sum(residuals**2) <= 1e-24 * max(np.sum(y**2), np.finfo(float).tiny):
             raise NigraError('values do not vary within groups')
         sign = float(np.sign(direction @ y)) or 1.0
@@ -174,7 +197,10 @@ class _Prepared:
 
     def statistics(self, orders: NDArray[np.intp]) -> NDArray[np.float64]:
         """Student's t of each order, (orders,)."""
+        # Freedman-Lane: the reduced model's fit can stay away from y* = Z gamma + P e, since
+        # neither w nor the residuals of the full model see it
         drawn = self.residuals[orders]
+        # what the full model leaves of the permuted residuals: |r|^2 - |Q'r|^2
         rest = np.sum(self.residuals**2) - np.sum((drawn @ self.basis) ** 2, axis=1)
         variance = np.maximum(rest, 0) / self.df * np.sum(self.direction**2)
         return drawn @ self.direction / np.sqrt(np.maximum(variance, np.finfo(float).tiny))

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..errors import InputError
-from .values import DEFAULT_MEASURES, MEASURES
+from .measures import DEFAULT_MEASURES, MEASURES
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Question:
     scores
         Clinical scores to correlate; None for `edss` where it is present.
     measures
-        Of `visits.MEASURES`.
+        Of `measures.MEASURES`.
     harmonise
         Column of scanners or sites whose differences are taken out; None for none.
     permutations, bootstraps
@@ -81,6 +81,12 @@ class GroupContrast:
     second: tuple[str, ...]
 
     @property
+    def columns(self) -> dict[str, str]:
+        """How every table names it: as a whole, and by its two sides."""
+        sides = {'group_a': ' + '.join(self.first), 'group_b': ' + '.join(self.second)}
+        return {'contrast': self.name, **sides}
+
+    @property
     def groups(self) -> frozenset[str]:
         """All that take part."""
         return frozenset([*self.first, *self.second])
@@ -113,6 +119,7 @@ def parse_contrast(text: str, groups: Sequence[str]) -> GroupContrast:
     >>> parse_contrast('A+ + B - C', ['A+', 'B', 'C'])
     GroupContrast(name='A+ + B - C', first=('A+', 'B'), second=('C',))
     """
+    # only signs with spaces count: a group may be called `AQP4-` or `MOG+`
     sides = [tuple(p.strip() for p in side.split(' + ')) for side in text.split(' - ')]
     names = [name for side in sides for name in side]
     fix = f'write it as A - B or A + B - C with groups of {", ".join(groups)}'
@@ -135,4 +142,5 @@ def choose_contrasts(
             GroupContrast(f'{a} - {b}', (a,), (b,)) for a, b in itertools.combinations(groups, 2)
         )
     found = [parse_contrast(text, groups) for text in asked]
+    # asked for twice, it would pay twice in its family
     return tuple({contrast.name: contrast for contrast in found}.values())

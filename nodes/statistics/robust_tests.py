@@ -1,4 +1,4 @@
-"""Group tests that ask less of the data: unequal variances, ranks, and ranks with covariates."""
+"""Group tests with weaker assumptions: unequal variances (Welch), ranks (Kruskal-Wallis, Dunn)."""
 
 from __future__ import annotations
 
@@ -38,6 +38,7 @@ def welch(groups: Groups) -> dict[str, float]:
     values = [np.asarray(v, float) for v in groups.values()]
     if len(values) < 2 or any(v.size < 2 or np.ptp(v) == 0 for v in values):
         return dict.fromkeys(('statistic', 'df_num', 'df_den', 'p'), np.nan)
+    # the correction is the denominator of Welch's F, which makes it follow F more closely
     found = anova_oneway(values, use_var='unequal', welch_correction=True)
     return {
         'statistic': float(found.statistic),
@@ -100,8 +101,10 @@ def dunn(groups: Groups) -> pd.DataFrame:
     names = list(groups)
     sizes = [len(groups[name]) for name in names]
     pooled = np.concatenate([np.asarray(groups[name], float) for name in names])
+    # R: all values ranked together, whatever their group
     ranks = np.split(stats.rankdata(pooled), np.cumsum(sizes)[:-1])
     n = pooled.size
+    # N (N + 1) / 12 - T
     ties = np.unique(pooled, return_counts=True)[1].astype(float)
     variance = n * (n + 1) / 12 - float(np.sum(ties**3 - ties)) / (12 * (n - 1))
     rows = []

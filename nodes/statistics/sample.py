@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -20,10 +21,11 @@ from .covariates import (
     choose_scores,
     formula_term,
     one_spelling_of_sex,
+    read_covariate,
 )
+from .measures import MEASURES
 from .question import GroupContrast, Question, choose_contrasts
 from .values import (
-    MEASURES,
     TABLE_COLUMNS,
     brain_warnings,
     coverage_warnings,
@@ -33,7 +35,12 @@ from .values import (
 )
 
 MIN_GROUP = 3
-"""Fewest participants of a group that a test is made of."""
+"""Fewest participants of a group that a test is made of; two have a spread with one degree of
+freedom."""
+
+EXCLUSION_COLUMNS = ('participant_id', 'reason', 'scope')
+EVERY_MODEL = 'all'
+"""Scope of an exclusion from all models; another scope is the measure whose models it concerns."""
 
 CONTROL_NAMES = frozenset([
     'hc', 'hv', 'nc', 'cn', 'con', 'ctl', 'ctrl', 'control', 'controls', 'healthy', 'normal',
@@ -66,7 +73,7 @@ class Sample:
     formula
         Of the models, for people.
     exclusions
-        `participant_id` and `reason` of those whom all models leave out.
+        `EXCLUSION_COLUMNS` of those whom all models leave out.
     warnings
         Sentences.
     contrasts
@@ -122,6 +129,7 @@ class Sample:
         """
         known = self.complete.to_numpy() & np.isfinite(values)
         sizes = self.labels[known].value_counts()
+        # counted anew for each model: a region that few have may leave a group too small
         counts = {group: int(sizes.get(group, 0)) for group in self.groups}
         enough = [group for group, n in counts.items() if n >= MIN_GROUP]
         return known & self.labels.isin(enough).to_numpy(), counts
@@ -168,69 +176,87 @@ def make_sample(
     people = one_spelling_of_sex(everyone)
     labels = people[column].astype(str)
     groups = order_groups(labels, question.reference_group, source, column)
-    chosen, notes = choose_covariates(
+    covariates, notes = choose_covariates(
         people, offered, question.covariates, column, source, question.interactions
     )
-    present, more = choose_scores(people, offered, question.scores, column, source)
-    names = [c.name for c in chosen]
-    for who, lacks in people[names].isna().iterrows():
-        if lacks.any():
-            left_out[who] = f'{" and ".join(map(str, lacks.index[lacks]))} n/a'
-    terms = [formula_term(column, categorical=True), *(c.term for c in chosen)]
+    scores, more = choose_scores(people, offered, question.scores, column, source)
+    left_out |= _without_covariates(people, covariates)
+    names = [c.name for c in covariates]
+    terms = [formula_term(column, categorical=True), *(c.term for c in covariates)]
     sample = Sample(
         values=measure_values(regions, question.measures).reindex(people.index),
         labels=labels,
-        people=people[list(dict.fromkeys([*names, *present]))],
+        people=people[list(dict.fromkeys([*names, *scores]))],
         groups=groups,
         contrasts=choose_contrasts(question.contrasts, groups),
-        covariates=chosen,
-        scores=present,
+        covariates=covariates,
+        scores=scores,
         formula=f'value ~ {" + ".join(terms)}',
-        exclusions=pd.DataFrame(left_out.items(), columns=['participant_id', 'reason']),
-        warnings=(
-            *warnings,
-            *notes,
-            *more,
-            *site_warnings(people[offered], labels, (*names, question.harmonise)),
-            *coverage_warnings(regions),
-            *brain_warnings(regions),
-        ),
+        exclusions=exclusion_table(left_out.items()),
+        warnings=(*warnings, *notes, *more,
+                  *site_warnings(people[offered], labels, (*names, question.harmonise)),
+                  *coverage_warnings(regions), *brain_warnings(regions)),
         volumes=measure_values(regions, ['volume_normalised']).reindex(people.index),
-        interactions=tuple(re.sub(r'^C\((.+)\)$', r'\1', text) for text in question.interactions),
-    )
-    testable = sample.complete & labels.isin(sample.large_groups)
-    if len(sample.large_groups) > 1:
-        check_covariates(people[testable], labels[testable], chosen, source)
+        interactions=tuple(read_covariate(text)[0] for text in question.interactions),
+    )  # fmt: skip
+    _check_testable(sample, people, source)
     if question.harmonise is None:
         return sample
     check_column(question.harmonise, offered, '--harmonise', source)
-    if question.harmonise in [column, *names]:
-        raise InputError(
-            f'--harmonise {question.harmonise}', 'is also the group or a covariate', 'choose one'
-        )
-    return _harmonised(sample, site_labels(people[question.harmonise]), question.harmonise)
+    return _harmonised(sample, people[question.harmonise], question)
 
 
-def _harmonised(sample: Sample, sites: pd.Series, column: str) -> Sample:
+def exclusion_table(reasons: Iterable[tuple[Any, str]]) -> pd.DataFrame:
+    """Table of those whom every model leaves out, from participants and reasons."""
+    rows = [(who, reason, EVERY_MODEL) for who, reason in reasons]
+    return pd.DataFrame(rows, columns=list(EXCLUSION_COLUMNS))
+
+
+def _without_covariates(people: pd.DataFrame, covariates: Sequence[Covariate]) -> dict[Any, str]:
+    """Why participants are left out who lack a covariate: models need all of them."""
+    missing = people[[c.name for c in covariates]].isna()
+    return {
+        who: f'{" and ".join(map(str, lacks.index[lacks]))} n/a'
+        for who, lacks in missing.iterrows()
+        if lacks.any()
+    }
+
+
+def _check_testable(sample: Sample, people: pd.DataFrame, source: str) -> None:
+    """Refuse covariates that say nothing, judged among those who can be compared at all.
+
+    A group too small for a test is no reason to refuse: its own sex or site may be constant.
+    """
+    large = sample.large_groups
+    if len(large) > 1:
+        used = sample.complete & sample.labels.isin(large)
+        check_covariates(people[used], sample.labels[used], sample.covariates, source)
+
+
+def _harmonised(sample: Sample, column: pd.Series, question: Question) -> Sample:
     """The sample with values freed of differences between sites; who has no site is left out."""
+    name = str(question.harmonise)
+    if name in [question.group_column, *(c.name for c in sample.covariates)]:
+        raise InputError(f'--harmonise {name}', 'is also the group or a covariate', 'choose one')
+    sites = site_labels(column)
     known = sites.notna()
-    more = [(who, f'{column} n/a') for who in sites.index[~known & sample.complete]]
+    more = [(who, f'{name} n/a') for who in sites.index[~known & sample.complete]]
+    # a site is estimated from people whom the models use, so that nobody else moves their values
     used = known & sample.complete & sample.labels.isin(sample.large_groups)
     sites, labels, people = sites[used], sample.labels[used], sample.people[used]
-    check_sites(sites, labels, people, sample.covariates, column)
+    check_sites(sites, labels, people, sample.covariates, name)
 
     def freed(values: pd.DataFrame) -> pd.DataFrame:
         found = harmonise(values[used], sites, labels, people, sample.covariates)
         return found.reindex(values.index[known])
 
-    lacking = pd.DataFrame(more, columns=['participant_id', 'reason'])
     return replace(
         sample,
         values=freed(sample.values),
         labels=sample.labels[known],
         people=sample.people[known],
         volumes=None if sample.volumes is None else freed(sample.volumes),
-        exclusions=pd.concat([sample.exclusions, lacking], ignore_index=True),
+        exclusions=pd.concat([sample.exclusions, exclusion_table(more)], ignore_index=True),
     )
 
 
@@ -239,7 +265,7 @@ def _of_groups(
 ) -> tuple[pd.DataFrame, dict[Any, str]]:
     """Participants of the groups to compare, and why the others are left out."""
     column = question.group_column
-    labels = everyone[column].map(str, na_action='ignore')
+    labels = everyone[column].map(str, na_action='ignore')  # 1 is the group called '1'
     left_out: dict[Any, str] = {who: f'{column} is n/a' for who in labels.index[labels.isna()]}
     if question.groups is not None:
         for name in question.groups:
@@ -295,6 +321,7 @@ def order_groups(
             f'column {column!r} holds {len(levels)} values ({name_some(levels, 3)})',
             'give --group-column the column that holds the groups',
         )
+    # HC and hc, or NMO AQP4 and NMO_AQP4: more often a slip than two groups
     alike: dict[str, str] = {}
     for level in levels:
         other = alike.setdefault(re.sub(r'[\s_-]+', '', level).casefold(), level)
@@ -303,6 +330,7 @@ def order_groups(
                 source, f'column {column!r} holds both {other!r} and {level!r}', 'spell them alike'
             )
     if reference is None:
+        # differences read best against healthy people, whatever a study calls them
         like = (g for g in levels if re.sub(r'[^a-z]', '', g.casefold()) in CONTROL_NAMES)
         reference = next(like, levels[0])
     if reference not in levels:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import MappingProxyType
 
 import pandas as pd
 
-from ..anatomy.regions import COLUMNS
+from ..anatomy.regions import BRAIN, COLUMNS
+from .measures import DEFAULT_MEASURES
 
 REGION_COLUMNS = (
     'participant_id', 'session_id', 'run_id', 'atlas', 'region', 'hemisphere', 'n_voxels',
@@ -17,22 +19,13 @@ REGION_COLUMNS = (
 TABLE_COLUMNS = tuple(dict.fromkeys((*REGION_COLUMNS[:4], *COLUMNS, *REGION_COLUMNS)))
 """All that region tables may have; other columns come from the participants' table."""
 
-MEASURES = {
-    'chi_mean': 'ppb',
-    'chi_median': 'ppb',
-    'chi_pvc': 'ppb',
-    'chi_high': 'ppb',
-    'chi_total': 'ppb mL',
-    'r2star_mean': '1/s',
-    'iron_mean': 'mg per kg wet tissue',
-    'volume_normalised': 'mm^3 per litre of brain',
-}
-"""What can be compared, with its unit."""
-DEFAULT_MEASURES = ('chi_mean', 'volume_normalised')
-
+PLACE = ('measure', 'region', 'hemisphere')
+"""Columns that tell what a row of the group tables is about; levels of wide values."""
+VISIT = ('participant_id', 'session_id', 'run_id')
+"""Columns that tell one visit from another."""
 HEMISPHERES = ('both', 'L', 'R')
-BRAIN = 'brain'
 LOW_COVERAGE = 0.5
+"""Fraction of a region under the map below which a warning names it: the smaller part."""
 
 
 def first_visits(regions: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
@@ -44,8 +37,9 @@ def first_visits(regions: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
         Region tables; sessions and runs are sorted with numbers as numbers. Of several tables
         with one session and run, the first counts.
     """
-    keys = ['participant_id', 'session_id', 'run_id']
+    keys = list(VISIT)
     visits = regions[keys].fillna('n/a').astype(str).drop_duplicates()
+    # ses-2 comes before ses-10, which plain text would turn round
     ranks = [(who, _natural(f'{session} {run}')) for who, session, run in visits.to_numpy()]
     visits = visits.iloc[sorted(range(len(ranks)), key=ranks.__getitem__)]
     first = visits.drop_duplicates('participant_id')
@@ -63,6 +57,7 @@ def first_visits(regions: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     wanted = pd.MultiIndex.from_frame(first[keys])
     index = pd.MultiIndex.from_frame(regions[keys].fillna('n/a').astype(str))
     kept = regions[index.isin(wanted)]
+    # the same region twice would make two values of one person
     rows = ['participant_id', 'region', 'hemisphere']
     again = kept.duplicated(rows)
     if again.any():
@@ -107,13 +102,10 @@ def measure_values(
     regions
         One visit per participant; the rows of `brain` only serve for normalising.
     measures
-        Of `MEASURES`; one without a column is NaN for all.
+        Of `measures.MEASURES`; one without a column is NaN for all.
     """
-    regions = regions.assign(
-        volume_normalised=normalised_volume(regions),
-        # above the reference, so that its sign may be either: iron of the whole nucleus
-        chi_total=regions.chi_mean * regions.volume_mm3 / 1000,
-    )
+    derived = {name: DERIVED[name](regions) for name in measures if name in DERIVED}
+    regions = regions.assign(**derived)
     order = [r for r in regions.region.drop_duplicates() if r != BRAIN]
     present = regions.reindex(columns=list(dict.fromkeys([*regions.columns, *measures])))
     wide = present.pivot(
@@ -133,13 +125,32 @@ def normalised_volume(regions: pd.DataFrame) -> pd.Series:
     regions
         Region tables with their `brain` rows.
     """
-    keys = ['participant_id', 'session_id', 'run_id']
-    visit = pd.MultiIndex.from_frame(regions[keys].fillna('n/a').astype(str))
+    visit = pd.MultiIndex.from_frame(regions[list(VISIT)].fillna('n/a').astype(str))
     brain = (regions.region == BRAIN) & (regions.hemisphere == 'both')
     litres = pd.Series(regions.volume_mm3[brain].to_numpy(float) / 1e6, visit[brain])
     litres = litres[~litres.index.duplicated()].where(lambda v: v > 0)
-    volume = regions.volume_mm3.where(regions.volume_mm3 > 0).to_numpy(float)
+    volume = known_volume(regions).to_numpy(float)
     return pd.Series(volume / litres.reindex(visit).to_numpy(), regions.index)
+
+
+def known_volume(regions: pd.DataFrame) -> pd.Series:
+    """Volume of each row, mm^3; NaN where not a voxel was found, which is no volume of 0."""
+    return regions.volume_mm3.where(regions.volume_mm3 > 0)
+
+
+def total_susceptibility(regions: pd.DataFrame) -> pd.Series:
+    """Mean times volume, ppb mL; of either sign, since the mean is relative to a reference."""
+    return regions.chi_mean * regions.volume_mm3 / 1000  # mm^3 to mL
+
+
+DERIVED: Mapping[str, Callable[[pd.DataFrame], pd.Series]] = MappingProxyType(
+    {
+        'chi_total': total_susceptibility,
+        'volume_mm3': known_volume,
+        'volume_normalised': normalised_volume,
+    }
+)
+"""Measures that region tables do not hold as they are compared: each row's, from the tables."""
 
 
 def coverage_warnings(regions: pd.DataFrame) -> list[str]:

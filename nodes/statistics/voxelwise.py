@@ -1,8 +1,9 @@
-"""Voxel-wise comparison: what a map's smoothing, model and clusters are, as arrays."""
+"""Voxel-wise comparison: its grid, sample, smoothing, model and clusters, as arrays and frames."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,13 +12,162 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from ..errors import NigraError
+from .question import GroupContrast, Question
+from .sample import MIN_GROUP, Sample, make_sample
+from .values import name_some
 
 CLUSTER_COLUMNS = (
-    'contrast', 'cluster', 'sign', 'p', 'statistic', 'x', 'y', 'z', 'volume_mm3', 'regions',
+    'contrast', 'group_a', 'group_b', 'cluster', 'sign', 'p', 'statistic', 'x', 'y', 'z',
+    'volume_mm3', 'regions',
 )  # fmt: skip
-LEAST_SHARE = 0.5
-"""Fraction of a voxel's neighbourhood that must be known for its smoothed value to count."""
+LEAST_KNOWN = 0.5
+"""Fraction of a voxel's neighbourhood that must be known for its smoothed value to count: the
+larger part."""
+LEAST_COVERAGE = 0.8
+"""Fraction of the median map's voxels that a map must have for its participant to be compared."""
 _NAMED = 0.05
+"""Fraction of a cluster from which a region is named."""
+
+
+@dataclass(frozen=True)
+class Ground:
+    """Where voxels are compared, in template space.
+
+    Attributes
+    ----------
+    mask
+        The nuclei and what lies near them, bool (x, y, z).
+    labels
+        Labels of the atlas on the same grid.
+    affine
+        Voxel to world, mm.
+    """
+
+    mask: NDArray[np.bool_]
+    labels: NDArray[np.integer]
+    affine: NDArray[np.float64]
+
+
+def ground_around(
+    labels: NDArray[np.integer], affine: NDArray[np.float64], *, near: float, step: int
+) -> Ground:
+    """Every `step`-th voxel of the box around the labels.
+
+    Parameters
+    ----------
+    labels
+        Atlas, 0 outside, (x, y, z).
+    affine
+        Voxel to world, mm.
+    near
+        How far from the labels voxels are compared, in voxels of the atlas.
+    step
+        Voxels of the atlas along each edge of a voxel of the comparison.
+    """
+    inside = ndimage.distance_transform_edt(labels == 0) <= near
+    places = np.argwhere(inside)
+    # one voxel of the comparison around it, for the interpolation at the border
+    start = np.maximum(places.min(axis=0) - step, 0)
+    stop = places.max(axis=0) + step + 1
+    box = tuple(slice(a, b, step) for a, b in zip(start, stop, strict=True))
+    coarse = affine.copy()
+    coarse[:3, :3] *= step
+    coarse[:3, 3] = (affine @ [*start, 1.0])[:3]
+    return Ground(inside[box], labels[box], coarse)
+
+
+def voxel_sample(
+    regions: pd.DataFrame, question: Question, mapped: Sequence[str], *, source: str
+) -> tuple[Sample, list[str]]:
+    """Participants with group, covariates and map; sites enter as a covariate.
+
+    Parameters
+    ----------
+    regions, question, source
+        As in `make_sample`.
+    mapped
+        Participants who have a map.
+
+    Returns
+    -------
+    tuple
+        Sample without groups of fewer than `MIN_GROUP` mapped people, and sentences.
+    """
+    warnings = []
+    if question.harmonise is not None:
+        question = _sites_as_covariate(regions, question, source)
+        warnings.append(
+            'The voxel-wise comparison adjusts for differences of the mean between scanners by a '
+            'covariate; ComBat is used for regions only.'
+        )
+    sample = make_sample(regions, question, source=source)
+    used = sample.complete & sample.labels.isin(sample.large_groups)
+    used &= sample.labels.index.isin(list(mapped))
+    # counted again: a group may be large enough for regions and have too few maps
+    kept = sample.labels[used]
+    large = [g for g, n in kept.value_counts().items() if n >= MIN_GROUP]
+    used &= sample.labels.isin(large)
+    return replace(
+        sample,
+        values=sample.values[used],
+        labels=sample.labels[used],
+        people=sample.people[used],
+        groups=tuple(g for g in sample.groups if g in large),
+    ), warnings
+
+
+def _sites_as_covariate(regions: pd.DataFrame, question: Question, source: str) -> Question:
+    """The question with the column of sites among its covariates, and no harmonising."""
+    plain = replace(question, harmonise=None)
+    chosen = make_sample(regions, plain, source=source).covariates
+    names = [f'C({c.name})' if c.categorical else c.name for c in chosen]
+    if question.harmonise not in [c.name for c in chosen]:
+        names.append(f'C({question.harmonise})')
+    return replace(plain, covariates=tuple(names))
+
+
+def covered_maps(
+    maps: Mapping[str, NDArray[np.floating]], mask: NDArray[np.bool_]
+) -> tuple[dict[str, NDArray[np.floating]], list[str]]:
+    """Maps of those who have most of what the others have, and a sentence on those left out.
+
+    Only what all have is compared, so that one slab among whole maps would cut everyone's.
+
+    Parameters
+    ----------
+    maps
+        By participant, (x, y, z), NaN where unknown.
+    mask
+        Where voxels are compared.
+    """
+    fractions = {who: float(np.isfinite(m[mask]).mean()) for who, m in maps.items()}
+    # against the median, so that a study of slabs alone keeps all of them
+    least = LEAST_COVERAGE * float(np.median(list(fractions.values())))
+    short = [who for who, fraction in fractions.items() if fraction < least]
+    told = []
+    if short:
+        told.append(
+            f'The maps of {len(short)} participants cover much less of the deep grey matter than '
+            f'those of others: left out of the voxel-wise comparison are {name_some(short)}.'
+        )
+    return {who: m for who, m in maps.items() if who not in short}, told
+
+
+def stack_known(
+    maps: Sequence[NDArray[np.floating]], mask: NDArray[np.bool_]
+) -> tuple[NDArray[np.floating], NDArray[np.bool_]]:
+    """Values where all maps know them, (people, voxels), and that mask."""
+    known = mask & np.all([np.isfinite(m) for m in maps], axis=0)
+    return np.stack([m[known] for m in maps]), known
+
+
+def spread_values(
+    values: NDArray[np.floating], mask: NDArray[np.bool_], rest: float
+) -> NDArray[np.float64]:
+    """Volume with `values` in the mask, in its order, and `rest` outside."""
+    out = np.full(mask.shape, rest)
+    out[mask] = values
+    return out
 
 
 def smooth_known(
@@ -37,7 +187,7 @@ def smooth_known(
     Returns
     -------
     ndarray
-        NaN where less than `LEAST_SHARE` of the neighbourhood is known.
+        NaN where less than `LEAST_KNOWN` of the neighbourhood is known.
 
     Notes
     -----
@@ -51,11 +201,12 @@ def smooth_known(
     >>> float(out[4, 4, 4]), float(out[2, 4, 4]), bool(np.isnan(out[0, 0, 0]))
     (3.0, 3.0, True)
     """
+    # numerator and denominator of the normalised convolution, both over the known part only
     weight = np.asarray(known, np.float64)
     inside = np.where(weight > 0, np.nan_to_num(values), 0.0) * weight
     fraction = ndimage.gaussian_filter(weight, sigma, mode='constant')
     total = ndimage.gaussian_filter(inside, sigma, mode='constant')
-    enough = fraction >= LEAST_SHARE
+    enough = fraction >= LEAST_KNOWN
     return np.where(enough, total / np.where(enough, fraction, 1), np.nan).astype(np.float32)
 
 
@@ -91,12 +242,13 @@ def partition_design(
     c = np.asarray(weights, float)
     if not c.any():
         raise NigraError('a contrast must weigh something')
+    # the right singular vectors of c': itself, then an orthonormal basis Q of the rest
     full = np.linalg.svd(c[None])[2]
     return matrix @ (c / (c @ c))[:, None], matrix @ full[1:].T
 
 
 def cluster_table(
-    contrast: str, statistic: NDArray[np.floating], p: NDArray[np.floating],
+    contrast: GroupContrast, statistic: NDArray[np.floating], p: NDArray[np.floating],
     affine: NDArray[np.float64], labels: NDArray[np.integer], names: Mapping[int, str], *,
     alpha: float = 0.05,
 ) -> pd.DataFrame:  # fmt: skip
@@ -105,7 +257,7 @@ def cluster_table(
     Parameters
     ----------
     contrast
-        Its name.
+        The difference that was tested.
     statistic
         Student's t, (x, y, z).
     p
@@ -128,15 +280,14 @@ def cluster_table(
     volume = float(abs(np.linalg.det(affine[:3, :3])))
     significant = np.nan_to_num(p, nan=1.0) < alpha
     for sign, word in ((1, 'higher'), (-1, 'lower')):
+        # 26 neighbours; opposite signs that touch are two clusters
         found, count = ndimage.label(significant & (sign * statistic > 0), np.ones((3, 3, 3)))
-        for i in range(1, count + 1):
-            inside = found == i
-            peak = np.unravel_index(
-                np.argmax(np.where(inside, np.abs(statistic), -1)), statistic.shape
-            )
+        for inside in (found == i for i in range(1, count + 1)):
+            heights = np.where(inside, np.abs(statistic), -1)
+            peak = np.unravel_index(np.argmax(heights), statistic.shape)
             x, y, z = (affine @ [*peak, 1.0])[:3]
             rows.append({
-                'contrast': contrast, 'sign': word, 'p': float(np.min(p[inside])),
+                **contrast.columns, 'sign': word, 'p': float(np.min(p[inside])),
                 'statistic': float(statistic[peak]), 'x': x, 'y': y, 'z': z,
                 'volume_mm3': float(inside.sum() * volume),
                 'regions': _regions_of(labels[inside], names),

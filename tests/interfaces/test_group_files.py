@@ -14,8 +14,8 @@ from toy_cohort import (
     write_visit,
 )
 
-from nigra.interfaces.descriptions import describe_columns
 from nigra.interfaces.gather import GatherRegions, gather_regions, read_region_tables
+from nigra.interfaces.group_tables import GROUP_TABLES
 from nigra.interfaces.methods import Methods
 from nigra.interfaces.stats import GroupModels
 from nigra.interfaces.tables import read_table
@@ -24,7 +24,9 @@ from nigra.nodes.statistics.correlations import CORRELATION_COLUMNS
 from nigra.nodes.statistics.group_models import CONTRAST_COLUMNS, MEAN_COLUMNS, MODEL_COLUMNS
 from nigra.nodes.statistics.hemispheres import SIDE_COLUMNS
 from nigra.nodes.statistics.interactions import INTERACTION_COLUMNS
+from nigra.nodes.statistics.sample import EXCLUSION_COLUMNS
 from nigra.nodes.statistics.values import REGION_COLUMNS
+from nigra.nodes.statistics.voxelwise import CLUSTER_COLUMNS
 
 
 @pytest.fixture
@@ -82,7 +84,7 @@ def test_participant_without_derivatives(study):
     write_participants(file, pd.concat([people, extra]))
     found = gather_regions(root, file)
     assert found.exclusions.to_numpy().tolist() == [
-        ['sub-999', 'no region table of a finished visit in the derivatives']
+        ['sub-999', 'no region table of a finished visit in the derivatives', 'all']
     ]
     assert 'sub-999' in found.warnings[0]
     assert 'sub-999' not in set(found.regions.participant_id)
@@ -223,7 +225,7 @@ def test_interfaces_write_tables_and_dictionaries(study, monkeypatch):
     ).run().outputs  # fmt: skip
     expected = {
         'models': MODEL_COLUMNS, 'contrasts': CONTRAST_COLUMNS,
-        'correlations': CORRELATION_COLUMNS, 'exclusions': ('participant_id', 'reason'),
+        'correlations': CORRELATION_COLUMNS, 'exclusions': EXCLUSION_COLUMNS,
     }  # fmt: skip
     for name, order in expected.items():
         table = read_table(getattr(found, f'{name}_tsv'))
@@ -257,5 +259,9 @@ def test_every_column_is_described():
     for name, order in (('models', MODEL_COLUMNS), ('contrasts', CONTRAST_COLUMNS),
                         ('correlations', CORRELATION_COLUMNS), ('means', MEAN_COLUMNS),
                         ('sides', SIDE_COLUMNS),
-                        ('interactions', INTERACTION_COLUMNS)):  # fmt: skip
-        assert list(describe_columns(name, order)) == list(order)
+                        ('interactions', INTERACTION_COLUMNS), ('clusters', CLUSTER_COLUMNS),
+                        ('exclusions', EXCLUSION_COLUMNS)):  # fmt: skip
+        table = GROUP_TABLES[name]
+        assert list(table.dictionary(order)) == list(order)
+        assert all(table.hint(column) for column in order)
+        assert {*table.needs, *table.text} <= set(order)

@@ -35,12 +35,12 @@ def test_who_is_left_out_and_why():
     regions.loc[who & (regions.region == 'brain'), 'volume_mm3'] = np.nan
     found = compare_groups(regions)
     assert found.exclusions.to_numpy().tolist() == [
-        ['sub-001', 'fewer than 3 participants in group NMO'],
-        ['sub-002', 'fewer than 3 participants in group NMO'],
-        ['sub-004', 'age n/a'],
-        ['sub-006', 'no chi_mean in caudate (both, R): left out of these models'],
+        ['sub-001', 'fewer than 3 participants in group NMO', 'all'],
+        ['sub-002', 'fewer than 3 participants in group NMO', 'all'],
+        ['sub-004', 'age n/a', 'all'],
+        ['sub-006', 'no chi_mean in caudate (both, R): left out of these models', 'chi_mean'],
         ['sub-006', 'no volume_normalised in caudate (both, L, R), putamen (both, L, R), thalamus '
-                    '(both, L, R): left out of these models'],
+                    '(both, L, R): left out of these models', 'volume_normalised'],
     ]  # fmt: skip
     assert any('not tested: NMO (2)' in w for w in found.warnings)
     assert any('volumes of sub-006 are missing' in w for w in found.warnings)

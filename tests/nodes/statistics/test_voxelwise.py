@@ -14,13 +14,17 @@ from nigra.interfaces.reports.group_page import voxel_part
 from nigra.interfaces.template_maps import MapInTemplate, comparison_ground, find_maps
 from nigra.interfaces.voxelwise import (
     VoxelModels,
-    _read_maps,
     cluster_region_names,
     contrast_labels,
 )
 from nigra.nodes.errors import NigraError
 from nigra.nodes.statistics.question import choose_contrasts
-from nigra.nodes.statistics.voxelwise import cluster_table, partition_design, smooth_known
+from nigra.nodes.statistics.voxelwise import (
+    cluster_table,
+    covered_maps,
+    partition_design,
+    smooth_known,
+)
 
 
 def test_smoothing_keeps_a_constant_up_to_the_border():
@@ -65,14 +69,16 @@ def test_clusters_have_place_size_and_name():
     t[9, 9, 9], p[9, 9, 9] = -5.0, 0.03
     affine = np.diag([2.0, 2, 2, 1])
     affine[:3, 3] = [-10, 0, 5]
-    table = cluster_table('A - B', t, p, affine, labels, {4: 'putamen L'})
+    (contrast,) = choose_contrasts(None, 'AB')
+    table = cluster_table(contrast, t, p, affine, labels, {4: 'putamen L'})
     assert table.sign.tolist() == ['higher', 'lower']
     first = table.iloc[0]
     assert first[['x', 'y', 'z']].tolist() == [-2.0, 8.0, 13.0]
     assert first.volume_mm3 == pytest.approx(27 * 8)
     assert (first.p, first.statistic) == (0.002, 9.0)
     assert first.regions == 'putamen L 67%, outside the nuclei 33%'
-    assert cluster_table('A - B', t, np.ones_like(p), affine, labels, {}).empty
+    assert table[['contrast', 'group_a', 'group_b']].eq(['A - B', 'A', 'B']).all(axis=None)
+    assert cluster_table(contrast, t, np.ones_like(p), affine, labels, {}).empty
 
 
 def test_file_labels_stay_apart():
@@ -158,16 +164,15 @@ def test_an_effect_is_found_where_it_is(tmp_path, monkeypatch):
     ).get_fdata(), p)  # fmt: skip
 
 
-def test_a_slab_among_whole_maps_is_left_out(monkeypatch):
-    monkeypatch.setattr('nigra.interfaces.voxelwise.load_data', lambda data, dtype: data)
+def test_a_slab_among_whole_maps_is_left_out():
     ground = comparison_ground()
     full = np.zeros(ground.mask.shape, np.float32)
     slab = full.copy()
     slab[:, :, : slab.shape[2] // 2] = np.nan
-    maps, told = _read_maps(dict(zip('abc', [full, slab, full], strict=True)), ground)
+    maps, told = covered_maps(dict(zip('abc', [full, slab, full], strict=True)), ground.mask)
     assert list(maps) == ['a', 'c']
     assert 'left out of the voxel-wise comparison are b.' in told[0]
-    same, silent = _read_maps({'a': slab, 'b': slab}, ground)
+    same, silent = covered_maps({'a': slab, 'b': slab}, ground.mask)
     assert list(same) == ['a', 'b']
     assert silent == []
 
