@@ -123,7 +123,7 @@ def main() -> None:
             powers[name] = pd.DataFrame(rows).groupby('finding', sort=False).hit.mean()
         table = pd.DataFrame(powers)
         table['difference'] = table['measured'] - table['true values']
-        print(f'\nShare of {arguments.repetitions} studies that find it (FDR, alpha .05)')
+        print(f'\nFraction of {arguments.repetitions} studies that find it (FDR, alpha .05)')
         print(table.round(3).to_string(), flush=True)
         task = functools.partial(null_study, permutations=arguments.permutations)
         nothing = pd.concat(pool.map(task, range(arguments.null_repetitions), chunksize=10))

@@ -96,7 +96,7 @@ def gather_regions(
     """
     root, source = Path(derivatives_dir), Path(participants_file)
     participants, warnings = read_participants(source, group_column=group_column)
-    taken = _taken_columns(participants, source, group_column)
+    taken, notes_on_columns = _taken_columns(participants, source, group_column)
     paths = find_region_tables(root)
     if not paths:
         raise InputError(root, f'holds no {REGION_TABLES}', 'run the participant level first')
@@ -112,11 +112,7 @@ def gather_regions(
             f'Participants of {source.name} without a region table, who are left out '
             f'({len(absent)}): {name_some(absent)}.'
         )
-    if taken:
-        warnings.append(
-            f'Columns of {source.name} that have the name of a region column are left out: '
-            f'{name_some(taken)}.'
-        )
+    warnings += notes_on_columns
     regions = regions.merge(participants.drop(columns=taken), on='participant_id', how='left')
     regions['volume_normalised'] = normalised_volume(regions)
     exclusions = exclusion_table(
@@ -125,14 +121,17 @@ def gather_regions(
     return Gathered(regions, exclusions, tuple(warnings), provenance)
 
 
-def _taken_columns(participants: pd.DataFrame, source: Path, group_column: str) -> list[str]:
-    """Columns of the participants' table that have the name of a region table's or a measure."""
+def _taken_columns(
+    participants: pd.DataFrame, source: Path, group_column: str
+) -> tuple[list[str], list[str]]:
+    """Columns that have the name of a region table's column or a measure, and a warning."""
     taken = [c for c in participants if c in (*TABLE_COLUMNS[1:], *MEASURES)]
     if group_column in taken:
         raise InputError(
             source, f'column {group_column!r} is also one of the region tables', 'rename it'
         )
-    return taken
+    told = f'Columns of {source.name} that have the name of a region column are left out: '
+    return taken, [f'{told}{name_some(taken)}.'] if taken else []
 
 
 def _check_known(
@@ -284,12 +283,16 @@ def compare_sidecars(paths: Sequence[Path], labels: pd.Series) -> tuple[dict[str
                 'process all participants alike before they are compared',
             )
         warnings.append(_difference(known, key, labels))
-    wrong = table.index[table.Units.notna() & (table.Units != UNIT)]
+    _check_unit(paths, table.Units)
+    return provenance, warnings
+
+
+def _check_unit(paths: Sequence[Path], units: pd.Series) -> None:
+    wrong = units.index[units.notna() & (units != UNIT)]
     if len(wrong):
         raise InputError(
-            paths[wrong[0]].with_suffix('.json'), f'Units is {table.Units[wrong[0]]!r}', _AGAIN
+            paths[wrong[0]].with_suffix('.json'), f'Units is {units[wrong[0]]!r}', _AGAIN
         )
-    return provenance, warnings
 
 
 def _compared(sidecar: Mapping[str, Any]) -> dict[str, Any]:

@@ -30,19 +30,11 @@ def output_names(*, voxelwise: bool = False) -> tuple[str, ...]:
 
 
 def init_group_wf(
-    *,
-    derivatives_dir: str | Path,
-    participants_file: str | Path,
-    output_dir: str | Path,
-    question: Question | None = None,
-    regions: Sequence[str] | None = None,
-    sessions: Sequence[str] = (),
-    nthreads: int = 1,
-    voxelwise: int = 0,
-    smoothing: float = 3.0,
-    methods_html: str = '',
-    name: str = 'group_wf',
-) -> Workflow:
+    *, derivatives_dir: str | Path, participants_file: str | Path, output_dir: str | Path,
+    question: Question | None = None, regions: Sequence[str] | None = None,
+    sessions: Sequence[str] = (), nthreads: int = 1, voxelwise: int = 0, smoothing: float = 3.0,
+    methods_html: str = '', name: str = 'group_wf',
+) -> Workflow:  # fmt: skip
     """Gather region tables, compare groups, save tables, report.
 
     gather -> models -> save_* -> report, and quality and voxels_wf beside them
@@ -54,7 +46,7 @@ def init_group_wf(
     participants_file
         Table of participants.
     output_dir
-        Where `output_names` go.
+        Where `output_names` go; all that the workflow gives.
     question
         Who is compared, in what; the default by default.
     regions
@@ -63,39 +55,31 @@ def init_group_wf(
         Sessions to compare; the first of each participant if empty.
     nthreads
         Threads of permutations and resamples.
-    voxelwise
-        Permutations of the voxel-wise comparison; 0 for none.
-    smoothing
-        Full width at half maximum before it, mm.
+    voxelwise, smoothing
+        Permutations of the voxel-wise comparison, 0 for none; and the full width at half maximum
+        of the smoothing before it, mm.
     methods_html
         Methods text for the report.
     name
         Of the workflow.
-
-    Outputs
-    -------
-    Files `output_names` in `output_dir`.
     """
-    workflow, question = Workflow(name=name), question or Question()
+    workflow, output_dir = Workflow(name=name), Path(output_dir)
     shared: dict[str, Any] = {
         'derivatives_dir': str(derivatives_dir), 'participants_file': str(participants_file),
-        'question': question, 'sessions': list(sessions), 'nthreads': nthreads,
+        'question': question or Question(), 'sessions': list(sessions), 'nthreads': nthreads,
     }  # fmt: skip
     nodes = _comparison(workflow, regions=regions, **shared)
-    report = Node(
-        GroupReport(
-            methods_html=methods_html, version=__version__,
-            out_file=str(Path(output_dir) / REPORT),
-        ),
-        name='report',
-    )  # fmt: skip
+    page = GroupReport(
+        methods_html=methods_html, version=__version__, out_file=str(output_dir / REPORT)
+    )
+    report = Node(page, name='report')
     workflow.connect(nodes['models'], 'settings', report, 'settings')
-    for table, save in _save_tables(workflow, nodes, Path(output_dir)):
+    for table, save in _save_tables(workflow, nodes, output_dir):
         workflow.connect(save, 'out_file', report, f'{table}_tsv')
     sentences = [(node, 'warnings') for node in nodes.values()]
     if voxelwise:
         voxels_wf = init_voxels_wf(
-            output_dir=Path(output_dir), permutations=voxelwise, smoothing=smoothing, **shared
+            output_dir=output_dir, permutations=voxelwise, smoothing=smoothing, **shared
         )
         workflow.connect([
             (nodes['gather'], voxels_wf, [('regions_tsv', 'inputnode.regions_tsv')]),
@@ -103,11 +87,16 @@ def init_group_wf(
                                  ('outputnode.maps', 'voxel_maps')]),
         ])  # fmt: skip
         sentences += [(voxels_wf, f'outputnode.{n}') for n in ('gather_warnings', 'warnings')]
+    _collect(workflow, sentences, report)
+    return workflow
+
+
+def _collect(workflow: Workflow, sentences: Sequence[tuple[Any, str]], report: Node) -> None:
+    """Hand the warnings of all sources to the report, in their order."""
     warnings = Node(Merge(len(sentences)), name='warnings')
     for number, (source, output) in enumerate(sentences, start=1):
         workflow.connect(source, output, warnings, f'in{number}')
     workflow.connect(warnings, 'out', report, 'warnings')
-    return workflow
 
 
 def _comparison(
@@ -154,17 +143,10 @@ def _save_tables(
 
 
 def init_voxels_wf(
-    *,
-    derivatives_dir: str | Path,
-    participants_file: str | Path,
-    output_dir: Path,
-    question: Question,
-    sessions: Sequence[str],
-    permutations: int,
-    smoothing: float,
-    nthreads: int,
-    name: str = 'voxels_wf',
-) -> Workflow:
+    *, derivatives_dir: str | Path, participants_file: str | Path, output_dir: Path,
+    question: Question, sessions: Sequence[str], permutations: int, smoothing: float,
+    nthreads: int, name: str = 'voxels_wf',
+) -> Workflow:  # fmt: skip
     """Carry all maps into template space and compare the groups voxel by voxel.
 
     maps -> in_template (one per map) -> models -> save_*
@@ -196,18 +178,15 @@ def init_voxels_wf(
         IdentityInterface(['maps', 'clusters_tsv', 'gather_warnings', 'warnings']),
         name='outputnode',
     )
-    maps = Node(
-        GatherMaps(derivatives_dir=str(derivatives_dir), sessions=list(sessions)), name='maps'
-    )
+    gather = GatherMaps(derivatives_dir=str(derivatives_dir), sessions=list(sessions))
+    maps = Node(gather, name='maps')
     fields = ['chimap', 'mask', 'gre_to_t1w_xfm', 't1w_to_template_xfm']
     in_template = MapNode(MapInTemplate(fwhm=smoothing), iterfield=fields, name='in_template')
-    models = Node(
-        VoxelModels(
-            question=plain_question(question), permutations=permutations, fwhm=smoothing,
-            nthreads=nthreads, source=str(participants_file),
-        ),
-        name='models',
+    compare = VoxelModels(
+        question=plain_question(question), permutations=permutations, fwhm=smoothing,
+        nthreads=nthreads, source=str(participants_file),
     )  # fmt: skip
+    models = Node(compare, name='models')
     save_maps = Node(SaveFolder(out_dir=str(output_dir), pattern=f'{STEM}_*'), name='save_maps')
     workflow.connect([
         (maps, in_template, [(f'{field}s', field) for field in fields]),

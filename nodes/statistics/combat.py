@@ -53,7 +53,7 @@ def site_warnings(
             )
         table = pd.crosstab(sites, labels)
         if table.shape[1] > 1:
-            # the test warns only; whether sites can be told from groups is a matter of rank
+            # a warning only: the rank of the design decides whether sites can be taken out
             strength, p = association(table.to_numpy())
             if p < 0.05:
                 warnings.append(

@@ -178,6 +178,7 @@ def _missing_values(sample: Sample) -> pd.DataFrame:
     reasons: dict[tuple[bool, ...], dict[str, str]] = {}
     for who, absent in zip(missing.index, missing.to_numpy().tolist(), strict=True):
         pattern = tuple(absent)
+        # volumes of a missing brain lack everywhere: one row per measure, not one per region
         if any(pattern):
             if pattern not in reasons:
                 reasons[pattern] = _absent_values(missing.columns[list(pattern)].to_list())
@@ -199,6 +200,7 @@ def _absent_values(keys: Sequence[tuple[str, str, str]]) -> dict[str, str]:
 
 def _model_warnings(models: pd.DataFrame) -> list[str]:
     """Models that could not be tested, by reason; and those whose assumptions look doubtful."""
+    # fifty models often fail for one reason, which is one sentence
     untested = models[models.statistic.isna()]
     warnings = []
     for reason, rows in untested.groupby('note', sort=False):

@@ -192,6 +192,7 @@ def _at_equal_volume(
 ) -> Ancova | None:
     """The model with the region's own normalised volume as a further covariate."""
     measure, region, hemisphere = key
+    # an analysis of covariance with the region's own size: what atrophy leaves of the difference
     column = ('volume_normalised', region, hemisphere)
     known = MEASURES.get(measure)
     if fit is None or (known and known.of_volume) or sample.volumes is None:
@@ -240,11 +241,13 @@ def _bootstrap(
     for fit in fits:
         if fit is not None:
             alike.setdefault(id(fit.design), {})[id(fit)] = fit
+    # row of the table of each model and contrast, to put the intervals where they belong
     place = {(id(fit), table.contrast[i]): i for i, fit in enumerate(fits) if fit is not None}
     ends = np.full((len(table), 4), np.nan)
     for members in alike.values():
         models = list(members.values())
         design = models[0].design
+        # a model that lacks a group has no contrast with it
         shared = [c for c in contrasts if c.groups <= set(design.groups)]
         if not shared or min(np.unique(design.labels, return_counts=True)[1]) < MIN_BOOTSTRAP:
             continue

@@ -75,10 +75,8 @@ def permute_contrasts(
         Of the study.
     n_permutations
         Orders drawn at random, the observed one included.
-    seed
-        Of the drawing; the result depends on it, but not on the number of threads.
-    nthreads
-        Threads.
+    seed, nthreads
+        Of the drawing, which decides the result; of the work, which does not.
 
     Raises
     ------
@@ -97,8 +95,7 @@ def permute_contrasts(
 
     Examples
     --------
-    >>> x = np.repeat([[1.0, 0.0], [0.0, 1.0]], 4, axis=0)
-    >>> y = np.array([1.0, 2, 3, 4, 11, 12, 13, 14])
+    >>> x, y = np.repeat(np.eye(2), 4, axis=0), np.array([1.0, 2, 3, 4, 11, 12, 13, 14])
     >>> contrast = Contrast(y, x, np.array([1.0, -1.0]), np.arange(8))
     >>> result = permute_contrasts([contrast], n_participants=8, n_permutations=2000)
     >>> round(float(result.statistic[0]), 2), bool(result.p[0] < 0.06)
@@ -122,9 +119,8 @@ def permute_contrasts(
     # step-down: no contrast gets a smaller p than a more extreme one (Westfall & Young 1993)
     p_max[family.order] = np.maximum.accumulate(together) / n_permutations
     signs = np.array([p.sign for p in family.members])
-    return PermutationResult(
-        signs * family.observed, alone / n_permutations, p_max, n_permutations
-    )
+    p = alone / n_permutations
+    return PermutationResult(signs * family.observed, p, p_max, n_permutations)
 
 
 _SLACK = 1e-9

@@ -171,6 +171,7 @@ def make_sample(
     offered = [c for c in regions.columns if c not in (*TABLE_COLUMNS, *MEASURES)]
     check_column(column, offered, '--group-column', source)
     regions, warnings = first_visits(regions)
+    # the participants' columns are the same in all rows of a person
     everyone = regions.drop_duplicates('participant_id').set_index('participant_id')
     everyone, left_out = _of_groups(everyone, question, source)
     people = one_spelling_of_sex(everyone)
@@ -180,6 +181,7 @@ def make_sample(
         people, offered, question.covariates, column, source, question.interactions
     )
     scores, more = choose_scores(people, offered, question.scores, column, source)
+    # they stay in the sample, since correlations need no covariates
     left_out |= _without_covariates(people, covariates)
     names = [c.name for c in covariates]
     terms = [formula_term(column, categorical=True), *(c.term for c in covariates)]
@@ -275,6 +277,7 @@ def _of_groups(
                     f'is no value of column {column!r} in {source}',
                     f'give some of {", ".join(sorted(labels.dropna().unique()))}',
                 )
+        # told apart from n/a: these people have a group, but not one of the question
         other = labels.notna() & ~labels.isin(question.groups)
         left_out |= {
             who: f'{column} {labels[who]} is not asked for' for who in labels.index[other]
@@ -308,6 +311,22 @@ def order_groups(
     ('NMO', 'RRMS', 'HC')
     """
     levels = sorted(labels.unique())
+    _check_levels(levels, source, column)
+    if reference is None:
+        # differences read best against healthy people, whatever a study calls them
+        like = (g for g in levels if re.sub(r'[^a-z]', '', g.casefold()) in CONTROL_NAMES)
+        reference = next(like, levels[0])
+    if reference not in levels:
+        raise InputError(
+            f'--reference-group {reference}',
+            f'is no value of column {column!r} in {source}',
+            f'give one of {", ".join(levels)}',
+        )
+    return (*(g for g in levels if g != reference), reference)
+
+
+def _check_levels(levels: Sequence[str], source: str, column: str) -> None:
+    """Refuse a column that holds one group, something else than groups, or one spelt twice."""
     if len(levels) < 2:
         found = f'only {levels[0]!r}' if levels else 'no group'
         raise InputError(
@@ -329,14 +348,3 @@ def order_groups(
             raise InputError(
                 source, f'column {column!r} holds both {other!r} and {level!r}', 'spell them alike'
             )
-    if reference is None:
-        # differences read best against healthy people, whatever a study calls them
-        like = (g for g in levels if re.sub(r'[^a-z]', '', g.casefold()) in CONTROL_NAMES)
-        reference = next(like, levels[0])
-    if reference not in levels:
-        raise InputError(
-            f'--reference-group {reference}',
-            f'is no value of column {column!r} in {source}',
-            f'give one of {", ".join(levels)}',
-        )
-    return (*(g for g in levels if g != reference), reference)

@@ -106,6 +106,7 @@ def measure_values(
     """
     derived = {name: DERIVED[name](regions) for name in measures if name in DERIVED}
     regions = regions.assign(**derived)
+    # regions in the order of the tables, hemispheres always in the same
     order = [r for r in regions.region.drop_duplicates() if r != BRAIN]
     present = regions.reindex(columns=list(dict.fromkeys([*regions.columns, *measures])))
     wide = present.pivot(
@@ -128,6 +129,7 @@ def normalised_volume(regions: pd.DataFrame) -> pd.Series:
     visit = pd.MultiIndex.from_frame(regions[list(VISIT)].fillna('n/a').astype(str))
     brain = (regions.region == BRAIN) & (regions.hemisphere == 'both')
     litres = pd.Series(regions.volume_mm3[brain].to_numpy(float) / 1e6, visit[brain])
+    # two atlases may both have measured the brain of a visit
     litres = litres[~litres.index.duplicated()].where(lambda v: v > 0)
     volume = known_volume(regions).to_numpy(float)
     return pd.Series(volume / litres.reindex(visit).to_numpy(), regions.index)
@@ -158,7 +160,7 @@ def coverage_warnings(regions: pd.DataFrame) -> list[str]:
     low = regions[
         (regions.coverage < LOW_COVERAGE) & (regions.region != BRAIN) & regions.chi_mean.notna()
     ]
-    low = low[low.hemisphere != 'both']
+    low = low[low.hemisphere != 'both']  # which only repeats its two sides
     if low.empty:
         return []
     shown = [f'{r.participant_id} {r.region} {r.hemisphere}' for r in low.itertuples()]

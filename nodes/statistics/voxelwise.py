@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -278,23 +278,29 @@ def cluster_table(
     """
     rows: list[dict[str, Any]] = []
     volume = float(abs(np.linalg.det(affine[:3, :3])))
-    significant = np.nan_to_num(p, nan=1.0) < alpha
-    for sign, word in ((1, 'higher'), (-1, 'lower')):
-        # 26 neighbours; opposite signs that touch are two clusters
-        found, count = ndimage.label(significant & (sign * statistic > 0), np.ones((3, 3, 3)))
-        for inside in (found == i for i in range(1, count + 1)):
-            heights = np.where(inside, np.abs(statistic), -1)
-            peak = np.unravel_index(np.argmax(heights), statistic.shape)
-            x, y, z = (affine @ [*peak, 1.0])[:3]
-            rows.append({
-                **contrast.columns, 'sign': word, 'p': float(np.min(p[inside])),
-                'statistic': float(statistic[peak]), 'x': x, 'y': y, 'z': z,
-                'volume_mm3': float(inside.sum() * volume),
-                'regions': _regions_of(labels[inside], names),
-            })  # fmt: skip
+    for word, inside in _clusters(statistic, np.nan_to_num(p, nan=1.0) < alpha):
+        heights = np.where(inside, np.abs(statistic), -1)
+        peak = np.unravel_index(np.argmax(heights), statistic.shape)
+        x, y, z = (affine @ [*peak, 1.0])[:3]
+        rows.append({
+            **contrast.columns, 'sign': word, 'p': float(np.min(p[inside])),
+            'statistic': float(statistic[peak]), 'x': x, 'y': y, 'z': z,
+            'volume_mm3': float(inside.sum() * volume),
+            'regions': _regions_of(labels[inside], names),
+        })  # fmt: skip
     rows.sort(key=lambda row: -abs(row['statistic']))
     table = pd.DataFrame(rows).reindex(columns=list(CLUSTER_COLUMNS))
     return table.assign(cluster=range(1, len(table) + 1))
+
+
+def _clusters(
+    statistic: NDArray[np.floating], significant: NDArray[np.bool_]
+) -> Iterator[tuple[str, NDArray[np.bool_]]]:
+    """Sign of each cluster, and its voxels."""
+    for sign, word in ((1, 'higher'), (-1, 'lower')):
+        # 26 neighbours: voxels that share a corner are one cluster, those of opposite signs two
+        found, count = ndimage.label(significant & (sign * statistic > 0), np.ones((3, 3, 3)))
+        yield from ((word, found == i) for i in range(1, count + 1))
 
 
 def _regions_of(labels: NDArray[np.integer], names: Mapping[int, str]) -> str:

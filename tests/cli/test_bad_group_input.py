@@ -143,7 +143,10 @@ def test_age_or_sex_unknown(study, caplog):
     table.to_csv(file, sep='\t', index=False)
     assert run(out, caplog)[0] == 0
     left = read_table(out / 'exclusions.tsv')
-    assert left.to_numpy().tolist() == [['sub-001', 'age n/a'], ['sub-008', 'sex n/a']]
+    assert left.to_numpy().tolist() == [
+        ['sub-001', 'age n/a', 'all'],
+        ['sub-008', 'sex n/a', 'all'],
+    ]
     models = read_table(out / 'group_models.tsv')
     assert (models.n == 14).all()
     assert (models.n_excluded == 2).all()

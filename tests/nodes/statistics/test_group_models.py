@@ -6,7 +6,12 @@ import pytest
 from scipy import stats
 from toy_cohort import make_people, make_regions
 
-from nigra.nodes.statistics.group_models import CONTRAST_COLUMNS, MODEL_COLUMNS, group_tables
+from nigra.nodes.statistics.group_models import (
+    CHECKS,
+    CONTRAST_COLUMNS,
+    MODEL_COLUMNS,
+    group_tables,
+)
 from nigra.nodes.statistics.multiplicity import adjust_holm
 from nigra.nodes.statistics.sample import make_sample
 
@@ -23,6 +28,7 @@ def test_tables_have_every_row_in_order():
     assert list(models[keys].itertuples(index=False, name=None)) == places
     pairs = ['NMO - RRMS', 'NMO - HC', 'RRMS - HC']
     assert list(contrasts.contrast) == pairs * len(places)
+    assert (contrasts.contrast == contrasts.group_a + ' - ' + contrasts.group_b).all()
     assert (contrasts.groupby('contrast').n_a.first()[pairs] == [5, 5, 6]).all()
     assert (models.formula == 'value ~ C(group) + age + C(sex)').all()
     assert (models.n == 16).all()
@@ -134,6 +140,12 @@ def test_advice_names_the_counterpart():
     models = group_tables(make_sample(regions)).models
     rows = models[(models.measure == 'chi_mean') & (models.region == 'putamen')]
     assert rows.advice.str.contains('unequal variances: see p_hc3').all()
+    failed = rows.failed_checks.str.split()
+    assert all('equal_variance' in codes for codes in failed)
+    for check in CHECKS:
+        doubtful = models[check.column] < 0.05
+        told = [check.code in codes for codes in models.failed_checks.fillna('').str.split()]
+        assert told == doubtful.tolist()
 
 
 def test_means_have_a_row_per_group(tables, sample):

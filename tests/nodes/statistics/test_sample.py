@@ -138,8 +138,10 @@ def test_missing_covariates_are_counted():
     people.loc[5, 'group'] = None
     sample = sample_of(people)
     assert sample.exclusions.to_numpy().tolist() == [
-        ['sub-006', 'group is n/a'], ['sub-002', 'age and sex n/a'], ['sub-004', 'sex n/a'],
-    ]  # fmt: skip
+        ['sub-006', 'group is n/a', 'all'],
+        ['sub-002', 'age and sex n/a', 'all'],
+        ['sub-004', 'sex n/a', 'all'],
+    ]
     assert 'sub-006' not in sample.labels.index
     assert sample.complete.sum() == 13
 

@@ -1,0 +1,60 @@
+"""What the group page reads from columns: scopes, sides of contrasts, measures of any name."""
+
+import pandas as pd
+import pytest
+
+from nigra.interfaces.reports.group_data import GroupData, describe
+from nigra.interfaces.reports.group_sentences import findings
+
+CONTRAST = {
+    'measure': 'chi_mean', 'region': 'putamen', 'hemisphere': 'both', 'estimate': -4.0,
+    'ci_low': -6.0, 'ci_high': -2.0, 'p_adjusted': 0.01, 'p_hc3': 0.02, 'p_permutation': 0.03,
+}  # fmt: skip
+
+
+def data(contrast=None, failed=None, exclusions=()):
+    people = pd.DataFrame({'participant_id': ['sub-1', 'sub-2', 'sub-3'], 'group': list('AAB')})
+    model = {'measure': 'chi_mean', 'region': 'putamen', 'failed_checks': failed}
+    value = {'participant_id': 'sub-1', 'measure': 'chi_mean', 'region': 'putamen'}
+    return GroupData({
+        'regions': people,
+        'contrasts': pd.DataFrame([{**CONTRAST, **(contrast or {})}]),
+        'models': pd.DataFrame([{**model, 'hemisphere': 'both'}]),
+        'values': pd.DataFrame([{**value, 'group': 'A', 'hemisphere': 'both', 'value': 1.0}]),
+        'exclusions': pd.DataFrame(exclusions, columns=['participant_id', 'reason', 'scope']),
+    })  # fmt: skip
+
+
+def test_whom_single_models_lack_is_compared():
+    left_out = [('sub-1', 'in any words', 'all'), ('sub-2', 'in any words', 'chi_mean')]
+    assert list(data(exclusions=left_out).compared.participant_id) == ['sub-2', 'sub-3']
+
+
+@pytest.mark.parametrize(
+    ('a', 'b'), [('A', 'B'), ('x-y - z', 'NA'), ('NMO + RRMS', 'HC'), ('1', '01')]
+)
+def test_sides_come_from_columns(a, b):
+    ((lead, details),) = findings(data({'group_a': a, 'group_b': b, 'contrast': 'any name'}))
+    assert lead == (
+        f'Mean susceptibility of the putamen was lower in {a} than in {b}, by 4.00 ppb.'
+    )
+    assert '95 % CI 2.00 to 6.00' in details
+
+
+@pytest.mark.parametrize(
+    ('failed', 'there', 'absent'),
+    [
+        (None, [], ['allowing', 'by permutation']),
+        ('equal_variance', ['allowing for unequal variances p'], ['by permutation']),
+        ('equal_variance normality', ['allowing for unequal', 'by permutation p'], []),
+    ],
+)
+def test_failed_checks_choose_the_tests_beside_a_finding(failed, there, absent):
+    ((_, details),) = findings(data({'group_a': 'A', 'group_b': 'B'}, failed))
+    assert all(words in details for words in there)
+    assert not any(words in details for words in absent)
+
+
+def test_measures_without_a_row_have_a_name():
+    assert describe('myelin_water').title == 'myelin water'
+    assert describe('volume_mm3').page_unit == 'mm³'
