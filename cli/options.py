@@ -109,8 +109,9 @@ COMPARISON: Options = {
         'nargs': '+',
         'default': list(Settings.measures),
         'metavar': 'MEASURE',
-        'help': f'what to compare: {", ".join(f"{m.name} ({m.title})" for m in MEASURES.values())} '
-        f'(default: {" ".join(Settings.measures)})',
+        'help': 'what to compare: '
+        + ', '.join(f'{measure.name} ({measure.title})' for measure in MEASURES.values())
+        + f' (default: {" ".join(Settings.measures)})',
     },
     ('--regions',): {
         'nargs': '+',
