@@ -155,7 +155,10 @@ def _summary(values: pd.Series) -> str | None:
 
 
 def _exclusion_table(exclusions: pd.DataFrame) -> Table:
-    columns = {name: Column(name.replace('_id', '').capitalize()) for name in exclusions.columns}
+    hint = GROUP_TABLES['exclusions'].hint
+    columns = {
+        name: Column(name.replace('_id', '').capitalize(), hint(name)) for name in exclusions
+    }
     return make_table(
         exclusions, columns, cell_class=lambda name, _: 'wrap' if name == 'reason' else ''
     )

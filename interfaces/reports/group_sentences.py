@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from ...nodes.statistics.group_models import CHECKS
-from ...nodes.statistics.hemispheres import BOTH, SIDE
+from ...nodes.statistics.hemispheres import GROUP_BY_SIDE, SIDE
 from ..tables import readable
 from .cells import fixed, p_value, together
 from .group_data import GroupData, both_sides, capital, describe, score_name
@@ -52,7 +52,7 @@ def more_findings(data: GroupData) -> list[tuple[str, str]]:
             f'{"left" if left else "right"}, by {shown} {known.page_unit}.'
         )
         sentences.append((lead, f'mixed model; adjusted p {equals(row["p_adjusted"])}'))
-    for row in (r for r in hits if r['effect'] == BOTH):
+    for row in (r for r in hits if r['effect'] == GROUP_BY_SIDE):
         lead = (
             f'The difference between sides in {describe(row["measure"]).title} of the '
             f'{readable(row["region"])} was not the same in all groups.'

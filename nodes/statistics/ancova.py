@@ -29,7 +29,8 @@ _FULL_LEVERAGE = 1e-10
 80 people, and no other leverage there was above .8."""
 
 
-Groups = str | Sequence[str]
+Side = str | Sequence[str]
+"""Of a contrast: a group, or several whose adjusted means are averaged."""
 
 
 @dataclass(frozen=True)
@@ -53,8 +54,8 @@ class Design:
     labels: NDArray[Any]
     groups: tuple[str, ...]
 
-    def weights(self, a: Groups, b: Groups) -> NDArray[np.float64]:
-        """Weights of the coefficients in the difference of the adjusted means of two groups."""
+    def weights(self, a: Side, b: Side) -> NDArray[np.float64]:
+        """Weights of the coefficients in the difference of the adjusted means of two sides."""
         out = np.zeros(self.matrix.shape[1])
         for names, sign in ((_names(a), 1), (_names(b), -1)):
             for name in names:
@@ -125,7 +126,7 @@ class Ancova:
 
         n, k = design.matrix.shape
         if len(design.groups) < 2:
-            raise NigraError('fewer than two groups have participants enough')
+            raise NigraError('fewer than two groups have enough participants')
         # refused here, because least squares would pick one of many solutions without a word
         if np.linalg.matrix_rank(design.matrix) < k:
             raise NigraError('a covariate is constant or collinear among these participants')
@@ -170,14 +171,8 @@ class Ancova:
         hypothesis[:, n_groups - 1] = -1
         return hypothesis
 
-    def difference(self, a: Groups, b: Groups) -> dict[str, float]:
-        """Difference of the adjusted means of two groups, with its interval and test.
-
-        Parameters
-        ----------
-        a, b
-            A group each, or several whose means are averaged.
-        """
+    def difference(self, a: Side, b: Side) -> dict[str, float]:
+        """Difference of the adjusted means of two sides, with its interval and test."""
         test = self.fit.t_test(self.design.weights(a, b))
         low, high = np.squeeze(test.conf_int(alpha=1 - CONFIDENCE))
         return {
@@ -190,7 +185,7 @@ class Ancova:
             'df': float(self.fit.df_resid),
         }
 
-    def contrast(self, a: Groups, b: Groups) -> dict[str, float]:
+    def contrast(self, a: Side, b: Side) -> dict[str, float]:
         """`difference` with its size, further p values, and what speaks for none.
 
         `p_hc3` allows for unequal variances; `p_tukey` is that of single groups.
@@ -211,7 +206,7 @@ class Ancova:
             'p_equivalence': equivalence(found['estimate'], error, df, bound)['p'],
         }
 
-    def hypothesis(self, a: Groups, b: Groups, who: NDArray[np.intp]) -> Contrast:
+    def hypothesis(self, a: Side, b: Side, who: NDArray[np.intp]) -> Contrast:
         """The same difference for a permutation test; `who` are positions in the study."""
         values = np.asarray(self.fit.model.endog)
         return Contrast(values, self.design.matrix, self.design.weights(a, b), who)
@@ -280,7 +275,7 @@ class Ancova:
         }
 
 
-def _names(groups: Groups) -> tuple[str, ...]:
+def _names(groups: Side) -> tuple[str, ...]:
     return (groups,) if isinstance(groups, str) else tuple(groups)
 
 

@@ -66,12 +66,8 @@ def compare_groups(
 
     Parameters
     ----------
-    regions
-        Region tables of all participants with the columns of the participants' table.
-    question
-        Who is compared, in what; the default by default.
-    source
-        Table of participants, for messages.
+    regions, question, source
+        As in `make_sample`.
     nthreads
         Threads of permutations and resamples; the result does not depend on them.
 

@@ -249,7 +249,7 @@ def check_covariates(
         if not added.any() or np.linalg.matrix_rank(wider) < wider.shape[1]:
             raise InputError(
                 source,
-                f'covariate {covariate.name!r} says nothing beyond the group and the covariates '
+                f'covariate {covariate.name!r} adds nothing to the group and the covariates '
                 f'before it among the {len(people)} participants who have all of them',
                 'give --covariates without it',
             )

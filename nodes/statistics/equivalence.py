@@ -1,4 +1,4 @@
-"""What a difference that is not significant says: equivalence and the weight of evidence."""
+"""What a difference that is not significant means: tests of equivalence and Bayes factors."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ SIDE_COLUMNS = (
     'measure', 'region', 'effect', 'group_a', 'group_b', 'n', 'estimate', 'ci_low', 'ci_high',
     'statistic', 'df_num', 'df_den', 'p', 'p_adjusted', 'icc', 'note',
 )  # fmt: skip
-GROUP, SIDE, BOTH = 'group', 'side', 'group x side'
+GROUP, SIDE, GROUP_BY_SIDE = 'group', 'side', 'group x side'
 """Names of the effects that are no contrast; a contrast's row names its two sides beside it."""
 
 
@@ -79,7 +79,12 @@ def _one_region(
         between = Ancova(mean[used], make_design(labels, people, sample.groups, sample.covariates))
         within = Ancova((left - right)[used], make_design(labels, people, sample.groups))
     except NigraError as error:
-        effects = [_named(GROUP), *map(_named, sample.contrasts), _named(SIDE), _named(BOTH)]
+        effects = [
+            _named(GROUP),
+            *map(_named, sample.contrasts),
+            _named(SIDE),
+            _named(GROUP_BY_SIDE),
+        ]
         return [{**effect, 'n': n, 'note': f'not tested: {error}'} for effect in effects]
     # between-person and within-person residual variances give the two variance components
     icc = intraclass(between.fit.scale, within.fit.scale)
@@ -93,7 +98,7 @@ def _one_region(
         rows.append(row)
     # without covariates: what is constant within a person cancels in the difference
     rows.append({**_named(SIDE), **_laterality(within.fit, within.design)})
-    rows.append({**_named(BOTH), **_test(within.omnibus())})
+    rows.append({**_named(GROUP_BY_SIDE), **_test(within.omnibus())})
     return [{**row, 'n': n, 'icc': icc} for row in rows]
 
 

@@ -105,7 +105,7 @@ def _with_products(
     """Design with a slope for each group, positions of the slopes, and the covariate's unit."""
     labels, people = sample.labels[used], sample.people[used]
     if labels.nunique() < 2:
-        raise NigraError('fewer than two groups have participants enough')
+        raise NigraError('fewer than two groups have enough participants')
     others = [c for c in sample.covariates if c != covariate]
     design = make_design(labels, people, sample.groups, others)
     columns = covariate_columns(people[covariate.name], covariate)

@@ -13,10 +13,11 @@ from scipy import stats
 
 from .multiplicity import adjust_holm
 
-Groups = Mapping[str, NDArray[np.float64]]
+Grouped = Mapping[str, NDArray[np.float64]]
+"""Values by group."""
 
 
-def welch(groups: Groups) -> dict[str, float]:
+def welch(groups: Grouped) -> dict[str, float]:
     """Welch's analysis of variance: equal means where variances may differ.
 
     Parameters
@@ -48,7 +49,7 @@ def welch(groups: Groups) -> dict[str, float]:
     }
 
 
-def kruskal_wallis(groups: Groups) -> dict[str, float]:
+def kruskal_wallis(groups: Grouped) -> dict[str, float]:
     """Kruskal and Wallis' test that no group tends to larger values.
 
     Parameters
@@ -73,7 +74,7 @@ def kruskal_wallis(groups: Groups) -> dict[str, float]:
     }
 
 
-def dunn(groups: Groups) -> pd.DataFrame:
+def dunn(groups: Grouped) -> pd.DataFrame:
     """Dunn's comparison of all pairs after Kruskal and Wallis' test.
 
     Parameters

@@ -163,7 +163,7 @@ def make_sample(
     Raises
     ------
     InputError
-        A column or level is not there, there is one group only, or a covariate says nothing of
+        A column or level is not there, there is one group only, or a covariate adds nothing of
         its own.
     """
     question = question or Question()

@@ -169,8 +169,8 @@ def test_ages_that_may_not_be_told(study, caplog):
     [
         (lambda p: '3', ['--covariates', 'extra'], "covariate 'extra' has one value only"),
         (lambda p: (2 * p.age).astype(str), ['--covariates', 'age', 'extra'],
-         "covariate 'extra' says nothing beyond the group and the covariates before it"),
-        (lambda p: p.group, ['--covariates', 'extra'], "covariate 'extra' says nothing beyond"),
+         "covariate 'extra' adds nothing to the group and the covariates before it"),
+        (lambda p: p.group, ['--covariates', 'extra'], "covariate 'extra' adds nothing"),
     ],
 )  # fmt: skip
 def test_covariates_that_say_nothing(study, caplog, capsys, column, options, match):
