@@ -239,30 +239,13 @@ def make_plan(settings: Settings, visits: Sequence[Visit]) -> Plan:
 
 def group_level(settings: Settings) -> Failures:
     """Compare the groups from the derivatives alone; return what failed."""
-    from ..interfaces.completion import find_outputs, fingerprint, is_complete, mark_complete
-    from ..interfaces.gather import find_region_tables
-    from ..interfaces.quality import PATTERN
-    from ..workflows.group import init_group_wf, output_names
+    from ..interfaces.completion import is_complete, mark_complete
+    from ..workflows.group import output_names
     from .run import run_graph
 
-    tables = find_region_tables(settings.output_dir)
-    if not tables:
-        raise InputError(
-            settings.output_dir,
-            'holds no region table (sub-*_seg-dgm_regions.tsv) of a finished participant',
-            'run the participant level first',
-        )
+    tables = finished_tables(settings)
     participants = find_participants_file(settings)
-    question = settings.question()
-    options = {
-        **asdict(question),
-        'regions': settings.regions,
-        'sessions': settings.session_label,
-        'voxelwise': (settings.voxelwise, settings.smoothing) if settings.voxelwise else None,
-    }
-    quality = find_outputs(settings.output_dir, PATTERN)
-    sidecars = [p.with_suffix('.json') for p in tables if p.with_suffix('.json').is_file()]
-    key = fingerprint([participants, *tables, *sidecars, *quality], {**options, **software()})
+    key = group_fingerprint(settings, participants, tables)
     marker = settings.output_dir / 'logs' / 'group_complete.json'
     used = as_processed(settings, tables)
     if is_complete(marker, key, settings.output_dir):
@@ -270,19 +253,7 @@ def group_level(settings: Settings) -> Failures:
         return {}
     marker.unlink(missing_ok=True)
     LOGGER.info('Comparing groups of %s', participants)
-    workflow = init_group_wf(
-        derivatives_dir=settings.output_dir,
-        participants_file=participants,
-        output_dir=settings.output_dir,
-        question=question,
-        regions=settings.regions,
-        sessions=settings.session_label,
-        nthreads=max(settings.omp_nthreads, settings.nprocs),
-        voxelwise=settings.voxelwise,
-        smoothing=settings.smoothing,
-        methods_html=describe(*used).html,
-    )
-    workflow.base_dir = str(work_folder(settings))
+    workflow = group_workflow(settings, participants, describe(*used).html)
     here = replace(settings, nprocs=settings.nprocs if settings.voxelwise else 1, use_plugin=None)
     failed = run_graph(workflow, here, log_dir=settings.output_dir / 'logs')
     if failed:
@@ -294,6 +265,62 @@ def group_level(settings: Settings) -> Failures:
         outputs += sorted(settings.output_dir.glob('group_space-*'))
     mark_complete(marker, key, outputs, settings.output_dir)
     return {}
+
+
+def finished_tables(settings: Settings) -> list[Path]:
+    """Region tables of finished participants.
+
+    Raises
+    ------
+    InputError
+        There is none.
+    """
+    from ..interfaces.gather import find_region_tables
+
+    tables = find_region_tables(settings.output_dir)
+    if not tables:
+        raise InputError(
+            settings.output_dir,
+            'holds no region table (sub-*_seg-dgm_regions.tsv) of a finished participant',
+            'run the participant level first',
+        )
+    return tables
+
+
+def group_fingerprint(settings: Settings, participants: Path, tables: Sequence[Path]) -> str:
+    """Hash of everything that decides the group level's results."""
+    from ..interfaces.completion import find_outputs, fingerprint
+    from ..interfaces.quality import PATTERN
+
+    options = {
+        **asdict(settings.question()),
+        'regions': settings.regions,
+        'sessions': settings.session_label,
+        'voxelwise': (settings.voxelwise, settings.smoothing) if settings.voxelwise else None,
+    }
+    quality = find_outputs(settings.output_dir, PATTERN)
+    sidecars = [p.with_suffix('.json') for p in tables if p.with_suffix('.json').is_file()]
+    return fingerprint([participants, *tables, *sidecars, *quality], {**options, **software()})
+
+
+def group_workflow(settings: Settings, participants: Path, methods_html: str) -> Any:
+    """Graph of the group level."""
+    from ..workflows.group import init_group_wf
+
+    workflow = init_group_wf(
+        derivatives_dir=settings.output_dir,
+        participants_file=participants,
+        output_dir=settings.output_dir,
+        question=settings.question(),
+        regions=settings.regions,
+        sessions=settings.session_label,
+        nthreads=max(settings.omp_nthreads, settings.nprocs),
+        voxelwise=settings.voxelwise,
+        smoothing=settings.smoothing,
+        methods_html=methods_html,
+    )
+    workflow.base_dir = str(work_folder(settings))
+    return workflow
 
 
 def final_reports(settings: Settings) -> list[Path]:

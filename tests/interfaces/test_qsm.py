@@ -189,8 +189,8 @@ def swap(echoes):
 
 @pytest.mark.parametrize(
     ('damage', 'word'),
-    [(change_affine, 'although both have the same shape'), (change_shape, 'shape'), (make_constant, 'constant'),
-     (swap, 'exchange')],
+    [(change_affine, 'although both have the same shape'), (change_shape, 'shape'),
+     (make_constant, 'constant'), (swap, 'exchange')],
 )  # fmt: skip
 def test_scans_that_do_not_fit_are_refused(echoes, work, damage, word):
     damage(echoes)
