@@ -9,6 +9,9 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Any
 
+Progress = Callable[[int, int], None]
+"""What a kernel calls with the steps that it has done and the steps in all."""
+
 _PIECES = 32
 
 
