@@ -46,10 +46,8 @@ def ilsqr(
     ----------
     threshold
         |D| below which k-space is ill conditioned and may hold streaks, 0 to 2/3.
-    damping
-        Added to D^2 in the fit's preconditioner: it decides what the first steps leave out.
-    fit_iterations
-        Steps of the least-squares fit.
+    damping, fit_iterations
+        Of the fit: added to D^2 in its preconditioner, and its steps (`least_squares`).
     fit_percentiles
         Percentiles of the field's Laplacian between which a voxel's weight in the fit falls from
         1 to 0.

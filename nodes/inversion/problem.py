@@ -110,21 +110,14 @@ class Problem:
     def put_back(self, chi: Image) -> Image:
         """Map of the whole scan from one of the box, zero outside the mask."""
         full = self.crop.put(chi)
-        full[~self.mask] = 0
+        np.copyto(full, 0, where=~self.mask)
         return full
 
 
 def prepare(
-    localfield: NDArray[Any],
-    mask: Mask,
-    grid: Grid,
-    *,
-    noise: NDArray[Any] | None = None,
-    margin: float = 0.0,
-    nthreads: int = 1,
-    least_margin: float = 0.0,
-    reliable: float = 1.0,
-) -> Problem:
+    localfield: NDArray[Any], mask: Mask, grid: Grid, *, noise: NDArray[Any] | None = None,
+    margin: float = 0.0, nthreads: int = 1, least_margin: float = 0.0, reliable: float = 1.0,
+) -> Problem:  # fmt: skip
     """Check what every inversion takes, and cut out and weigh what it needs.
 
     Parameters
