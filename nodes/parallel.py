@@ -7,9 +7,15 @@ import itertools
 import os
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor, wait
-from typing import Any
+from typing import Any, TypeVar
 
+Progress = Callable[[int, int], None]
+"""What a kernel calls with the steps that it has done and the steps in all."""
+
+_Step = TypeVar('_Step')
 _PIECES = 32
+"""Pieces of an array. Sums depend on it in their last bits, so it is the same on every machine;
+there are more pieces than threads, so that no thread waits long for the others."""
 
 
 def slabs(length: int, pieces: int = _PIECES) -> list[slice]:
@@ -39,6 +45,7 @@ def run(task: Callable[[Any], Any], items: Iterable[Any], nthreads: int = 1) -> 
     turn = itertools.count()
 
     def fraction() -> None:
+        # threads take the next item when they are free: slow pieces hold nobody up
         while (index := next(turn)) < len(work):
             results[index] = task(work[index])
 
@@ -58,3 +65,64 @@ def run(task: Callable[[Any], Any], items: Iterable[Any], nthreads: int = 1) -> 
 def _pool(nthreads: int, process: int) -> ThreadPoolExecutor:
     """Threads kept for the next call; those of a parent process do not outlive a fork."""
     return ThreadPoolExecutor(nthreads)
+
+
+class Sweep:
+    """Stencils over the planes of an array: `sweep(kernel, *arguments)` runs one on every slab.
+
+    Parameters
+    ----------
+    length
+        Planes of the array.
+    nthreads
+        Threads; the result does not depend on them.
+    pieces
+        Slabs at most.
+
+    Notes
+    -----
+    A kernel takes its arguments, then the first plane of its slab and the one after the last. It
+    writes those planes only; it may read all.
+
+    Examples
+    --------
+    >>> Sweep(5, pieces=2)(lambda a, first, last: sum(a[first:last]), [1, 2, 3, 4, 5])
+    [3, 12]
+    """
+
+    def __init__(self, length: int, nthreads: int = 1, pieces: int = _PIECES) -> None:
+        self.pieces, self.nthreads = slabs(length, pieces), nthreads
+
+    def __call__(self, kernel: Callable[..., Any], *arguments: Any) -> list[Any]:
+        """Results of a kernel on each slab, in order."""
+        return run(lambda s: kernel(*arguments, s.start, s.stop), self.pieces, self.nthreads)
+
+
+def follow(
+    steps: Iterable[_Step], progress: Progress | None, total: int, *, before: int = 0
+) -> _Step:
+    """Take every step of an iteration, report each, and return what the last one made.
+
+    Parameters
+    ----------
+    steps
+        The iteration; it may end early.
+    progress
+        Who is told, if anybody.
+    total
+        Steps at most, those of earlier stages included.
+    before
+        Steps of earlier stages.
+
+    Examples
+    --------
+    >>> follow(iter('ab'), lambda done, total: print(done, 'of', total), 3, before=1)
+    2 of 3
+    3 of 3
+    'b'
+    """
+    for done, step in enumerate(steps, before + 1):
+        last = step
+        if progress:
+            progress(done, total)
+    return last

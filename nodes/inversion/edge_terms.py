@@ -20,6 +20,7 @@ def weighted_laplacian(x, weights, steps, out, first, last):
             left, right = (j - 1 if j else ny - 1), (j + 1 if j + 1 < ny else 0)
             for k in range(nz):
                 down, up = (k - 1 if k else nz - 1), (k + 1 if k + 1 < nz else 0)
+                # along each axis: weighted difference from before less that to after
                 c = x[i, j, k]
                 total = sx * (
                     weights[0, before, j, k] * (c - x[before, j, k])
@@ -53,10 +54,12 @@ def lagged_weights(x, keep, steps, smoothing, weights, first, last):
                 up = k + 1 if k + 1 < nz else 0
                 bits = keep[i, j, k]
                 m0, m1, m2 = bits & 1, (bits >> 1) & 1, (bits >> 2) & 1
+                # m E x
                 c = x[i, j, k]
                 g0 = m0 * (x[after, j, k] - c) * steps[0]
                 g1 = m1 * (x[i, right, k] - c) * steps[1]
                 g2 = m2 * (x[i, j, up] - c) * steps[2]
+                # s rounds the norm's corner at zero, so that the weights stay finite
                 length = np.sqrt(g0 * g0 + g1 * g1 + g2 * g2 + square)
                 row += length
                 scale = np.float32(1) / length

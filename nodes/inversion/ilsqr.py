@@ -1,64 +1,53 @@
-"""Local field to susceptibility by least squares, then streaks estimated and taken away."""
+"""Local field to susceptibility by least squares, then streaks estimated and taken away.
+
+Li et al. 2015 (doi 10.1016/j.neuroimage.2014.12.043). Four steps: weighted least squares (LSQR;
+here conjugate gradients on half spectra, preconditioned); a fast map from the sign of D, joined in
+k-space to the division where |D| is large; weights from the fast map's gradient; and streaks, the
+content of the cone that explains the gradient of the fit wherever the fast map has none.
+"""
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..fields import centred, check_field_map, check_settings, data_weights
+from ..fields import check_counts, check_not_negative, check_positive, check_settings
 from ..grid import Grid
-from ..numerics.cg import conjugate_gradients, weighted_dipole, with_constant
-from ..numerics.fft import crop_to_mask, irfftn, rfftn
-from ..numerics.kernels import dipole_kernel, gradient_kernel
+from ..numerics.cg import conjugate_gradients
+from ..numerics.fft import irfftn, rfftn
+from ..numerics.kernels import gradient_kernel
 from ..numerics.stencils import reciprocal_steps
-from ..parallel import run, slabs
+from ..parallel import Progress
 from .edge_terms import weighted_laplacian
-
-Progress = Callable[[int, int], None]
-Image = NDArray[np.float32]
+from .least_squares import least_squares
+from .problem import Image, Mask, Problem, Spectrum, prepare
 
 _FAST = 0.2
 """|D| above which the fast map divides."""
 
 
 def ilsqr(
-    localfield: NDArray[Any],
-    mask: NDArray[np.bool_],
-    grid: Grid,
-    *,
-    noise: NDArray[Any] | None = None,
-    threshold: float = 0.1,
-    damping: float = 0.02,
-    fit_iterations: int = 8,
-    fit_percentiles: tuple[float, float] = (90.0, 100.0),
-    edge_percentiles: tuple[float, float] = (80.0, 95.0),
-    iterations: int = 25,
-    tolerance: float = 1e-2,
-    margin: float = 10.0,
-    nthreads: int = 1,
+    localfield: NDArray[Any], mask: NDArray[np.bool_], grid: Grid, *,
+    noise: NDArray[Any] | None = None, threshold: float = 0.1, damping: float = 0.02,
+    fit_iterations: int = 8, fit_percentiles: tuple[float, float] = (90.0, 100.0),
+    edge_percentiles: tuple[float, float] = (80.0, 95.0), iterations: int = 25,
+    tolerance: float = 1e-2, margin: float = 10.0, nthreads: int = 1,
     progress: Progress | None = None,
-) -> NDArray[np.float32]:
+) -> Image:  # fmt: skip
     """Least squares and removal of streaks, as in iLSQR.
+
+    Other parameters, result and errors are those of every inversion (`problem`).
 
     Parameters
     ----------
-    localfield
-        Local field, ppm, (x, y, z).
-    mask
-        Where it holds.
-    grid
-        Geometry.
-    noise
-        Standard deviation of the field, ppm; voxels noisier than the median weigh less.
     threshold
         |D| below which k-space is ill conditioned and may hold streaks, 0 to 2/3.
-    damping
-        Added to D^2 in the fit's preconditioner: it decides what the first steps leave out.
-    fit_iterations
-        Steps of the least-squares fit.
+    damping, fit_iterations
+        Of the fit: added to D^2 in its preconditioner, and its steps (`least_squares`).
     fit_percentiles
         Percentiles of the field's Laplacian between which a voxel's weight in the fit falls from
         1 to 0.
@@ -68,64 +57,33 @@ def ilsqr(
         Most steps of the estimate of the streaks.
     tolerance
         It stops when its residual has shrunk to this fraction.
-    margin
-        Zeros around the mask, mm.
-    nthreads
-        Threads; the result does not depend on them.
-    progress
-        Called with (iteration, iterations), over the fit and the streaks.
-
-    Returns
-    -------
-    NDArray
-        Susceptibility, ppm, zero outside the mask.
-
-    Raises
-    ------
-    NigraError
-        A setting is out of range, or the shapes differ.
-
-    Notes
-    -----
-    Li et al. 2015 (doi 10.1016/j.neuroimage.2014.12.043). Four steps: weighted least squares
-    (LSQR; here conjugate gradients on half spectra, preconditioned); a fast map from the sign of
-    D, joined in k-space to the division where |D| is large; weights from the fast map's gradient;
-    and streaks, the content of the cone that explains the gradient of the fit wherever the fast
-    map has none.
     """
     check_settings(
         ('threshold', threshold, 0 < threshold < 2 / 3, 'lie between 0 and 2/3'),
-        ('damping', damping, damping > 0, 'be positive'),
-        ('fit_iterations', fit_iterations, fit_iterations >= 1, 'be at least 1'),
-        ('iterations', iterations, iterations >= 1, 'be at least 1'),
-        ('tolerance', tolerance, tolerance >= 0, 'not be negative'),
-        ('margin', margin, margin >= 0, 'not be negative'),
         _rising('fit_percentiles', fit_percentiles),
         _rising('edge_percentiles', edge_percentiles),
     )
-    check_field_map(localfield, mask, grid)
-    crop = crop_to_mask(mask, grid, margin=margin)
-    field, inside = crop.take(centred(localfield, mask)), crop.take(mask)
-    weight = crop.take(data_weights(noise, mask))
-    weight *= _field_weight(field, inside, crop.grid, fit_percentiles)
-    kernel = dipole_kernel(crop.grid, nthreads=nthreads)
-    count = fit_iterations + iterations
+    check_positive(damping=damping)
+    check_counts(fit_iterations=fit_iterations, iterations=iterations)
+    check_not_negative(tolerance=tolerance)
+    problem = prepare(localfield, mask, grid, noise=noise, margin=margin, nthreads=nthreads)
 
-    def report(step: int, _: Any = None) -> None:
+    def report(step: int) -> None:
         if progress:
-            progress(step, count)
+            progress(step, fit_iterations + iterations)
 
-    fitted = _fit(field, weight, kernel, damping, fit_iterations, nthreads, report)
-    fitted *= inside
-    fast = _fast_map(field, inside, kernel, nthreads)
-    flat = _flat(fast, inside, crop.grid, edge_percentiles)
-    streaks = _streaks(
-        fitted, flat, np.abs(kernel) < threshold, crop.grid, iterations, tolerance, nthreads,
-        lambda step, _: report(fit_iterations + step),
+    weight = problem.weight * _field_weight(problem, fit_percentiles)
+    fitted = least_squares(
+        dataclasses.replace(problem, weight=weight),
+        damping=damping, iterations=fit_iterations, report=report,
     )  # fmt: skip
-    chi = crop.put(fitted - streaks)
-    chi *= mask
-    return chi
+    fitted *= problem.inside
+    flat = _flat(_fast_map(problem), problem.inside, problem.grid, edge_percentiles)
+    streaks = _streaks(
+        problem, fitted, flat, np.abs(problem.kernel) < threshold, iterations, tolerance,
+        lambda step: report(fit_iterations + step),
+    )  # fmt: skip
+    return problem.put_back(fitted - streaks)
 
 
 def _rising(name: str, pair: tuple[float, float]) -> tuple[str, Any, bool, str]:
@@ -138,55 +96,41 @@ def _fall(image: Image, low: float, high: float) -> Image:
     return np.clip((high - image) / max(high - low, 1e-30), 0, 1).astype(np.float32)
 
 
-def _field_weight(
-    field: Image, inside: NDArray[np.bool_], grid: Grid, percentiles: tuple[float, float]
-) -> Image:
+def _field_weight(problem: Problem, percentiles: tuple[float, float]) -> Image:
     """Weight in the fit: less where the field's Laplacian is large."""
+    field, inside = problem.field, problem.inside
     ones = np.zeros((3, *field.shape), np.float32)
     for axis in range(3):
+        # the field ends at the mask: a difference across its border says nothing
         ones[axis] = inside & np.roll(inside, -1, axis)
-    size = np.empty_like(field)
-    weighted_laplacian(field, ones, reciprocal_steps(grid.voxel_size), size, 0, field.shape[0])
-    np.abs(size, out=size)
-    return _fall(size, *np.percentile(size[inside], percentiles))
+    laplacian = np.empty_like(field)
+    problem.sweep(
+        weighted_laplacian, field, ones, reciprocal_steps(problem.grid.voxel_size), laplacian
+    )
+    np.abs(laplacian, out=laplacian)
+    return _fall(laplacian, *np.percentile(laplacian[inside], percentiles))
 
 
-def _fit(
-    field: Image, weight: Image, kernel: Image, damping: float, iterations: int, nthreads: int,
-    watch: Callable[[int, Any], None] | None = None,
-) -> Image:  # fmt: skip
-    """Step 1: min |W (D * x - f)|^2."""
-    kernel = with_constant(kernel)
-    rhs = rfftn(weight * field, nthreads=nthreads)
-    rhs *= kernel
-    inverse = 1 / (kernel**2 + np.float32(damping))
-    spectrum = conjugate_gradients(
-        weighted_dipole(kernel, weight, nthreads=nthreads), rhs, inverse, field.shape[2],
-        iterations=iterations, tolerance=0.0, nthreads=nthreads, watch=watch,
-    )  # fmt: skip
-    spectrum[0, 0, 0] = 0
-    return irfftn(spectrum, np.empty_like(field), nthreads=nthreads)
-
-
-def _fast_map(field: Image, inside: NDArray[np.bool_], kernel: Image, nthreads: int) -> Image:
+def _fast_map(problem: Problem) -> Image:
     """Step 2: sign(D) F, cut to the mask, scaled to F / D, which stands where |D| is large."""
-    spectrum = rfftn(field, nthreads=nthreads)
-    image = irfftn(spectrum * np.sign(kernel), np.empty_like(field), nthreads=nthreads)
+    inside, kernel, threads = problem.inside, problem.kernel, problem.nthreads
+    spectrum = rfftn(problem.field, nthreads=threads)
+    image = irfftn(spectrum * np.sign(kernel), np.empty_like(problem.field), nthreads=threads)
+    # the cut convolves k-space with the mask's spectrum, which fills the cone
     image *= inside
-    filled = rfftn(image, nthreads=nthreads)
+    filled = rfftn(image, nthreads=threads)
     good = np.abs(kernel) > _FAST
     divided = spectrum[good] / kernel[good]
     near = filled[good]
+    # least-squares scale between both where both are known
     filled *= np.float32(np.vdot(near, divided).real / max(float(np.vdot(near, near).real), 1e-30))
     filled[good] = divided
-    irfftn(filled, image, nthreads=nthreads)
+    irfftn(filled, image, nthreads=threads)
     image *= inside
     return image
 
 
-def _flat(
-    image: Image, inside: NDArray[np.bool_], grid: Grid, percentiles: tuple[float, float]
-) -> Image:
+def _flat(image: Image, inside: Mask, grid: Grid, percentiles: tuple[float, float]) -> Image:
     """Step 3: square weights (3, x, y, z), 1 where the map is flat and 0 across its edges."""
     out = np.zeros((3, *image.shape), np.float32)
     for axis, step in enumerate(reciprocal_steps(grid.voxel_size)):
@@ -198,34 +142,31 @@ def _flat(
 
 
 def _streaks(
-    fitted: Image,
-    flat: Image,
-    cone: NDArray[np.bool_],
-    grid: Grid,
-    iterations: int,
-    tolerance: float,
-    nthreads: int,
-    watch: Callable[[int, Any], None] | None = None,
-) -> Image:
+    problem: Problem, fitted: Image, flat: Image, cone: NDArray[np.bool_], iterations: int,
+    tolerance: float, report: Callable[[int], None] | None = None,
+) -> Image:  # fmt: skip
     """Step 4: min |w E (x - s)|^2 over s whose spectrum lies in the cone."""
-    steps, pieces = reciprocal_steps(grid.voxel_size), slabs(grid.shape[0])
+    grid, threads = problem.grid, problem.nthreads
+    steps = reciprocal_steps(grid.voxel_size)
     image, edges = np.empty_like(fitted), np.empty_like(fitted)
 
-    def normal(x: Image, out: NDArray[np.complex64]) -> None:
-        run(lambda s: weighted_laplacian(x, flat, steps, edges, s.start, s.stop), pieces, nthreads)
-        rfftn(edges, out, nthreads=nthreads)
+    def normal(x: Image, out: Spectrum) -> None:
+        # M F E^H w^2 E x, with M the cone
+        problem.sweep(weighted_laplacian, x, flat, steps, edges)
+        rfftn(edges, out, nthreads=threads)
         out *= cone
 
-    def apply(p: NDArray[np.complex64], q: NDArray[np.complex64]) -> None:
+    def apply(p: Spectrum, q: Spectrum) -> None:
         q[...] = p
-        normal(irfftn(q, image, nthreads=nthreads), q)
+        normal(irfftn(q, image, nthreads=threads), q)
 
+    # were all of the map flat, the normal matrix would be |E|^2 in the cone
     square = gradient_kernel(grid)
     square[0, 0, 0] = 1
-    rhs = rfftn(fitted, nthreads=nthreads)
+    rhs = rfftn(fitted, nthreads=threads)
     normal(fitted, rhs)
     spectrum = conjugate_gradients(
         apply, rhs, cone / square, grid.shape[2], iterations=iterations, tolerance=tolerance,
-        nthreads=nthreads, watch=watch,
+        nthreads=threads, report=report,
     )  # fmt: skip
-    return irfftn(spectrum, image, nthreads=nthreads)
+    return irfftn(spectrum, image, nthreads=threads)

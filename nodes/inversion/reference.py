@@ -1,4 +1,12 @@
-"""Susceptibility is relative: the region whose mean is zero, and the ventricles as one."""
+"""Susceptibility is relative: the region whose mean is zero, and the ventricles as one.
+
+Liu et al. 2018 (doi 10.1002/mrm.26946) take the largest parts below 5 1/s within 3 cm of the
+brain's centre as a reference in the inversion; here it is one after it. Noise of a few 1/s
+would break the ventricles into crumbs, so R2* is smoothed first; a voxel whose own rate is
+three times the limit, such as a vein's, is left out all the same. R2* is zero where the fit
+has failed, which is no fluid, but also where noise has turned fluid's decay into growth: a
+voxel counts where most of its neighbours have a decay.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +33,7 @@ def reference_to(
     chimap
         Susceptibility, ppm, (x, y, z).
     mask
-        Where the map holds; it is zero elsewhere.
+        Voxels of the map; it is zero elsewhere.
     region
         Reference region; the whole mask by default.
 
@@ -74,7 +82,7 @@ def ventricles(
     r2star
         Effective transverse relaxation rate, 1/s, (x, y, z).
     mask
-        Where the susceptibility map holds.
+        Voxels of the susceptibility map.
     grid
         Geometry.
     reach
@@ -96,35 +104,12 @@ def ventricles(
     ------
     NigraError
         Shapes differ, or too little fluid is found.
-
-    Notes
-    -----
-    Liu et al. 2018 (doi 10.1002/mrm.26946) take the largest parts below 5 1/s within 3 cm of the
-    brain's centre as a reference in the inversion; here it is one after it. Noise of a few 1/s
-    would break the ventricles into crumbs, so R2* is smoothed first; a voxel whose own rate is
-    three times the limit, such as a vein's, is left out all the same. R2* is zero where the fit
-    has failed, which is no fluid, but also where noise has turned fluid's decay into growth: a
-    voxel counts where most of its neighbours have a decay.
     """
     if not r2star.shape == mask.shape == grid.shape:
         raise NigraError('the R2* map, its mask and their grid must share one shape')
-    centre = np.array(ndimage.center_of_mass(mask)) if mask.any() else np.zeros(3)
-    square = np.zeros(mask.shape, np.float32)
-    for axis, (n, h) in enumerate(zip(mask.shape, grid.voxel_size, strict=True)):
-        shape = [-1 if a == axis else 1 for a in range(3)]
-        square += ((((np.arange(n) - centre[axis]) * h) ** 2).astype(np.float32)).reshape(shape)
-    inside, rate = mask.astype(np.float32), np.where(mask, r2star, 0).astype(np.float32)
-    sigma = [max(smoothing / h, 0.8) for h in grid.voxel_size]
-    fraction, smooth, decays = (
-        ndimage.gaussian_filter(image, sigma, truncate=2.5)
-        for image in (inside, rate, (rate > 0).astype(np.float32))
-    )
-    fluid = mask & (smooth < limit * fraction) & (decays > 0.5 * fraction)
-    fluid &= (rate < 3 * limit) & (square < reach**2)
-    fluid = ndimage.binary_opening(fluid)
-    parts, count = ndimage.label(fluid)
-    sizes = np.bincount(parts.ravel())[1:] if count else np.zeros(1, int)
-    kept = np.isin(parts, np.flatnonzero(sizes >= 0.1 * sizes.max()) + 1) & fluid
+    fluid = _slow_decay(r2star, mask, grid, limit, smoothing) & _near_centre(mask, grid, reach)
+    # without thin bridges between parts and single voxels
+    kept = _large_parts(ndimage.binary_opening(fluid))
     volume = kept.sum() * grid.voxel_volume / 1000
     if volume < least_ml:
         raise NigraError(
@@ -133,3 +118,37 @@ def ventricles(
         )
     core = ndimage.binary_erosion(kept)
     return np.asarray(core if core.sum() * grid.voxel_volume / 1000 >= least_ml else kept)
+
+
+def _slow_decay(
+    r2star: NDArray[Any], mask: NDArray[np.bool_], grid: Grid, limit: float, smoothing: float
+) -> NDArray[np.bool_]:
+    """Voxels whose neighbourhood decays as slowly as fluid."""
+    inside, rate = mask.astype(np.float32), np.where(mask, r2star, 0).astype(np.float32)
+    # below 0.8 voxels a Gaussian hardly averages
+    sigma = [max(smoothing / h, 0.8) for h in grid.voxel_size]
+    fraction, smooth, decays = (
+        ndimage.gaussian_filter(image, sigma, truncate=2.5)
+        for image in (inside, rate, (rate > 0).astype(np.float32))
+    )
+    # means over the neighbours inside the mask, most of which must have a decay
+    fluid = mask & (smooth < limit * fraction) & (decays > 0.5 * fraction)
+    # a vein's own rate gives it away among fluid
+    return fluid & (rate < 3 * limit)
+
+
+def _near_centre(mask: NDArray[np.bool_], grid: Grid, reach: float) -> NDArray[np.bool_]:
+    """Voxels within a distance of the mask's centre, mm."""
+    centre = np.array(ndimage.center_of_mass(mask)) if mask.any() else np.zeros(3)
+    square = np.zeros(mask.shape, np.float32)
+    for axis, (n, h) in enumerate(zip(mask.shape, grid.voxel_size, strict=True)):
+        shape = [-1 if a == axis else 1 for a in range(3)]
+        square += ((((np.arange(n) - centre[axis]) * h) ** 2).astype(np.float32)).reshape(shape)
+    return square < reach**2
+
+
+def _large_parts(fluid: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Connected parts of at least a tenth of the largest: both ventricles, no crumbs."""
+    parts, count = ndimage.label(fluid)
+    sizes = np.bincount(parts.ravel())[1:] if count else np.zeros(1, int)
+    return np.isin(parts, np.flatnonzero(sizes >= 0.1 * sizes.max()) + 1) & fluid

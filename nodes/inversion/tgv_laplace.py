@@ -5,15 +5,15 @@ Each function that takes `first` and `last` works on a slab of planes of its own
 
 from __future__ import annotations
 
-from typing import Any
-
 import numba
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from ..fields import dot
 from ..grid import Grid
-from ..parallel import run, slabs
+from ..parallel import Sweep
+from .problem import Image, Mask
 
 
 def stencil_weights(
@@ -36,6 +36,7 @@ def stencil_weights(
     """
     squares = np.asarray(voxel_size, float) ** 2
     axes, corners = 1 / squares, np.empty(3)
+    # d_i d_j spread over its nine voxels: corners gain what the two axes lose
     for n, (i, j) in enumerate(((0, 1), (0, 2), (1, 2))):
         corners[n] = (squares[i] + squares[j]) / (12 * squares[i] * squares[j])
         axes[[i, j]] -= 2 * corners[n]
@@ -45,18 +46,14 @@ def stencil_weights(
 def erode(mask: NDArray[np.bool_], voxels: int = 0) -> NDArray[np.bool_]:
     """Mask less `voxels` layers, and less the layer that the 19-point stencil needs."""
     inside = ndimage.binary_erosion(mask, iterations=voxels) if voxels else mask
+    # 18 neighbours: connectivity 2
     return ndimage.binary_erosion(inside, ndimage.generate_binary_structure(3, 2))
 
 
 def wrapped_laplacian(
-    phase: NDArray[np.float32],
-    inside: NDArray[np.bool_],
-    grid: Grid,
-    *,
-    limit: float,
-    period: float = 2 * np.pi,
-    nthreads: int = 1,
-) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    phase: Image, inside: Mask, grid: Grid, *,
+    limit: float, period: float = 2 * np.pi, nthreads: int = 1,
+) -> tuple[Image, Mask]:  # fmt: skip
     """Laplacian of a phase from its wrapped differences, and where it can be trusted.
 
     Parameters
@@ -87,14 +84,10 @@ def wrapped_laplacian(
     """
     out, trusted = np.zeros(phase.shape, np.float32), np.zeros(phase.shape, bool)
     axes, corners = stencil_weights(grid.voxel_size)
-    f = np.float32
-    run(
-        lambda s: _laplacian(
-            phase, inside, f(limit), f(period), axes, corners, out, trusted, s.start, s.stop
-        ),
-        slabs(phase.shape[0]),
-        nthreads,
-    )
+    Sweep(phase.shape[0], nthreads)(
+        _laplacian, phase, inside, np.float32(limit), np.float32(period), axes, corners, out,
+        trusted,
+    )  # fmt: skip
     return out, trusted
 
 
@@ -107,7 +100,7 @@ def _step(a, b, period):
 
 @numba.njit(cache=True, nogil=True)
 def _corner(p, i, j, k, u, v, period):
-    """Difference to the neighbour at u + v by two ways, their mean, and the longest step."""
+    """Mean of the differences to the neighbour at u + v by its two ways, and the longest step."""
     here, far = p[i, j, k], p[i + u[0] + v[0], j + u[1] + v[1], k + u[2] + v[2]]
     by_u, by_v = p[i + u[0], j + u[1], k + u[2]], p[i + v[0], j + v[1], k + v[2]]
     a, b = _step(here, by_u, period), _step(by_u, far, period)
@@ -117,6 +110,7 @@ def _corner(p, i, j, k, u, v, period):
 
 @numba.njit(cache=True, nogil=True)
 def _laplacian(phase, inside, limit, period, axes, corners, out, trusted, first, last):
+    """The 19-point sum of wrapped differences, and whether all of them are short."""
     units = ((1, 0, 0), (0, 1, 0), (0, 0, 1))
     planes = ((0, 1), (0, 2), (1, 2))
     for i in range(first, last):
@@ -125,11 +119,13 @@ def _laplacian(phase, inside, limit, period, axes, corners, out, trusted, first,
                 if not inside[i, j, k]:
                     continue
                 total, longest = np.float32(0), np.float32(0)
+                # six neighbours along the axes
                 for a in range(3):
                     u = units[a]
                     for sign in (-1, 1):
                         there = phase[i + sign * u[0], j + sign * u[1], k + sign * u[2]]
                         total += axes[a] * _step(phase[i, j, k], there, period)
+                # four in each of the three planes, whose ways also cross the six
                 for n in range(3):
                     u, v = units[planes[n][0]], units[planes[n][1]]
                     for s in (-1, 1):
@@ -144,14 +140,9 @@ def _laplacian(phase, inside, limit, period, axes, corners, out, trusted, first,
 
 
 def solve_poisson(
-    laplacian: NDArray[np.float32],
-    inside: NDArray[np.bool_],
-    grid: Grid,
-    *,
-    iterations: int = 300,
-    tolerance: float = 1e-4,
-    nthreads: int = 1,
-) -> NDArray[np.float32]:
+    laplacian: Image, inside: Mask, grid: Grid, *,
+    iterations: int = 300, tolerance: float = 1e-4, nthreads: int = 1,
+) -> Image:  # fmt: skip
     """Field with a given 19-point Laplacian in a mask and zero outside it.
 
     Parameters
@@ -175,28 +166,30 @@ def solve_poisson(
     function, so it is a local field but for a smooth remainder.
     """
     axes, corners = stencil_weights(grid.voxel_size)
-    pieces = slabs(inside.shape[0])
-
-    def total(kernel: Any, *arguments: Any) -> float:
-        return sum(run(lambda s: kernel(*arguments, s.start, s.stop), pieces, nthreads))
-
+    sweep = Sweep(inside.shape[0], nthreads)
     x = np.zeros_like(laplacian)
+    # the sign makes the matrix positive
     residual = np.where(inside, -laplacian, np.float32(0))
     step, image = residual.copy(), np.zeros_like(laplacian)
-    square = first = float(np.einsum('ijk,ijk->', residual, residual, dtype=np.float64))
+    square = first = dot(residual, residual)
     for _ in range(iterations):
         if square <= tolerance**2 * first:
             break
-        curvature = total(negative_laplacian, step, inside, axes, corners, image)
+        # alpha = |r|^2 / <p, A p>; x <- x + alpha p, r <- r - alpha A p
+        curvature = sum(sweep(negative_laplacian, step, inside, axes, corners, image))
         length = np.float32(square / curvature)
-        square, before = total(_advance, x, residual, step, image, length), square
-        total(_turn, step, residual, np.float32(square / before))
+        square, before = sum(sweep(_advance, x, residual, step, image, length)), square
+        # p <- r + beta p
+        sweep(_turn, step, residual, np.float32(square / before))
     return x
 
 
 @numba.njit(cache=True, nogil=True, fastmath={'contract', 'nsz'})
 def negative_laplacian(p, inside, axes, corners, out, first, last):
-    """Write out = -(Laplacian of p), p zero outside the mask; returns <p, out>."""
+    """Write out = -(Laplacian of p), p zero outside the mask; returns <p, out>.
+
+    The sum is taken in the same sweep: conjugate gradients want both.
+    """
     centre = 2 * (axes[0] + axes[1] + axes[2]) + 4 * (corners[0] + corners[1] + corners[2])
     total = 0.0
     for i in range(first, last):
@@ -221,6 +214,7 @@ def negative_laplacian(p, inside, axes, corners, out, first, last):
 
 @numba.njit(cache=True, nogil=True)
 def _advance(x, residual, step, image, length, first, last):
+    """One step of x and of the residual; returns the residual's square."""
     total = 0.0
     for i in range(first, last):
         for j in range(x.shape[1]):
@@ -233,8 +227,8 @@ def _advance(x, residual, step, image, length, first, last):
 
 @numba.njit(cache=True, nogil=True)
 def _turn(step, residual, ratio, first, last):
+    """The next direction."""
     for i in range(first, last):
         for j in range(step.shape[1]):
             for k in range(step.shape[2]):
                 step[i, j, k] = residual[i, j, k] + ratio * step[i, j, k]
-    return 0.0

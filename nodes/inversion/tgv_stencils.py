@@ -11,7 +11,9 @@ from __future__ import annotations
 import numba
 import numpy as np
 
+# neither flag reorders sums, so that all slabs and threads give the same bits
 _FAST = {'contract', 'nsz'}
+# bits of a voxel's second differences; its forward differences have 1, 2 and 4
 _XX, _YY, _ZZ, _XY, _XZ, _YZ = 8, 16, 32, 64, 128, 256
 
 
@@ -40,8 +42,10 @@ def mark_derivatives(edges, marks, first, last):
                 x = edges[i - 1, j, k] if i > 0 else 0
                 y = edges[i, j - 1, k] if j > 0 else 0
                 z = edges[i, j, k - 1] if k > 0 else 0
+                # w_x - w_x(i - 1): both edges must be there
                 bits = e | (_XX if e & x & 1 else 0)
                 bits |= (_YY if e & y & 2 else 0) | (_ZZ if e & z & 4 else 0)
+                # mixed ones take w_y one step back along x, and w_x one step back along y
                 bits |= _XY if (e & 3) == 3 and x & 2 and y & 1 else 0
                 bits |= _XZ if (e & 5) == 5 and x & 4 and z & 1 else 0
                 bits |= _YZ if (e & 6) == 6 and y & 4 and z & 2 else 0
@@ -55,6 +59,7 @@ def add_gradient(x, w, marks, steps, scale, p, first, last):
         for j in range(x.shape[1]):
             for k in range(x.shape[2]):
                 m, c = marks[i, j, k], x[i, j, k]
+                # x(i + 1) - x(i), each less the slope w
                 if m & 1:
                     p[0, i, j, k] += scale * ((x[i + 1, j, k] - c) * steps[0] - w[0, i, j, k])
                 if m & 2:
@@ -69,6 +74,7 @@ def gradient_adjoint(p, steps, out, first, last):
     for i in range(first, last):
         for j in range(out.shape[1]):
             for k in range(out.shape[2]):
+                # the edge that begins here, and the three that end here
                 value = -(
                     p[0, i, j, k] * steps[0] + p[1, i, j, k] * steps[1] + p[2, i, j, k] * steps[2]
                 )
@@ -91,6 +97,7 @@ def add_derivative(w, marks, steps, scale, q, first, last):
                 m = marks[i, j, k]
                 if m < _XX:
                     continue
+                # the diagonal: backward differences of each component along its own axis
                 a, b, c = w[0, i, j, k], w[1, i, j, k], w[2, i, j, k]
                 if m & _XX:
                     q[0, i, j, k] += scale * (a - w[0, i - 1, j, k]) * steps[0]
@@ -98,6 +105,7 @@ def add_derivative(w, marks, steps, scale, q, first, last):
                     q[1, i, j, k] += scale * (b - w[1, i, j - 1, k]) * steps[1]
                 if m & _ZZ:
                     q[2, i, j, k] += scale * (c - w[2, i, j, k - 1]) * steps[2]
+                # off it: half the sum of both mixed differences
                 if m & _XY:
                     rise = (b - w[1, i - 1, j, k]) * steps[0] + (a - w[0, i, j - 1, k]) * steps[1]
                     q[3, i, j, k] += scale * half * rise
@@ -131,6 +139,7 @@ def limit_derivatives(q, marks, limit, first, last):
                 if marks[i, j, k] < _XX:
                     continue
                 square = np.float32(0)
+                # Frobenius norm: xy, xz and yz stand twice in the matrix
                 for n in range(6):
                     weight = np.float32(1 if n < 3 else 2)
                     square += weight * q[n, i, j, k] * q[n, i, j, k]
@@ -144,6 +153,7 @@ def limit_derivatives(q, marks, limit, first, last):
 def _rise(q, a, b, c, i, j, k, steps):
     """One component of the adjoint derivative: row (a, b, c) of q, forward differences negated."""
     _, nx, ny, nz = q.shape
+    # no matrix beyond the array's faces
     x = q[a, i + 1, j, k] if i + 1 < nx else np.float32(0)
     y = q[b, i, j + 1, k] if j + 1 < ny else np.float32(0)
     z = q[c, i, j, k + 1] if k + 1 < nz else np.float32(0)
@@ -160,6 +170,7 @@ def descend_slopes(w, ahead, p, q, marks, steps, tau, first, last):
 
     The inner product of symmetric matrices counts xy, xz and yz twice, as the limit does.
     """
+    # rows of the symmetric matrix among its six entries
     rows = ((0, 3, 4), (3, 1, 5), (4, 5, 2))
     for i in range(first, last):
         for j in range(w.shape[2]):

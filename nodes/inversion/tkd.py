@@ -10,36 +10,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import NigraError
-from ..fields import centred, check_field_map, check_settings
+from ..fields import check_positive, check_settings
 from ..grid import Grid
-from ..numerics.fft import crop_to_mask, irfftn, rfftn
-from ..numerics.kernels import dipole_kernel, gradient_kernel
+from ..numerics.fft import irfftn, rfftn
+from ..numerics.kernels import gradient_kernel
 from ..parallel import run, slabs
+from .problem import Image, Problem, Spectrum, prepare
 
 _INSIDE = {'sign': 0, 'linear': 1}
 
 
 def tkd(
-    localfield: NDArray[Any],
-    mask: NDArray[np.bool_],
-    grid: Grid,
-    *,
-    threshold: float = 0.1,
-    inside: str = 'sign',
-    unbiased: bool = False,
-    margin: float = 20.0,
+    localfield: NDArray[Any], mask: NDArray[np.bool_], grid: Grid, *,
+    threshold: float = 0.1, inside: str = 'sign', unbiased: bool = False, margin: float = 20.0,
     nthreads: int = 1,
-) -> NDArray[np.float32]:
+) -> Image:  # fmt: skip
     """Truncated k-space division.
+
+    Other parameters, result and errors are those of every inversion (`problem`).
 
     Parameters
     ----------
-    localfield
-        Local field, ppm, (x, y, z).
-    mask
-        Where it holds.
-    grid
-        Geometry.
     threshold
         Where |D| is smaller, 1/D is replaced; 0 to 2/3.
     inside
@@ -48,47 +39,28 @@ def tkd(
     unbiased
         Divide the map by the mean of D times its inverse, which makes up for the contrast that
         the truncation takes from a point source.
-    margin
-        Zeros around the mask, mm.
-    nthreads
-        Threads; the result does not depend on them.
-
-    Returns
-    -------
-    NDArray
-        Susceptibility, ppm, zero outside the mask.
-
-    Raises
-    ------
-    NigraError
-        A setting is out of range, or the shapes differ.
 
     Notes
     -----
     Shmueli et al. 2009 (doi 10.1002/mrm.22135); the correction is that of Schweser et al. 2013
     (doi 10.1002/mrm.24405).
     """
-    check_settings(
-        ('threshold', threshold, 0 < threshold <= 2 / 3, 'lie between 0 and 2/3'),
-        ('margin', margin, margin >= 0, 'not be negative'),
-    )
+    check_settings(('threshold', threshold, 0 < threshold <= 2 / 3, 'lie between 0 and 2/3'))
     if inside not in _INSIDE:
         raise NigraError(f"inside must be one of {', '.join(_INSIDE)}, got '{inside}'")
 
-    def divide(spectrum: NDArray[Any], padded: Grid) -> None:
-        kernel = dipole_kernel(padded, nthreads=nthreads)
+    def divide(spectrum: Spectrum, problem: Problem) -> None:
+        kernel, shape = problem.kernel, problem.grid.shape
         kept = run(
-            lambda s: _truncate(
-                spectrum[s], kernel[s], padded.shape[2], threshold, _INSIDE[inside]
-            ),
+            lambda s: _truncate(spectrum[s], kernel[s], shape[2], threshold, _INSIDE[inside]),
             slabs(len(kernel)),
             nthreads,
         )
         if unbiased:
             # what a point source becomes at its own place: the mean of D / D_t
-            spectrum *= np.float32(np.prod(padded.shape) / sum(kept))
+            spectrum *= np.float32(np.prod(shape) / sum(kept))
 
-    return _filtered(localfield, mask, grid, divide, margin, nthreads)
+    return _filtered(prepare(localfield, mask, grid, margin=margin, nthreads=nthreads), divide)
 
 
 @numba.njit(cache=True, nogil=True)
@@ -102,6 +74,7 @@ def _truncate(spectrum, kernel, length, threshold, linear):
                 if abs(d) >= limit:
                     factor = np.float32(1) / d
                 elif linear:
+                    # meets 1/D at the threshold and vanishes with D
                     factor = d / (limit * limit)
                 else:
                     factor = np.float32(-1 if d < 0 else 1) / limit
@@ -112,77 +85,40 @@ def _truncate(spectrum, kernel, length, threshold, linear):
 
 
 def closed_form_l2(
-    localfield: NDArray[Any],
-    mask: NDArray[np.bool_],
-    grid: Grid,
-    *,
-    regularisation: float = 0.03,
-    margin: float = 20.0,
-    nthreads: int = 1,
-) -> NDArray[np.float32]:
+    localfield: NDArray[Any], mask: NDArray[np.bool_], grid: Grid, *,
+    regularisation: float = 0.03, margin: float = 20.0, nthreads: int = 1,
+) -> Image:  # fmt: skip
     """Least squares with a quadratic penalty on the gradient, solved in one division.
+
+    Other parameters, result and errors are those of every inversion (`problem`).
 
     Parameters
     ----------
-    localfield
-        Local field, ppm, (x, y, z).
-    mask
-        Where it holds.
-    grid
-        Geometry.
     regularisation
         Weight of |E|^2 against |D|^2, mm^2; above 0.
-    margin
-        Zeros around the mask, mm.
-    nthreads
-        Threads; the result does not depend on them.
-
-    Returns
-    -------
-    NDArray
-        Susceptibility, ppm, zero outside the mask.
-
-    Raises
-    ------
-    NigraError
-        A setting is out of range, or the shapes differ.
 
     Notes
     -----
     Bilgic et al. 2014 (doi 10.1002/mrm.25029): chi = F^-1 [D F(f) / (D^2 + a |E|^2)]. It
     shrinks deep nuclei by a third; it is here for comparison.
     """
-    check_settings(
-        ('regularisation', regularisation, regularisation > 0, 'be positive'),
-        ('margin', margin, margin >= 0, 'not be negative'),
-    )
+    check_positive(regularisation=regularisation)
 
-    def divide(spectrum: NDArray[Any], padded: Grid) -> None:
-        kernel = dipole_kernel(padded, nthreads=nthreads)
-        edges = gradient_kernel(padded)
-        edges *= np.float32(regularisation)
-        edges += kernel * kernel
-        edges[0, 0, 0] = 1
-        np.divide(kernel, edges, out=kernel)
-        spectrum *= kernel
+    def divide(spectrum: Spectrum, problem: Problem) -> None:
+        # D / (D^2 + a |E|^2), built in place
+        divisor = gradient_kernel(problem.grid)
+        divisor *= np.float32(regularisation)
+        divisor += problem.kernel * problem.kernel
+        # D is 0 there, too: the map's mean is free
+        divisor[0, 0, 0] = 1
+        spectrum *= np.divide(problem.kernel, divisor, out=divisor)
 
-    return _filtered(localfield, mask, grid, divide, margin, nthreads)
+    return _filtered(prepare(localfield, mask, grid, margin=margin, nthreads=nthreads), divide)
 
 
-def _filtered(
-    localfield: NDArray[Any],
-    mask: NDArray[np.bool_],
-    grid: Grid,
-    divide: Callable[[NDArray[Any], Grid], None],
-    margin: float,
-    nthreads: int,
-) -> NDArray[np.float32]:
+def _filtered(problem: Problem, divide: Callable[[Spectrum, Problem], None]) -> Image:
     """Field through a filter that changes its spectrum in place."""
-    check_field_map(localfield, mask, grid)
-    crop = crop_to_mask(mask, grid, margin=margin)
-    image = crop.take(centred(localfield, mask))
-    spectrum = rfftn(image, nthreads=nthreads)
-    divide(spectrum, crop.grid)
-    chi = crop.put(irfftn(spectrum, image, nthreads=nthreads))
-    chi *= mask
-    return chi
+    spectrum = rfftn(problem.field, nthreads=problem.nthreads)
+    divide(spectrum, problem)
+    chi = irfftn(spectrum, np.empty_like(problem.field), nthreads=problem.nthreads)
+    return problem.put_back(chi)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from ..errors import NigraError
 from ..grid import Grid
 from ..parallel import run, slabs
-from ..volumes import check_mask
+from ..volumes import bounding_box, check_mask
 
 _COMPLEX = {np.dtype(np.float32): np.complex64, np.dtype(np.float64): np.complex128}
 
@@ -42,6 +42,7 @@ def multiplicity(length: int) -> NDArray[np.float64]:
     >>> multiplicity(4).tolist(), multiplicity(5).tolist()
     ([1.0, 2.0, 1.0], [1.0, 2.0, 2.0])
     """
+    # each stands for its conjugate at -k too, but k = 0 and an even length's Nyquist frequency
     times = np.full(length // 2 + 1, 2.0)
     times[0] = 1
     if length % 2 == 0:
@@ -84,6 +85,7 @@ def rfftn(
     """
     spectrum = empty_spectrum(image) if out is None else out
 
+    # first axis last, so that each slab of the first pass is contiguous
     def planes(s: slice) -> None:
         ducc0.fft.r2c(image[s], axes=(1, 2), out=spectrum[s], nthreads=1)
 
@@ -119,6 +121,7 @@ def irfftn(spectrum: NDArray[Any], out: NDArray[Any], *, nthreads: int = 1) -> N
             nthreads=1, allow_overwriting_input=True,
         )  # fmt: skip
 
+    # the passes of `rfftn` backwards: the real axis is undone last
     run(columns, slabs(out.shape[1]), nthreads)
     run(planes, slabs(out.shape[0]), nthreads)
     return out
@@ -213,24 +216,25 @@ def crop_to_mask(mask: NDArray[np.bool_], grid: Grid, *, margin: float = 0.0) ->
     skewed the same way, however the image is stored.
     """
     check_mask(mask, grid)
-    source, target, padded, turned = [], [], [], []
+    source = bounding_box(mask)
+    part = mask[source]
+    target, padded, turned = [], [], []
     for axis, size in enumerate(grid.voxel_size):
-        counts = np.count_nonzero(mask, axis=tuple(a for a in range(3) if a != axis))
-        used = np.flatnonzero(counts)
-        turned.append(slice(None, None, -1 if _leans_back(counts[used[0] : used[-1] + 1]) else 1))
-        first, last = int(used[0]), int(used[-1]) + 1
-        border = int(np.ceil(margin / size))
-        length = fast_shape((1, 1, last - first + 2 * border))[2]
-        start = (length - (last - first)) // 2
-        source.append(slice(first, last))
-        target.append(slice(start, start + last - first))
+        counts = np.count_nonzero(part, axis=tuple(a for a in range(3) if a != axis))
+        turned.append(slice(None, None, -1 if _leans_back(counts) else 1))
+        # any axis may be stored last, where real transforms like other lengths: one rule for all
+        length = fast_shape((1, 1, counts.size + 2 * int(np.ceil(margin / size))))[2]
+        start = (length - counts.size) // 2
+        target.append(slice(start, start + counts.size))
         padded.append(length)
+    # the field turns with the axes
     b0_dir = tuple(b * t.step for b, t in zip(grid.b0_dir, turned, strict=True))
     padded_grid = Grid(tuple(padded), grid.voxel_size, b0_dir)  # type: ignore[arg-type]
-    return Crop(padded_grid, tuple(source), tuple(target), grid.shape, tuple(turned))  # type: ignore[arg-type]
+    return Crop(padded_grid, source, tuple(target), grid.shape, tuple(turned))  # type: ignore[arg-type]
 
 
 def _leans_back(counts: NDArray[Any]) -> bool:
     """Whether a distribution of voxels along an axis is skewed towards its end."""
+    # third moment about the middle, in whole numbers: it must flip exactly with the image
     place = 2 * np.arange(counts.size, dtype=np.int64) - (counts.size - 1)
     return bool(np.sum(counts.astype(np.int64) * place**3) < 0)

@@ -26,6 +26,7 @@ def frequencies(grid: Grid) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
 
 
 def _without_nyquist(k: NDArray[Any], length: int) -> NDArray[Any]:
+    """Frequencies for products that change their sign with k: zero where k and -k are one."""
     odd = k.copy()
     if length % 2 == 0:
         odd.reshape(-1)[length // 2] = 0
@@ -69,14 +70,17 @@ def dipole_kernel(grid: Grid, *, dtype: DTypeLike = np.float32, nthreads: int = 
     kernel = np.empty(half_shape(grid.shape), dtype)
     run(lambda s: _dipole(k[0][s], k[1], k[2], odd[0][s], odd[1], odd[2], b, kernel[s]),
         slabs(k[0].size), nthreads)  # fmt: skip
+    # undefined; the mean of a map has no field
     kernel[0, 0, 0] = 0
     return kernel
 
 
 @numba.njit(cache=True, nogil=True)
 def _dipole(kx, ky, kz, odd_x, odd_y, odd_z, b, out):
+    """1/3 - (k.b)^2 / k^2, its square multiplied out."""
     for i in range(kx.size):
         for j in range(ky.size):
+            # k^2 and (k.b)^2 of the plane; cross terms take the odd frequencies
             across = kx[i] * kx[i] + ky[j] * ky[j]
             along = (kx[i] * b[0]) ** 2 + (ky[j] * b[1]) ** 2
             along += 2 * b[0] * b[1] * odd_x[i] * odd_y[j]
@@ -92,19 +96,7 @@ def voxel_dipole_kernel(
 ) -> NDArray[Any]:
     """Dipole kernel of uniform voxels: the field at their centres, free of ringing.
 
-    Parameters
-    ----------
-    grid
-        Shape, voxel size and main field direction.
-    dtype
-        float32 or float64.
-    nthreads
-        Threads; the result does not depend on them.
-
-    Returns
-    -------
-    NDArray
-        Half spectrum, shape `half_shape(grid.shape)`.
+    Parameters and result are those of `dipole_kernel`.
 
     Notes
     -----
@@ -136,6 +128,7 @@ def _repetitions(k: NDArray[Any], h: float) -> tuple[NDArray[Any], NDArray[Any]]
 
 @numba.njit(cache=True, nogil=True)
 def _folded_dipole(kx, ky, kz, size, b, out):
+    """Sum of D(k + m/h) prod sinc(k_i h_i + m_i) over m in {-1, 0, 1}^3."""
     qx, wx = _repetitions(kx, size[0])
     qy, wy = _repetitions(ky, size[1])
     qz, wz = _repetitions(kz, size[2])
@@ -143,11 +136,12 @@ def _folded_dipole(kx, ky, kz, size, b, out):
         for j in range(ky.size):
             for n in range(kz.size):
                 total = 0.0
+                # m counts in base 3: a digit per axis
                 for m in range(27):
                     p, q, r = m // 9, (m // 3) % 3, m % 3
                     x, y, z = qx[i, p], qy[j, q], qz[n, r]
                     square = x * x + y * y + z * z
-                    if square > 0:
+                    if square > 0:  # k = 0 has no field
                         along = x * b[0] + y * b[1] + z * b[2]
                         weight = wx[i, p] * wy[j, q] * wz[n, r]
                         total += weight * (1.0 / 3.0 - along * along / square)
@@ -181,6 +175,7 @@ def smv_kernel(
         raise NigraError(f'radius_mm must be positive, got {radius_mm}')
     if any(2 * radius_mm > (n - 2) * h for n, h in zip(grid.shape, grid.voxel_size, strict=True)):
         raise NigraError(f'a ball of {radius_mm} mm does not fit into a grid of {grid.shape}')
+    # centred on voxel (0, 0, 0), so that its spectrum is real
     ball = _ball(grid.voxel_size, radius_mm)
     image = np.zeros(grid.shape, dtype)
     image[tuple(slice(0, n) for n in ball.shape)] = ball
@@ -190,6 +185,7 @@ def smv_kernel(
 
 def _ball(voxel_size: tuple[float, float, float], radius: float, fine: int = 7) -> NDArray[Any]:
     """Fraction of each voxel inside a ball about the centre voxel, summing to one."""
+    # each voxel is cut into fine^3 points, of which those inside are counted
     half = [int(np.ceil(radius / h - 0.5)) for h in voxel_size]
     offsets = (np.arange(fine) - (fine - 1) / 2) / fine
     squares = [
@@ -204,17 +200,20 @@ def _ball(voxel_size: tuple[float, float, float], radius: float, fine: int = 7) 
     return counts / counts.sum()
 
 
-def gaussian_kernel(grid: Grid, sigma_mm: float, *, dtype: DTypeLike = np.float32) -> NDArray[Any]:
-    """Gaussian of unit sum and standard deviation `sigma_mm`, as a half spectrum."""
-    x, y, z = (np.exp(-2 * (np.pi * sigma_mm * k) ** 2).astype(dtype) for k in frequencies(grid))
-    return x * y * z
+def second_differences(grid: Grid, *, dtype: DTypeLike = np.float32) -> list[NDArray[Any]]:
+    """|E|^2 of the periodic forward differences per mm along each axis, broadcastable."""
+    # the difference x(i + 1) - x(i) over h has the spectrum (exp(2 pi i k h) - 1) / h
+    return [
+        ((2 * np.sin(np.pi * k * h) / h) ** 2).astype(dtype)
+        for k, h in zip(frequencies(grid), grid.voxel_size, strict=True)
+    ]
 
 
 def gradient_kernel(grid: Grid, *, dtype: DTypeLike = np.float32) -> NDArray[Any]:
     """Squared magnitude |E|^2 of periodic forward differences per mm, as a half spectrum."""
     total = np.zeros(half_shape(grid.shape), dtype)
-    for k, h in zip(frequencies(grid), grid.voxel_size, strict=True):
-        total += ((2 * np.sin(np.pi * k * h) / h) ** 2).astype(dtype)
+    for square in second_differences(grid, dtype=dtype):
+        total += square
     return total
 
 
@@ -252,6 +251,7 @@ def forward_field(
     inside = tuple(slice(0, n) for n in chi.shape)
     padded[inside] = chi
     padded_grid = Grid(shape, grid.voxel_size, grid.b0_dir)
+    # of uniform voxels: an oblique field would ring with the dipole kernel itself
     kernel = voxel_dipole_kernel(padded_grid, nthreads=nthreads)
     convolver(kernel, shape, nthreads=nthreads)(padded, out=padded)
     return padded[inside].copy()

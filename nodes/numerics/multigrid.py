@@ -7,7 +7,6 @@ do not depend on how many threads share them.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +14,8 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from ..parallel import run, slabs
+from ..parallel import Sweep
+from ..volumes import bounding_box
 
 _SMALL = 300_000
 """Voxels below which a level is one piece: sharing it out would cost more than doing it."""
@@ -45,12 +45,8 @@ class Box:
     @classmethod
     def around(cls, mask: NDArray[np.bool_], border: int = 1) -> Box:
         """Box of a mask that is not empty."""
-        source = []
-        for axis in range(3):
-            used = np.flatnonzero(mask.any(axis=tuple(a for a in range(3) if a != axis)))
-            source.append(slice(int(used[0]), int(used[-1]) + 1))
-        part = tuple(source)
-        return cls(np.pad(mask[part], border), part, mask.shape)  # type: ignore[arg-type]
+        source = bounding_box(mask)
+        return cls(np.pad(mask[source], border), source, mask.shape)
 
     @property
     def _inner(self) -> tuple[slice, ...]:
@@ -86,16 +82,8 @@ class Stencils:
 
     def __init__(self, shape: tuple[int, ...], nthreads: int = 1) -> None:
         small = int(np.prod(shape)) < _SMALL
-        self.pieces = slabs(shape[0], 1 if small else 8)
-        self.nthreads = 1 if small else nthreads
-
-    def sweep(self, kernel: Callable[..., Any], *arguments: Any) -> list[Any]:
-        """Results of a kernel on each slab, in order."""
-
-        def piece(s: slice) -> Any:
-            return kernel(*arguments, s.start, s.stop)
-
-        return run(piece, self.pieces, self.nthreads)
+        # few pieces: each sweep is short, and starting a piece takes time, too
+        self.sweep = Sweep(shape[0], 1 if small else nthreads, 1 if small else 8)
 
     def dot(self, a: NDArray[Any], b: NDArray[Any]) -> float:
         """Scalar product in double precision, slab by slab."""
@@ -134,6 +122,7 @@ class Multigrid:
         self._right, self._x, self._y = (np.zeros(inside.shape, np.float32) for _ in range(3))
         self.coarse: Multigrid | None = None
         size = np.asarray(voxel_size, float)
+        # 1.5: coarsening that leaves neighbours unequally coupled spoils the point smoother
         self.factors = np.where(size < 1.5 * size.min(), 2, 1)
         smaller = _coarsened(inside, self.factors)
         if smaller.any() and smaller.size < inside.size:
@@ -143,18 +132,22 @@ class Multigrid:
     def __call__(self, right: NDArray[np.float32]) -> NDArray[np.float32]:
         """Approximate solution; a buffer that the next call overwrites."""
         x, y, sweep = self._x, self._y, self.stencils.sweep
+        # smooth, from zero
         sweep(_first_sweep, right, self.inside, self.weights, np.float32(_DAMPING[0]), x)
         if self.coarse is None:
+            # the coarsest level is a few voxels: sweeps solve it
             for _ in range(20):
                 sweep(_jacobi, x, right, self.inside, self.weights, np.float32(0.8), y)
                 x, y = y, x
             self._x, self._y = x, y
             return x
         sweep(_jacobi, x, right, self.inside, self.weights, np.float32(_DAMPING[1]), y)
+        # what is left goes to the coarse level, its correction comes back
         sweep(_residual, y, right, self.inside, self.weights, x)
         coarse = self.coarse
         coarse.stencils.sweep(_restrict, x, self.factors, coarse.inside, coarse._right)
         sweep(_prolong, coarse(coarse._right), self.factors, self.inside, y)
+        # the same sweeps in reverse order keep the cycle symmetric
         sweep(_jacobi, y, right, self.inside, self.weights, np.float32(_DAMPING[1]), x)
         sweep(_jacobi, x, right, self.inside, self.weights, np.float32(_DAMPING[0]), y)
         self._x, self._y = y, x
@@ -169,6 +162,7 @@ def _coarsened(inside: NDArray[np.bool_], factors: NDArray[Any]) -> NDArray[np.b
 
 @numba.njit(cache=True, nogil=True, fastmath={'contract', 'nsz', 'reassoc'})
 def _dot(a, b, first, last):
+    """Scalar product of a slab, line by line in double precision."""
     total = 0.0
     for i in range(first, last):
         for j in range(a.shape[1]):
@@ -181,6 +175,7 @@ def _dot(a, b, first, last):
 
 @numba.njit(cache=True, nogil=True, fastmath={'contract', 'nsz'})
 def _neighbours(x, w, i, j, k):
+    """Sum over the six neighbours, by the reciprocal squares of their distances."""
     return (
         w[0] * (x[i - 1, j, k] + x[i + 1, j, k])
         + w[1] * (x[i, j - 1, k] + x[i, j + 1, k])
@@ -226,6 +221,7 @@ def _first_sweep(f, inside, w, damping, out, first, last):
 
 @numba.njit(cache=True, nogil=True, fastmath={'contract', 'nsz'})
 def _jacobi(x, f, inside, w, damping, out, first, last):
+    """Damped Jacobi sweep: x + damping (f - A x) / A_ii inside, zero outside."""
     nx, ny, nz = x.shape
     centre = 2 * (w[0] + w[1] + w[2])
     step = damping / centre
@@ -238,6 +234,7 @@ def _jacobi(x, f, inside, w, damping, out, first, last):
 
 @numba.njit(cache=True, nogil=True, fastmath={'contract', 'nsz'})
 def _residual(x, f, inside, w, out, first, last):
+    """What x leaves: f - A x inside, zero outside."""
     nx, ny, nz = x.shape
     centre = 2 * (w[0] + w[1] + w[2])
     for i in range(max(first, 1), min(last, nx - 1)):
@@ -256,6 +253,7 @@ def _restrict(fine, factors, inside, out, first, last):
     line = np.empty(nz, np.float32)
     for i in range(max(first, 1), min(last, mx - 1)):
         for j in range(1, my - 1):
+            # planes and rows first, weighted 1/4, 1/2, 1/4 along axes that are coarsened
             line[:] = 0
             for p in range(fx * i - fx + 1, fx * i + fx):
                 for q in range(fy * j - fy + 1, fy * j + fy):
@@ -267,6 +265,7 @@ def _restrict(fine, factors, inside, out, first, last):
                             weight *= np.float32(0.5 if q == 2 * j else 0.25)
                         for k in range(nz):
                             line[k] += weight * fine[p, q, k]
+            # then along the line
             for k in range(1, mz - 1):
                 value = np.float32(0)
                 if fz == 1:
@@ -285,6 +284,7 @@ def _prolong(coarse, factors, inside, x, first, last):
     mz = coarse.shape[2]
     line = np.empty(mz, np.float32)
     for i in range(max(first, 1), min(last, nx - 1)):
+        # an even plane lies on a coarse one (p = p1), an odd one between two
         p, p1 = i // fx, (i + fx - 1) // fx
         for j in range(1, ny - 1):
             q, q1 = j // fy, (j + fy - 1) // fy

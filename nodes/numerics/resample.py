@@ -47,12 +47,14 @@ def isotropic(
     old = spacing_of(matrix)
     sigma = np.sqrt(np.maximum(spacing**2 - old**2, 0)) * FWHM_TO_SIGMA / old
     smooth = ndimage.gaussian_filter(np.asarray(data, np.float32), sigma, mode='nearest')
+    # new voxels cover the old field of view, or a little more, about the same centre
     step = spacing / old
     shape = tuple(int(n) for n in np.maximum(np.ceil(np.array(data.shape) / step - 1e-6), 1))
     offset = (np.array(data.shape) - 1) / 2 - (np.array(shape) - 1) / 2 * step
     out = ndimage.affine_transform(
         smooth, np.diag(step), offset, output_shape=shape, order=1, mode='nearest'
     )
+    # voxel i of the new grid is voxel offset + step i of the old one
     moved = matrix.copy()
     moved[:3, :3] = matrix[:3, :3] * step
     moved[:3, 3] = matrix[:3, :3] @ offset + matrix[:3, 3]
@@ -75,6 +77,7 @@ def subdivided_affine(affine: ArrayLike, factors: Sequence[int]) -> NDArray[np.f
     [1.0, 0.0, 0.0, -0.5]
     """
     matrix = np.array(affine, float)
+    # the first part's centre lies (1 - 1 / parts) / 2 voxels before the whole one's
     parts = np.asarray(factors, float)
     matrix[:3, 3] += matrix[:3, :3] @ ((1 / parts - 1) / 2)
     matrix[:3, :3] /= parts
@@ -113,6 +116,7 @@ def vote(labels: NDArray[Any], factors: Sequence[int]) -> NDArray[Any]:
     split = [size for pair in zip(shape, factors, strict=True) for size in pair]
     blocks = labels.reshape(split)
     winner = np.zeros(shape, labels.dtype)
+    # background first: a label must have more parts than it, not as many
     most = np.count_nonzero(blocks == 0, axis=(1, 3, 5)).astype(np.int32)
     for value in np.unique(labels):
         if value:

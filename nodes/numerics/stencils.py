@@ -39,10 +39,12 @@ def update_edges(x, dual, weights, steps, limit, first, last):
             j1 = j + 1 if j + 1 < ny else 0
             for k in range(nz):
                 k1 = k + 1 if k + 1 < nz else 0
+                # u = proj(p), onto the ball of the edge's radius
                 p0, p1, p2 = dual[0, i, j, k], dual[1, i, j, k], dual[2, i, j, k]
                 radius = limit * weights[i, j, k]
                 length = np.sqrt(p0 * p0 + p1 * p1 + p2 * p2)
                 scale = np.float32(1) if length <= radius else radius / length
+                # p <- u + E x
                 centre = x[i, j, k]
                 dual[0, i, j, k] = scale * p0 + (x[i1, j, k] - centre) * steps[0]
                 dual[1, i, j, k] = scale * p1 + (x[i, j1, k] - centre) * steps[1]
@@ -51,6 +53,7 @@ def update_edges(x, dual, weights, steps, limit, first, last):
 
 @numba.njit(cache=True, nogil=True, fastmath={'contract', 'nsz'})
 def _reflection(dual, i, j, k, radius):
+    """1 - 2 min(1, radius / |p|): p less twice its projection."""
     p0, p1, p2 = dual[0, i, j, k], dual[1, i, j, k], dual[2, i, j, k]
     length = np.sqrt(p0 * p0 + p1 * p1 + p2 * p2)
     return np.float32(1) - np.float32(2) * (np.float32(1) if length <= radius else radius / length)
@@ -77,6 +80,7 @@ def adjoint_gradient(dual, scales, steps, out, first, last):
             j1 = j - 1 if j > 0 else ny - 1
             for k in range(nz):
                 k1 = k - 1 if k > 0 else nz - 1
+                # backward differences, negated
                 s = scales[i, j, k]
                 out[i, j, k] = (
                     (scales[i1, j, k] * dual[0, i1, j, k] - s * dual[0, i, j, k]) * steps[0]
@@ -105,6 +109,7 @@ def fill_field(model, field, weight, constant, first, last):
     for i in range(first, last):
         for j in range(ny):
             for k in range(nz):
+                # a weight of 1 puts the data there, 0 leaves what the model predicts
                 gap = field[i, j, k] - constant - model[i, j, k]
                 model[i, j, k] += weight[i, j, k] * gap
 

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from inversion_checks import whole
 from phantoms import ball
 
 from nigra.nodes.grid import Grid
@@ -10,6 +11,10 @@ from nigra.nodes.numerics.kernels import dipole_kernel, forward_field
 from nigra.nodes.numerics.stencils import reciprocal_steps
 
 GRID = Grid((30, 28, 25), (1.0, 1.2, 1.5), (0.3, -0.4, 0.8))
+
+
+def problem(field, inside):
+    return whole(GRID, field, inside.astype(np.float32), inside)
 
 
 @pytest.fixture(scope='module')
@@ -29,7 +34,7 @@ def scene():
 def test_streaks_over_flat_tissue_are_found(scene):
     chi, inside, cone, streak = scene
     flat = _flat(chi, np.ones_like(inside), GRID, (50.0, 99.0))
-    found = _streaks(chi + streak, flat, cone, GRID, 60, 1e-4, 1)
+    found = _streaks(problem(chi, inside), chi + streak, flat, cone, 60, 1e-4)
     assert np.linalg.norm(found - streak) < 0.3 * np.linalg.norm(streak)
 
 
@@ -38,7 +43,7 @@ def test_streaks_lie_in_the_cone_and_explain_ever_more(scene):
     flat = _flat(chi, inside, GRID, (70.0, 90.0))
     image, out, energies = chi + streak, np.empty_like(chi), []
     for steps in (1, 3, 9, 27):
-        found = _streaks(image, flat, cone, GRID, steps, 0.0, 1)
+        found = _streaks(problem(chi, inside), image, flat, cone, steps, 0.0)
         weighted_laplacian(image - found, flat, reciprocal_steps(GRID.voxel_size), out, 0, 30)
         energies.append(float(np.vdot(image - found, out)))
     assert np.all(np.diff(energies) <= 0)
@@ -60,7 +65,7 @@ def test_edges_get_no_weight_and_the_mask_border_none_either(scene):
 def test_fast_map_shows_the_ball(scene):
     chi, inside, _, _ = scene
     field = np.where(inside, forward_field(chi, GRID), 0).astype(np.float32)
-    fast = _fast_map(field, inside, dipole_kernel(GRID), 1)
+    fast = _fast_map(problem(field, inside))
     contrast = fast[ball(GRID, 4) > 0.9].mean() - fast[inside & (ball(GRID, 8) == 0)].mean()
     assert 0.06 < contrast < 0.14
 
@@ -69,7 +74,7 @@ def test_weights_fall_with_the_laplacian_of_the_field(scene):
     chi, inside, _, _ = scene
     field = np.where(inside, forward_field(chi, GRID), 0).astype(np.float32)
     field[15, 14, 12] += 0.2
-    weight = _field_weight(field, inside, GRID, (90.0, 100.0))
+    weight = _field_weight(problem(field, inside), (90.0, 100.0))
     assert weight[15, 14, 12] == 0
     assert np.mean(weight[inside] == 1) == pytest.approx(0.9, abs=0.01)
     assert np.allclose(_fall(np.float32([0, 1, 2, 3, 4]), 1.0, 3.0), [1, 1, 0.5, 0, 0])

@@ -114,3 +114,13 @@ def test_what_a_reference_needs_is_told(files, tmp_path, monkeypatch):
         Reference(**maps, reference='csf').run()
     with pytest.raises(NigraError, match='no region putamen'):
         Reference(**files, reference='putamen').run()
+
+
+def test_reference_region():
+    chi = np.array([[[0.1, 0.3, 5.0]]])
+    mask = np.array([[[True, True, False]]])
+    shifted, offset = reference_to(chi, mask, np.array([[[False, True, True]]]))
+    assert np.isclose(offset, 0.3)
+    assert np.allclose(shifted, [[[-0.2, 0, 0]]])
+    with pytest.raises(NigraError, match='no voxel'):
+        reference_to(chi, mask, ~mask)

@@ -9,7 +9,6 @@ from nigra.nodes.numerics.kernels import (
     dipole_kernel,
     forward_field,
     frequencies,
-    gaussian_kernel,
     gradient_kernel,
     smv_kernel,
     voxel_dipole_kernel,
@@ -119,15 +118,6 @@ def test_gradient_kernel_is_the_square_of_differences():
     weights = np.full(half.shape[2], 2.0)
     weights[0] = 1
     assert np.isclose((full[..., : half.shape[2]] * half * weights).sum() / image.size, energy)
-
-
-def test_gaussian_kernel_has_unit_sum_and_its_width():
-    grid = Grid((64, 64, 64), (1, 1, 1))
-    spectrum = gaussian_kernel(grid, 3.0).astype(np.complex64)
-    image = np.fft.fftshift(irfftn(spectrum, np.empty(grid.shape, np.float32)))
-    x = np.arange(64) - 32
-    assert np.isclose(image.sum(), 1, atol=1e-5)
-    assert np.isclose((image.sum(axis=(1, 2)) * x**2).sum(), 9, rtol=0.01)
 
 
 @pytest.mark.parametrize('shape', [(16, 12, 10), (7, 11, 13), (33, 8, 31)])

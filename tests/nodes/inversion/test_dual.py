@@ -2,28 +2,18 @@
 
 import numpy as np
 import pytest
+from inversion_checks import noisy_field, nucleus_errors
 from phantoms import ball, head
 
 from nigra.nodes.errors import NigraError
 from nigra.nodes.grid import Grid
-from nigra.nodes.inversion import dual as dual_inversion
-from nigra.nodes.inversion.dual import dual_tv, field_noise
-from nigra.nodes.inversion.tv import tkd, tv_admm
+from nigra.nodes.inversion.dual import _minimise, _Objective, _solve_pair, dual_tv
+from nigra.nodes.inversion.problem import prepare
+from nigra.nodes.inversion.tkd import tkd
+from nigra.nodes.inversion.tv import tv_admm
 from nigra.nodes.numerics.fft import rfftn
-from nigra.nodes.numerics.kernels import dipole_kernel, forward_field
-
-
-def noisy_field(phantom, seed=0, sd=1e-3):
-    rng = np.random.default_rng(seed)
-    noise = sd * rng.standard_normal(phantom['grid'].shape)
-    return np.where(phantom['mask'], phantom['local'] + noise, 0).astype(np.float32)
-
-
-def nucleus_errors(chi, phantom):
-    """Errors of the nuclei's means relative to the whole mask, ppm."""
-    mask = phantom['mask']
-    own, true = chi - chi[mask].mean(), phantom['chi'] - phantom['chi'][mask].mean()
-    return np.array([own[n].mean() - true[n].mean() for n in phantom['nuclei'].values()])
+from nigra.nodes.numerics.kernels import dipole_kernel, forward_field, second_differences
+from nigra.nodes.numerics.stencils import reciprocal_steps
 
 
 @pytest.mark.parametrize(
@@ -71,10 +61,10 @@ def test_both_unknowns_solve_their_normal_equations():
     rng = np.random.default_rng(2)
     data, a, b = (rfftn(rng.standard_normal(grid.shape).astype(np.float32)) for _ in range(3))
     kernel = dipole_kernel(grid)
-    laplace = dual_inversion._second_differences(grid)
+    laplace = [axis.ravel() for axis in second_differences(grid)]
     mu, error = np.array([0.03, 0.2], np.float32), np.float32(2.0)
     x, g = a.copy(), b.copy()
-    dual_inversion._solve_pair(data, x, g, kernel, *laplace, mu, error, 0, grid.shape[0])
+    _solve_pair(data, x, g, kernel, *laplace, mu, error, 0, grid.shape[0])
     e = laplace[0][:, None, None] + laplace[1][:, None] + laplace[2]
     w = 1 / (1 + error * kernel**2)
     first = (w * kernel**2 + mu[0] * e) * x + w * kernel * g - w * kernel * data - mu[0] * a
@@ -88,44 +78,34 @@ def test_both_unknowns_solve_their_normal_equations():
 def test_the_objective_falls_towards_its_minimum():
     phantom = head((32, 30, 28), (3.0, 3.0, 3.0))
     grid, mask = phantom['grid'], phantom['mask']
-    crop = dual_inversion.crop_to_mask(mask, grid, margin=9)
-    field = dual_inversion.centred(noisy_field(phantom), mask)
-    problem = dual_inversion._Problem.of(field, mask, crop, 0.3, 1)
-    cost = dual_inversion._Cost(3e-4, 5.5, 0.02)
-    inside = crop.take(mask)
-    ones = np.ones(crop.grid.shape, np.float32)
-    weights = (ones, inside.astype(np.float32))
-    steps = dual_inversion.reciprocal_steps(crop.grid.voxel_size)
+    problem = prepare(noisy_field(phantom), mask, grid, margin=9)
+    model_error, chi_cost = 0.3, 3e-4
+    spectrum = rfftn(problem.field)
+    settings = _Objective(problem, spectrum, chi_cost, 5.5, 0.02, model_error)
+    ones = np.ones(problem.grid.shape, np.float32)
+    weights = (ones, problem.weight)
+    steps = reciprocal_steps(problem.grid.voxel_size)
 
     def variation(image):
         squares = [((np.roll(image, -1, a) - image) * steps[a]) ** 2 for a in range(3)]
         return np.sqrt(sum(squares))
 
     def objective(iterations):
-        state = dual_inversion._minimise(problem, cost, *weights, iterations, 1, lambda n: None)
+        *_, state = _minimise(settings, weights, iterations)
         rest = rfftn(state.offset - problem.field) + problem.kernel * rfftn(state.chi)
-        weight = 1 / (1 + problem.kernel**2 / problem.model_error)
+        weight = 1 / (1 + problem.kernel**2 / model_error)
         full = np.full(rest.shape, 2.0)
         full[..., 0] = 1
-        if crop.grid.shape[2] % 2 == 0:
+        if problem.grid.shape[2] % 2 == 0:
             full[..., -1] = 1
         data = 0.5 * float((full * weight * np.abs(rest) ** 2).sum()) / rest.shape[0]
-        data /= crop.grid.shape[1] * crop.grid.shape[2]
+        data /= problem.grid.shape[1] * problem.grid.shape[2]
         edges = variation(state.chi).sum() + 5.5 * (variation(state.offset) * weights[1]).sum()
-        return data + cost.chi * float(edges)
+        return data + chi_cost * float(edges)
 
     values = [objective(n) for n in (5, 20, 80, 320)]
     assert values[0] > values[1] > values[2]
     assert values[3] < values[2] < 1.05 * values[3]
-
-
-def test_noise_is_read_from_the_corners_of_k_space():
-    grid = Grid((40, 38, 36))
-    mask = ball(grid, 14) > 0.5
-    rng = np.random.default_rng(1)
-    image = np.where(mask, 0.002 * rng.standard_normal(grid.shape), 0).astype(np.float32)
-    found = field_noise(rfftn(image), grid, int(mask.sum()))
-    assert found == pytest.approx(0.002, rel=0.1)
 
 
 def test_the_same_for_any_number_of_threads():

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from inversion_checks import noisy_field, nucleus_errors
 from phantoms import ball, coordinates, head
 
 from nigra.nodes.errors import NigraError
@@ -15,19 +16,6 @@ GEOMETRIES = [
     ((47, 45, 41), (2.0, 2.0, 2.0), (0.2, -0.3, 0.9)),
     ((61, 59, 31), (1.5, 1.5, 3.0), (0, 0.3, 1)),
 ]
-
-
-def noisy_field(phantom, seed=0, sd=1e-3):
-    rng = np.random.default_rng(seed)
-    noise = sd * rng.standard_normal(phantom['grid'].shape)
-    return np.where(phantom['mask'], phantom['local'] + noise, 0).astype(np.float32)
-
-
-def nucleus_errors(chi, phantom):
-    """Errors of the nuclei's means relative to the whole mask, ppm."""
-    mask = phantom['mask']
-    own, true = chi - chi[mask].mean(), phantom['chi'] - phantom['chi'][mask].mean()
-    return np.array([own[n].mean() - true[n].mean() for n in phantom['nuclei'].values()])
 
 
 @pytest.mark.parametrize(('shape', 'voxel_size', 'b0_dir'), GEOMETRIES)

@@ -1,0 +1,70 @@
+"""What schemes of alternating directions share: the shrinkage of edges, and when to stop.
+
+They split min data(x) + lambda |w E x|_(2,1) into z = E x with multiplier u (scaled, as in Boyd et
+al. 2011, doi 10.1561/2200000016), E the forward differences per mm, w the cost of each edge and
+mu the penalty on |z - E x|^2.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..grid import Grid
+from ..numerics.stencils import adjoint_gradient, edge_scales, reciprocal_steps, update_edges
+from ..parallel import Sweep
+from .problem import Image
+
+_STEPS = 6
+"""Steps below which small changes mean nothing: until the multipliers have grown to the shrinkage
+the map hardly moves. By eye."""
+
+
+class EdgeSplitting:
+    """The z and u subproblems, both held in one vector field p = E x + u.
+
+    Parameters
+    ----------
+    grid
+        Geometry of the box.
+    costs
+        w, the cost of each voxel's edge, (x, y, z).
+    limit
+        Threshold of the shrinkage, lambda / mu.
+    nthreads
+        Threads; the result does not depend on them.
+
+    Notes
+    -----
+    The shrinkage is z = p - proj(p) and the new multiplier u = proj(p), proj onto the ball of
+    radius lambda w / mu (Moreau), so that p is all that has to be kept.
+    """
+
+    def __init__(self, grid: Grid, costs: Image, limit: np.float32, nthreads: int) -> None:
+        self.costs, self.limit, self.steps = costs, limit, reciprocal_steps(grid.voxel_size)
+        self.sweep = Sweep(grid.shape[0], nthreads)
+        self.dual = np.zeros((3, *grid.shape), np.float32)
+
+    def restart(self) -> None:
+        """Forget the multipliers."""
+        self.dual[...] = 0
+
+    def update(self, x: Image, scales: Image, out: Image) -> None:
+        """Solve for z and u at the map x; write E^H(z - u) into `out`.
+
+        `scales` is overwritten; it may be x itself.
+        """
+        # p <- E x + u, with u = proj(p) of the step before
+        self.sweep(update_edges, x, self.dual, self.costs, self.steps, self.limit)
+        # z - u = p - 2 proj(p) = scales * p
+        self.sweep(edge_scales, self.dual, self.costs, self.limit, scales)
+        self.sweep(adjoint_gradient, self.dual, scales, self.steps, out)
+
+
+def relative_change(new: Image, old: Image) -> float:
+    """Norm of the difference over the norm of the new image."""
+    return float(np.linalg.norm(new - old) / max(float(np.linalg.norm(new)), 1e-30))
+
+
+def settled(step: int, new: Image, old: Image, tolerance: float) -> bool:
+    """Whether a scheme may stop after its step number `step`, from 1."""
+    return step >= _STEPS and relative_change(new, old) < tolerance
