@@ -27,7 +27,8 @@ from .least_squares import least_squares
 from .problem import Image, Mask, Problem, Spectrum, prepare
 
 _FAST = 0.2
-"""|D| above which the fast map divides."""
+"""|D| above which the fast map divides. .1 to .3 move the error of the means of nuclei by .1 ppb
+of 11.9 (iso-3T of `benchmarks/phantoms.py`) and by 1.1 of 6.8 (iso-1.5T, where .2 is best)."""
 
 
 def ilsqr(

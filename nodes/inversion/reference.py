@@ -133,7 +133,7 @@ def _slow_decay(
     )
     # means over the neighbours inside the mask, most of which must have a decay
     fluid = mask & (smooth < limit * fraction) & (decays > 0.5 * fraction)
-    # a vein's own rate gives it away among fluid
+    # a vein's own rate gives it away among fluid; three times is by eye
     return fluid & (rate < 3 * limit)
 
 
@@ -148,7 +148,7 @@ def _near_centre(mask: NDArray[np.bool_], grid: Grid, reach: float) -> NDArray[n
 
 
 def _large_parts(fluid: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Connected parts of at least a tenth of the largest: both ventricles, no crumbs."""
+    """Connected parts of at least a tenth of the largest (by eye): both ventricles, no crumbs."""
     parts, count = ndimage.label(fluid)
     sizes = np.bincount(parts.ravel())[1:] if count else np.zeros(1, int)
     return np.isin(parts, np.flatnonzero(sizes >= 0.1 * sizes.max()) + 1) & fluid

@@ -9,6 +9,8 @@ from ..numerics.fft import convolver, irfftn, multiplicity, rfftn
 from ..numerics.kernels import frequencies
 from .problem import Image, Problem, Spectrum
 
+# None of these three is critical: .3 to .45, .1 to .3 and .005 to .1 move the error of the means
+# of nuclei by `dual` by .03 ppb at most (iso-3T and iso-1.5T of `benchmarks/phantoms.py`).
 FINEST = 0.35
 """Cycles per voxel along every axis beyond which a field holds hardly anything but noise."""
 TRUSTED = 0.2

@@ -33,7 +33,9 @@ from .tgv_stencils import (
 )
 
 _EDGE_STEP = 0.012
-"""Step of the first-order multipliers: the penalty of the equivalent ADMM."""
+"""Step of the first-order multipliers: the penalty of the equivalent ADMM. Half and twice as much
+move the error of the means of nuclei by .15 ppb of 8 to 13 (`tgv2` on iso-3T and iso-1.5T of
+`benchmarks/phantoms.py`)."""
 _SLOPE_STEP = 12.5
 """Step of the second-order multipliers over that, voxels^2. The smaller, the more steps until
 slopes of the map meet their limit; at 0.25 it had not settled after 70."""

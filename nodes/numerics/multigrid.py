@@ -18,10 +18,13 @@ from ..parallel import Sweep
 from ..volumes import bounding_box
 
 _SMALL = 300_000
-"""Voxels below which a level is one piece: sharing it out would cost more than doing it."""
+"""Voxels below which a level is one piece: sharing it out would cost more than doing it. By eye;
+results do not depend on it but for the order of sums."""
 
 _DAMPING = (0.9, 0.55)
-"""Factors of the damped Jacobi sweeps before coarsening; the reverse after it."""
+"""Factors of the damped Jacobi sweeps before coarsening; the reverse after it. A cycle leaves .32
+of the residual of a head of 1.25 mm (.35 of one of 1 x 1 x 2 mm); pairs from (.67, .67) to (1, .6)
+leave .30 to .33 (.34 to .35)."""
 
 
 @dataclass(frozen=True)
