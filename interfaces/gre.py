@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from ..nodes.errors import InputError, NigraError
 from ..nodes.field.echoes import combine_magnitude
 from ..nodes.field.masks import finite_mask
-from ..nodes.field.phase import looks_swapped, to_radians
+from ..nodes.field.phase import PhaseScale, looks_swapped, to_radians
 from .headers import check_same_grid, load_data, load_image
 from .step_images import save_step
 
@@ -98,30 +98,34 @@ def load_gre(
             'do not fit together'
         )
     order = np.argsort(echo_times, kind='stable')
-    first = Path(magnitude[order[0]])
+    first, where = Path(magnitude[order[0]]), Path(phase[order[0]])
     affine, shape = _geometry(first)
     magnitudes = _stack([magnitude[i] for i in order], first, shape)
     stored = _stack([phase[i] for i in order], first, shape)
-    where = Path(phase[order[0]])
+    # the sum of squares of phases would pass for a magnitude all the way to the map
     if looks_swapped(stored[..., 0], magnitudes[..., 0]):
         raise InputError(first, 'looks like a phase image', 'exchange magnitude and phase')
     try:
-        angle, note = to_radians(stored, units=units)
+        angle, scale = to_radians(stored, units=units)
     except NigraError as error:
         raise InputError(where, str(error), 'check the file and its Units') from error
     broken = _leave_out_broken(angle, magnitudes, where.name)
-    warnings = [*_empty_negative(magnitudes, first.name), *broken]
-    if 'it spans' in note:
-        warnings.append(f'{where.name}: {note}')
+    negative = _empty_negative(magnitudes, first.name)
     return {
         'magnitude': magnitudes,
         'phase': angle,
         'first_magnitude': combine_magnitude(magnitudes),
         'affine': affine,
         'echo_times': [float(echo_times[i]) for i in order],
-        'warnings': warnings,
-        'note': note,
+        'warnings': [*negative, *broken, *_doubt_scale(scale, where.name)],
+        'note': scale.sentence,
     }
+
+
+def _doubt_scale(scale: PhaseScale, name: str) -> list[str]:
+    """Warn where the phase spans more than one wrap or hardly any of it."""
+    doubtful = scale.looks_unwrapped or scale.looks_narrow
+    return [f'{name}: {scale.sentence}'] if doubtful else []
 
 
 def _empty_negative(magnitudes: NDArray[np.float32], name: str) -> list[str]:

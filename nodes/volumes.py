@@ -6,10 +6,13 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy import ndimage
 
 from .errors import NigraError
 from .grid import Grid
 from .parallel import run, slabs
+
+Box = tuple[slice, slice, slice]
 
 
 def check_echoes(
@@ -36,7 +39,7 @@ def check_echoes(
     return times
 
 
-def bounding_box(mask: NDArray[np.bool_]) -> tuple[slice, slice, slice]:
+def bounding_box(mask: NDArray[np.bool_]) -> Box:
     """Smallest box that holds a mask which is not empty.
 
     Examples
@@ -44,18 +47,15 @@ def bounding_box(mask: NDArray[np.bool_]) -> tuple[slice, slice, slice]:
     >>> bounding_box(np.ones((1, 2, 3), bool))
     (slice(0, 1, None), slice(0, 2, None), slice(0, 3, None))
     """
-    box = []
-    for axis in range(3):
-        used = np.flatnonzero(mask.any(axis=tuple(a for a in range(3) if a != axis)))
-        box.append(slice(int(used[0]), int(used[-1]) + 1))
-    return box[0], box[1], box[2]
+    # true voxels are the object of label 1
+    x, y, z = ndimage.find_objects(np.asarray(mask, np.uint8), max_label=1)[0]
+    return x, y, z
 
 
-def echo_volumes(
-    images: NDArray[Any], box: tuple[slice, slice, slice], nthreads: int = 1
-) -> NDArray[np.float32]:
+def echo_volumes(images: NDArray[Any], box: Box, nthreads: int = 1) -> NDArray[np.float32]:
     """Part of (x, y, z, echo) as contiguous volumes, (echo, x, y, z), float32."""
     part = images[box]
+    # neighbours in space lie side by side then, as the kernels walk along them
     out = np.empty((part.shape[3], *part.shape[:3]), np.float32)
 
     def copy(s: slice) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numba
 import numpy as np
 from numpy.typing import NDArray
@@ -12,43 +10,30 @@ from ..errors import NigraError
 from ..grid import Grid
 from ..numerics.fft import crop_to_mask, half_shape, irfftn, rfftn
 from ..parallel import run, slabs
-from ..volumes import bounding_box, echo_volumes
-from .unwrap import nearest
+from .echo_box import EchoBox
+from .wraps import wrapped
+
+
+def check_margin(margin: float) -> None:
+    """Raise where the zeros around the mask are no length."""
+    if not margin >= 0:
+        raise NigraError(f'margin must be a length in mm, got {margin}')
 
 
 def unwrap_laplacian(
-    phase: NDArray[Any],
-    mask: NDArray[np.bool_],
-    grid: Grid,
-    *,
-    margin: float = 10.0,
-    nthreads: int = 1,
-) -> NDArray[np.float32]:
-    """Smooth phase whose Laplacian is that of the wrapped phase.
+    echoes: EchoBox, voxel_size: tuple[float, float, float], margin: float = 10.0
+) -> None:
+    """Replace wrapped phase by the smooth phase whose Laplacian it has, in place.
 
     Parameters
     ----------
-    phase
-        Wrapped phase, rad, (x, y, z, echo).
-    mask
-        Where it is wanted; differences leave no voxel of it.
-    grid
-        Geometry of one echo.
+    echoes
+        Wrapped phase. What takes its place has no jumps, mean zero over the mask and zero
+        outside; it does not differ by multiples of 2 pi: part of the harmonic phase is lost.
+    voxel_size
+        mm.
     margin
         Zeros around the mask, mm.
-    nthreads
-        Threads; the result does not depend on them.
-
-    Returns
-    -------
-    NDArray
-        Phase without jumps, rad, float32, mean zero over the mask, zero outside. It does not
-        differ from `phase` by whole turns: part of the harmonic phase is lost.
-
-    Raises
-    ------
-    NigraError
-        Shapes do not fit, or the mask is empty.
 
     Notes
     -----
@@ -56,41 +41,22 @@ def unwrap_laplacian(
     differences to the six neighbours in the mask, which does not know about wraps; its inverse is
     a division of spectra by the Laplacian of the grid.
     """
-    if phase.ndim != 4 or mask.shape != phase.shape[:3] or grid.shape != mask.shape:
-        raise NigraError(
-            f'phase {phase.shape}, mask {mask.shape} and grid {grid.shape} do not fit together'
-        )
-    if not mask.any():
-        raise NigraError('the mask is empty; check the brain mask and the signal')
-    box = bounding_box(mask)
-    inside, angle = np.ascontiguousarray(mask[box]), echo_volumes(phase, box, nthreads)
-    unwrap_laplacian_volumes(angle, inside, grid.voxel_size, margin, nthreads)
-    out = np.zeros(phase.shape, np.float32)
-    for echo in range(phase.shape[3]):
-        out[box][..., echo] = angle[echo]
-    return out
-
-
-def unwrap_laplacian_volumes(
-    angle: NDArray[np.float32],
-    inside: NDArray[np.bool_],
-    voxel_size: tuple[float, float, float],
-    margin: float,
-    nthreads: int = 1,
-) -> None:
-    """Unwrap contiguous volumes (echo, x, y, z) in place."""
+    inside, nthreads = echoes.inside, echoes.nthreads
     nx, ny, nz = inside.shape
+    # zeros around, since the spectra's Laplacian takes opposite sides for neighbours
     crop = crop_to_mask(inside, Grid((nx, ny, nz), voxel_size), margin=margin)
     inverse = _inverse_laplacian(crop.grid)
     weights = (1.0 / np.square(voxel_size)).astype(np.float32)
     image = np.zeros(crop.grid.shape, np.float32)
     spectrum = np.empty(half_shape(crop.grid.shape), np.complex64)
-    for volume in angle:
+    for volume in echoes.angle:
         image[...] = 0
         part = image[crop.target]
         cut, held = volume[crop.source], inside[crop.source]
+        # 1. Laplacian of the true phase, from the wrapped one
         run(lambda s: _laplacian(cut, held, weights, part, s.start, s.stop),  # noqa: B023
             slabs(cut.shape[0]), nthreads)  # fmt: skip
+        # 2. Poisson's equation on the grid
         rfftn(image, spectrum, nthreads=nthreads)
         np.multiply(spectrum, inverse, out=spectrum)
         irfftn(spectrum, image, nthreads=nthreads)
@@ -101,11 +67,13 @@ def unwrap_laplacian_volumes(
 
 def _inverse_laplacian(grid: Grid) -> NDArray[np.float32]:
     """Reciprocal eigenvalues of the periodic seven-point Laplacian, zero at k = 0."""
+    # of a sampled wave exp(2 pi i k n) the second difference is -4 sin^2(pi k), not -(2 pi k)^2
     terms = []
     for axis, (n, h) in enumerate(zip(grid.shape, grid.voxel_size, strict=True)):
         k = np.fft.rfftfreq(n) if axis == 2 else np.fft.fftfreq(n)
         terms.append(-4 * np.sin(np.pi * k) ** 2 / h**2)
     total = terms[0][:, None, None] + terms[1][:, None] + terms[2]
+    # the mean of a phase has no Laplacian
     total[0, 0, 0] = np.inf
     return (1 / total).astype(np.float32)
 
@@ -126,6 +94,7 @@ def _laplacian(phase, inside, weights, out, first, last):
                     c = k + step if axis == 2 else k
                     if a < 0 or b < 0 or c < 0 or a >= nx or b >= ny or c >= nz:
                         continue
+                    # no flow across the mask's border: nothing is known of the phase beyond
                     if inside[a, b, c]:
-                        total += weights[axis] * nearest(phase[a, b, c] - phase[i, j, k])
+                        total += weights[axis] * wrapped(phase[a, b, c] - phase[i, j, k])
                 out[i, j, k] = total

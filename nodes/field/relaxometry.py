@@ -1,4 +1,23 @@
-"""Magnitudes and echo times to R2* and S0."""
+"""Magnitudes and echo times to R2* and S0.
+
+`arlo`: auto-regression on linear operations (Pei et al. 2015, doi 10.1002/mrm.25137), which
+needs no logarithm. `loglinear`: a straight line through log(m), weighted with m^2, its
+inverse variance. S0 is the weighted projection on the fitted decay. Both take the noise
+floor for signal, which makes fast decay look slower.
+
+`nonlinear`, the least biased with noise: the second moment of a Rician magnitude is
+q + 2 s^2 with q = S0^2 exp(-2 R2* t), and its variance 4 s^2 (q + s^2) (Gudbjartsson & Patz
+1995, doi 10.1002/mrm.1910340618), so m^2 is fitted to that, each echo with its inverse
+variance, by Fisher scoring (quasi-likelihood). At high signal this is least squares on m.
+Where decay is so fast that one echo alone has signal the likelihood is flat and skew; an
+exponential prior on R2* of mean 120 1/s keeps it from running off and elsewhere lowers R2*
+by its variance over 120 1/s, which is about what the skew adds.
+
+The decay is taken for exponential: macroscopic field gradients across a voxel (near the
+sinuses and the ear canals) add a sinc-like loss that none of the fits corrects, so R2* is
+too high there, the more the larger the voxel; fibres in white matter and several water
+pools bend the decay too.
+"""
 
 from __future__ import annotations
 
@@ -33,11 +52,6 @@ def r2star_method(echo_times: ArrayLike, method: str = 'auto') -> str:
     ('nonlinear', 'loglinear')
     """
     return 'nonlinear' if method == 'auto' else method
-
-
-def _even(gaps: NDArray[Any]) -> bool:
-    """Whether ARLO can run: three echoes or more, evenly spaced."""
-    return bool(gaps.size >= 2 and np.allclose(gaps, gaps[0], rtol=1e-3))
 
 
 def fit_r2star(
@@ -79,29 +93,10 @@ def fit_r2star(
     NigraError
         Fewer than two echoes, shapes or settings that do not fit, or ARLO for echoes that are
         not evenly spaced.
-
-    Notes
-    -----
-    `arlo`: auto-regression on linear operations (Pei et al. 2015, doi 10.1002/mrm.25137), which
-    needs no logarithm. `loglinear`: a straight line through log(m), weighted with m^2, its
-    inverse variance. S0 is the weighted projection on the fitted decay. Both take the noise
-    floor for signal, which makes fast decay look slower.
-
-    `nonlinear`, the least biased with noise: the second moment of a Rician magnitude is
-    q + 2 s^2 with q = S0^2 exp(-2 R2* t), and its variance 4 s^2 (q + s^2) (Gudbjartsson & Patz
-    1995, doi 10.1002/mrm.1910340618), so m^2 is fitted to that, each echo with its inverse
-    variance, by Fisher scoring (quasi-likelihood). At high signal this is least squares on m.
-    Where decay is so fast that one echo alone has signal the likelihood is flat and skew; an
-    exponential prior on R2* of mean 120 1/s keeps it from running off and elsewhere lowers R2*
-    by its variance over 120 1/s, which is about what the skew adds.
-
-    The decay is taken for exponential: macroscopic field gradients across a voxel (near the
-    sinuses and the ear canals) add a sinc-like loss that none of the fits corrects, so R2* is
-    too high there, the more the larger the voxel; fibres in white matter and several water
-    pools bend the decay too.
     """
+    _check_settings(method, noise_sd)
     times = check_echoes(magnitude, magnitude, echo_times, mask)
-    _check_method(times, method, noise_sd)
+    _check_times(times, method)
     method = r2star_method(times, method)
     steps = _STEPS if method == 'nonlinear' else 0
     start = _ARLO if method == 'arlo' else _LOGLINEAR
@@ -156,18 +151,24 @@ def t2star(
     return out
 
 
-def _check_method(times: NDArray[np.float64], method: str, noise_sd: float | None) -> None:
-    if times.size < 2:
-        raise NigraError('R2* needs at least two echoes, got 1')
+def _check_settings(method: str, noise_sd: float | None) -> None:
     if method not in METHODS:
         raise NigraError(f"method must be one of {', '.join(METHODS)}, got '{method}'")
-    if method == 'arlo' and not _even(np.diff(times)):
+    if noise_sd is not None and not (np.isfinite(noise_sd) and noise_sd >= 0):
+        raise NigraError(f'noise_sd must be 0 or more, got {noise_sd}')
+
+
+def _check_times(times: NDArray[np.float64], method: str) -> None:
+    """Raise where a method cannot run on these echoes."""
+    if times.size < 2:
+        raise NigraError('R2* needs at least two echoes, got 1')
+    gaps = np.diff(times)
+    # ARLO's integrals are Simpson's, over three echoes at even distances
+    if method == 'arlo' and not (gaps.size >= 2 and np.allclose(gaps, gaps[0], rtol=1e-3)):
         raise NigraError(
             f'ARLO needs three or more evenly spaced echoes, got {times.tolist()}; '
             "use method='nonlinear'"
         )
-    if noise_sd is not None and not (np.isfinite(noise_sd) and noise_sd >= 0):
-        raise NigraError(f'noise_sd must be 0 or more, got {noise_sd}')
 
 
 def _noise(magnitude: NDArray[Any], times: NDArray[np.float64], mask: NDArray[np.bool_]) -> float:

@@ -9,14 +9,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..errors import NigraError
 from ..grid import Grid, hz_per_ppm
-from ..volumes import bounding_box, check_echoes, echo_volumes
-from .bipolar import alternation, check_bipolar, subtract_plane
-from .echoes import check_fit, fit_volumes, scan_noise
-from .laplacian import unwrap_laplacian_volumes
-from .phase import check_sigma, offset_volume, subtract
-from .unwrap import choose_template, unwrap_volumes
+from .bipolar import check_bipolar, remove_alternation
+from .echo_box import cut_echoes, subtract
+from .echoes import check_fit, fit_rate, scan_noise
+from .laplacian import check_margin, unwrap_laplacian
+from .offsets import check_sigma, phase_offset
+from .unwrap import choose_template, unwrap_romeo
 
-Volumes = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.bool_]]
 _UNWRAP = ('template', 'individual')
 
 
@@ -57,8 +56,7 @@ def romeo_field(
         `template`: one echo is unwrapped in space and the others in time; `individual`: each
         echo in space.
     template
-        Which echo, counted from 1; 0 takes the first, or the second where that comes later than
-        three times the first or offsets are not removed.
+        Which echo, counted from 1; 0 takes the best (`choose_template`).
     fit
         `nonlinear` fits the complex signal, `linear` the unwrapped phase.
     offsets
@@ -91,32 +89,32 @@ def romeo_field(
     Eckstein et al. 2018 (doi 10.1002/mrm.26963), Dymerska et al. 2021 (doi 10.1002/mrm.28563),
     Liu et al. 2013 (doi 10.1002/mrm.24272).
     """
-    times = check_echoes(phase, magnitude, echo_times, mask)
+    _check_settings(unwrapping, template)
+    check_fit(fit, phase0_sd)
+    check_bipolar(bipolar)
+    check_sigma(offset_sigma)
+    echoes = cut_echoes(phase, magnitude, echo_times, mask, nthreads)
+    scale = 2 * np.pi * hz_per_ppm(b0)
+    first = choose_template(echoes.times, template, removed=offsets)
+    remove_alternation(echoes, bipolar)
+    # one echo's offset cannot be told from its field
+    offsets = offsets and echoes.times.size > 1
+    if offsets:
+        subtract(echoes, phase_offset(echoes, grid.voxel_size, offset_sigma))
+    unwrap_romeo(echoes, first, individual=unwrapping == 'individual')
+    known = scan_noise(echoes, fit, phase0_known=offsets, phase0_sd=phase0_sd)
+    rate, sd = fit_rate(echoes, known)
+    if echoes.times.size == 1:
+        rate[echoes.inside] -= np.median(rate[echoes.inside])
+    return echoes.put_back(rate, mask.shape, scale), echoes.put_back(sd, mask.shape, scale)
+
+
+def _check_settings(unwrapping: str, template: int) -> None:
+    """Raise where a setting fits no scan; what needs the echoes is checked with them."""
     if unwrapping not in _UNWRAP:
         raise NigraError(f"unwrapping must be 'template' or 'individual', got '{unwrapping}'")
-    first = choose_template(times, template - 1 if template else None, removed=offsets)
-    check_fit(fit, phase0_sd)
-    check_bipolar(bipolar, times.size)
-    check_sigma(offset_sigma)
-    scale = 2 * np.pi * hz_per_ppm(b0)
-    box, (angle, size, inside) = _volumes(phase, magnitude, mask, nthreads)
-    constant, slope = alternation(angle, size, times, inside, bipolar, nthreads)
-    if constant or slope.any():
-        subtract_plane(angle, inside, constant, slope, nthreads)
-    offsets = offsets and times.size > 1
-    if offsets:
-        offset = offset_volume(angle, size, times, inside, grid.voxel_size, offset_sigma, nthreads)
-        subtract(angle, offset, inside, nthreads)
-        del offset
-    unwrap_volumes(
-        angle, size, times, inside, first,
-        individual=unwrapping == 'individual', nthreads=nthreads,
-    )  # fmt: skip
-    known = scan_noise(angle, size, times, inside, fit, phase0_known=offsets, phase0_sd=phase0_sd)
-    rate, sd = fit_volumes(angle, size, times, inside, known, nthreads=nthreads)
-    if times.size == 1:
-        rate[inside] -= np.median(rate[inside])
-    return _full(rate, box, mask.shape, scale), _full(sd, box, mask.shape, scale)
+    if template < 0:
+        raise NigraError(f'template must be 0 (the best) or an echo from 1, got {template}')
 
 
 def laplacian_field(
@@ -134,22 +132,10 @@ def laplacian_field(
 
     Parameters
     ----------
-    phase
-        Wrapped phase, rad, (x, y, z, echo).
-    magnitude
-        Magnitude, same shape.
-    mask
-        Where the field is wanted; voxels that are not finite are left out.
-    grid
-        Geometry.
-    echo_times
-        Echo times, s, rising.
-    b0
-        Main field, T.
+    phase, magnitude, mask, grid, echo_times, b0, nthreads
+        As `romeo_field` has them.
     margin
         Zeros around the mask, mm.
-    nthreads
-        Threads; the result does not depend on them.
 
     Returns
     -------
@@ -159,7 +145,7 @@ def laplacian_field(
     Raises
     ------
     NigraError
-        Shapes, echo times or `b0` do not fit, or the mask is empty.
+        Shapes, echo times, `b0` or `margin` do not fit, or the mask is empty.
 
     Notes
     -----
@@ -168,37 +154,11 @@ def laplacian_field(
     mask's border. So the result is no total field to be compared with `romeo_field`; after
     background removal the two agree inside. The noise is the fit's alone.
     """
-    times = check_echoes(phase, magnitude, echo_times, mask)
+    check_margin(margin)
+    echoes = cut_echoes(phase, magnitude, echo_times, mask, nthreads)
     scale = 2 * np.pi * hz_per_ppm(b0)
-    if not margin >= 0:
-        raise NigraError(f'margin must be a length in mm, got {margin}')
-    box, (angle, size, inside) = _volumes(phase, magnitude, mask, nthreads)
-    unwrap_laplacian_volumes(angle, inside, grid.voxel_size, margin, nthreads)
-    known = scan_noise(angle, size, times, inside, 'linear', phase0_known=False)
-    rate, sd = fit_volumes(angle, size, times, inside, known, nthreads=nthreads)
-    return _full(rate, box, mask.shape, scale), _full(sd, box, mask.shape, scale)
-
-
-def _volumes(
-    phase: NDArray[Any], magnitude: NDArray[Any], mask: NDArray[np.bool_], nthreads: int
-) -> tuple[tuple[slice, slice, slice], Volumes]:
-    """The mask's box and in it contiguous (echo, x, y, z) copies, zero where not finite."""
-    box = bounding_box(mask)
-    angle, size = echo_volumes(phase, box, nthreads), echo_volumes(magnitude, box, nthreads)
-    inside = mask[box].copy()
-    for volume in (*angle, *size):
-        inside &= np.isfinite(volume)
-    if not inside.any():
-        raise NigraError('no voxel of the mask has finite phase and magnitude in every echo')
-    for volume in (*angle, *size):
-        volume[~inside] = 0
-    return box, (angle, size, inside)
-
-
-def _full(
-    image: NDArray[np.float32], box: tuple[slice, ...], shape: tuple[int, ...], scale: float
-) -> NDArray[np.float32]:
-    """Box put into an array of the full shape, divided by `scale`."""
-    out = np.zeros(shape, np.float32)
-    np.multiply(image, np.float32(1 / scale), out=out[box])
-    return out
+    unwrap_laplacian(echoes, grid.voxel_size, margin)
+    # each echo has lost a constant of its own, so the intercept is free
+    known = scan_noise(echoes, 'linear', phase0_known=False)
+    rate, sd = fit_rate(echoes, known)
+    return echoes.put_back(rate, mask.shape, scale), echoes.put_back(sd, mask.shape, scale)

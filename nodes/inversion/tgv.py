@@ -42,7 +42,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..errors import NigraError
 from ..field.masks import finite_mask
-from ..field.phase import remove_offsets
+from ..field.offsets import remove_offsets
 from ..fields import check_counts, check_field, check_not_negative, check_positive, check_settings
 from ..grid import Grid, hz_per_ppm
 from ..numerics.fft import crop_to_mask
