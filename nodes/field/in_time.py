@@ -42,25 +42,21 @@ def settle_wraps(
 ) -> None:
     """Shift each part by the wraps with which the other echoes agree best, in place.
 
+    Nothing is shifted without need: not for small parts, nor where a wrap gains less than a
+    twentieth of the possible agreement.
+
     Parameters
     ----------
     grown
         Unwrapped phase of one echo or between two, (x, y, z); overwritten.
-    echoes
-        Phase and magnitude.
     parts
-        What `grow` returned.
+        What `grow` returned for it.
     ratios
         Phase that each echo should have (beyond that of echo `base`), over `grown`.
     others
         Echoes asked.
     base
         Echo whose phase is taken from the others' first, if any.
-
-    Notes
-    -----
-    Nothing is shifted without need: not for small parts, nor where a wrap gains less than a
-    twentieth of the possible agreement (evenly spaced echoes agree with any wrap alike).
     """
     if not others:
         return

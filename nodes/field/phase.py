@@ -121,17 +121,16 @@ def to_radians(
     Raises
     ------
     NigraError
-        The phase is constant, has no finite value or spans more than a hundred wraps, or `units`
-        is unknown.
+        The phase is constant, not finite or spans over a hundred wraps, or `units` is unknown.
 
     Notes
     -----
     `rad` and `deg` are believed. Otherwise, with lowest and highest stored value a and b:
 
     1. -pi to pi or 0 to 2 pi (to 2 per cent) is radians already;
-    2. integers whose number of steps is within 2 per cent of a power of two of at least 64, such
-       as -4096..4094 by twos or 0..4095, fill one wrap with that many (scanners quantise so);
-       integers within -180..180 or 0..360 that reach 98 per cent of it are degrees;
+    2. integers within -180..180 or 0..360 that reach 98 per cent of it are degrees; those whose
+       number of steps is within 2 per cent of a power of two of at least 64, such as -4096..4094
+       by twos or 0..4095, fill one wrap with that many (scanners quantise so);
     3. anything else fills one wrap: 2 pi (v - a) / (b - a) - pi, or 2 pi v / (b - a) where zero
        is the middle.
     """
@@ -144,11 +143,9 @@ def to_radians(
             f"the phase spans {scale.reach:.0f} times 2 pi as '{units}'; if it is in scanner "
             "units, set Units to 'arbitrary'"
         )
-    out = ((values.astype(np.float64) - _centre(scale)) * (TWO_PI / scale.per_wrap)).astype(
-        np.float32
-    )
-    out[~finite] = np.nan
-    return out, scale
+    angle = (values.astype(np.float64) - _centre(scale)) * (TWO_PI / scale.per_wrap)
+    angle[~finite] = np.nan
+    return angle.astype(np.float32), scale
 
 
 def _limits(values: NDArray[Any]) -> tuple[float, float]:
