@@ -125,5 +125,6 @@ def _subtract(angle, offset, inside, first, last):
         for i in range(first, last):
             for j in range(inside.shape[1]):
                 for k in range(inside.shape[2]):
+                    # outside stays as it was: nobody has estimated an offset there
                     if inside[i, j, k]:
                         angle[e, i, j, k] = wrapped(angle[e, i, j, k] - offset[i, j, k])

@@ -14,9 +14,15 @@ from .echo_box import EchoBox
 from .edges import edge_costs, mean_weight
 
 _NOISE_QUALITY = 0.3
+"""Quality below which lie 86 per cent of voxels of pure noise, 99 where echo times are given."""
 _QUALITY = 0.6
+"""Fraction of the brain's median quality that a voxel needs. On the tests' head it drops no voxel
+at SNR 50, .5 per cent at 10 and 7 at 5 (most come back as holes are filled); .75 would drop none,
+4 and 16. Of a real crop at 7 T it drops .7 per cent; .75 would drop 2.8."""
 _SIGNAL = 0.1
+"""Fraction of the brain's median magnitude that a voxel needs: air lies below (by eye)."""
 _PART = 0.1
+"""Least size of a further part, of the largest: a hemisphere is kept, an eye is not (by eye)."""
 
 
 def finite_mask(*images: NDArray[Any]) -> NDArray[np.bool_]:
@@ -124,7 +130,7 @@ def trusted_mask(
     Notes
     -----
     Voxels are dropped whose `voxel_quality` is below .6 of the brain's median or below .3, as it
-    is in nine of ten voxels of pure noise; and those whose magnitude, averaged over 3 voxels, is
+    is in most voxels of pure noise; and those whose magnitude, averaged over 3 voxels, is
     below a tenth of the brain's median.
     """
     _check(phase, magnitude, brain_mask)

