@@ -161,6 +161,12 @@ def test_bad_settings_are_refused(settings, message):
         fit_r2star(decay(20, times), times, MASK, **settings)
 
 
+@pytest.mark.parametrize('settings', [{'method': 'magic'}, {'noise_sd': -1.0}])
+def test_settings_are_looked_at_before_the_images(settings):
+    with pytest.raises(NigraError, match=next(iter(settings))):
+        fit_r2star(np.zeros((1, 1, 1)), [0.01], np.ones((2, 2, 2), bool), **settings)
+
+
 def test_one_echo_is_refused():
     with pytest.raises(NigraError, match='two echoes'):
         fit_r2star(decay(20, (0.02,)), (0.02,), MASK)

@@ -150,6 +150,26 @@ def test_bad_settings_are_refused(scan, settings, word):
         field_of(scan, **settings)
 
 
+@pytest.mark.parametrize(
+    ('settings', 'word'),
+    [
+        ({'fit': 'cubic'}, 'fit'),
+        ({'unwrapping': 'both'}, 'unwrapping'),
+        ({'template': -1}, 'template'),
+        ({'bipolar': 'yes'}, 'bipolar'),
+        ({'offset_sigma': 0.0}, 'offset'),
+        ({'phase0_sd': -1.0}, 'phase0_sd'),
+    ],
+)
+def test_settings_are_looked_at_before_the_images(settings, word):
+    images = [np.zeros((1, 1, 1)), np.zeros((2, 1, 1)), np.ones((3, 1, 1), bool)]
+    grid = Grid((4, 1, 1))
+    with pytest.raises(NigraError, match=word):
+        romeo_field(*images, grid, echo_times=[0.01], b0=3.0, **settings)
+    with pytest.raises(NigraError, match='margin'):
+        laplacian_field(*images, grid, echo_times=[0.01], b0=3.0, margin=-1.0)
+
+
 def test_nothing_finite_is_refused(scan):
     phantom, angle, magnitude = scan
     with pytest.raises(NigraError, match='finite'):
