@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import NigraError
-from ..fields import check_field_map
 from ..grid import Grid
 from ..numerics.multigrid import Box, Multigrid, Stencils, interior, laplacian
-
-Progress = Callable[[int, int], None]
-Image = NDArray[np.float32]
+from ..parallel import Progress
+from .frame import Image, Mask, Stop, check, field_in_box, is_positive
+from .solver import image_conjugate_gradients
 
 
 def pdf(
     totalfield: NDArray[Any],
-    mask: NDArray[np.bool_],
+    mask: Mask,
     grid: Grid,
     *,
     noise: NDArray[Any] | None = None,
@@ -32,41 +31,23 @@ def pdf(
 ) -> Image:
     """Projection onto dipole fields: explain the field by sources outside the mask.
 
+    Parameters, results and errors as in `background.frame`, and:
+
     Parameters
     ----------
-    totalfield
-        Total field, ppm, (x, y, z).
-    mask
-        Where it holds; the result holds there too.
-    grid
-        Geometry.
     noise
-        Standard deviation of the total field, ppm; weights the fit where given.
+        Standard deviation of the total field, ppm, (x, y, z); weights the fit where given.
     local_sd
         Standard deviation of the local field, ppm: to the fit it is noise, too, so voxels less
         noisy than this weigh alike.
     offset_order
         Polynomials up to this order, 0 to 3, are taken away as well. Beyond order 1 they are no
         fields of outside sources; a single echo's phase offset is like them.
-    iterations
-        Most conjugate-gradient steps.
-    tolerance
-        Stop when the error that is left has shrunk to about this fraction.
-    nthreads
-        Threads; the result does not depend on them.
-    progress
-        Called with (iteration, iterations).
 
     Returns
     -------
     NDArray
-        Local field, ppm, zero outside the mask.
-
-    Raises
-    ------
-    NigraError
-        Shapes differ, the mask is empty or nowhere three voxels thick, the field is not finite in
-        it, or a setting is out of range.
+        Local field on the whole mask.
 
     Notes
     -----
@@ -82,21 +63,16 @@ def pdf(
     about W^2, need stencils only, no Fourier transform and no room around the mask. Polynomials
     Q of `offset_order` are constraints g^T L Q = 0 on the same iteration.
     """
-    check_field_map(totalfield, mask, grid)
-    if not (np.isfinite(local_sd) and local_sd > 0):
-        raise NigraError(f'local_sd must be a positive field in ppm, got {local_sd}')
-    if offset_order not in (0, 1, 2, 3):
-        raise NigraError(f'offset_order must be 0, 1, 2 or 3, got {offset_order}')
-    if iterations < 1:
-        raise NigraError(f'iterations must be at least 1, got {iterations}')
+    stop = Stop(iterations, tolerance, progress)
+    local = ('local_sd', local_sd, is_positive(local_sd), 'be a positive field in ppm')
+    order = ('offset_order', offset_order, offset_order in (0, 1, 2, 3), 'be 0, 1, 2 or 3')
+    check(totalfield, mask, grid, local, order, *stop.settings)
     box = Box.around(mask)
     if not interior(box.mask).any():
         raise NigraError('the mask is nowhere three voxels thick along every axis')
     variance = _variances(noise, box, local_sd)
     projection = _Projection(box.mask, variance, grid.voxel_size, offset_order, nthreads)
-    field = box.take(totalfield)
-    field[box.mask] -= np.float32(np.median(field[box.mask]))
-    return box.put(projection.local(field, iterations, tolerance, progress))
+    return box.put(projection.local(field_in_box(totalfield, box), stop))
 
 
 def _variances(noise: NDArray[Any] | None, box: Box, local_sd: float) -> Image:
@@ -122,7 +98,7 @@ class _Projection:
 
     def __init__(
         self,
-        mask: NDArray[np.bool_],
+        mask: Mask,
         variance: Image,
         voxel_size: tuple[float, float, float],
         offset_order: int,
@@ -166,44 +142,20 @@ class _Projection:
         z = self._poisson_twice(residual)
         return z if self.bounds is None else self.bounds.keep(z)
 
-    def local(
-        self, field: Image, iterations: int, tolerance: float, progress: Progress | None
-    ) -> Image:
-        """W^-2 L^T g by preconditioned conjugate gradients on g."""
-        dot = self.stencils.dot
-        residual = self._laplacian(field, self.inside, np.zeros_like(field))
-        g, image = np.zeros_like(field), np.zeros_like(field)
+    def local(self, field: Image, stop: Stop) -> Image:
+        """Local field f - h = W^-2 L^T g, where L W^-2 L^T g = L f."""
+        right = self._laplacian(field, self.inside, np.zeros_like(field))
         if self.bounds is not None:
-            self.bounds.clear(residual)
-        z = self._precondition(residual)
-        step = z.copy()
-        square = first = dot(residual, z)
-        for iteration in range(iterations):
-            if square <= tolerance**2 * first or square <= 0:
-                break
-            self._normal(step, image)
-            length = np.float32(square / dot(step, image))
-            self.stencils.sweep(_advance, g, residual, step, image, length)
-            z = self._precondition(residual)
-            square, before = dot(residual, z), square
-            self.stencils.sweep(_redirect, step, z, np.float32(square / before))
-            if progress:
-                progress(iteration + 1, iterations)
-        return self._laplacian(g, self.variance, image)
-
-
-def _advance(
-    g: Image, residual: Image, step: Image, image: Image, length: Any, first: int, last: int
-) -> None:
-    """Update g += length step and residual -= length image on a slab."""
-    g[first:last] += length * step[first:last]
-    residual[first:last] -= length * image[first:last]
-
-
-def _redirect(step: Image, z: Image, factor: Any, first: int, last: int) -> None:
-    """Update step = z + factor step on a slab."""
-    step[first:last] *= factor
-    step[first:last] += z[first:last]
+            self.bounds.clear(right)
+        g = image_conjugate_gradients(
+            self._normal,
+            right,
+            stop,
+            dot=self.stencils.dot,
+            precondition=self._precondition,
+            nthreads=self.stencils.nthreads,
+        )
+        return self._laplacian(g, self.variance, np.zeros_like(g))
 
 
 class _Bounds:

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import NigraError
-from ..fields import check_field_map, dot
+from ..fields import dot
 from ..grid import Grid
 from ..numerics.fft import convolver
-from .spheres import Image, Spheres, check_radius, require_room
-
-Progress = Callable[[int, int], None]
+from ..parallel import Progress
+from .frame import Image, Mask, Stop, check, is_positive
+from .solver import image_conjugate_gradients
+from .spheres import OneBall, radius_setting
 
 
 def resharp(
     totalfield: NDArray[Any],
-    mask: NDArray[np.bool_],
+    mask: Mask,
     grid: Grid,
     *,
     radius: float = 5.0,
@@ -28,40 +27,22 @@ def resharp(
     tolerance: float = 0.01,
     nthreads: int = 1,
     progress: Progress | None = None,
-) -> tuple[Image, NDArray[np.bool_]]:
+) -> tuple[Image, Mask]:
     """Regularisation-enabled harmonic artefact reduction.
+
+    Parameters, results and errors as in `background.frame`, and:
 
     Parameters
     ----------
-    totalfield
-        Total field, ppm, (x, y, z).
-    mask
-        Where it holds.
-    grid
-        Geometry.
     radius
         Radius of the ball, mm; the mask shrinks by it.
     regularisation
-        Weight of the local field's square; above 0.
-    iterations
-        Most conjugate-gradient steps.
-    tolerance
-        Stop when the residual has shrunk to this fraction.
-    nthreads
-        Threads; the result does not depend on them.
-    progress
-        Called with (iteration, iterations).
+        Weight a of the local field's square; above 0.
 
     Returns
     -------
     tuple
-        Local field, ppm, zero outside its mask; and that mask, eroded by the ball.
-
-    Raises
-    ------
-    NigraError
-        Shapes differ, a setting is out of range, the ball does not fit into the mask, or the
-        field is not finite in it.
+        Local field, and its mask: the voxels about which the ball fits.
 
     Notes
     -----
@@ -69,54 +50,21 @@ def resharp(
     convolution with delta - ball, M the voxels about which the ball fits. The minimum is x = S M y
     with (M S S M + a) y = M S f, so a step on y costs one convolution instead of two.
     """
-    check_field_map(totalfield, mask, grid)
-    check_radius(radius)
-    if not (np.isfinite(regularisation) and regularisation > 0):
-        raise NigraError(f'regularisation must be positive, got {regularisation}')
-    if iterations < 1:
-        raise NigraError(f'iterations must be at least 1, got {iterations}')
-    spheres = Spheres(totalfield, mask, grid, radius, nthreads)
-    removal, fits = spheres.removal(radius)
-    require_room(fits, radius)
-    remove = convolver(removal, spheres.crop.grid.shape, nthreads=nthreads)
-    square = convolver(removal**2, spheres.crop.grid.shape, nthreads=nthreads)
-    right = remove(spheres.field)
-    right *= fits
+    stop = Stop(iterations, tolerance, progress)
+    penalty = ('regularisation', regularisation, is_positive(regularisation), 'be positive')
+    check(totalfield, mask, grid, radius_setting(radius), penalty, *stop.settings)
+    ball = OneBall(totalfield, mask, grid, radius, nthreads)
+    # S S in one convolution: its kernel is the square of delta - ball's
+    twice = convolver(ball.kernel**2, ball.field.shape, nthreads=nthreads)
 
-    def normal(y: Image, out: Image) -> Image:
-        """M S S M y + a y."""
-        square(y, out=out)
-        out *= fits
+    def normal(y: Image, out: Image) -> None:
+        """M S S M y + a y of a y that is zero outside M."""
+        twice(y, out=out)
+        out *= ball.fits
         out += np.float32(regularisation) * y
-        return out
 
-    y = conjugate_gradients(normal, right, iterations, tolerance, progress)
-    local = remove(y, out=y)
-    local *= fits
-    return spheres.crop.put(local), spheres.crop.put(fits)
-
-
-def conjugate_gradients(
-    normal: Callable[[Image, Image], Image],
-    right: Image,
-    iterations: int,
-    tolerance: float,
-    progress: Progress | None = None,
-) -> Image:
-    """Solve normal(x) = right from zero; overwrites `right` by the residual."""
-    x, image = np.zeros_like(right), np.empty_like(right)
-    residual, step = right, right.copy()
-    square = first = dot(residual, residual)
-    for iteration in range(iterations):
-        if square <= tolerance**2 * first or square == 0:
-            break
-        normal(step, image)
-        length = np.float32(square / dot(step, image))
-        x += length * step
-        residual -= length * image
-        square, before = dot(residual, residual), square
-        step *= np.float32(square / before)
-        step += residual
-        if progress:
-            progress(iteration + 1, iterations)
-    return x
+    y = image_conjugate_gradients(
+        normal, ball.remains(ball.field), stop, dot=dot, nthreads=nthreads
+    )
+    # x = S M y, known where the ball fits
+    return ball.put(ball.remains(y, out=y))

@@ -9,10 +9,9 @@ from numpy.typing import NDArray
 
 from ..errors import NigraError
 from ..grid import Grid
-from ..numerics.fft import Crop, crop_to_mask, empty_spectrum, irfftn, rfftn
+from ..numerics.fft import Crop, convolver, crop_to_mask, empty_spectrum, irfftn, rfftn
 from ..numerics.kernels import smv_kernel
-
-Image = NDArray[np.float32]
+from .frame import Image, Mask, Setting, is_positive
 
 _ROUNDING = 1e-5
 """Fraction of a ball that may seem to lie outside: the transform's rounding."""
@@ -21,27 +20,11 @@ _ROUNDING = 1e-5
 class Spheres:
     """A field and its mask, ready for balls of several radii.
 
-    Parameters
-    ----------
-    totalfield
-        Field, ppm, (x, y, z).
-    mask
-        Where it holds.
-    grid
-        Geometry.
-    margin
-        Largest radius, mm.
-    nthreads
-        Threads; the result does not depend on them.
+    Parameters as in `background.frame`, and `margin`, the largest radius in mm.
     """
 
     def __init__(
-        self,
-        totalfield: NDArray[Any],
-        mask: NDArray[np.bool_],
-        grid: Grid,
-        margin: float,
-        nthreads: int,
+        self, totalfield: NDArray[Any], mask: Mask, grid: Grid, margin: float, nthreads: int
     ) -> None:
         self.crop: Crop = crop_to_mask(mask, grid, margin=margin)
         self.nthreads = nthreads
@@ -51,7 +34,7 @@ class Spheres:
         self._solid = rfftn(self.inside.astype(np.float32), nthreads=nthreads)
         self._product, self._image = empty_spectrum(self.field), np.empty_like(self.field)
 
-    def removal(self, radius: float) -> tuple[Image, NDArray[np.bool_]]:
+    def removal(self, radius: float) -> tuple[Image, Mask]:
         """Kernel delta - ball as a half spectrum, and the voxels about which the ball fits."""
         ball = smv_kernel(self.crop.grid, radius, nthreads=self.nthreads)
         np.multiply(self._solid, ball, out=self._product)
@@ -60,13 +43,45 @@ class Spheres:
         return np.subtract(1, ball, out=ball), fits
 
 
-def check_radius(radius: float) -> None:
-    """Raise where a ball's radius is no length."""
-    if not (np.isfinite(radius) and radius > 0):
-        raise NigraError(f'radius must be a positive length in mm, got {radius}')
+class OneBall:
+    """What one ball leaves of a field, for methods that deconvolve it step by step.
+
+    Attributes
+    ----------
+    field
+        The field in its crop, minus its mean inside the mask.
+    kernel
+        delta - ball as a half spectrum.
+    fits
+        M, the voxels about which the ball fits into the mask.
+
+    Raises
+    ------
+    NigraError
+        The ball fits nowhere.
+    """
+
+    def __init__(
+        self, totalfield: NDArray[Any], mask: Mask, grid: Grid, radius: float, nthreads: int
+    ) -> None:
+        spheres = Spheres(totalfield, mask, grid, radius, nthreads)
+        self.field, self._crop = spheres.field, spheres.crop
+        self.kernel, self.fits = spheres.removal(radius)
+        if not self.fits.any():
+            raise NigraError(f'no ball of {radius} mm fits into the mask; give a smaller radius')
+        self._remove = convolver(self.kernel, self._crop.grid.shape, nthreads=nthreads)
+
+    def remains(self, image: Image, out: Image | None = None) -> Image:
+        """M (delta - ball) * image: what differs from its mean over the ball, where it fits."""
+        result: Image = self._remove(image, out=out)
+        result *= self.fits
+        return result
+
+    def put(self, local: Image) -> tuple[Image, Mask]:
+        """Local field and its mask on the full grid."""
+        return self._crop.put(local), self._crop.put(self.fits)
 
 
-def require_room(fits: NDArray[np.bool_], radius: float) -> None:
-    """Raise where a ball fits nowhere."""
-    if not fits.any():
-        raise NigraError(f'no ball of {radius} mm fits into the mask; give a smaller radius')
+def radius_setting(radius: float) -> Setting:
+    """What `frame.check` asks of a ball's radius."""
+    return 'radius', radius, is_positive(radius), 'be a positive length in mm'

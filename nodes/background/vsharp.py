@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import NigraError
-from ..fields import check_field_map
 from ..grid import Grid
 from ..numerics.fft import empty_spectrum, irfftn, rfftn
-from .spheres import Image, Spheres
-
-Progress = Callable[[int, int], None]
+from ..parallel import Progress
+from .frame import Image, Mask, check, is_positive
+from .spheres import Spheres
 
 
 def vsharp(
     totalfield: NDArray[Any],
-    mask: NDArray[np.bool_],
+    mask: Mask,
     grid: Grid,
     *,
     radii: Sequence[float] = (
@@ -28,36 +27,24 @@ def vsharp(
     threshold: float = 0.02,
     nthreads: int = 1,
     progress: Progress | None = None,
-) -> tuple[Image, NDArray[np.bool_]]:  # fmt: skip
+) -> tuple[Image, Mask]:  # fmt: skip
     """Sophisticated harmonic artefact reduction with balls that shrink towards the edge.
+
+    Parameters, results and errors as in `background.frame`, and:
 
     Parameters
     ----------
-    totalfield
-        Total field, ppm, (x, y, z).
-    mask
-        Where it holds.
-    grid
-        Geometry.
     radii
         Radii of the balls, mm; each voxel uses the largest that fits into the mask there.
     threshold
         The deconvolution keeps frequencies at which the kernel exceeds this; 0 to 1.
-    nthreads
-        Threads; the result does not depend on them.
     progress
-        Called with (radius index, number of radii).
+        Called with (radii done, number of radii).
 
     Returns
     -------
     tuple
-        Local field, ppm, zero outside its mask; and that mask, eroded by the smallest ball.
-
-    Raises
-    ------
-    NigraError
-        Shapes differ, no radius is given, no ball fits into the mask, or the field is not finite
-        in it.
+        Local field, and its mask: the voxels about which the smallest ball fits.
 
     Notes
     -----
@@ -66,30 +53,39 @@ def vsharp(
     differ little, since each jump of the kernel leaves a seam that the deconvolution with the
     largest ball's kernel spreads.
     """
-    check_field_map(totalfield, mask, grid)
-    if not 0 < threshold < 1:
-        raise NigraError(f'threshold must lie between 0 and 1, got {threshold}')
     ordered = sorted({float(r) for r in radii}, reverse=True)
-    if not ordered or not all(np.isfinite(r) and r > 0 for r in ordered):
-        raise NigraError(f'radii must be positive lengths in mm, got {list(radii)}')
+    lengths = bool(ordered) and all(is_positive(r) for r in ordered)
+    check(
+        totalfield, mask, grid,
+        ('radii', list(radii), lengths, 'be positive lengths in mm'),
+        ('threshold', threshold, 0 < threshold < 1, 'lie between 0 and 1'),
+    )  # fmt: skip
     spheres = Spheres(totalfield, mask, grid, ordered[0], nthreads)
     filtered, kept, largest = _filtered_by_balls(spheres, ordered, progress)
     if largest is None:
         raise NigraError(
             f'no ball of {ordered[-1]} to {ordered[0]} mm fits into the mask; give smaller radii'
         )
-    # Deconvolution with the largest ball's kernel, truncated where it is small.
-    spectrum = rfftn(filtered, nthreads=nthreads)
-    keep = np.abs(largest) > threshold
-    spectrum *= np.where(keep, 1 / np.where(keep, largest, 1), 0)
-    local = irfftn(spectrum, filtered, nthreads=nthreads)
+    local = _deconvolved(filtered, largest, threshold, nthreads)
     local[~kept] = 0
     return spheres.crop.put(local), spheres.crop.put(kept)
 
 
+def _deconvolved(filtered: Image, kernel: Image, threshold: float, nthreads: int) -> Image:
+    """Divide by delta - ball in k-space, zero where it is small; overwrites `filtered`.
+
+    Near k = 0 the kernel vanishes, so there the division would blow up what is left of the
+    background (truncated as in Schweser's SHARP).
+    """
+    spectrum = rfftn(filtered, nthreads=nthreads)
+    keep = np.abs(kernel) > threshold
+    spectrum *= np.where(keep, 1 / np.where(keep, kernel, 1), 0)
+    return irfftn(spectrum, filtered, nthreads=nthreads)
+
+
 def _filtered_by_balls(
     spheres: Spheres, radii: Sequence[float], progress: Progress | None
-) -> tuple[Image, NDArray[np.bool_], Image | None]:
+) -> tuple[Image, Mask, Image | None]:
     """(delta - ball) * field with the largest ball that fits, and the largest ball's kernel."""
     field, nthreads = spheres.field, spheres.nthreads
     spectrum = rfftn(field, nthreads=nthreads)

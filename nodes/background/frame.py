@@ -1,0 +1,100 @@
+"""What all removals of the background share: parameters, checks, and the field in its box.
+
+A removal is called as `method(totalfield, mask, grid, *, ..., nthreads=1, progress=None)`. Its
+docstring describes its own settings; these mean the same in all of them.
+
+Parameters
+----------
+totalfield
+    Total field, ppm, (x, y, z). Values outside the mask are never read, nor does a constant
+    offset matter.
+mask
+    Voxels whose total field is known, (x, y, z).
+grid
+    Shape, voxel size and direction of the main field.
+iterations
+    Largest number of conjugate-gradient steps, at least 1.
+tolerance
+    Stop when the residual has shrunk to this fraction; 0 takes all the steps.
+nthreads
+    Threads; the result does not depend on them.
+progress
+    Called with (steps done, most steps).
+
+Returns
+-------
+local field
+    ppm, float32, (x, y, z); zero outside the mask that is left.
+mask
+    Voxels whose local field is known, where the method needs to shrink the mask.
+
+Raises
+------
+NigraError
+    A setting is out of range (found before the images are looked at), shapes differ, the mask is
+    empty or too small for the method, or the field is not finite inside it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..fields import check_field_map, check_settings
+from ..grid import Grid
+from ..numerics.multigrid import Box
+from ..parallel import Progress
+
+Image = NDArray[np.float32]
+Mask = NDArray[np.bool_]
+Setting = tuple[str, Any, bool, str]
+"""Name, value, whether it is right, and what would be right."""
+
+
+@dataclass(frozen=True)
+class Stop:
+    """When an iteration ends, and who is told of its steps; attributes as in the module."""
+
+    iterations: int
+    tolerance: float
+    progress: Progress | None = None
+
+    @property
+    def settings(self) -> tuple[Setting, Setting]:
+        """What `check` asks of them."""
+        return (
+            ('iterations', self.iterations, self.iterations >= 1, 'be at least 1'),
+            ('tolerance', self.tolerance, self.tolerance >= 0, 'not be negative'),
+        )
+
+
+def is_positive(value: float) -> bool:
+    """Whether a setting is a positive, finite number."""
+    return bool(np.isfinite(value) and value > 0)
+
+
+def check(totalfield: NDArray[Any], mask: Mask, grid: Grid, *settings: Setting) -> None:
+    """Raise for the first setting that is wrong, and only then for images that do not fit.
+
+    Raises
+    ------
+    NigraError
+        As in the module.
+    """
+    # settings first: a command checks them with images that fit no grid (`stages.check_values`)
+    check_settings(*settings)
+    check_field_map(totalfield, mask, grid)
+
+
+def field_in_box(totalfield: NDArray[Any], box: Box) -> Image:
+    """Field minus its median inside the mask, in the mask's box.
+
+    A constant is a field of outside sources, so its choice is free; a small one keeps the digits
+    of float32 for the rest.
+    """
+    field = box.take(totalfield)
+    field[box.mask] -= np.float32(np.median(field[box.mask]))
+    return field
