@@ -27,12 +27,15 @@ def ismv(
 ) -> tuple[Image, Mask]:
     """Iterative spherical mean value method.
 
-    Parameters, results and errors as in `background.frame`, and:
+    One ball, for which the field is replaced by its mean until nothing changes any more; no
+    setting trades background against local field.
 
     Parameters
     ----------
     radius
         Radius of the ball, mm; the mask shrinks by it.
+    totalfield, mask, grid, iterations, tolerance, nthreads, progress
+        As in `background.frame`, which also lists the errors.
 
     Returns
     -------

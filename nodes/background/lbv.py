@@ -28,13 +28,15 @@ def lbv(
 ) -> tuple[Image, Mask]:
     """Laplacian boundary value method: harmonic inside, the total field on the boundary.
 
-    Parameters, results and errors as in `background.frame`, and:
+    Needs no ball to fit and no setting for the strength, but trusts the field on the boundary.
 
     Parameters
     ----------
     peel
         Layers of voxels that are taken off the mask first; where its rim is noisy, its rim makes
         a bad boundary.
+    totalfield, mask, grid, iterations, tolerance, nthreads, progress
+        As in `background.frame`, which also lists the errors.
 
     Returns
     -------

@@ -31,8 +31,6 @@ def pdf(
 ) -> Image:
     """Projection onto dipole fields: explain the field by sources outside the mask.
 
-    Parameters, results and errors as in `background.frame`, and:
-
     Parameters
     ----------
     noise
@@ -43,6 +41,8 @@ def pdf(
     offset_order
         Polynomials up to this order, 0 to 3, are taken away as well. Beyond order 1 they are no
         fields of outside sources; a single echo's phase offset is like them.
+    totalfield, mask, grid, iterations, tolerance, nthreads, progress
+        As in `background.frame`, which also lists the errors.
 
     Returns
     -------

@@ -30,19 +30,19 @@ def resharp(
 ) -> tuple[Image, Mask]:
     """Regularisation-enabled harmonic artefact reduction.
 
-    Parameters, results and errors as in `background.frame`, and:
+    Called like `ismv`, with one ball for all voxels and with a penalty on the local field.
 
     Parameters
     ----------
-    radius
-        Radius of the ball, mm; the mask shrinks by it.
     regularisation
         Weight a of the local field's square; above 0.
+    radius and all others
+        As in `ismv`.
 
     Returns
     -------
     tuple
-        Local field, and its mask: the voxels about which the ball fits.
+        Local field, and M as its mask.
 
     Notes
     -----

@@ -30,8 +30,6 @@ def vsharp(
 ) -> tuple[Image, Mask]:  # fmt: skip
     """Sophisticated harmonic artefact reduction with balls that shrink towards the edge.
 
-    Parameters, results and errors as in `background.frame`, and:
-
     Parameters
     ----------
     radii
@@ -40,6 +38,8 @@ def vsharp(
         The deconvolution keeps frequencies at which the kernel exceeds this; 0 to 1.
     progress
         Called with (radii done, number of radii).
+    totalfield, mask, grid, nthreads
+        As in `background.frame`, which also lists the errors.
 
     Returns
     -------
