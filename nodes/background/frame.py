@@ -48,6 +48,11 @@ from ..grid import Grid
 from ..numerics.multigrid import Box
 from ..parallel import Progress
 
+# Comments in this room name errors on one phantom: the round head of the tests (`phantoms.head`),
+# 96 x 88 x 80 voxels of 1.5 mm, main field along (.1, 0, 1), local field 2.6 ppb and background
+# 233 ppb (standard deviations in the mask), noise 2 ppb, but 10 ppb in the outer two layers.
+# "Error" is the standard deviation of found minus true local field, "slope" that of the regression
+# of found on true, both deeper than five voxels. The noise alone makes an error of 2 ppb.
 Image = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 Setting = tuple[str, Any, bool, str]

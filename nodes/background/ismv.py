@@ -1,4 +1,10 @@
-"""Iterative spherical mean values: the background is what equals its mean over a ball."""
+"""Iterative spherical mean values: the background is what equals its mean over a ball.
+
+Wen et al. 2014 (doi 10.1002/mrm.24998) replace the field f by its mean over a ball, S f, again and
+again where the ball fits, M, and hold it elsewhere. The limit, the background b, has b = S b in M
+and b = f elsewhere. So the local field u = f - b is the solution of M (1 - S) M u = M (1 - S) f;
+conjugate gradients find it in fewer steps than the repetition.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +16,13 @@ from ..fields import dot
 from ..grid import Grid
 from ..parallel import Progress
 from .frame import Image, Mask, Stop, check
-from .solver import image_conjugate_gradients
+from .solver import System, image_conjugate_gradients
 from .spheres import OneBall, radius_setting
 
 
+# The defaults on the phantom of `background.frame`: a tolerance of .01 takes 7 steps, slope .982;
+# .1 takes 3, slope .875; .001 takes 13, slope .992. Radii of 3 and 8 mm: slopes .974 and .988, but
+# 76 % and 47 % of the mask are left; with 5 mm 64 %.
 def ismv(
     totalfield: NDArray[Any],
     mask: Mask,
@@ -27,8 +36,8 @@ def ismv(
 ) -> tuple[Image, Mask]:
     """Iterative spherical mean value method.
 
-    One ball, for which the field is replaced by its mean until nothing changes any more; no
-    setting trades background against local field.
+    The mean over one ball takes the field's place until nothing changes any more; there is no
+    weight to choose.
 
     Parameters
     ----------
@@ -44,16 +53,11 @@ def ismv(
 
     Notes
     -----
-    Wen et al. 2014 (doi 10.1002/mrm.24998) replace the field by its mean over a ball again and
-    again where the ball fits, M, holding it elsewhere. The limit b = S b in M, b = f elsewhere, is
-    the solution of M (1 - S) M u = M (1 - S) f, u = f - b; conjugate gradients find it in fewer
-    steps.
+    Wen et al. 2014 (doi 10.1002/mrm.24998); the equations are in the module's docstring.
     """
     stop = Stop(iterations, tolerance, progress)
     check(totalfield, mask, grid, radius_setting(radius), *stop.settings)
     ball = OneBall(totalfield, mask, grid, radius, nthreads)
     # `remains` is M (1 - S); every step is zero outside M, so another M before it changes nothing
-    u = image_conjugate_gradients(
-        ball.remains, ball.remains(ball.field), stop, dot=dot, nthreads=nthreads
-    )
-    return ball.put(u)
+    system = System(ball.remains, dot, nthreads=nthreads)
+    return ball.put(image_conjugate_gradients(system, ball.remains(ball.field), stop))

@@ -1,4 +1,10 @@
-"""Laplacian boundary value: the background solves Laplace's equation inside the mask."""
+"""Laplacian boundary value: the background solves Laplace's equation inside the mask.
+
+Zhou et al. 2014 (doi 10.1002/nbm.3064) neglect the local field on the mask's outermost layer.
+Inside, the background b has L b = 0, L the Laplacian, and on that layer b = f, the total field. So
+the local field u = f - b solves L u = L f with u = 0 on the layer. Conjugate gradients find it,
+preconditioned by a multigrid cycle.
+"""
 
 from __future__ import annotations
 
@@ -12,9 +18,12 @@ from ..grid import Grid
 from ..numerics.multigrid import Box, Multigrid, interior, laplacian
 from ..parallel import Progress
 from .frame import Image, Mask, Stop, check, field_in_box
-from .solver import image_conjugate_gradients
+from .solver import System, image_conjugate_gradients
 
 
+# The defaults on the phantom of `background.frame`: a tolerance of 1e-4 takes 4 steps, slope .996;
+# .01 takes 2, slope .983; 1e-6 takes 7 and changes nothing. Between 0 and 3 layers peeled the
+# slope lies between .991 and .996 and the error between 2.01 and 2.06 ppb.
 def lbv(
     totalfield: NDArray[Any],
     mask: Mask,
@@ -45,44 +54,34 @@ def lbv(
 
     Notes
     -----
-    Zhou et al. 2014 (doi 10.1002/nbm.3064): the local field is neglected on the mask's outermost
-    layer; inside, the background b has L b = 0, L the Laplacian, so u = f - b solves L u = L f
-    with u = 0 on that layer. Conjugate gradients, preconditioned by a multigrid cycle.
+    Zhou et al. 2014 (doi 10.1002/nbm.3064); the equations are in the module's docstring.
     """
     stop = Stop(iterations, tolerance, progress)
     layers = ('peel', peel, peel >= 0 and float(peel).is_integer(), 'be a number of layers')
     check(totalfield, mask, grid, layers, *stop.settings)
     box = Box.around(mask)
-    # the layer that the last `interior` takes off is the boundary, where u = 0
+    # what the last `interior` takes off is the boundary, where u = 0
     inside = box.mask
     for _ in range(int(peel) + 1):
         inside = interior(inside)
     if not inside.any():
         raise NigraError(f'nothing is left of the mask after {int(peel) + 1} layers')
-    local = _solve(
-        field_in_box(totalfield, box), Multigrid(inside, grid.voxel_size, nthreads), stop
-    )
+    field = field_in_box(totalfield, box)
+    local = _solve(field, Multigrid(inside, grid.voxel_size, nthreads), stop)
     return box.put(local), box.put(inside)
 
 
 def _solve(field: Image, multigrid: Multigrid, stop: Stop) -> Image:
     """Solve L u = L f, u = 0 outside."""
     stencils = multigrid.stencils
-    # -L, the Laplacian's positive definite form, in the rows of voxels inside
+    # -L in the rows of voxels inside: with u = 0 elsewhere it is symmetric and positive definite
     minus, weights = -multigrid.inside, multigrid.weights
 
     def apply(u: Image, out: Image) -> None:
         stencils.sweep(laplacian, u, minus, weights, out)
 
+    # the field on the boundary enters here: f is not zero there, as u is
     right = np.zeros_like(field)
-    # of f on all of the mask: this is how the boundary's values come in
     apply(field, right)
-    return image_conjugate_gradients(
-        apply,
-        right,
-        stop,
-        dot=stencils.dot,
-        precondition=multigrid,
-        by_residual=True,
-        nthreads=stencils.nthreads,
-    )
+    system = System(apply, stencils.dot, multigrid, by_residual=True, nthreads=stencils.nthreads)
+    return image_conjugate_gradients(system, right, stop)

@@ -1,4 +1,10 @@
-"""RESHARP: spherical mean values, undone by least squares with Tikhonov's penalty."""
+"""RESHARP: spherical mean values, undone by least squares with Tikhonov's penalty.
+
+Sun & Wilman 2014 (doi 10.1002/mrm.24765) minimise |M S (f - x)|^2 + a |x|^2, f the total and x the
+local field, S the convolution with delta - ball, M the voxels about which the ball fits. The
+minimum is x = S M y with (M S S M + a) y = M S f, so a step on y costs one convolution instead of
+two.
+"""
 
 from __future__ import annotations
 
@@ -12,10 +18,13 @@ from ..grid import Grid
 from ..numerics.fft import convolver
 from ..parallel import Progress
 from .frame import Image, Mask, Stop, check, is_positive
-from .solver import image_conjugate_gradients
+from .solver import System, image_conjugate_gradients
 from .spheres import OneBall, radius_setting
 
 
+# The defaults on the phantom of `background.frame`: a penalty of 1e-4 has slope .971; 1e-6 has
+# .974, 1e-3 .944 and .01 .791. A tolerance of .01 takes 27 steps; .1 takes 8, slope .889, and .001
+# takes 70, slope .973. Radii between 4 and 8 mm have slopes between .968 and .971.
 def resharp(
     totalfield: NDArray[Any],
     mask: Mask,
@@ -30,7 +39,7 @@ def resharp(
 ) -> tuple[Image, Mask]:
     """Regularisation-enabled harmonic artefact reduction.
 
-    Called like `ismv`, with one ball for all voxels and with a penalty on the local field.
+    One ball for all voxels, like `ismv`, and a penalty on the local field.
 
     Parameters
     ----------
@@ -46,25 +55,27 @@ def resharp(
 
     Notes
     -----
-    Sun & Wilman 2014 (doi 10.1002/mrm.24765): minimise |M S (f - x)|^2 + a |x|^2, S the
-    convolution with delta - ball, M the voxels about which the ball fits. The minimum is x = S M y
-    with (M S S M + a) y = M S f, so a step on y costs one convolution instead of two.
+    Sun & Wilman 2014 (doi 10.1002/mrm.24765); the equations are in the module's docstring.
     """
     stop = Stop(iterations, tolerance, progress)
     penalty = ('regularisation', regularisation, is_positive(regularisation), 'be positive')
     check(totalfield, mask, grid, radius_setting(radius), penalty, *stop.settings)
     ball = OneBall(totalfield, mask, grid, radius, nthreads)
+    y = _multipliers(ball, regularisation, stop, nthreads)
+    # x = S M y, known where the ball fits
+    return ball.put(ball.remains(y, out=y))
+
+
+def _multipliers(ball: OneBall, regularisation: float, stop: Stop, nthreads: int) -> Image:
+    """Solve (M S S M + a) y = M S f."""
     # S S in one convolution: its kernel is the square of delta - ball's
     twice = convolver(ball.kernel**2, ball.field.shape, nthreads=nthreads)
 
     def normal(y: Image, out: Image) -> None:
-        """M S S M y + a y of a y that is zero outside M."""
+        # y is zero outside M from the first step on, so M before S S changes nothing
         twice(y, out=out)
         out *= ball.fits
         out += np.float32(regularisation) * y
 
-    y = image_conjugate_gradients(
-        normal, ball.remains(ball.field), stop, dot=dot, nthreads=nthreads
-    )
-    # x = S M y, known where the ball fits
-    return ball.put(ball.remains(y, out=y))
+    system = System(normal, dot, nthreads=nthreads)
+    return image_conjugate_gradients(system, ball.remains(ball.field), stop)

@@ -1,8 +1,12 @@
-"""Conjugate gradients on images, where `numerics.cg` has half spectra for its unknown."""
+"""Conjugate gradients on images, where `numerics.cg` has half spectra for its unknown.
+
+Hestenes & Stiefel 1952 (doi 10.6028/jres.049.044), with a preconditioner.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -10,68 +14,60 @@ import numpy as np
 from ..numerics.multigrid import Stencils
 from .frame import Image, Stop
 
-Operator = Callable[[Image, Image], Any]
-"""`apply(p, q)` writes A p into q."""
 
+@dataclass(frozen=True)
+class System:
+    """A linear system A x = b with a symmetric positive semidefinite A.
 
-def image_conjugate_gradients(
-    apply: Operator,
-    right: Image,
-    stop: Stop,
-    *,
-    dot: Callable[[Image, Image], float],
-    precondition: Callable[[Image], Image] | None = None,
-    by_residual: bool = False,
-    nthreads: int = 1,
-) -> Image:
-    """Solve A x = b from x = 0 for a symmetric positive semidefinite A.
-
-    Parameters
+    Attributes
     ----------
     apply
-        The operator A.
-    right
-        The right-hand side b; overwritten by the residual.
-    stop
-        When to stop.
+        `apply(p, q)` writes A p into q.
     dot
         Scalar product in double precision.
     precondition
-        About the inverse of A, symmetric and positive; it may return a buffer of its own.
+        P, about the inverse of A, symmetric and positive; it may return a buffer of its own.
     by_residual
-        Whether the tolerance is one of |r|, as without a preconditioner M, or of r^T M r. Where
-        M is close to the inverse of A, the latter is about the error's square as A weighs it.
+        Whether the tolerance is one of |r|, as it is without P, or of the root of r^T P r: about
+        the error's norm, as A weighs it, where P is close to the inverse of A.
     nthreads
         Threads; the result does not depend on them.
-
-    Notes
-    -----
-    Hestenes & Stiefel 1952 (doi 10.6028/jres.049.044).
     """
-    sweep = Stencils(right.shape, nthreads).sweep
+
+    apply: Callable[[Image, Image], Any]
+    dot: Callable[[Image, Image], float]
+    precondition: Callable[[Image], Image] | None = None
+    by_residual: bool = False
+    nthreads: int = 1
+
+    def conditioned(self, residual: Image) -> Image:
+        """P r, or r itself."""
+        return residual if self.precondition is None else self.precondition(residual)
+
+    def left(self, residual: Image, square: float) -> float:
+        """What the tolerance is one of, squared; `square` is r^T P r."""
+        return self.dot(residual, residual) if self.by_residual else square
+
+
+def image_conjugate_gradients(system: System, right: Image, stop: Stop) -> Image:
+    """Solve A x = b from x = 0; overwrites b, `right`, by the residual r = b - A x."""
+    sweep, dot = Stencils(right.shape, system.nthreads).sweep, system.dot
     x, image, residual = np.zeros_like(right), np.zeros_like(right), right
-
-    def conditioned() -> Image:
-        return residual if precondition is None else precondition(residual)
-
-    def left() -> float:
-        return dot(residual, residual) if by_residual else square
-
-    z = conditioned()
+    z = system.conditioned(residual)
     step = z.copy()
     square = dot(residual, z)
-    first = left()
+    enough = stop.tolerance**2 * system.left(residual, square)
     for iteration in range(stop.iterations):
-        # r^T M r of 0 or less: solved as far as float32 can tell
-        if left() <= stop.tolerance**2 * first or square <= 0:
+        # r^T P r of 0 or less: solved as far as float32 can tell
+        if system.left(residual, square) <= enough or square <= 0:
             break
-        apply(step, image)
-        # along the step to the minimum of x^T A x / 2 - b^T x
+        system.apply(step, image)
+        # alpha: as far along the step p as x^T A x / 2 - b^T x falls
         length = np.float32(square / dot(step, image))
         sweep(_advance, x, residual, step, image, length)
-        z = conditioned()
+        z = system.conditioned(residual)
         square, before = dot(residual, z), square
-        # the next step is conjugate to all before it
+        # beta makes the next step conjugate to this one, and so to all before it
         sweep(_redirect, step, z, np.float32(square / before))
         if stop.progress:
             stop.progress(iteration + 1, stop.iterations)

@@ -1,4 +1,12 @@
-"""V-SHARP: spherical mean values with balls that shrink towards the mask's edge."""
+"""V-SHARP: spherical mean values with balls that shrink towards the mask's edge.
+
+SHARP (Schweser et al. 2011, doi 10.1016/j.neuroimage.2010.10.070): a harmonic background equals
+its mean over a ball, so the convolution with delta - ball leaves only what comes of the local
+field. Deconvolution with the same kernel, truncated where the kernel is small, brings the local field
+back. Li et al. 2011 (doi 10.1016/j.neuroimage.2010.11.088) and Wu et al. 2012 (doi
+10.1002/mrm.23000) give each voxel the largest ball that fits into the mask there, so that small
+balls keep the edge and large ones keep slow local fields.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +24,10 @@ from .frame import Image, Mask, check, is_positive
 from .spheres import Spheres
 
 
+# The defaults on the phantom of `background.frame`: slope .986 for thresholds from .005 to .05,
+# .984 for .1. Every second radius: slope .981; 18, 10 and 2 mm alone: .971. A smallest ball of
+# 2 mm keeps 84 % of the mask, 3 mm 76 %, 5 mm 64 %. A largest ball of 12 mm: slope 1.001; 25 mm:
+# .968.
 def vsharp(
     totalfield: NDArray[Any],
     mask: Mask,
@@ -29,6 +41,9 @@ def vsharp(
     progress: Progress | None = None,
 ) -> tuple[Image, Mask]:  # fmt: skip
     """Sophisticated harmonic artefact reduction with balls that shrink towards the edge.
+
+    Neighbouring radii should differ little: each jump of the kernel leaves a seam that the
+    deconvolution with the largest ball's kernel spreads.
 
     Parameters
     ----------
@@ -48,10 +63,7 @@ def vsharp(
 
     Notes
     -----
-    Schweser et al. 2011 (doi 10.1016/j.neuroimage.2010.10.070), Li et al. 2011 (doi
-    10.1016/j.neuroimage.2010.11.088), Wu et al. 2012 (doi 10.1002/mrm.23000). Neighbouring radii
-    differ little, since each jump of the kernel leaves a seam that the deconvolution with the
-    largest ball's kernel spreads.
+    Schweser et al. 2011, Li et al. 2011, Wu et al. 2012; see the module's docstring.
     """
     ordered = sorted({float(r) for r in radii}, reverse=True)
     lengths = bool(ordered) and all(is_positive(r) for r in ordered)
@@ -66,18 +78,16 @@ def vsharp(
         raise NigraError(
             f'no ball of {ordered[-1]} to {ordered[0]} mm fits into the mask; give smaller radii'
         )
+    # one kernel for all voxels, although those near the edge were filtered with smaller balls
     local = _deconvolved(filtered, largest, threshold, nthreads)
     local[~kept] = 0
     return spheres.crop.put(local), spheres.crop.put(kept)
 
 
 def _deconvolved(filtered: Image, kernel: Image, threshold: float, nthreads: int) -> Image:
-    """Divide by delta - ball in k-space, zero where it is small; overwrites `filtered`.
-
-    Near k = 0 the kernel vanishes, so there the division would blow up what is left of the
-    background (truncated as in Schweser's SHARP).
-    """
+    """Divide by delta - ball in k-space, zero where it is small; overwrites `filtered`."""
     spectrum = rfftn(filtered, nthreads=nthreads)
+    # the kernel vanishes towards k = 0, where division would amplify what the balls left over
     keep = np.abs(kernel) > threshold
     spectrum *= np.where(keep, 1 / np.where(keep, kernel, 1), 0)
     return irfftn(spectrum, filtered, nthreads=nthreads)
@@ -93,8 +103,10 @@ def _filtered_by_balls(
     filtered, kept, largest = np.zeros_like(field), np.zeros_like(spheres.inside), None
     for index, radius in enumerate(radii):
         removal, fits = spheres.removal(radius)
+        # radii fall, so a voxel that no larger ball had fits this one best
         new = fits & ~kept
         if new.any():
+            # the largest ball that fits anywhere: larger ones on the list are passed over
             largest = removal if largest is None else largest
             np.multiply(spectrum, removal, out=product)
             irfftn(product, image, nthreads=nthreads)
