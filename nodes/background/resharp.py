@@ -61,12 +61,12 @@ def resharp(
     penalty = ('regularisation', regularisation, is_positive(regularisation), 'be positive')
     check(totalfield, mask, grid, radius_setting(radius), penalty, *stop.settings)
     ball = OneBall(totalfield, mask, grid, radius, nthreads)
-    y = _multipliers(ball, regularisation, stop, nthreads)
+    y = _solve(ball, regularisation, stop, nthreads)
     # x = S M y, known where the ball fits
     return ball.put(ball.remains(y, out=y))
 
 
-def _multipliers(ball: OneBall, regularisation: float, stop: Stop, nthreads: int) -> Image:
+def _solve(ball: OneBall, regularisation: float, stop: Stop, nthreads: int) -> Image:
     """Solve (M S S M + a) y = M S f."""
     # S S in one convolution: its kernel is the square of delta - ball's
     twice = convolver(ball.kernel**2, ball.field.shape, nthreads=nthreads)

@@ -2,8 +2,8 @@
 
 SHARP (Schweser et al. 2011, doi 10.1016/j.neuroimage.2010.10.070): a harmonic background equals
 its mean over a ball, so the convolution with delta - ball leaves only what comes of the local
-field. Deconvolution with the same kernel, truncated where the kernel is small, brings the local field
-back. Li et al. 2011 (doi 10.1016/j.neuroimage.2010.11.088) and Wu et al. 2012 (doi
+field. Deconvolution with the same kernel, truncated where the kernel is small, brings the local
+field back. Li et al. 2011 (doi 10.1016/j.neuroimage.2010.11.088) and Wu et al. 2012 (doi
 10.1002/mrm.23000) give each voxel the largest ball that fits into the mask there, so that small
 balls keep the edge and large ones keep slow local fields.
 """
