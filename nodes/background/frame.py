@@ -31,8 +31,9 @@ mask
 Raises
 ------
 NigraError
-    A setting is out of range (found before the images are looked at), shapes differ, the mask is
-    empty or too small for the method, or the field is not finite inside it.
+    A setting is out of range, shapes differ, the mask is empty or too small for the method, or the
+    field is not finite inside it. A method looks at its settings before it looks at its images, so
+    that a command can check them before there are any (`stages.check_values`).
 """
 
 from __future__ import annotations
@@ -43,8 +44,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..fields import check_field_map, check_settings
-from ..grid import Grid
+from ..fields import check_counts, check_not_negative
 from ..numerics.multigrid import Box
 from ..parallel import Progress
 
@@ -55,43 +55,25 @@ from ..parallel import Progress
 # of found on true, both deeper than five voxels. The noise alone makes an error of 2 ppb.
 Image = NDArray[np.float32]
 Mask = NDArray[np.bool_]
-Setting = tuple[str, Any, bool, str]
-"""Name, value, whether it is right, and what would be right."""
 
 
 @dataclass(frozen=True)
 class Stop:
-    """When an iteration ends, and who is told of its steps; attributes as in the module."""
+    """When an iteration ends, and who is told of its steps; attributes as in the module.
+
+    Raises
+    ------
+    NigraError
+        A setting is out of range.
+    """
 
     iterations: int
     tolerance: float
     progress: Progress | None = None
 
-    @property
-    def settings(self) -> tuple[Setting, Setting]:
-        """What `check` asks of them."""
-        return (
-            ('iterations', self.iterations, self.iterations >= 1, 'be at least 1'),
-            ('tolerance', self.tolerance, self.tolerance >= 0, 'not be negative'),
-        )
-
-
-def is_positive(value: float) -> bool:
-    """Whether a setting is a positive, finite number."""
-    return bool(np.isfinite(value) and value > 0)
-
-
-def check(totalfield: NDArray[Any], mask: Mask, grid: Grid, *settings: Setting) -> None:
-    """Raise for the first setting that is wrong, and only then for images that do not fit.
-
-    Raises
-    ------
-    NigraError
-        As in the module.
-    """
-    # settings first: a command checks them with images that fit no grid (`stages.check_values`)
-    check_settings(*settings)
-    check_field_map(totalfield, mask, grid)
+    def __post_init__(self) -> None:
+        check_counts(iterations=self.iterations)
+        check_not_negative(tolerance=self.tolerance)
 
 
 def field_in_box(totalfield: NDArray[Any], box: Box) -> Image:

@@ -12,28 +12,22 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from ..fields import dot
+from ..fields import check_field_map
 from ..grid import Grid
 from ..parallel import Progress
-from .frame import Image, Mask, Stop, check
-from .solver import System, image_conjugate_gradients
-from .spheres import OneBall, radius_setting
+from .frame import Image, Mask, Stop
+from .spheres import OneBall, check_radius
 
 
 # The defaults on the phantom of `background.frame`: a tolerance of .01 takes 7 steps, slope .982;
 # .1 takes 3, slope .875; .001 takes 13, slope .992. Radii of 3 and 8 mm: slopes .974 and .988, but
 # 76 % and 47 % of the mask are left; with 5 mm 64 %.
 def ismv(
-    totalfield: NDArray[Any],
-    mask: Mask,
-    grid: Grid,
-    *,
+    totalfield: NDArray[Any], mask: Mask, grid: Grid, *,
     radius: float = 5.0,
-    iterations: int = 60,
-    tolerance: float = 0.01,
-    nthreads: int = 1,
-    progress: Progress | None = None,
-) -> tuple[Image, Mask]:
+    iterations: int = 60, tolerance: float = 0.01,
+    nthreads: int = 1, progress: Progress | None = None,
+) -> tuple[Image, Mask]:  # fmt: skip
     """Iterative spherical mean value method.
 
     The mean over one ball takes the field's place until nothing changes any more; there is no
@@ -56,8 +50,8 @@ def ismv(
     Wen et al. 2014 (doi 10.1002/mrm.24998); the equations are in the module's docstring.
     """
     stop = Stop(iterations, tolerance, progress)
-    check(totalfield, mask, grid, radius_setting(radius), *stop.settings)
+    check_radius(radius)
+    check_field_map(totalfield, mask, grid)
     ball = OneBall(totalfield, mask, grid, radius, nthreads)
     # `remains` is M (1 - S); every step is zero outside M, so another M before it changes nothing
-    system = System(ball.remains, dot, nthreads=nthreads)
-    return ball.put(image_conjugate_gradients(system, ball.remains(ball.field), stop))
+    return ball.put(ball.solve(ball.remains, stop))

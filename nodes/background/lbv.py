@@ -14,10 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import NigraError
+from ..fields import check_field_map, check_settings
 from ..grid import Grid
 from ..numerics.multigrid import Box, Multigrid, interior, laplacian
 from ..parallel import Progress
-from .frame import Image, Mask, Stop, check, field_in_box
+from .frame import Image, Mask, Stop, field_in_box
 from .solver import System, image_conjugate_gradients
 
 
@@ -25,16 +26,11 @@ from .solver import System, image_conjugate_gradients
 # .01 takes 2, slope .983; 1e-6 takes 7 and changes nothing. Between 0 and 3 layers peeled the
 # slope lies between .991 and .996 and the error between 2.01 and 2.06 ppb.
 def lbv(
-    totalfield: NDArray[Any],
-    mask: Mask,
-    grid: Grid,
-    *,
+    totalfield: NDArray[Any], mask: Mask, grid: Grid, *,
     peel: int = 1,
-    iterations: int = 30,
-    tolerance: float = 1e-4,
-    nthreads: int = 1,
-    progress: Progress | None = None,
-) -> tuple[Image, Mask]:
+    iterations: int = 30, tolerance: float = 1e-4,
+    nthreads: int = 1, progress: Progress | None = None,
+) -> tuple[Image, Mask]:  # fmt: skip
     """Laplacian boundary value method: harmonic inside, the total field on the boundary.
 
     Needs no ball to fit and no setting for the strength, but trusts the field on the boundary.
@@ -57,8 +53,9 @@ def lbv(
     Zhou et al. 2014 (doi 10.1002/nbm.3064); the equations are in the module's docstring.
     """
     stop = Stop(iterations, tolerance, progress)
-    layers = ('peel', peel, peel >= 0 and float(peel).is_integer(), 'be a number of layers')
-    check(totalfield, mask, grid, layers, *stop.settings)
+    whole = peel >= 0 and float(peel).is_integer()
+    check_settings(('peel', peel, whole, 'be a number of layers'))
+    check_field_map(totalfield, mask, grid)
     box = Box.around(mask)
     # what the last `interior` takes off is the boundary, where u = 0
     inside = box.mask
@@ -83,5 +80,5 @@ def _solve(field: Image, multigrid: Multigrid, stop: Stop) -> Image:
     # the field on the boundary enters here: f is not zero there, as u is
     right = np.zeros_like(field)
     apply(field, right)
-    system = System(apply, stencils.dot, multigrid, by_residual=True, nthreads=stencils.nthreads)
+    system = System(apply, stencils.dot, stencils.sweep, multigrid, by_residual=True)
     return image_conjugate_gradients(system, right, stop)

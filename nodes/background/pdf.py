@@ -23,10 +23,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import NigraError
+from ..fields import check_field_map, check_settings
 from ..grid import Grid
 from ..numerics.multigrid import Box, Multigrid, Stencils, interior, laplacian
 from ..parallel import Progress
-from .frame import Image, Mask, Stop, check, field_in_box, is_positive
+from .frame import Image, Mask, Stop, field_in_box
 from .solver import System, image_conjugate_gradients
 
 _LARGEST_VARIANCE = 1e4
@@ -51,18 +52,12 @@ that coordinate is a multiple of the constant.
 # .1 takes 12, slope .975; .001 takes 28, slope .980. A `local_sd` between .002 and .03 changes the
 # slope from .979 to .983, and the error in the whole mask from 3.68 to 3.59 ppb.
 def pdf(
-    totalfield: NDArray[Any],
-    mask: Mask,
-    grid: Grid,
-    *,
+    totalfield: NDArray[Any], mask: Mask, grid: Grid, *,
     noise: NDArray[Any] | None = None,
-    local_sd: float = 0.006,
-    offset_order: int = 0,
-    iterations: int = 80,
-    tolerance: float = 0.03,
-    nthreads: int = 1,
-    progress: Progress | None = None,
-) -> Image:
+    local_sd: float = 0.006, offset_order: int = 0,
+    iterations: int = 80, tolerance: float = 0.03,
+    nthreads: int = 1, progress: Progress | None = None,
+) -> Image:  # fmt: skip
     """Projection onto dipole fields: explain the field by sources outside the mask.
 
     Parameters
@@ -88,9 +83,11 @@ def pdf(
     Liu et al. 2011 (doi 10.1002/nbm.1670); the equations are in the module's docstring.
     """
     stop = Stop(iterations, tolerance, progress)
-    local = ('local_sd', local_sd, is_positive(local_sd), 'be a positive field in ppm')
-    order = ('offset_order', offset_order, offset_order in (0, 1, 2, 3), 'be 0, 1, 2 or 3')
-    check(totalfield, mask, grid, local, order, *stop.settings)
+    check_settings(
+        ('local_sd', local_sd, 0 < local_sd < np.inf, 'be a positive field in ppm'),
+        ('offset_order', offset_order, offset_order in (0, 1, 2, 3), 'be 0, 1, 2 or 3'),
+    )
+    check_field_map(totalfield, mask, grid)
     box = Box.around(mask)
     variance = _variances(noise, box, local_sd)
     projection = _Projection(box.mask, variance, grid.voxel_size, offset_order, nthreads)
@@ -177,9 +174,8 @@ class _Projection:
         right = self._laplacian(field, self.inside, np.zeros_like(field))
         if self.constraints is not None:
             self.constraints.clear(right)
-        system = System(
-            self._normal, self.stencils.dot, self._precondition, nthreads=self.stencils.nthreads
-        )
+        dot, sweep = self.stencils.dot, self.stencils.sweep
+        system = System(self._normal, dot, sweep, self._precondition)
         g = image_conjugate_gradients(system, right, stop)
         return self._laplacian(g, self.variance, np.zeros_like(g))
 

@@ -13,30 +13,23 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..fields import dot
+from ..fields import check_field_map, check_positive
 from ..grid import Grid
 from ..numerics.fft import convolver
 from ..parallel import Progress
-from .frame import Image, Mask, Stop, check, is_positive
-from .solver import System, image_conjugate_gradients
-from .spheres import OneBall, radius_setting
+from .frame import Image, Mask, Stop
+from .spheres import OneBall, check_radius
 
 
 # The defaults on the phantom of `background.frame`: a penalty of 1e-4 has slope .971; 1e-6 has
 # .974, 1e-3 .944 and .01 .791. A tolerance of .01 takes 27 steps; .1 takes 8, slope .889, and .001
 # takes 70, slope .973. Radii between 4 and 8 mm have slopes between .968 and .971.
 def resharp(
-    totalfield: NDArray[Any],
-    mask: Mask,
-    grid: Grid,
-    *,
-    radius: float = 5.0,
-    regularisation: float = 1e-4,
-    iterations: int = 60,
-    tolerance: float = 0.01,
-    nthreads: int = 1,
-    progress: Progress | None = None,
-) -> tuple[Image, Mask]:
+    totalfield: NDArray[Any], mask: Mask, grid: Grid, *,
+    radius: float = 5.0, regularisation: float = 1e-4,
+    iterations: int = 60, tolerance: float = 0.01,
+    nthreads: int = 1, progress: Progress | None = None,
+) -> tuple[Image, Mask]:  # fmt: skip
     """Regularisation-enabled harmonic artefact reduction.
 
     One ball for all voxels, like `ismv`, and a penalty on the local field.
@@ -58,8 +51,9 @@ def resharp(
     Sun & Wilman 2014 (doi 10.1002/mrm.24765); the equations are in the module's docstring.
     """
     stop = Stop(iterations, tolerance, progress)
-    penalty = ('regularisation', regularisation, is_positive(regularisation), 'be positive')
-    check(totalfield, mask, grid, radius_setting(radius), penalty, *stop.settings)
+    check_radius(radius)
+    check_positive(regularisation=regularisation)
+    check_field_map(totalfield, mask, grid)
     ball = OneBall(totalfield, mask, grid, radius, nthreads)
     y = _solve(ball, regularisation, stop, nthreads)
     # x = S M y, known where the ball fits
@@ -77,5 +71,4 @@ def _solve(ball: OneBall, regularisation: float, stop: Stop, nthreads: int) -> I
         out *= ball.fits
         out += np.float32(regularisation) * y
 
-    system = System(normal, dot, nthreads=nthreads)
-    return image_conjugate_gradients(system, ball.remains(ball.field), stop)
+    return ball.solve(normal, stop)

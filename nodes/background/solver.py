@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ..numerics.multigrid import Stencils
+from ..parallel import Sweep
 from .frame import Image, Stop
 
 
@@ -25,20 +25,20 @@ class System:
         `apply(p, q)` writes A p into q.
     dot
         Scalar product in double precision.
+    sweep
+        Runs a kernel on every slab of the images.
     precondition
         P, about the inverse of A, symmetric and positive; it may return a buffer of its own.
     by_residual
         Whether the tolerance is one of |r|, as it is without P, or of the root of r^T P r: about
         the error's norm, as A weighs it, where P is close to the inverse of A.
-    nthreads
-        Threads; the result does not depend on them.
     """
 
     apply: Callable[[Image, Image], Any]
     dot: Callable[[Image, Image], float]
+    sweep: Sweep
     precondition: Callable[[Image], Image] | None = None
     by_residual: bool = False
-    nthreads: int = 1
 
     def conditioned(self, residual: Image) -> Image:
         """P r, or r itself."""
@@ -51,7 +51,7 @@ class System:
 
 def image_conjugate_gradients(system: System, right: Image, stop: Stop) -> Image:
     """Solve A x = b from x = 0; overwrites b, `right`, by the residual r = b - A x."""
-    sweep, dot = Stencils(right.shape, system.nthreads).sweep, system.dot
+    sweep, dot = system.sweep, system.dot
     x, image, residual = np.zeros_like(right), np.zeros_like(right), right
     z = system.conditioned(residual)
     step = z.copy()

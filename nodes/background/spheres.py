@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import NigraError
+from ..fields import check_settings, dot
 from ..grid import Grid
 from ..numerics.fft import Crop, convolver, crop_to_mask, empty_spectrum, irfftn, rfftn
 from ..numerics.kernels import smv_kernel
-from .frame import Image, Mask, Setting, is_positive
+from ..numerics.multigrid import Stencils
+from .frame import Image, Mask, Stop
+from .solver import System, image_conjugate_gradients
 
 _ROUNDING = 1e-5
 """Fraction of a ball that may seem to lie outside: the transform's rounding, with room to spare.
@@ -78,6 +82,7 @@ class OneBall:
         self.kernel, self.fits = spheres.removal(radius)
         if not self.fits.any():
             raise NigraError(f'no ball of {radius} mm fits into the mask; give a smaller radius')
+        self._sweep = Stencils(self.field.shape, nthreads).sweep
         self._remove = convolver(self.kernel, self._crop.grid.shape, nthreads=nthreads)
 
     def remains(self, image: Image, out: Image | None = None) -> Image:
@@ -86,11 +91,16 @@ class OneBall:
         result *= self.fits
         return result
 
+    def solve(self, apply: Callable[[Image, Image], Any], stop: Stop) -> Image:
+        """Solution x of A x = M (delta - ball) * field; `apply(p, q)` writes A p into q."""
+        system = System(apply, dot, self._sweep)
+        return image_conjugate_gradients(system, self.remains(self.field), stop)
+
     def put(self, local: Image) -> tuple[Image, Mask]:
         """Local field and its mask on the full grid."""
         return self._crop.put(local), self._crop.put(self.fits)
 
 
-def radius_setting(radius: float) -> Setting:
-    """What `frame.check` asks of a ball's radius."""
-    return 'radius', radius, is_positive(radius), 'be a positive length in mm'
+def check_radius(radius: float) -> None:
+    """Raise where a ball's radius is no length."""
+    check_settings(('radius', radius, 0 < radius < np.inf, 'be a positive length in mm'))

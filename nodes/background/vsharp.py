@@ -17,10 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import NigraError
+from ..fields import check_field_map, check_settings
 from ..grid import Grid
 from ..numerics.fft import empty_spectrum, irfftn, rfftn
 from ..parallel import Progress
-from .frame import Image, Mask, check, is_positive
+from .frame import Image, Mask
 from .spheres import Spheres
 
 
@@ -29,16 +30,12 @@ from .spheres import Spheres
 # 2 mm keeps 84 % of the mask, 3 mm 76 %, 5 mm 64 %. A largest ball of 12 mm: slope 1.001; 25 mm:
 # .968.
 def vsharp(
-    totalfield: NDArray[Any],
-    mask: Mask,
-    grid: Grid,
-    *,
+    totalfield: NDArray[Any], mask: Mask, grid: Grid, *,
     radii: Sequence[float] = (
         18.0, 16.0, 14.0, 12.0, 10.0, 9.0, 8.0, 7.0, 6.0, 5.0, 4.0, 3.0, 2.0,
     ),
     threshold: float = 0.02,
-    nthreads: int = 1,
-    progress: Progress | None = None,
+    nthreads: int = 1, progress: Progress | None = None,
 ) -> tuple[Image, Mask]:  # fmt: skip
     """Sophisticated harmonic artefact reduction with balls that shrink towards the edge.
 
@@ -66,12 +63,12 @@ def vsharp(
     Schweser et al. 2011, Li et al. 2011, Wu et al. 2012; see the module's docstring.
     """
     ordered = sorted({float(r) for r in radii}, reverse=True)
-    lengths = bool(ordered) and all(is_positive(r) for r in ordered)
-    check(
-        totalfield, mask, grid,
+    lengths = bool(ordered) and all(0 < r < np.inf for r in ordered)
+    check_settings(
         ('radii', list(radii), lengths, 'be positive lengths in mm'),
         ('threshold', threshold, 0 < threshold < 1, 'lie between 0 and 1'),
-    )  # fmt: skip
+    )
+    check_field_map(totalfield, mask, grid)
     spheres = Spheres(totalfield, mask, grid, ordered[0], nthreads)
     filtered, kept, largest = _filtered_by_balls(spheres, ordered, progress)
     if largest is None:
