@@ -15,7 +15,8 @@ grid
 iterations
     Largest number of conjugate-gradient steps, at least 1.
 tolerance
-    Stop when the residual has shrunk to this fraction; 0 takes all the steps.
+    Stop when the residual (in PDF about the error itself) has shrunk to this fraction; 0 takes all
+    the steps.
 nthreads
     Threads; the result does not depend on them.
 progress
@@ -53,6 +54,7 @@ from ..parallel import Progress
 # 233 ppb (standard deviations in the mask), noise 2 ppb, but 10 ppb in the outer two layers.
 # "Error" is the standard deviation of found minus true local field, "slope" that of the regression
 # of found on true, both deeper than five voxels. The noise alone makes an error of 2 ppb.
+
 Image = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 
