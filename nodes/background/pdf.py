@@ -35,9 +35,10 @@ _LARGEST_VARIANCE = 1e4
 
 Large values delay the iteration, most of all where such voxels are scattered. On the phantom of
 `background.frame`, with a disturbance of .5 ppm in voxels of unknown noise and 400 steps allowed,
-1e2, 1e3 and 1e4 take 17, 19 and 58 steps where the voxels are one clump of 6 mm radius (slopes .985, .982, .978). With
-one voxel in a thousand they take 18, 40 and 116 steps (.983, .980, .978). With one voxel in fifty
-1e2 takes 27 steps (.982) and 1e3 takes 108 (.976); 1e4 has not converged after 400 (.935).
+1e2, 1e3 and 1e4 take 17, 19 and 58 steps where the voxels are one clump of 6 mm radius (slopes
+.985, .982, .978). With one voxel in a thousand they take 18, 40 and 116 steps (.983, .980, .978).
+With one voxel in fifty 1e2 takes 27 steps (.982) and 1e3 takes 108 (.976); 1e4 has not converged
+after 400 (.935).
 """
 
 _DEPENDENT = 1e-10
