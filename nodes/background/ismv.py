@@ -1,89 +1,57 @@
-"""Iterative spherical mean values: the background is what equals its mean over a ball."""
+"""Iterative spherical mean values: the background is what equals its mean over a ball.
+
+Wen et al. 2014 (doi 10.1002/mrm.24998) replace the field f by its mean over a ball, S f, again and
+again where the ball fits, M, and hold it elsewhere. The limit, the background b, has b = S b in M
+and b = f elsewhere. So the local field u = f - b is the solution of M (1 - S) M u = M (1 - S) f;
+conjugate gradients find it in fewer steps than the repetition.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import NigraError
 from ..fields import check_field_map
 from ..grid import Grid
-from ..numerics.fft import convolver
-from .resharp import conjugate_gradients
-from .spheres import Image, Spheres, check_radius, require_room
-
-Progress = Callable[[int, int], None]
+from ..parallel import Progress
+from .frame import Image, Mask, Stop
+from .spheres import OneBall, check_radius
 
 
+# The defaults on the phantom of `background.frame`: a tolerance of .01 takes 7 steps, slope .982;
+# .1 takes 3, slope .875; .001 takes 13, slope .992. Radii of 3 and 8 mm: slopes .974 and .988, but
+# 76 % and 47 % of the mask are left; with 5 mm 64 %.
 def ismv(
-    totalfield: NDArray[Any],
-    mask: NDArray[np.bool_],
-    grid: Grid,
-    *,
+    totalfield: NDArray[Any], mask: Mask, grid: Grid, *,
     radius: float = 5.0,
-    iterations: int = 60,
-    tolerance: float = 0.01,
-    nthreads: int = 1,
-    progress: Progress | None = None,
-) -> tuple[Image, NDArray[np.bool_]]:
+    iterations: int = 60, tolerance: float = 0.01,
+    nthreads: int = 1, progress: Progress | None = None,
+) -> tuple[Image, Mask]:  # fmt: skip
     """Iterative spherical mean value method.
+
+    The mean over one ball takes the field's place until nothing changes any more; there is no
+    weight to choose.
 
     Parameters
     ----------
-    totalfield
-        Total field, ppm, (x, y, z).
-    mask
-        Where it holds.
-    grid
-        Geometry.
     radius
         Radius of the ball, mm; the mask shrinks by it.
-    iterations
-        Most conjugate-gradient steps.
-    tolerance
-        Stop when the residual has shrunk to this fraction.
-    nthreads
-        Threads; the result does not depend on them.
-    progress
-        Called with (iteration, iterations).
+    totalfield, mask, grid, iterations, tolerance, nthreads, progress
+        As in `background.frame`, which also lists the errors.
 
     Returns
     -------
     tuple
-        Local field, ppm, zero outside its mask; and that mask, eroded by the ball.
-
-    Raises
-    ------
-    NigraError
-        Shapes differ, a setting is out of range, the ball does not fit into the mask, or the
-        field is not finite in it.
+        Local field, and its mask: the voxels about which the ball fits.
 
     Notes
     -----
-    Wen et al. 2014 (doi 10.1002/mrm.24998) replace the field by its mean over a ball again and
-    again where the ball fits, M, holding it elsewhere. The limit b = S b in M, b = f elsewhere, is
-    the solution of M (1 - S) M u = M (1 - S) f, u = f - b; conjugate gradients find it in fewer
-    steps.
+    Wen et al. 2014 (doi 10.1002/mrm.24998); the equations are in the module's docstring.
     """
-    check_field_map(totalfield, mask, grid)
+    stop = Stop(iterations, tolerance, progress)
     check_radius(radius)
-    if iterations < 1:
-        raise NigraError(f'iterations must be at least 1, got {iterations}')
-    spheres = Spheres(totalfield, mask, grid, radius, nthreads)
-    removal, fits = spheres.removal(radius)
-    require_room(fits, radius)
-    remove = convolver(removal, spheres.crop.grid.shape, nthreads=nthreads)
-    right = remove(spheres.field)
-    right *= fits
-
-    def normal(u: Image, out: Image) -> Image:
-        """M (1 - S) u of a u that is zero outside M."""
-        remove(u, out=out)
-        out *= fits
-        return out
-
-    local = conjugate_gradients(normal, right, iterations, tolerance, progress)
-    return spheres.crop.put(local), spheres.crop.put(fits)
+    check_field_map(totalfield, mask, grid)
+    ball = OneBall(totalfield, mask, grid, radius, nthreads)
+    # `remains` is M (1 - S); every step is zero outside M, so another M before it changes nothing
+    return ball.put(ball.solve(ball.remains, stop))

@@ -1,95 +1,98 @@
-"""V-SHARP: spherical mean values with balls that shrink towards the mask's edge."""
+"""V-SHARP: spherical mean values with balls that shrink towards the mask's edge.
+
+SHARP (Schweser et al. 2011, doi 10.1016/j.neuroimage.2010.10.070): a harmonic background equals
+its mean over a ball, so the convolution with delta - ball leaves only what comes of the local
+field. Deconvolution with the same kernel, truncated where the kernel is small, brings the local
+field back. Li et al. 2011 (doi 10.1016/j.neuroimage.2010.11.088) and Wu et al. 2012 (doi
+10.1002/mrm.23000) give each voxel the largest ball that fits into the mask there, so that small
+balls keep the edge and large ones keep slow local fields.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import NigraError
-from ..fields import check_field_map
+from ..fields import check_field_map, check_settings
 from ..grid import Grid
 from ..numerics.fft import empty_spectrum, irfftn, rfftn
-from .spheres import Image, Spheres
+from ..parallel import Progress
+from .frame import Image, Mask
+from .spheres import Spheres
 
-Progress = Callable[[int, int], None]
 
-
+# The defaults on the phantom of `background.frame`: slope .986 for thresholds from .005 to .05,
+# .984 for .1. Every second radius: slope .981; 18, 10 and 2 mm alone: .971. A smallest ball of
+# 2 mm keeps 84 % of the mask, 3 mm 76 %, 5 mm 64 %. A largest ball of 12 mm: slope 1.001; 25 mm:
+# .968.
 def vsharp(
-    totalfield: NDArray[Any],
-    mask: NDArray[np.bool_],
-    grid: Grid,
-    *,
+    totalfield: NDArray[Any], mask: Mask, grid: Grid, *,
     radii: Sequence[float] = (
         18.0, 16.0, 14.0, 12.0, 10.0, 9.0, 8.0, 7.0, 6.0, 5.0, 4.0, 3.0, 2.0,
     ),
     threshold: float = 0.02,
-    nthreads: int = 1,
-    progress: Progress | None = None,
-) -> tuple[Image, NDArray[np.bool_]]:  # fmt: skip
+    nthreads: int = 1, progress: Progress | None = None,
+) -> tuple[Image, Mask]:  # fmt: skip
     """Sophisticated harmonic artefact reduction with balls that shrink towards the edge.
+
+    Neighbouring radii should differ little: each jump of the kernel leaves a seam that the
+    deconvolution with the largest ball's kernel spreads.
 
     Parameters
     ----------
-    totalfield
-        Total field, ppm, (x, y, z).
-    mask
-        Where it holds.
-    grid
-        Geometry.
     radii
         Radii of the balls, mm; each voxel uses the largest that fits into the mask there.
     threshold
         The deconvolution keeps frequencies at which the kernel exceeds this; 0 to 1.
-    nthreads
-        Threads; the result does not depend on them.
     progress
-        Called with (radius index, number of radii).
+        Called with (radii done, number of radii).
+    totalfield, mask, grid, nthreads
+        As in `background.frame`, which also lists the errors.
 
     Returns
     -------
     tuple
-        Local field, ppm, zero outside its mask; and that mask, eroded by the smallest ball.
-
-    Raises
-    ------
-    NigraError
-        Shapes differ, no radius is given, no ball fits into the mask, or the field is not finite
-        in it.
+        Local field, and its mask: the voxels about which the smallest ball fits.
 
     Notes
     -----
-    Schweser et al. 2011 (doi 10.1016/j.neuroimage.2010.10.070), Li et al. 2011 (doi
-    10.1016/j.neuroimage.2010.11.088), Wu et al. 2012 (doi 10.1002/mrm.23000). Neighbouring radii
-    differ little, since each jump of the kernel leaves a seam that the deconvolution with the
-    largest ball's kernel spreads.
+    Schweser et al. 2011, Li et al. 2011, Wu et al. 2012; see the module's docstring.
     """
-    check_field_map(totalfield, mask, grid)
-    if not 0 < threshold < 1:
-        raise NigraError(f'threshold must lie between 0 and 1, got {threshold}')
     ordered = sorted({float(r) for r in radii}, reverse=True)
-    if not ordered or not all(np.isfinite(r) and r > 0 for r in ordered):
-        raise NigraError(f'radii must be positive lengths in mm, got {list(radii)}')
+    lengths = bool(ordered) and all(0 < r < np.inf for r in ordered)
+    check_settings(
+        ('radii', list(radii), lengths, 'be positive lengths in mm'),
+        ('threshold', threshold, 0 < threshold < 1, 'lie between 0 and 1'),
+    )
+    check_field_map(totalfield, mask, grid)
     spheres = Spheres(totalfield, mask, grid, ordered[0], nthreads)
     filtered, kept, largest = _filtered_by_balls(spheres, ordered, progress)
     if largest is None:
         raise NigraError(
             f'no ball of {ordered[-1]} to {ordered[0]} mm fits into the mask; give smaller radii'
         )
-    # Deconvolution with the largest ball's kernel, truncated where it is small.
-    spectrum = rfftn(filtered, nthreads=nthreads)
-    keep = np.abs(largest) > threshold
-    spectrum *= np.where(keep, 1 / np.where(keep, largest, 1), 0)
-    local = irfftn(spectrum, filtered, nthreads=nthreads)
+    # one kernel for all voxels, although those near the edge were filtered with smaller balls
+    local = _deconvolved(filtered, largest, threshold, nthreads)
     local[~kept] = 0
     return spheres.crop.put(local), spheres.crop.put(kept)
 
 
+def _deconvolved(filtered: Image, kernel: Image, threshold: float, nthreads: int) -> Image:
+    """Divide by delta - ball in k-space, zero where it is small; overwrites `filtered`."""
+    spectrum = rfftn(filtered, nthreads=nthreads)
+    # the kernel vanishes towards k = 0, where division would amplify what the balls left over
+    keep = np.abs(kernel) > threshold
+    spectrum *= np.where(keep, 1 / np.where(keep, kernel, 1), 0)
+    return irfftn(spectrum, filtered, nthreads=nthreads)
+
+
 def _filtered_by_balls(
     spheres: Spheres, radii: Sequence[float], progress: Progress | None
-) -> tuple[Image, NDArray[np.bool_], Image | None]:
+) -> tuple[Image, Mask, Image | None]:
     """(delta - ball) * field with the largest ball that fits, and the largest ball's kernel."""
     field, nthreads = spheres.field, spheres.nthreads
     spectrum = rfftn(field, nthreads=nthreads)
@@ -97,8 +100,10 @@ def _filtered_by_balls(
     filtered, kept, largest = np.zeros_like(field), np.zeros_like(spheres.inside), None
     for index, radius in enumerate(radii):
         removal, fits = spheres.removal(radius)
+        # radii fall, so a voxel that no larger ball had fits this one best
         new = fits & ~kept
         if new.any():
+            # the largest ball that fits anywhere: larger ones on the list are passed over
             largest = removal if largest is None else largest
             np.multiply(spectrum, removal, out=product)
             irfftn(product, image, nthreads=nthreads)

@@ -6,13 +6,11 @@ from phantoms import coordinates, head
 from scipy import ndimage
 from scipy.linalg import null_space
 
-from nigra.nodes.background.lbv import lbv
 from nigra.nodes.background.pdf import pdf
 from nigra.nodes.errors import NigraError
 from nigra.nodes.grid import Grid
 from nigra.nodes.numerics.fft import convolver, crop_to_mask
 from nigra.nodes.numerics.kernels import voxel_dipole_kernel
-from nigra.nodes.numerics.multigrid import Box, Multigrid, interior, laplacian
 
 EXACT = {'iterations': 400, 'tolerance': 1e-7}
 
@@ -142,47 +140,3 @@ def test_a_mask_without_interior_is_refused():
     mask[:, :, 3:5] = True
     with pytest.raises(NigraError, match='three voxels thick'):
         pdf(np.zeros(mask.shape), mask, Grid(mask.shape))
-
-
-@pytest.mark.parametrize('shape', [(23, 29, 19), (24, 16, 31), (3, 17, 5)])
-@pytest.mark.parametrize('voxel_size', [(1, 1, 1), (1, 1, 2), (0.5, 3, 1)])
-def test_multigrid_is_symmetric_positive_and_contracts(shape, voxel_size):
-    rng = np.random.default_rng(4)
-    inside = interior(Box.around(np.ones(shape, bool)).mask)
-    inside &= rng.random(inside.shape) > 0.001
-    multigrid = Multigrid(inside, voxel_size)
-
-    def minus_laplacian(image):
-        out = np.zeros_like(image)
-        multigrid.stencils.sweep(laplacian, image, -multigrid.inside, multigrid.weights, out)
-        return out
-
-    a, b = (inside * rng.standard_normal(inside.shape).astype(np.float32) for _ in range(2))
-    image_a, image_b = multigrid(a).copy(), multigrid(b).copy()
-    size = np.sqrt(np.vdot(image_a, a) * np.vdot(image_b, b))
-    assert np.vdot(image_a, a) > 0
-    assert abs(np.vdot(image_a, b) - np.vdot(image_b, a)) < 1e-4 * size
-    error = a.copy()
-    for _ in range(4):
-        error -= multigrid(minus_laplacian(error))
-    assert np.linalg.norm(error) < 0.2 * np.linalg.norm(a)
-
-
-@pytest.mark.parametrize('shape', [(23, 29, 19), (24, 16, 31)])
-def test_lbv_removes_discretely_harmonic_fields_to_rounding(shape):
-    grid = Grid(shape, (1, 1.5, 2))
-    x, y, z = (axis / 20 for axis in coordinates(grid))
-    field = 0.2 * (x * y * z + x**2 - z**2 + 3 * x - y)
-    local, _ = lbv(field, np.ones(shape, bool), grid, tolerance=1e-6, peel=0)
-    assert np.abs(local).max() < 1e-5
-
-
-def test_lbv_solves_its_equation(phantom):
-    """The background has no Laplacian inside and equals the field on the boundary."""
-    local, kept = lbv(phantom['total'], phantom['mask'], phantom['grid'], tolerance=1e-6)
-    background = np.where(phantom['mask'], phantom['total'], 0).astype(np.float64) - local
-    curvature = sum(
-        np.roll(background, 1, axis) + np.roll(background, -1, axis) - 2 * background
-        for axis in range(3)
-    )
-    assert np.abs(curvature[kept]).max() < 1e-5

@@ -1,3 +1,5 @@
+"""What all removals of the background have in common."""
+
 import numpy as np
 import pytest
 from phantoms import ball, ball_field, coordinates, head
@@ -152,13 +154,18 @@ def test_wrong_input_is_refused(phantom, name):
         ('resharp', {'radius': 35}, 'no ball of 35 mm fits'),
         ('resharp', {'regularisation': 0}, 'regularisation'),
         ('resharp', {'iterations': 0}, 'iterations'),
+        ('resharp', {'tolerance': -0.1}, 'tolerance'),
         ('ismv', {'radius': float('nan')}, 'radius'),
         ('ismv', {'radius': 35}, 'no ball of 35 mm fits'),
         ('ismv', {'iterations': 0}, 'iterations'),
+        ('ismv', {'tolerance': float('nan')}, 'tolerance'),
         ('lbv', {'peel': -1}, 'peel'),
+        ('lbv', {'peel': float('nan')}, 'peel'),
+        ('lbv', {'tolerance': -1}, 'tolerance'),
         ('lbv', {'peel': 40}, 'nothing is left of the mask after 41 layers'),
         ('lbv', {'iterations': 0}, 'iterations'),
         ('pdf', {'iterations': 0}, 'iterations'),
+        ('pdf', {'tolerance': float('inf')}, 'tolerance'),
         ('pdf', {'offset_order': 4}, 'offset_order must be 0, 1, 2 or 3, got 4'),
         ('pdf', {'local_sd': 0.0}, 'local_sd'),
         ('pdf', {'noise': np.ones((2, 2, 2))}, 'noise has shape'),
@@ -169,23 +176,21 @@ def test_wrong_settings_are_refused(phantom, name, settings, words):
         METHODS[name](phantom['total'], phantom['mask'], phantom['grid'], **settings)
 
 
-def test_masks_shrink_by_what_each_method_needs(phantom):
-    total, mask, grid = phantom['total'], phantom['mask'], phantom['grid']
-    once = ndimage.binary_erosion(mask)
-    assert np.array_equal(lbv(total, mask, grid, peel=0)[1], once)
-    assert np.array_equal(lbv(total, mask, grid, peel=1)[1], ndimage.binary_erosion(once))
-    _, small = vsharp(total, mask, grid, radii=(8, 4))
-    _, large = vsharp(total, mask, grid, radii=(8,))
-    assert large.sum() < small.sum() < mask.sum()
-    for method in (resharp, ismv):
-        assert np.array_equal(method(total, mask, grid, radius=8.0)[1], large)
-
-
-def test_stronger_regularisation_shrinks_resharp(phantom):
-    sizes = [
-        np.linalg.norm(
-            resharp(phantom['total'], phantom['mask'], phantom['grid'], regularisation=a)[0]
-        )
-        for a in (1e-3, 1e-1, 10)
-    ]
-    assert sizes[0] > 1.2 * sizes[1] > 1.44 * sizes[2] > 0
+@pytest.mark.parametrize(
+    ('name', 'settings'),
+    [
+        ('vsharp', {'radii': (5, float('nan'))}),
+        ('vsharp', {'threshold': 0}),
+        ('resharp', {'radius': -1}),
+        ('resharp', {'regularisation': 0}),
+        ('ismv', {'radius': float('inf')}),
+        ('lbv', {'peel': 0.5}),
+        ('pdf', {'offset_order': 1.5}),
+        ('pdf', {'local_sd': float('inf')}),
+        *((name, {'iterations': 0}) for name in METHODS if name != 'vsharp'),
+        *((name, {'tolerance': -1}) for name in METHODS if name != 'vsharp'),
+    ],
+)
+def test_settings_are_looked_at_before_the_images(name, settings):
+    with pytest.raises(NigraError, match=next(iter(settings))):
+        METHODS[name](np.zeros((1, 1, 1)), np.ones((2, 2, 2), bool), Grid((3, 3, 3)), **settings)
