@@ -25,11 +25,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from nigra.interfaces.anatomy.alignment import Pair, align_deep_grey, align_gre, align_whole_brain
 from nigra.interfaces.anatomy.atlas import load_dgm_atlas
 from nigra.interfaces.anatomy.bias import without_bias
+from nigra.interfaces.anatomy.deep_grey import align_deep_grey
+from nigra.interfaces.anatomy.gre_to_t1w import align_gre
+from nigra.interfaces.anatomy.grids import Pair
 from nigra.interfaces.anatomy.itk import Engine, load_preset, read_volume, write_like
 from nigra.interfaces.anatomy.labels import labels_on
+from nigra.interfaces.anatomy.whole_brain import align_whole_brain
 from nigra.interfaces.simulate import region_parts
 from nigra.nodes.anatomy.brain import refine_brain_mask
 from nigra.nodes.anatomy.similarity import dice

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import nibabel as nib
 import numpy as np
 from scipy import ndimage
+from scipy.spatial.transform import Rotation
 
 from nigra.interfaces.anatomy.atlas import load_dgm_atlas, load_template
 from nigra.nodes.anatomy.brain import dilate_mm
@@ -13,16 +14,7 @@ from nigra.nodes.anatomy.brain import dilate_mm
 def pose(turn_deg=(0, 0, 0), shift_mm=(0, 0, 0), size=1.0):
     """Map of template points to head points: turn about x, y, z, scale, shift."""
     matrix = np.eye(4)
-    for axis, angle in enumerate(np.deg2rad(turn_deg)):
-        turn = np.eye(4)
-        i, j = (axis + 1) % 3, (axis + 2) % 3
-        turn[[i, i, j, j], [i, j, i, j]] = (
-            np.cos(angle),
-            -np.sin(angle),
-            np.sin(angle),
-            np.cos(angle),
-        )
-        matrix = turn @ matrix
+    matrix[:3, :3] = Rotation.from_euler('xyz', turn_deg, degrees=True).as_matrix()
     matrix[:3, :3] *= size
     matrix[:3, 3] = shift_mm
     return matrix

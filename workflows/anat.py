@@ -4,37 +4,38 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from nipype.interfaces.utility import IdentityInterface, Merge
 from nipype.pipeline.engine import Node, Workflow
 
-from ..interfaces.anatomy.ants import (
-    AlignDeepGrey,
-    AlignTemplate,
-    BrainMask,
-    CorrectBias,
-    TemplateOnT1w,
+from ..interfaces.anatomy.bias import CorrectBias
+from ..interfaces.anatomy.brain_mask import BrainMask
+from ..interfaces.anatomy.deep_grey import AlignDeepGrey
+from ..interfaces.anatomy.template_on_t1w import TemplateOnT1w
+from ..interfaces.anatomy.whole_brain import AlignTemplate
+from ..interfaces.methods import Methods
+from .graph import (
+    ANTS_MEMORY,
+    add_ends,
+    engine_options,
+    gather_reports,
+    merge_warnings,
+    nodes_of,
 )
-from ..interfaces.outputs import Gather
 
 INPUTS = ('t1w',)
+"""3D, with or without skull."""
 OUTPUTS = (
-    't1w_preproc',
-    'brain_mask',
-    'template_in_t1w',
-    't1w_to_template_xfm',
-    'template_to_t1w_xfm',
-    'labels_in_t1w',
-    'warnings',
-    'quality',
-    'parameters',
-)
+    't1w_preproc', 'brain_mask', 'template_in_t1w', 't1w_to_template_xfm', 'template_to_t1w_xfm',
+    'labels_in_t1w', 'warnings', 'quality', 'parameters',
+)  # fmt: skip
+"""T1w without bias field and its brain, template and deep grey labels, all on the T1w grid; one
+displacement field for each direction, for `antsApplyTransforms`; what the steps report of
+themselves."""
 
 
 def init_anat_wf(
+    methods: Methods,
     *,
-    preset: str = 'precise',
     nthreads: int = 1,
-    random_seed: int = 1,
     brain_mask: str | Path | None = None,
     name: str = 'anat_wf',
 ) -> Workflow:
@@ -47,12 +48,10 @@ def init_anat_wf(
 
     Parameters
     ----------
-    preset
-        Entry of `data/registration.json`.
+    methods
+        Preset and seed of the registration.
     nthreads
         Threads of the costly stages; the result does not depend on their number.
-    random_seed
-        Of random sampling.
     brain_mask
         Mask to use instead of a new one, in the space of the T1w image.
     name
@@ -60,70 +59,79 @@ def init_anat_wf(
 
     Inputs
     ------
-    t1w
-        3D, with or without skull.
+    `INPUTS`
 
     Outputs
     -------
-    t1w_preproc, brain_mask
-        T1w without bias field, and its brain, on the T1w grid.
-    template_in_t1w, labels_in_t1w
-        Template and deep grey labels on the T1w grid.
-    t1w_to_template_xfm, template_to_t1w_xfm
-        One displacement field each, for `antsApplyTransforms`.
-    warnings, quality, parameters
-        What the steps report of themselves.
+    `OUTPUTS`
     """
     workflow = Workflow(name=name)
-    inputnode = Node(IdentityInterface(list(INPUTS)), name='inputnode')
-    outputnode = Node(IdentityInterface(list(OUTPUTS)), name='outputnode')
-    engine = {'preset': preset, 'nthreads': nthreads, 'random_seed': random_seed}
-    threads, memory = {'n_procs': nthreads}, {'mem_gb': 1.5}
-    align_template = Node(AlignTemplate(**engine), name='align_template', **threads, **memory)
-    correct_bias = Node(CorrectBias(entry='bias', **engine), name='correct_bias', **memory)
-    find_brain = Node(BrainMask(), name='brain_mask', **memory)
-    if brain_mask is not None:
-        find_brain.inputs.given = str(brain_mask)
-    align_deep_grey = Node(AlignDeepGrey(**engine), name='align_deep_grey', **threads, **memory)
-    template_on_t1w = Node(TemplateOnT1w(**engine), name='template_on_t1w', **memory)
-    warnings = Node(Merge(2), name='warnings')
-    judged = {
-        'start': align_template,
-        'brain': find_brain,
-        'deep_grey': align_deep_grey,
-        'template': template_on_t1w,
-    }
-    done = {
-        'whole_brain': align_template,
-        'bias': correct_bias,
-        'deep_grey': align_deep_grey,
-    }
-    quality = Node(Gather(list(judged)), name='quality')
-    parameters = Node(Gather(list(done)), name='parameters')
+    engine = engine_options(methods, nthreads)
+    resources = {'n_procs': nthreads, **ANTS_MEMORY}
+    given = {} if brain_mask is None else {'given': str(brain_mask)}
+    add_ends(workflow, INPUTS, OUTPUTS)
+    workflow.add_nodes([
+        Node(AlignTemplate(**engine), name='align_template', **resources),
+        Node(CorrectBias(entry='bias', **engine), name='correct_bias', **ANTS_MEMORY),
+        Node(BrainMask(**given), name='brain_mask', **ANTS_MEMORY),
+        Node(AlignDeepGrey(**engine), name='align_deep_grey', **resources),
+        Node(TemplateOnT1w(**engine), name='template_on_t1w', **ANTS_MEMORY),
+    ])  # fmt: skip
+    _connect_steps(workflow)
+    _connect_reports(workflow)
+    _connect_results(workflow)
+    return workflow
+
+
+def _connect_steps(workflow: Workflow) -> None:
+    """Whole brain, bias field, brain mask, deep grey, labels."""
+    inputnode, align_template, correct_bias, brain_mask, align_deep_grey, template_on_t1w = (
+        nodes_of(workflow, 'inputnode', 'align_template', 'correct_bias', 'brain_mask',
+                 'align_deep_grey', 'template_on_t1w')
+    )  # fmt: skip
     workflow.connect([
         (inputnode, align_template, [('t1w', 't1w')]),
         (inputnode, correct_bias, [('t1w', 'in_file')]),
         (align_template, correct_bias, [('prior', 'mask')]),
-        (align_template, find_brain, [('prior', 'prior')]),
-        (correct_bias, find_brain, [('out_file', 't1w')]),
+        (align_template, brain_mask, [('prior', 'prior')]),
+        (correct_bias, brain_mask, [('out_file', 't1w')]),
         (correct_bias, align_deep_grey, [('out_file', 't1w')]),
         (align_template, align_deep_grey, [('t1w_to_template', 't1w_to_template'),
                                            ('template_to_t1w', 'template_to_t1w')]),
         (correct_bias, template_on_t1w, [('out_file', 't1w')]),
-        (find_brain, template_on_t1w, [('brain_mask', 'brain_mask')]),
+        (brain_mask, template_on_t1w, [('brain_mask', 'brain_mask')]),
         (align_deep_grey, template_on_t1w, [('template_to_t1w_xfm', 'template_to_t1w_xfm')]),
-        (find_brain, warnings, [('warnings', 'in1')]),
-        (template_on_t1w, warnings, [('warnings', 'in2')]),
+    ])  # fmt: skip
+
+
+def _connect_reports(workflow: Workflow) -> None:
+    """What the steps report of themselves, by the names that sidecars and quality know."""
+    judged = {
+        'start': 'align_template',
+        'brain': 'brain_mask',
+        'deep_grey': 'align_deep_grey',
+        'template': 'template_on_t1w',
+    }
+    done = {
+        'whole_brain': 'align_template',
+        'bias': 'correct_bias',
+        'deep_grey': 'align_deep_grey',
+    }
+    gather_reports(workflow, 'quality', judged)
+    gather_reports(workflow, 'parameters', done)
+    merge_warnings(workflow, 'brain_mask', 'template_on_t1w')
+
+
+def _connect_results(workflow: Workflow) -> None:
+    """Images and transforms."""
+    correct_bias, brain_mask, align_deep_grey, template_on_t1w, outputnode = nodes_of(
+        workflow, 'correct_bias', 'brain_mask', 'align_deep_grey', 'template_on_t1w', 'outputnode'
+    )
+    workflow.connect([
         (correct_bias, outputnode, [('out_file', 't1w_preproc')]),
-        (find_brain, outputnode, [('brain_mask', 'brain_mask')]),
+        (brain_mask, outputnode, [('brain_mask', 'brain_mask')]),
         (align_deep_grey, outputnode, [('t1w_to_template_xfm', 't1w_to_template_xfm'),
                                        ('template_to_t1w_xfm', 'template_to_t1w_xfm')]),
         (template_on_t1w, outputnode, [('template_in_t1w', 'template_in_t1w'),
                                        ('labels_in_t1w', 'labels_in_t1w')]),
-        (warnings, outputnode, [('out', 'warnings')]),
-        (quality, outputnode, [('out', 'quality')]),
-        (parameters, outputnode, [('out', 'parameters')]),
     ])  # fmt: skip
-    workflow.connect([(node, quality, [('quality', key)]) for key, node in judged.items()])
-    workflow.connect([(node, parameters, [('parameters', key)]) for key, node in done.items()])
-    return workflow

@@ -21,8 +21,9 @@ from ..interfaces.sidecars import (
     marker_path,
 )
 from .anat import init_anat_wf
+from .graph import connect_same
 from .outputs import init_anat_outputs_wf
-from .scan import FROM_ANATOMY, connect_same, init_scan_wf
+from .scan import FROM_ANATOMY, init_scan_wf
 
 
 def visit_workflow_name(visit: Visit) -> str:
@@ -65,18 +66,12 @@ def init_visit_wf(visit: Visit, plan: Plan, *, key: str) -> Workflow:
 
     Outputs
     -------
-    Files below `plan.output_dir`, the report, and last the marker that all are whole.
+    Files below `plan.output_dir`, the report, and last the marker that all are complete.
     """
     workflow = Workflow(name=visit_workflow_name(visit))
-    methods = plan.methods
     t1w = Node(IdentityInterface(['t1w']), name='t1w_source')
     t1w.inputs.t1w = str(visit.t1w)
-    anat_wf = init_anat_wf(
-        preset=methods.registration,
-        nthreads=plan.nthreads,
-        random_seed=methods.random_seed,
-        brain_mask=visit.brain_mask,
-    )
+    anat_wf = init_anat_wf(plan.methods, nthreads=plan.nthreads, brain_mask=visit.brain_mask)
     workflow.connect(t1w, 't1w', anat_wf, 'inputnode.t1w')
     saved = [_add_anat_outputs(workflow, visit, plan)]
     report = _add_report(workflow, visit, plan)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from nipype.interfaces.utility import IdentityInterface, Merge
 from nipype.pipeline.engine import Node, Workflow
@@ -28,6 +27,7 @@ from ..interfaces.sidecars import (
     scan_metadata,
 )
 from ..nodes.grid import hz_per_ppm
+from .graph import nodes_of
 from .measure import init_atlas_wf
 from .outputs import init_scan_outputs_wf
 from .qsm import MAPS, init_qsm_wf
@@ -100,18 +100,10 @@ def made_maps(scan: GreScan, plan: Plan) -> list[str]:
     return [name for name in MAPS if name in made]
 
 
-def _nodes(workflow: Workflow, *names: str) -> list[Any]:
-    return [workflow.get_node(name) for name in names]
-
-
 def _add_registration(workflow: Workflow, plan: Plan) -> None:
     """Brain mask and labels on the grid of the run."""
-    inputnode, load_gre = _nodes(workflow, 'inputnode', 'load_gre')
-    registration_wf = init_registration_wf(
-        preset=plan.methods.registration,
-        nthreads=plan.nthreads,
-        random_seed=plan.methods.random_seed,
-    )
+    inputnode, load_gre = nodes_of(workflow, 'inputnode', 'load_gre')
+    registration_wf = init_registration_wf(plan.methods, nthreads=plan.nthreads)
     workflow.connect([
         (load_gre, registration_wf, [('first_magnitude', 'inputnode.gre_magnitude')]),
         (inputnode, registration_wf, [(f, f'inputnode.{f}') for f in
@@ -121,7 +113,7 @@ def _add_registration(workflow: Workflow, plan: Plan) -> None:
 
 def _add_reconstruction(workflow: Workflow, scan: GreScan, plan: Plan) -> None:
     """Phase to susceptibility, inside the brain that the registration found."""
-    load_gre, registration_wf = _nodes(workflow, 'load_gre', 'registration_wf')
+    load_gre, registration_wf = nodes_of(workflow, 'load_gre', 'registration_wf')
     qsm_wf = init_qsm_wf(
         plan.methods,
         b0=scan.b0,
@@ -139,7 +131,7 @@ def _add_reconstruction(workflow: Workflow, scan: GreScan, plan: Plan) -> None:
 
 def _add_outputs(workflow: Workflow, scan: GreScan, visit: Visit, plan: Plan) -> None:
     """Save maps and transforms, and gather the names of all files saved."""
-    registration_wf, qsm_wf, measure, quality, files, outputnode = _nodes(
+    registration_wf, qsm_wf, measure, quality, files, outputnode = nodes_of(
         workflow, 'registration_wf', 'qsm_wf', 'measure', 'quality', 'files', 'outputnode'
     )
     outputs_wf = init_scan_outputs_wf(
@@ -162,7 +154,7 @@ def _add_outputs(workflow: Workflow, scan: GreScan, visit: Visit, plan: Plan) ->
 
 def _connect_measures(workflow: Workflow, *, several_echoes: bool) -> None:
     """Region table and quality, from the maps on the grid of the run."""
-    inputnode, load_gre, registration_wf, qsm_wf, measure, quality = _nodes(
+    inputnode, load_gre, registration_wf, qsm_wf, measure, quality = nodes_of(
         workflow, 'inputnode', 'load_gre', 'registration_wf', 'qsm_wf', 'measure', 'quality'
     )
     workflow.connect([
@@ -183,7 +175,7 @@ def _connect_measures(workflow: Workflow, *, several_echoes: bool) -> None:
 
 def _connect_facts(workflow: Workflow, maps: Sequence[str]) -> None:
     """What the report shows of a run."""
-    load_gre, registration_wf, qsm_wf, measure, quality, warnings, facts, outputnode = _nodes(
+    load_gre, registration_wf, qsm_wf, measure, quality, warnings, facts, outputnode = nodes_of(
         workflow, 'load_gre', 'registration_wf', 'qsm_wf', 'measure', 'quality',
         'registration_warnings', 'facts', 'outputnode'
     )  # fmt: skip
@@ -203,45 +195,54 @@ def _connect_facts(workflow: Workflow, maps: Sequence[str]) -> None:
 
 def _connect_labels(workflow: Workflow, plan: Plan) -> None:
     """Hand the built-in labels on: by T1w contrast, or by that of the susceptibility map, too."""
-    inputnode, registration_wf, qsm_wf, outputs_wf, measure, facts, quality = _nodes(
-        workflow, 'inputnode', 'registration_wf', 'qsm_wf', 'scan_outputs_wf', 'measure',
-        'facts', 'quality'
-    )  # fmt: skip
-    labels_wf = registration_wf
     if plan.methods.label_contrast == 'hybrid':
-        labels_wf = init_hybrid_wf(
-            preset=plan.methods.registration,
-            nthreads=plan.nthreads,
-            random_seed=plan.methods.random_seed,
-        )
-        parameters = Node(Gather(['t1w', 'susceptibility']), name='label_parameters')
-        workflow.connect([
-            (workflow.get_node('load_gre'), labels_wf,
-             [('first_magnitude', 'inputnode.gre_magnitude')]),
-            (inputnode, labels_wf, [(f, f'inputnode.{f}') for f in
-                                    ('t1w_preproc', 'brain_mask', 't1w_to_template_xfm',
-                                     'template_to_t1w_xfm')]),
-            (registration_wf, labels_wf, [(f'outputnode.{f}', f'inputnode.{f}') for f in
-                                          ('gre_to_t1w_xfm', 't1w_to_gre_xfm')]),
-            (qsm_wf, labels_wf, [('outputnode.chimap', 'inputnode.chimap')]),
-            (registration_wf, parameters, [('outputnode.parameters', 't1w')]),
-            (labels_wf, parameters, [('outputnode.parameters', 'susceptibility')]),
-            (labels_wf, quality, [('outputnode.quality', 'labels')]),
-            (labels_wf, measure, [('outputnode.labels_in_t1w', 'labels_in_t1w')]),
-            (parameters, outputs_wf, [('out', 'inputnode.label_parameters')]),
-        ])  # fmt: skip
+        labels_wf = _add_hybrid(workflow, plan)
     else:
-        workflow.connect([
-            (inputnode, measure, [('labels_in_t1w', 'labels_in_t1w')]),
-            (registration_wf, outputs_wf, [('outputnode.parameters',
-                                            'inputnode.label_parameters')]),
-        ])  # fmt: skip
+        labels_wf = workflow.get_node('registration_wf')
+        _connect_t1w_labels(workflow)
+    outputs_wf, measure, facts = nodes_of(workflow, 'scan_outputs_wf', 'measure', 'facts')
     workflow.connect([
         (labels_wf, outputs_wf, [(f'outputnode.{f}', f'inputnode.{f}') for f in
                                  ('dseg', 'dseg_tsv')]),
         (labels_wf, measure, [('outputnode.dseg', 'dseg'), ('outputnode.fractions', 'fractions')]),
         (labels_wf, facts, [('outputnode.dseg', 'dseg')]),
     ])  # fmt: skip
+
+
+def _connect_t1w_labels(workflow: Workflow) -> None:
+    """Labels on the T1w grid, and how labels came about, where the T1w contrast alone counts."""
+    inputnode, registration_wf, outputs_wf, measure = nodes_of(
+        workflow, 'inputnode', 'registration_wf', 'scan_outputs_wf', 'measure'
+    )
+    workflow.connect([
+        (inputnode, measure, [('labels_in_t1w', 'labels_in_t1w')]),
+        (registration_wf, outputs_wf, [('outputnode.parameters', 'inputnode.label_parameters')]),
+    ])  # fmt: skip
+
+
+def _add_hybrid(workflow: Workflow, plan: Plan) -> Workflow:
+    """Labels refined by the contrast of the susceptibility map."""
+    load_gre, inputnode, registration_wf, qsm_wf, outputs_wf, measure, quality = nodes_of(
+        workflow, 'load_gre', 'inputnode', 'registration_wf', 'qsm_wf', 'scan_outputs_wf',
+        'measure', 'quality'
+    )  # fmt: skip
+    hybrid_wf = init_hybrid_wf(plan.methods, nthreads=plan.nthreads)
+    parameters = Node(Gather(['t1w', 'susceptibility']), name='label_parameters')
+    workflow.connect([
+        (load_gre, hybrid_wf, [('first_magnitude', 'inputnode.gre_magnitude')]),
+        (inputnode, hybrid_wf, [(f, f'inputnode.{f}') for f in
+                                ('t1w_preproc', 'brain_mask', 't1w_to_template_xfm',
+                                 'template_to_t1w_xfm')]),
+        (registration_wf, hybrid_wf, [(f'outputnode.{f}', f'inputnode.{f}') for f in
+                                      ('gre_to_t1w_xfm', 't1w_to_gre_xfm')]),
+        (qsm_wf, hybrid_wf, [('outputnode.chimap', 'inputnode.chimap')]),
+        (registration_wf, parameters, [('outputnode.parameters', 't1w')]),
+        (hybrid_wf, parameters, [('outputnode.parameters', 'susceptibility')]),
+        (hybrid_wf, quality, [('outputnode.quality', 'labels')]),
+        (hybrid_wf, measure, [('outputnode.labels_in_t1w', 'labels_in_t1w')]),
+        (parameters, outputs_wf, [('out', 'inputnode.label_parameters')]),
+    ])  # fmt: skip
+    return hybrid_wf
 
 
 def _add_atlas(
@@ -252,14 +253,13 @@ def _add_atlas(
     several = len(scan.echo_times) > 1
     atlas_wf = init_atlas_wf(
         source,
+        plan.methods,
         folder=_folder(scan, visit, plan),
         prefix=scan.prefix,
         entities=_entities(scan, visit),
         provenance={**region_provenance(scan, plan), **atlas_metadata(source, plan)},
         metadata=atlas_metadata(source, plan),
         several_echoes=several,
-        preset=plan.methods.registration,
-        random_seed=plan.methods.random_seed,
         name=f'atlas_{source.name}_wf',
     )
     workflow.connect([
@@ -340,11 +340,3 @@ def _facts_node(scan: GreScan) -> Node:
     facts.inputs.facts = scan_facts(scan)
     facts.inputs.scan_warnings = list(scan.warnings)
     return facts
-
-
-def connect_same(
-    workflow: Workflow, source: Workflow, target: Workflow, fields: Sequence[str]
-) -> None:
-    """Connect outputs of one workflow to inputs of another that have the same names."""
-    pairs = [(f'outputnode.{name}', f'inputnode.{name}') for name in fields]
-    workflow.connect([(source, target, pairs)])

@@ -6,13 +6,20 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import nibabel as nib
 import numpy as np
+from nibabel.processing import resample_from_to
+from nipype.interfaces.base import File, isdefined, traits
 from numpy.typing import NDArray
 
 from ...nodes.anatomy.brain import padded_box
 from ...nodes.errors import NigraError
 from ...nodes.numerics.resample import cropped_affine
-from .itk import Engine, Volume, write
+from .itk import Engine, Volume, read_volume, write, write_like
+from .specs import EngineInputSpec, EngineStep, RecordedOutputSpec
+
+_FIELD_RANGE = (0.1, 10.0)
+"""Of a bias field whose mean is one: splines may run off where there is no signal. By eye."""
 
 
 def without_bias(
@@ -47,18 +54,9 @@ def without_bias(
     NigraError
         The mask holds nothing bright.
     """
-    import nibabel as nib
-    from nibabel.processing import resample_from_to
-
     spacing = settings['resolution_mm']
     small = image.isotropic(spacing)
-    if mask is None:
-        inside = small.data > small.data.mean()
-    else:
-        inside = Volume(mask.astype(np.float32), image.affine).isotropic(spacing).data > 0.5
-    inside &= small.data > 0  # N4 takes logarithms
-    if not inside.any():
-        raise NigraError('no voxel of the mask is bright, so no bias field can be fitted')
+    inside = _where_fitted(small, image, mask, spacing)
     box = padded_box(inside, (2, 2, 2))
     affine = cropped_affine(small.affine, box)
     field = engine.bias_field(
@@ -66,8 +64,51 @@ def without_bias(
         write(Volume(inside[box], affine), folder / 'bias_mask.nii', dtype=np.uint8),
         settings,
     )
-    field = np.clip(field / field[inside[box]].mean(), 0.1, 10)
+    field = np.clip(field / field[inside[box]].mean(), *_FIELD_RANGE)
     full = resample_from_to(
         nib.Nifti1Image(field, affine), (image.data.shape, image.affine), order=1, mode='nearest'
     )
     return Volume(image.data / np.asarray(full.dataobj, np.float32), image.affine)
+
+
+def _where_fitted(
+    small: Volume, image: Volume, mask: NDArray[Any] | None, spacing: float
+) -> NDArray[np.bool_]:
+    """Bright voxels of a mask on coarse voxels."""
+    if mask is None:
+        inside = small.data > small.data.mean()
+    else:
+        wide = Volume(mask.astype(np.float32), image.affine).isotropic(spacing)
+        inside = wide.data > 0.5
+    inside &= small.data > 0  # N4 takes logarithms
+    if not inside.any():
+        raise NigraError('no voxel of the mask is bright, so no bias field can be fitted')
+    return inside
+
+
+class _CorrectBiasInputSpec(EngineInputSpec):
+    in_file = File(exists=True, mandatory=True, desc='3D image')
+    mask = File(exists=True, desc='where the field is fitted; what is bright if absent')
+    entry = traits.Enum('bias', 'gre_bias', usedefault=True, desc='settings within the preset')
+
+
+class _CorrectBiasOutputSpec(RecordedOutputSpec):
+    out_file = File(desc='image divided by the field, on its own grid')
+
+
+class CorrectBias(EngineStep):
+    """Remove the bias field by N4, fitted on coarse voxels."""
+
+    input_spec = _CorrectBiasInputSpec
+    output_spec = _CorrectBiasOutputSpec
+
+    def _run_interface(self, runtime):
+        inputs, folder = self.inputs, Path(runtime.cwd)
+        image = read_volume(inputs.in_file, canonical=True)
+        mask = None
+        if isdefined(inputs.mask):
+            mask = read_volume(inputs.mask, canonical=True, must_vary=False).data > 0.5
+        flat = without_bias(image, mask, folder, self._engine, self._preset[inputs.entry])
+        out_file = write_like(flat, inputs.in_file, folder / 'corrected.nii.gz')
+        self._results.update(out_file=str(out_file), parameters=self._parameters(inputs.entry))
+        return runtime

@@ -128,7 +128,7 @@ def save_fractions(drawn: Drawn, path: Path) -> Path:
 
 
 def load_fractions(path: str | Path) -> Fine:
-    """What `save_fractions` kept: fractions, their box and whole counts."""
+    """What `save_fractions` kept: fractions, their box and full counts."""
     with np.load(path) as kept:
         labels = kept['labels'].tolist()
         return Fine(
@@ -201,6 +201,6 @@ def _label_box(
     if not found.any():
         return (slice(0, 1),) * 3
     return tuple(
-        slice(max(0, (b.start - 2) * s), min(n, (b.stop + 2) * s))
-        for b, s, n in zip(padded_box(found, (0, 0, 0)), step, grid.data.shape, strict=True)
+        slice(b.start * s, min(n, b.stop * s))
+        for b, s, n in zip(padded_box(found, (2, 2, 2)), step, grid.data.shape, strict=True)
     )

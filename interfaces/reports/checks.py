@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from ..anatomy.ants import BRAIN_ML
+from ..anatomy.brain_mask import BRAIN_ML
 from ..tables import readable
 from .cells import counted, fixed, percent
 

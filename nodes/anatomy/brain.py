@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage
 
 from ..errors import NigraError
+from ..volumes import bounding_box
 
 Mask = NDArray[np.bool_]
 
@@ -188,9 +189,32 @@ def refine_brain_mask(
 
 def padded_box(mask: Mask, margin: Sequence[int]) -> tuple[slice, ...]:
     """Slices of the smallest box around a mask, grown by a margin within the array, voxels."""
-    slices = []
-    for axis in range(mask.ndim):
-        line = np.flatnonzero(mask.any(axis=tuple(a for a in range(mask.ndim) if a != axis)))
-        start, stop = int(line[0]) - margin[axis], int(line[-1]) + 1 + margin[axis]
-        slices.append(slice(max(start, 0), min(stop, mask.shape[axis])))
-    return tuple(slices)
+    return tuple(
+        slice(max(b.start - m, 0), min(b.stop + m, n))
+        for b, m, n in zip(bounding_box(mask), margin, mask.shape, strict=True)
+    )
+
+
+def on_other_grid(mask: Mask, affine: ArrayLike, target: ArrayLike, shape: Sequence[int]) -> Mask:
+    """Mask on another grid in the same world, by the nearest voxel; False outside its own.
+
+    Parameters
+    ----------
+    mask
+        (x, y, z).
+    affine, target
+        Voxel-to-world matrices of the mask and of the grid that is wanted, 4 x 4.
+    shape
+        Of that grid.
+
+    Examples
+    --------
+    >>> moved = np.eye(4); moved[0, 3] = 1
+    >>> on_other_grid(np.array([[[True]], [[False]]]), np.eye(4), moved, (2, 1, 1)).tolist()
+    [[[False]], [[False]]]
+    """
+    to_mask = np.linalg.inv(np.asarray(affine, float)) @ np.asarray(target, float)
+    drawn = ndimage.affine_transform(
+        mask.astype(np.uint8), to_mask[:3, :3], to_mask[:3, 3], tuple(shape), order=0
+    )
+    return np.asarray(drawn > 0)

@@ -10,19 +10,16 @@ import pytest
 from nipype.pipeline.engine import Node
 from toy_anatomy import grid_around, pose, sample, save, toy_head
 
-from nigra.interfaces.anatomy import ants as nigra_ants
-from nigra.interfaces.anatomy.ants import (
-    AlignGre,
-    AlignTemplate,
-    BrainMask,
-    CorrectBias,
-    LabelGre,
-    TemplateOnT1w,
-    label_table,
-)
 from nigra.interfaces.anatomy.atlas import load_dgm_atlas, region_table
+from nigra.interfaces.anatomy.bias import CorrectBias
+from nigra.interfaces.anatomy.brain_mask import BrainMask, mask_warnings
+from nigra.interfaces.anatomy.gre_to_t1w import AlignGre, gre_warnings
 from nigra.interfaces.anatomy.itk import Engine, read_volume, write
+from nigra.interfaces.anatomy.label_gre import LabelGre, label_table
 from nigra.interfaces.anatomy.labels import check_labels, labels_on, voting_parts
+from nigra.interfaces.anatomy.template_on_t1w import TemplateOnT1w
+from nigra.interfaces.anatomy.whole_brain import AlignTemplate
+from nigra.interfaces.methods import Methods
 from nigra.interfaces.outputs import Gather
 from nigra.interfaces.reports.participant_page import region_names
 from nigra.nodes.anatomy.similarity import dice
@@ -30,6 +27,7 @@ from nigra.nodes.errors import InputError, NigraError
 from nigra.workflows import anat, registration
 
 FAST = {'preset': 'testing', 'nthreads': 1, 'random_seed': 7}
+METHODS = Methods(registration='testing', random_seed=7)
 HEAD_POSE = pose((9, -4, 6), (6, 12, -8), 1.04)
 """Of the head in T1w world: template points to T1w points."""
 MOVED = pose((3, -2, 4), (3, -5, 4))
@@ -89,7 +87,7 @@ def t1w(toy, tmp_path_factory):
 
 @pytest.fixture(scope='module')
 def anatomy(t1w, tmp_path_factory):
-    workflow = anat.init_anat_wf(**FAST)
+    workflow = anat.init_anat_wf(METHODS)
     workflow.inputs.inputnode.t1w = t1w.path
     return SimpleNamespace(**run(workflow, tmp_path_factory.mktemp('anat')))
 
@@ -115,7 +113,7 @@ def gre_scan(toy, folder, *, turn=(0, 0, 0), codes='RAS', shape=(76, 96, 36)):
 
 
 def register_gre(scan, anatomy, folder):
-    workflow = registration.init_registration_wf(**FAST)
+    workflow = registration.init_registration_wf(METHODS)
     workflow.inputs.inputnode.gre_magnitude = scan.mag
     for field in ('t1w_preproc', 'brain_mask', 'template_to_t1w_xfm'):
         setattr(workflow.inputs.inputnode, field, getattr(anatomy, field))
@@ -241,7 +239,7 @@ def test_a_t1w_stored_otherwise_without_origin_or_skull_gives_the_same_labels(
     )
     path = tmp_path / 'odd_T1w.nii.gz'
     nib.save(nib.Nifti1Image(data, affine).as_reoriented(turn), path)
-    workflow = anat.init_anat_wf(**FAST)
+    workflow = anat.init_anat_wf(METHODS)
     workflow.inputs.inputnode.t1w = str(path)
     found = SimpleNamespace(**run(workflow, tmp_path))
     labels = nib.as_closest_canonical(nib.load(found.labels_in_t1w))
@@ -282,7 +280,7 @@ def test_regions_outside_the_field_of_view_are_named(anatomy, toy, tmp_path):
     ],
 )
 def test_masks_that_are_no_brain_are_reported(volume, overlap, fraction, words):
-    warnings = nigra_ants._mask_warnings(volume, overlap, fraction)
+    warnings = mask_warnings(volume, overlap, fraction)
     assert len(warnings) == len(words)
     assert all(word in text for word, text in zip(words, warnings, strict=True))
 
@@ -293,8 +291,8 @@ def test_masks_that_are_no_brain_are_reported(volume, overlap, fraction, words):
 )
 def test_doubtful_rigid_alignment_is_reported(change, word):
     good = {'nmi': 1.1, 'nmi_headers': 1.05, 'shift_mm': 3.0, 'turn_deg': 2.0}
-    assert nigra_ants._gre_warnings(good) == []
-    assert any(word in text for text in nigra_ants._gre_warnings(good | change))
+    assert gre_warnings(good) == []
+    assert any(word in text for text in gre_warnings(good | change))
 
 
 @pytest.mark.parametrize(

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from nigra.interfaces.anatomy.alignment import Pair, align_susceptibility
 from nigra.interfaces.anatomy.atlas import load_dgm_atlas, load_template, susceptibility_template
+from nigra.interfaces.anatomy.grids import Pair
 from nigra.interfaces.anatomy.itk import Engine, Volume, load_preset, read_volume, write
 from nigra.interfaces.anatomy.labels import labels_on
+from nigra.interfaces.anatomy.susceptibility import align_susceptibility
 from nigra.interfaces.bids import find_visits
 from nigra.nodes.anatomy.similarity import dice
 from nigra.workflows.base import init_nigra_wf

@@ -11,9 +11,9 @@ from helpers import write_image
 from nigra.cli.app import find_all, visit_fingerprint
 from nigra.cli.checks import check_atlases
 from nigra.cli.settings import Settings
-from nigra.interfaces.anatomy.ants import LabelGre
 from nigra.interfaces.anatomy.atlas import load_template
 from nigra.interfaces.anatomy.itk import Engine
+from nigra.interfaces.anatomy.label_gre import LabelGre
 from nigra.interfaces.anatomy.user_atlas import (
     AtlasSource,
     atlas_source,

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from helpers import write_image
 
-from nigra.interfaces.anatomy.ants import BrainMask, given_mask
+from nigra.interfaces.anatomy.brain_mask import BrainMask, given_mask
 from nigra.interfaces.anatomy.itk import read_volume
 from nigra.nodes.errors import InputError
 

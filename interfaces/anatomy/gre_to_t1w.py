@@ -1,0 +1,169 @@
+"""Gradient echo and T1w image of one head aligned rigidly."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from nipype.interfaces.base import File
+
+from ...nodes.anatomy.brain import dilate_mm
+from ...nodes.anatomy.pose import centroid, rigid_motion
+from ...nodes.anatomy.similarity import normalised_mutual_information
+from ...nodes.errors import NigraError
+from .grids import Pair, moved_points
+from .itk import Engine, Volume, read_volume, write
+from .specs import BrainInputSpec, EngineStep, JudgedOutputSpec, RecordedOutputSpec
+
+LEAST_NMI = 1.02
+"""Normalised mutual information in the brain below which there is a warning. By eye: the first
+participant of `bids_example` has 1.053, independent images have 1."""
+_NMI_LOSS = 0.002
+"""Loss against the headers' alignment that is no chance. By eye."""
+MOST_MOTION_MM, MOST_TURN_DEG = 40.0, 30.0
+"""Movement between two scans of one session beyond which there is a warning. By eye: more than a
+head coil leaves room for."""
+_RIM_MM = 4.0
+"""Around the brain, so that its border with the fluid takes part in the registration: one voxel
+of the coarsest preset."""
+
+
+def align_gre(
+    gre: Path, t1w: Path, brain_mask: Path, folder: Path, engine: Engine,
+    preset: Mapping[str, Any],
+) -> tuple[Pair, dict[str, float]]:  # fmt: skip
+    """Rigid alignment of a gradient-echo magnitude with the T1w image of the same head.
+
+    Parameters
+    ----------
+    gre
+        Magnitude, bias field removed; whole head or slab, at any angle.
+    t1w, brain_mask
+        Bias field removed; its brain.
+    folder, engine, preset
+        As in `align_whole_brain`.
+
+    Returns
+    -------
+    tuple
+        T1w to GRE (forward) and GRE to T1w (inverse); similarity by the headers alone and in the
+        end (normalised mutual information), shift (mm) and rotation (degrees).
+
+    Raises
+    ------
+    NigraError
+        The brain mask is empty, or no part of it is found in the gradient echo.
+
+    Notes
+    -----
+    The GRE is the fixed image: every sample of a slab lies within the head. World coordinates
+    are the first start, for scans of one session share them; the brain moved to the middle of
+    the magnitude is the second, for headers that say nothing of the position. The better wins,
+    and is refined inside the brain.
+    """
+    fixed_full, moving_full = read_volume(gre, canonical=True), read_volume(t1w, canonical=True)
+    brain = read_volume(brain_mask, canonical=True, must_vary=False)
+    if not (brain.data > 0.5).any():
+        raise NigraError(f'{brain_mask} holds no voxel; check the T1w image and its brain mask')
+    start = _gre_start(fixed_full, moving_full, brain, folder, engine, preset['gre_start'])
+    spacing = preset['gre_to_t1w']['resolution_mm']
+    small = fixed_full.isotropic(spacing)
+    fixed = write(small, folder / 'gre.nii')
+    moving = write(moving_full.isotropic(spacing), folder / 't1w.nii')
+    moving_brain = write(brain.isotropic(3.0), folder / 'brain.nii')  # only its outline counts
+    inside = engine.resample(moving_brain, fixed, [start]) > 0.5
+    if not inside.any():
+        raise NigraError(f'{gre} and {t1w} show no common part of the brain; check their headers')
+    near = dilate_mm(inside, _RIM_MM, small.voxel_size)
+    mask = Volume(near.astype(np.float32), small.affine)
+    pair = Pair(
+        *engine.register(
+            fixed, moving, folder / 'gre_', preset['gre_to_t1w']['stages'], initial=start,
+            fixed_mask=write(mask, folder / 'gre_mask.nii', dtype=np.uint8),
+        )
+    )  # fmt: skip
+
+    def similarity(transform: Path) -> float:
+        seen = engine.resample(moving, fixed, [transform])
+        where = engine.resample(moving_brain, fixed, [transform]) > 0.5
+        return normalised_mutual_information(small.data, seen, where)
+
+    by_headers = engine.linear_transform(np.eye(4), folder / 'identity.mat')
+    quality = {'nmi_headers': similarity(by_headers), 'nmi': similarity(pair.forward)}
+    return pair, quality | rigid_motion(*moved_points(pair.forward, mask, folder, engine))
+
+
+def _gre_start(
+    gre: Volume, t1w: Volume, brain: Volume, folder: Path, engine: Engine,
+    settings: Mapping[str, Any],
+) -> Path:  # fmt: skip
+    """The better of two starts after a short fit: as the headers say, and centred."""
+    spacing = settings['resolution_mm']
+    small, small_t1w = gre.isotropic(spacing), t1w.isotropic(spacing)
+    fixed = write(small, folder / 'gre_start.nii')
+    moving = write(small_t1w, folder / 't1w_start.nii')
+    bright = small.data > small.data.mean()
+    to_centre = np.eye(4)
+    to_centre[:3, 3] = centroid(brain.data > 0.5, brain.affine) - centroid(bright, small.affine)
+    found = []
+    for name, matrix in (('world', np.eye(4)), ('centre', to_centre)):
+        initial = engine.linear_transform(matrix, folder / f'gre_{name}.mat')
+        forward, _ = engine.register(
+            fixed, moving, folder / f'gre_{name}_', settings['stages'], initial=initial
+        )
+        seen = engine.resample(moving, fixed, [forward])
+        found.append((normalised_mutual_information(small.data, seen, bright), forward))
+    return max(found, key=lambda pair: pair[0])[1]
+
+
+class _AlignGreInputSpec(BrainInputSpec):
+    gre_magnitude = File(exists=True, mandatory=True, desc='3D magnitude, bias field removed')
+
+
+class _AlignGreOutputSpec(JudgedOutputSpec, RecordedOutputSpec):
+    gre_to_t1w_xfm = File(desc='rigid transform')
+    t1w_to_gre_xfm = File(desc='the same, inverted')
+
+
+class AlignGre(EngineStep):
+    """Align a gradient-echo magnitude rigidly with the T1w image."""
+
+    input_spec = _AlignGreInputSpec
+    output_spec = _AlignGreOutputSpec
+
+    def _run_interface(self, runtime):
+        paths = (self.inputs.gre_magnitude, self.inputs.t1w, self.inputs.brain_mask, runtime.cwd)
+        pair, quality = align_gre(*map(Path, paths), self._engine, self._preset)
+        self._results.update(
+            gre_to_t1w_xfm=str(pair.inverse),
+            t1w_to_gre_xfm=str(pair.forward),
+            quality=quality,
+            warnings=gre_warnings(quality),
+            parameters=self._parameters('gre_to_t1w'),
+        )
+        return runtime
+
+
+def gre_warnings(quality: Mapping[str, float]) -> list[str]:
+    """Sentences on a rigid alignment that looks wrong."""
+    warnings = []
+    if quality['nmi'] < LEAST_NMI:
+        warnings.append(
+            f'gradient echo and T1w agree little after registration (normalised mutual '
+            f'information {quality["nmi"]:.3f}, below {LEAST_NMI}): it has probably failed; look '
+            'at the report'
+        )
+    if quality['nmi'] < quality['nmi_headers'] - _NMI_LOSS:
+        warnings.append(
+            f'gradient echo and T1w agree less after registration ({quality["nmi"]:.3f}) than by '
+            f'their headers ({quality["nmi_headers"]:.3f}); look at the report'
+        )
+    shift, turn = quality['shift_mm'], quality['turn_deg']
+    if shift > MOST_MOTION_MM or turn > MOST_TURN_DEG:
+        warnings.append(
+            f'between T1w and gradient echo the head seems to have moved by {shift:.0f} mm and '
+            f'{turn:.0f} degrees; check that both show the same person'
+        )
+    return warnings

@@ -1,0 +1,71 @@
+"""Images and transforms on the grids on which registration works."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...nodes.anatomy.brain import dilate_mm, padded_box
+from ...nodes.anatomy.deformation import deformation_range
+from ...nodes.anatomy.pose import world_points
+from ...nodes.numerics.resample import cropped_affine
+from .atlas import load_template
+from .itk import Engine, Volume, write
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Transforms between two spaces, each a file that ANTs reads.
+
+    Attributes
+    ----------
+    forward
+        Resamples the moving image onto the fixed grid.
+    inverse
+        The other way.
+    """
+
+    forward: Path
+    inverse: Path
+
+
+def template_volume() -> Volume:
+    """T1w template without skull."""
+    image = load_template()
+    return Volume(np.asarray(image.dataobj, np.float32), image.affine)
+
+
+def crop(volume: Volume, box: Sequence[slice]) -> Volume:
+    """Part of a volume, in its place in the world."""
+    return Volume(volume.data[tuple(box)], cropped_affine(volume.affine, box))
+
+
+def working_grid(
+    mask: Volume, spacing: float, margin_mm: float, border_mm: float
+) -> tuple[Volume, tuple[slice, ...]]:
+    """Mask widened by a margin on cubic voxels, cropped with a border, and the crop's box."""
+    coarse = mask.isotropic(spacing)
+    wide = dilate_mm(coarse.data > 0.5, margin_mm, coarse.voxel_size)
+    border = round(border_mm / spacing)
+    box = padded_box(wide, (border,) * 3)
+    return crop(Volume(wide.astype(np.float32), coarse.affine), box), box
+
+
+def moved_points(
+    transform: Path, mask: Volume, folder: Path, engine: Engine
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """World coordinates of a mask's voxels, and where a transform takes them, (n, 3), mm."""
+    vectors = engine.displacement([transform], write(mask, folder / 'points_grid.nii'))
+    inside = mask.data > 0.5
+    points = world_points(inside, mask.affine)
+    return points, points + vectors[:, inside].T
+
+
+def deformation(transform: Path, mask: Volume, folder: Path, engine: Engine) -> dict[str, float]:
+    """Numbers of `deformation_range` for a transform file, within a mask of cubic voxels."""
+    vectors = engine.displacement([transform], write(mask, folder / 'displacement_grid.nii'))
+    return deformation_range(vectors, mask.data > 0.5, mask.affine)
