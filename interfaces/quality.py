@@ -28,11 +28,10 @@ from ..nodes.statistics.values import name_some
 from .completion import find_outputs
 from .files import save_json
 from .headers import load_data
-from .regions import DESCRIPTIONS
+from .regions import DESCRIPTIONS, RUN_ENTITIES
 from .tables import read_table, save_table
 
 PATTERN = 'sub-*/**/*_quality.json'
-KEYS = ('participant_id', 'session_id', 'run_id')
 
 
 @functools.cache
@@ -78,7 +77,7 @@ class _RunQualityInputSpec(BaseInterfaceInputSpec):
     magnitude = File(exists=True, mandatory=True, desc='echoes combined')
     brain_mask = File(exists=True, mandatory=True, desc='brain in acquisition space')
     chimap = File(exists=True, mandatory=True, desc='susceptibility, ppm')
-    mask = File(exists=True, mandatory=True, desc='where it holds')
+    mask = File(exists=True, mandatory=True, desc='QSM mask')
     regions_tsv = File(exists=True, mandatory=True, desc='region table')
     out_file = traits.Str(mandatory=True, desc='final path')
 
@@ -145,7 +144,7 @@ def gather_quality(paths: Sequence[Path]) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        `KEYS`, the measures, and `flags`: a measure's name with its modified z, joined by `; `.
+        `RUN_ENTITIES`, the measures, and `flags`: a measure's name with its modified z, joined by `; `.
 
     Raises
     ------
@@ -153,7 +152,7 @@ def gather_quality(paths: Sequence[Path]) -> pd.DataFrame:
         A file is no JSON object or names no participant.
     """
     names = list(quality_measures())
-    table = pd.DataFrame([_read(path) for path in paths], columns=[*KEYS, *names])
+    table = pd.DataFrame([_read(path) for path in paths], columns=[*RUN_ENTITIES, *names])
     numbers = table[names].apply(pd.to_numeric, errors='coerce')
     worse = {name: measure['worse'] for name, measure in quality_measures().items()}
     apart = standing_apart(numbers, worse)
@@ -162,7 +161,7 @@ def gather_quality(paths: Sequence[Path]) -> pd.DataFrame:
         '; '.join(f'{name} ({z.at[row, name]:+.1f})' for name in names if apart.at[row, name])
         for row in table.index
     ]
-    keys = table[list(KEYS)].astype(object).where(table[list(KEYS)].notna(), None)
+    keys = table[list(RUN_ENTITIES)].astype(object).where(table[list(RUN_ENTITIES)].notna(), None)
     return pd.concat([keys, numbers], axis=1).assign(flags=[f or None for f in flags])
 
 
@@ -185,7 +184,7 @@ def quality_dictionary() -> dict[str, dict[str, Any]]:
         for name, m in quality_measures().items()
     }
     return {
-        **{key: DESCRIPTIONS[key] for key in KEYS},
+        **{key: DESCRIPTIONS[key] for key in RUN_ENTITIES},
         **measures,
         'flags': {
             'Description': 'Measures whose modified z (0.6745 times the distance from the median '
@@ -231,7 +230,7 @@ def quality_warnings(table: pd.DataFrame) -> list[str]:
         return []
     who = name_some(
         '_'.join(str(v) for v in row if v is not None and not pd.isna(v))
-        for row in flagged[list(KEYS)].itertuples(index=False)
+        for row in flagged[list(RUN_ENTITIES)].itertuples(index=False)
     )
     count = len(flagged)
     return [

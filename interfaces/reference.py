@@ -25,7 +25,7 @@ from .step_images import load_step, save_step
 
 class _ReferenceInputSpec(BaseInterfaceInputSpec):
     chimap = File(exists=True, mandatory=True, desc='susceptibility, ppm')
-    mask = File(exists=True, mandatory=True, desc='where it holds')
+    mask = File(exists=True, mandatory=True, desc='QSM mask')
     reference = traits.Str('brain', usedefault=True, desc='none, brain, csf, or a region')
     dseg = File(exists=True, desc='labels, for a region')
     dseg_tsv = File(exists=True, desc='index and region of each label')
@@ -34,7 +34,7 @@ class _ReferenceInputSpec(BaseInterfaceInputSpec):
 
 class _ReferenceOutputSpec(TraitedSpec):
     chimap = File(desc='susceptibility, ppm, mean zero over the reference region')
-    mask = File(desc='where the map holds, as given')
+    mask = File(desc='QSM mask, as given')
     region = File(desc='the reference region')
     offset = traits.Float(desc='mean that was taken away, ppm')
     parameters = traits.Dict(desc='reference region and offset')

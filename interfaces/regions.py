@@ -26,21 +26,24 @@ from .files import save_json
 from .headers import check_same_grid, load_data, load_image
 from .tables import save_table
 
-KEYS = ('participant_id', 'session_id', 'run_id', 'atlas')
+RUN_ENTITIES = ('participant_id', 'session_id', 'run_id')
+"""Columns that tell one run from another."""
+TABLE_ENTITIES = (*RUN_ENTITIES, 'atlas')
+"""Columns that tell one region table from another."""
 _OWN: dict[str, dict[str, Any]] = {
     'participant_id': {'Description': 'Participant, with the key sub-'},
     'session_id': {'Description': 'Session, with the key ses-; n/a where there is none'},
     'run_id': {'Description': 'Run, with the key run-; n/a where there is none'},
     'atlas': {'Description': 'Atlas that the region comes from'},
-    'region': {'Description': 'Region; brain is the whole brain, for normalising volumes'},
+    'region': {'Description': 'Region; brain is the complete brain, for normalising volumes'},
     'hemisphere': {
         'Description': 'Side; both pools the voxels of the two sides',
         'Levels': {'L': 'left', 'R': 'right', 'both': 'left and right together'},
     },
     'n_voxels': {'Description': 'Voxels of the region in acquisition space'},
     'coverage': {
-        'Description': 'Fraction of the whole region that lies in the field of view and inside '
-        'the mask where the map holds'
+        'Description': 'Fraction of the complete region that lies in the field of view and inside '
+        'the QSM mask'
     },
     'chi_sd': {'Description': 'Standard deviation over the covered voxels', 'Units': 'ppb'},
     'chi_iqr': {'Description': 'Interquartile range over the covered voxels', 'Units': 'ppb'},
@@ -61,16 +64,20 @@ _OWN: dict[str, dict[str, Any]] = {
     'reason': {'Description': 'Why a region has no statistics; n/a where it has'},
 }
 """What groups cannot be compared in; the rest is described by the table of measures."""
-DESCRIPTIONS = {name: _OWN.get(name) or MEASURES[name].dictionary for name in (*KEYS, *COLUMNS)}
+DESCRIPTIONS = {
+    name: _OWN.get(name) or MEASURES[name].dictionary for name in (*TABLE_ENTITIES, *COLUMNS)
+}
 """Data dictionary of the region table, in column order."""
 
 
 class _RegionTableInputSpec(BaseInterfaceInputSpec):
     chimap = File(exists=True, mandatory=True, desc='susceptibility, ppm')
-    mask = File(exists=True, mandatory=True, desc='where the map holds')
+    mask = File(exists=True, mandatory=True, desc='QSM mask')
     dseg = File(exists=True, mandatory=True, desc='labels in acquisition space')
     brain_mask = File(exists=True, mandatory=True, desc='brain in acquisition space')
-    t1w_brain_mask = File(exists=True, desc='whole brain, T1w space; gives the brain its volume')
+    t1w_brain_mask = File(
+        exists=True, desc='complete brain, T1w space; gives the brain its volume'
+    )
     r2star = File(exists=True, desc='R2*, 1/s')
     magnitude = File(exists=True, desc='echoes combined')
     fractions = File(exists=True, desc='from LabelGre')
@@ -113,7 +120,7 @@ class RegionTable(SimpleInterface):
         if provenance.get('Reference') == 'none':
             table[['iron_mean', 'iron_sd']] = np.nan  # nothing for it to be above of
         keys = (inputs.participant_id, inputs.session_id, inputs.run_id, atlas)
-        for position, (column, value) in enumerate(zip(KEYS, keys, strict=True)):
+        for position, (column, value) in enumerate(zip(TABLE_ENTITIES, keys, strict=True)):
             table.insert(position, column, value)
         out_file = Path(inputs.out_file)
         save_table(table[list(DESCRIPTIONS)], out_file)
@@ -133,7 +140,7 @@ def _volumes(labels: Any) -> dict[int, float]:
 
 
 def _fine(inputs: Any) -> Fine:
-    """Fractions of voxels and whole sizes, as far as they were given."""
+    """Fractions of voxels and complete volumes, as far as they were given."""
     fine = load_fractions(inputs.fractions) if isdefined(inputs.fractions) else Fine()
     return replace(fine, volumes=_volumes(inputs.labels_in_t1w))
 

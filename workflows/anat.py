@@ -57,13 +57,7 @@ def init_anat_wf(
     name
         Of the workflow.
 
-    Inputs
-    ------
-    `INPUTS`
-
-    Outputs
-    -------
-    `OUTPUTS`
+    Inputs are `INPUTS`, outputs `OUTPUTS`.
     """
     workflow = Workflow(name=name)
     engine = engine_options(methods, nthreads)

@@ -57,13 +57,7 @@ def init_atlas_wf(
     name
         Of the workflow.
 
-    Inputs
-    ------
-    `INPUTS`
-
-    Outputs
-    -------
-    `OUTPUTS`
+    Inputs are `INPUTS`, outputs `OUTPUTS`.
     """
     workflow = Workflow(name=name)
     add_ends(workflow, INPUTS, OUTPUTS)

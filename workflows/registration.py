@@ -57,13 +57,7 @@ def init_registration_wf(
     methods, nthreads, name
         As in `nigra.workflows.anat.init_anat_wf`.
 
-    Inputs
-    ------
-    `INPUTS`
-
-    Outputs
-    -------
-    `OUTPUTS`
+    Inputs are `INPUTS`, outputs `OUTPUTS`.
     """
     workflow = Workflow(name=name)
     engine = engine_options(methods, nthreads)

@@ -139,24 +139,18 @@ class Engine:
         arguments += ['--output', str(prefix), '--write-composite-transform', '1']
         if initial is not None:
             arguments += ['--initial-moving-transform', str(initial)]
+        pairs = [f'{fixed},{moving}'] + ([','.join(map(str, second))] if second else [])
         for stage in stages:
-            pairs = [f'{fixed},{moving}'] + ([','.join(map(str, second))] if second else [])
             arguments += _stage_arguments(stage, pairs, fixed_mask)
         alike = all(stage['metric'] == 'CC' for stage in stages)
-        nthreads = self.nthreads if alike else 1
+        what, fix = f'{moving.name} to {fixed.name}', 'look at both images and at their headers'
         try:
-            self._antsregistration(arguments, nthreads=nthreads)
+            self._antsregistration(arguments, nthreads=self.nthreads if alike else 1)
         except RuntimeError as error:
-            raise NigraError(
-                f'registration of {moving.name} to {fixed.name} failed ({error}); look at both '
-                'images and at their headers'
-            ) from error
+            raise NigraError(f'registration of {what} failed ({error}); {fix}') from error
         forward, inverse = (Path(f'{prefix}{end}.h5') for end in ('Composite', 'InverseComposite'))
         if not (forward.is_file() and inverse.is_file()):
-            raise NigraError(
-                f'registration of {moving.name} to {fixed.name} gave no transform; look at both '
-                'images and at their headers'
-            )
+            raise NigraError(f'registration of {what} gave no transform; {fix}')
         return forward, inverse
 
     def resample(

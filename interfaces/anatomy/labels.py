@@ -70,10 +70,8 @@ def draw_labels(
         Labels in template space.
     transforms
         From the template to the image, in ANTs' order.
-    folder
-        For files.
-    engine
-        How to resample.
+    folder, engine
+        For files; how to resample.
     beyond_mm
         How far around the image labels are counted, too.
 
@@ -94,11 +92,7 @@ def draw_labels(
     pad = [int(np.ceil(beyond_mm / v)) for v in grid.voxel_size]
     wide = _padded(grid, pad)
     box = _label_box(moving, wide, transforms, folder, engine)
-    fine_shape = [(b.stop - b.start) * f for b, f in zip(box, factors, strict=True)]
-    fine = Volume(
-        np.zeros(fine_shape, np.uint8),
-        subdivided_affine(cropped_affine(wide.affine, box), factors),
-    )
+    fine = _subdivided(wide, box, factors)
     reference = write(fine, folder / 'label_grid.nii', dtype=np.uint8)
     drawn = engine.resample(moving, reference, transforms, interpolator='genericLabel')
     check_labels(drawn, labels)
@@ -136,6 +130,13 @@ def load_fractions(path: str | Path) -> Fine:
             box=tuple(slice(int(a), int(b)) for a, b in kept['box']),
             counts=dict(zip(labels, kept['counts'].tolist(), strict=True)),
         )
+
+
+def _subdivided(grid: Volume, box: Sequence[slice], factors: Sequence[int]) -> Volume:
+    """Box of a grid, whose voxels are divided; its values are of no use."""
+    shape = [(b.stop - b.start) * f for b, f in zip(box, factors, strict=True)]
+    affine = subdivided_affine(cropped_affine(grid.affine, box), factors)
+    return Volume(np.broadcast_to(np.uint8(0), shape), affine)
 
 
 def _padded(grid: Volume, pad: Sequence[int]) -> Volume:

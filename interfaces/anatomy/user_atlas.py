@@ -31,7 +31,8 @@ SUBJECT_SPACES = ('T1w', 'GRE')
 _LIKE_OURS = re.compile(r'MNI152NLin2009[a-c](A?sym|Sym)$')
 _LEFT, _RIGHT = ('left', 'lh', 'l'), ('right', 'rh', 'r')
 _LEAST_IN_BRAIN = 0.5
-"""Least fraction of the labelled voxels that lies in the template's brain."""
+"""Least fraction of the labelled voxels that lies in the template's brain. By eye: an atlas of
+the cortex may lie partly outside, one in another space does for the most part."""
 
 
 def source_of(values: Any) -> AtlasSource | None:
@@ -239,18 +240,11 @@ def read_names(path: Path) -> pd.DataFrame:
     Raises
     ------
     InputError
-        A column is missing, an index is no whole number or stands twice, or two labels fraction
+        A column is missing, an index is no whole number or stands twice, or two labels have one
         region and side.
     """
     table = read_table(path, text=('name',), needs=('index', 'name'))
-    index = pd.to_numeric(table['index'], errors='coerce')
-    wrong = table[index.isna() | (index != index.round()) | index.duplicated()]
-    if len(wrong):
-        raise InputError(path, f'has the index {wrong["index"].iloc[0]!r} twice or as no number',
-                         'give each label one whole number')  # fmt: skip
-    if table['name'].isna().any():
-        raise InputError(path, f'has no name for {int(index[table["name"].isna()].iloc[0])}',
-                         'name every label')  # fmt: skip
+    index = _label_values(path, table)
     parsed = [split_side(name) for name in table['name']]
     found = pd.DataFrame({
         'index': index.astype(int),
@@ -270,6 +264,19 @@ def read_names(path: Path) -> pd.DataFrame:
                          'give each region and side one label')  # fmt: skip
     found = found[found['index'] > 0]
     return found.assign(whole=found['whole'].astype(object)).reset_index(drop=True)
+
+
+def _label_values(path: Path, table: pd.DataFrame) -> pd.Series:
+    """Column `index` of a table as numbers, each of which stands once and has a name."""
+    index = pd.to_numeric(table['index'], errors='coerce')
+    wrong = table[index.isna() | (index != index.round()) | index.duplicated()]
+    if len(wrong):
+        raise InputError(path, f'has the index {wrong["index"].iloc[0]!r} twice or as no number',
+                         'give each label one whole number')  # fmt: skip
+    if table['name'].isna().any():
+        raise InputError(path, f'has no name for {int(index[table["name"].isna()].iloc[0])}',
+                         'name every label')  # fmt: skip
+    return index
 
 
 def split_side(name: str) -> tuple[str, str]:

@@ -82,8 +82,10 @@ def iron_from_chi(
     if chi_sd_ppb < 0:
         raise NigraError(f'chi_sd_ppb must not be negative, got {chi_sd_ppb}')
     if region not in IRON_RICH:
+        # myelin would make an iron content too low, even negative
         return math.nan, math.nan
     line = calibration or IronCalibration()
+    # chi = slope * iron, so relative errors of mean and slope add in quadrature
     iron = chi_ppb / line.slope_ppb
     spread = math.hypot(chi_sd_ppb / line.slope_ppb, iron * line.slope_sd_ppb / line.slope_ppb)
     return iron, spread

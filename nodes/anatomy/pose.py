@@ -69,6 +69,7 @@ def pitched(
     """
     matrix = np.eye(4)
     matrix[:3, :3] = size * Rotation.from_euler('x', pitch_deg, degrees=True).as_matrix()
+    # the centre goes to centre + shift, whatever the rotation
     matrix[:3, 3] = centre + shift - matrix[:3, :3] @ centre
     return matrix
 
@@ -115,6 +116,7 @@ def volume_scale(points: NDArray[np.float64], moved: NDArray[np.float64]) -> flo
     >>> round(volume_scale(corners, 2 * corners + 7), 6)
     8.0
     """
+    # points times matrix = moved: the transpose of the map, whose determinant is the same
     matrix, *_ = np.linalg.lstsq(
         points - points.mean(axis=0), moved - moved.mean(axis=0), rcond=None
     )

@@ -22,10 +22,10 @@ COLUMNS = (
 """Columns of `measure_regions`, in order."""
 
 BRAIN = 'brain'
-"""Name of the row that holds the whole brain, for normalising volumes."""
+"""Name of the row that holds the complete brain, for normalising volumes."""
 
 MIN_VOXELS = 5
-"""Fewest covered voxels from which a mean and a spread are reported."""
+"""Fewest covered voxels from which a mean and a spread are reported. By eye."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Maps:
     chimap
         Susceptibility, ppm (x, y, z).
     mask
-        Where the map holds, bool.
+        QSM mask: where the map is defined, bool.
     voxel_volume
         mm^3.
     r2star
@@ -109,7 +109,7 @@ def measure_regions(
 ) -> list[dict[str, Any]]:
     """Measure every region on the left, on the right and both together, and the brain.
 
-    Volumes are those of the whole labels; susceptibility and R2* those of the voxels inside the
+    Volumes are those of the complete labels; susceptibility and R2* those of the voxels inside the
     mask, whose fraction of the region, what lies beyond the field of view included, is `coverage`.
     `both` pools the voxels of the two sides, so it weighs them by volume.
 
@@ -121,12 +121,11 @@ def measure_regions(
         Integer label image (x, y, z), 0 outside.
     regions
         What to measure; regions may share labels (a whole and its parts).
-    brain_mask
-        Brain, for the row `brain`; left out where None.
-    brain_volume
-        Volume of the whole brain, mm^3, where `brain_mask` covers but a slab of it.
+    brain_mask, brain_volume
+        Brain, for the row `brain`, which is left out without it; volume of the complete brain,
+        mm^3, where the mask covers a slab only.
     fine
-        Fractions of voxels for `chi_pvc`, whole volumes, and what lies beyond the field of view.
+        Fractions of voxels for `chi_pvc`, volumes, and what lies beyond the field of view.
     min_voxels
         With fewer voxels inside the mask the statistics are NaN, and `reason` says why.
 
@@ -142,33 +141,46 @@ def measure_regions(
 
     Examples
     --------
-    >>> chi = np.full((4, 4, 4), 0.05); everywhere = np.ones((4, 4, 4), bool)
-    >>> labels = np.zeros((4, 4, 4), int); labels[:2] = 1; labels[2:] = 2
+    >>> maps = Maps(np.full((4, 4, 4), 0.05), np.ones((4, 4, 4), bool), 8.0)
+    >>> labels = np.repeat([1, 2], 32).reshape(4, 4, 4)
     >>> regions = [Region('putamen', 'L', (1,)), Region('putamen', 'R', (2,))]
-    >>> rows = measure_regions(Maps(chi, everywhere, 8.0), labels, regions)
+    >>> rows = measure_regions(maps, labels, regions)
     >>> [(r['hemisphere'], r['volume_mm3'], round(r['chi_mean'], 6)) for r in rows]
     [('L', 256.0, 50.0), ('R', 256.0, 50.0), ('both', 512.0, 50.0)]
     """
     _check(maps, labels, brain_mask)
-    sides: dict[str, dict[str, set[int]]] = {}
-    for region in regions:
-        sides.setdefault(region.name, {}).setdefault(region.hemisphere, set()).update(
-            region.labels
-        )
     fine = fine or Fine()
-    rows = []
-    for name, by_side in sides.items():
-        by_side = {**by_side, 'both': set().union(*by_side.values())}
-        for hemisphere, values in by_side.items():
-            row = _statistics(maps, _Chosen.of(labels, values, fine), min_voxels)
-            row['chi_pvc'] = _pvc(maps, fine, values) if not row['reason'] else np.nan
-            rows.append(_row(name, hemisphere, row))
+    rows = [
+        _row(name, side, _measured(maps, labels, values, fine, min_voxels))
+        for name, by_side in _labels_by_side(regions).items()
+        for side, values in by_side.items()
+    ]
     if brain_mask is not None:
         inside = np.asarray(brain_mask, bool)
-        count = int(np.count_nonzero(inside))
-        whole = _statistics(maps, _Chosen(inside, count, brain_volume), min_voxels)
-        rows.append(_row(BRAIN, 'both', whole))
+        brain = _Chosen(inside, int(np.count_nonzero(inside)), brain_volume)
+        rows.append(_row(BRAIN, 'both', _statistics(maps, brain, min_voxels)))
     return rows
+
+
+def _labels_by_side(regions: Iterable[Region]) -> dict[str, dict[str, set[int]]]:
+    """Label values by region and side, both sides together last."""
+    sides: dict[str, dict[str, set[int]]] = {}
+    for region in regions:
+        own = sides.setdefault(region.name, {}).setdefault(region.hemisphere, set())
+        own.update(region.labels)
+    return {
+        name: {**by_side, 'both': set().union(*by_side.values())}
+        for name, by_side in sides.items()
+    }
+
+
+def _measured(
+    maps: Maps, labels: NDArray[Any], values: Collection[int], fine: Fine, min_voxels: int
+) -> dict[str, Any]:
+    """Statistics of the voxels that carry certain labels."""
+    row = _statistics(maps, _Chosen.of(labels, values, fine), min_voxels)
+    row['chi_pvc'] = _pvc(maps, fine, values) if not row['reason'] else np.nan
+    return row
 
 
 def _row(region: str, hemisphere: str, statistics: Mapping[str, Any]) -> dict[str, Any]:
@@ -186,6 +198,7 @@ def _iron(region: str, statistics: Mapping[str, Any]) -> dict[str, float]:
     """Iron above the reference region's, mg/kg, from the mean and its standard error."""
     if statistics['reason']:
         return {'iron_mean': np.nan, 'iron_sd': np.nan}
+    # standard error as if voxels were independent
     error = statistics['chi_sd'] / np.sqrt(statistics['n_covered'])
     mean, spread = iron_from_chi(statistics['chi_mean'], region, chi_sd_ppb=error)
     return {'iron_mean': mean, 'iron_sd': spread}
@@ -226,6 +239,7 @@ class _Chosen:
     @classmethod
     def of(cls, labels: NDArray[Any], values: Collection[int], fine: Fine) -> _Chosen:
         inside = np.isin(labels, sorted(values))
+        # labels counted on the widened grid of a slab may be more than the image shows
         count = int(np.count_nonzero(inside))
         whole = max(count, sum(fine.counts.get(v, 0) for v in values))
         known = [fine.volumes[v] for v in values if v in fine.volumes]
@@ -235,6 +249,7 @@ class _Chosen:
 def _statistics(maps: Maps, chosen: _Chosen, min_voxels: int) -> dict[str, Any]:
     n_voxels = int(np.count_nonzero(chosen.inside))
     inside = chosen.inside & maps.mask & np.isfinite(maps.chimap)
+    # in float64: float32 sums of a large region lose digits of a ppb
     chi = maps.chimap[inside].astype(np.float64) * 1e3  # ppm to ppb
     volume = chosen.whole * maps.voxel_volume if chosen.volume is None else chosen.volume
     row: dict[str, Any] = {
@@ -242,6 +257,7 @@ def _statistics(maps: Maps, chosen: _Chosen, min_voxels: int) -> dict[str, Any]:
         'n_covered': chi.size,
         'volume_mm3': volume,
         'coverage': chi.size / chosen.whole if chosen.whole else np.nan,
+        # one voxel has no standard deviation, whatever was asked for
         'reason': _reason(n_voxels, chi.size, chosen.whole, max(min_voxels, 2)),
     }
     if row['reason']:
@@ -256,6 +272,7 @@ def _statistics(maps: Maps, chosen: _Chosen, min_voxels: int) -> dict[str, Any]:
         'chi_p5': float(p5),
         'chi_p95': float(p95),
         'chi_eroded': _eroded_mean(maps, chosen.inside, inside, min_voxels),
+        # the upper quarter: where iron lies unevenly it rises before the mean does
         'chi_high': float(chi[chi >= p75].mean()),
         'r2star_mean': _finite_mean(maps.r2star, inside),
         'snr': _finite_mean(maps.magnitude, inside) / maps.noise,
@@ -277,6 +294,7 @@ def _eroded_mean(
     maps: Maps, region: NDArray[np.bool_], inside: NDArray[np.bool_], min_voxels: int
 ) -> float:
     """Mean, ppb, of the voxels whose six neighbours belong to the region too."""
+    # the complete label is eroded, not its part in the mask: an edge of the mask is no edge of it
     core = ndimage.binary_erosion(region) & inside
     if np.count_nonzero(core) < min_voxels:
         return float('nan')
@@ -293,9 +311,10 @@ def _finite_mean(image: NDArray[Any] | None, inside: NDArray[np.bool_]) -> float
 
 
 def _pvc(maps: Maps, fine: Fine, values: Collection[int]) -> float:
-    """The region's own susceptibility, ppb, freed from what shares its voxels."""
+    """The region's own susceptibility, ppb, corrected for partial volume."""
     if not fine.fractions:
         return float('nan')
+    # fractions exist in the box of all labels only
     chimap = maps.chimap[fine.box]
     mask = maps.mask[fine.box] & np.isfinite(chimap)
     return 1e3 * pvc_mean(chimap, mask, fine.fractions, values)

@@ -61,9 +61,10 @@ def normalised_mutual_information(
     """
     if not first.shape == second.shape == mask.shape:
         raise NigraError(f'shapes differ: {first.shape}, {second.shape} and mask {mask.shape}')
+    # bins of equal width between robust ends, each image by its own contrast
     a, b = (_binned(np.asarray(x[mask], np.float64), bins) for x in (first, second))
     if a.size < bins:
-        return 1.0
+        return 1.0  # too little to fill the histogram's margins
     joint = np.bincount(a * bins + b, minlength=bins * bins).reshape(bins, bins) / a.size
     both = _entropy(joint)
     return (_entropy(joint.sum(0)) + _entropy(joint.sum(1))) / both if both > 0 else 1.0
@@ -73,10 +74,11 @@ def _binned(values: NDArray[np.float64], bins: int) -> NDArray[np.int64]:
     if values.size == 0:
         return np.zeros(0, np.int64)
     low, high = np.percentile(values, [1, 99])
+    # the largest value belongs to the last bin, not to one beyond it
     scale = (bins - 1e-9) / (high - low) if high > low else 0.0
     return np.clip((values - low) * scale, 0, bins - 1).astype(np.int64)
 
 
 def _entropy(fraction: NDArray[np.float64]) -> float:
-    positive = fraction[fraction > 0]
+    positive = fraction[fraction > 0]  # 0 log 0 is 0
     return float(-(positive * np.log(positive)).sum())
