@@ -144,7 +144,8 @@ def gather_quality(paths: Sequence[Path]) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        `RUN_ENTITIES`, the measures, and `flags`: a measure's name with its modified z, joined by `; `.
+        `RUN_ENTITIES`, the measures, and `flags`: a measure's name with its modified z, joined
+        by `; `.
 
     Raises
     ------

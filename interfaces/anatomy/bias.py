@@ -34,8 +34,7 @@ def without_bias(
     Parameters
     ----------
     image
-        Axes pointing right, anterior and superior, so that the result does not depend on how the
-        image was stored.
+        In canonical order, so that the result does not depend on how it was stored.
     mask
         Where the field is fitted, on the image's grid; what is brighter than the mean if absent.
     folder

@@ -13,7 +13,7 @@ from scipy import ndimage
 
 from ...nodes.anatomy.deformation import blurred_to
 from .atlas import load_dgm_atlas
-from .grids import Pair, crop, deformation, template_volume, working_grid
+from .grids import Pair, crop, deformation, template_volume, warped_file, working_grid
 from .itk import Engine, Volume, read_volume, write
 from .specs import EngineStep, RecordedOutputSpec, T1wInputSpec
 
@@ -44,11 +44,11 @@ def align_deep_grey(
     near, box = near_labels(nuclei, settings)
     spacing = settings['resolution_mm']
     fixed = write(crop(template.isotropic(spacing), box), folder / 'template_box.nii')
-    warped = engine.resample(blurred_file(head, spacing, folder), fixed, [coarse.forward])
+    smooth = blurred_file(head, spacing, folder)
     fine = Pair(
         *engine.register(
             fixed,
-            write(Volume(warped, near.affine), folder / 'head_box.nii'),
+            warped_file(smooth, fixed, near, [coarse.forward], engine),
             folder / 'fine_',
             settings['stages'],
             fixed_mask=write(near, folder / 'mask_box.nii', dtype=np.uint8),

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from nipype.interfaces.base import File
+from numpy.typing import NDArray
 
 from ...nodes.anatomy.brain import dilate_mm
 from ...nodes.anatomy.pose import centroid, rigid_motion
@@ -25,6 +26,8 @@ _NMI_LOSS = 0.002
 MOST_MOTION_MM, MOST_TURN_DEG = 40.0, 30.0
 """Movement between two scans of one session beyond which there is a warning. By eye: more than a
 head coil leaves room for."""
+_OUTLINE_MM = 3.0
+"""Voxels of the brain mask: only its outline counts, on a grid that is coarser still."""
 _RIM_MM = 4.0
 """Around the brain, so that its border with the fluid takes part in the registration: one voxel
 of the coarsest preset."""
@@ -49,7 +52,7 @@ def align_gre(
     -------
     tuple
         T1w to GRE (forward) and GRE to T1w (inverse); similarity by the headers alone and in the
-        end (normalised mutual information), shift (mm) and rotation (degrees).
+        end (normalised mutual information), and `rigid_motion`.
 
     Raises
     ------
@@ -58,48 +61,55 @@ def align_gre(
 
     Notes
     -----
-    The GRE is the fixed image: every sample of a slab lies within the head. World coordinates
-    are the first start, for scans of one session share them; the brain moved to the middle of
-    the magnitude is the second, for headers that say nothing of the position. The better wins,
-    and is refined inside the brain.
+    The GRE is the fixed image: every sample of a slab lies within the head. The better of two
+    starts (see `_gre_start`) is refined inside the brain.
     """
     fixed_full, moving_full = read_volume(gre, canonical=True), read_volume(t1w, canonical=True)
-    brain = read_volume(brain_mask, canonical=True, must_vary=False)
-    if not (brain.data > 0.5).any():
-        raise NigraError(f'{brain_mask} holds no voxel; check the T1w image and its brain mask')
+    brain = _read_brain(brain_mask)
     start = _gre_start(fixed_full, moving_full, brain, folder, engine, preset['gre_start'])
-    spacing = preset['gre_to_t1w']['resolution_mm']
+    settings = preset['gre_to_t1w']
+    spacing = settings['resolution_mm']
     small = fixed_full.isotropic(spacing)
     fixed = write(small, folder / 'gre.nii')
     moving = write(moving_full.isotropic(spacing), folder / 't1w.nii')
-    moving_brain = write(brain.isotropic(3.0), folder / 'brain.nii')  # only its outline counts
+    moving_brain = write(brain.isotropic(_OUTLINE_MM), folder / 'brain.nii')
     inside = engine.resample(moving_brain, fixed, [start]) > 0.5
     if not inside.any():
         raise NigraError(f'{gre} and {t1w} show no common part of the brain; check their headers')
-    near = dilate_mm(inside, _RIM_MM, small.voxel_size)
-    mask = Volume(near.astype(np.float32), small.affine)
+    near = dilate_mm(inside, _RIM_MM, small.voxel_size).astype(np.float32)
+    mask = Volume(near, small.affine)
+    fixed_mask = write(mask, folder / 'gre_mask.nii', dtype=np.uint8)
     pair = Pair(
-        *engine.register(
-            fixed, moving, folder / 'gre_', preset['gre_to_t1w']['stages'], initial=start,
-            fixed_mask=write(mask, folder / 'gre_mask.nii', dtype=np.uint8),
-        )
+        *engine.register(fixed, moving, folder / 'gre_', settings['stages'], initial=start,
+                         fixed_mask=fixed_mask)
     )  # fmt: skip
 
     def similarity(transform: Path) -> float:
-        seen = engine.resample(moving, fixed, [transform])
         where = engine.resample(moving_brain, fixed, [transform]) > 0.5
-        return normalised_mutual_information(small.data, seen, where)
+        return _similarity(small, fixed, moving, transform, where, engine)
 
     by_headers = engine.linear_transform(np.eye(4), folder / 'identity.mat')
     quality = {'nmi_headers': similarity(by_headers), 'nmi': similarity(pair.forward)}
     return pair, quality | rigid_motion(*moved_points(pair.forward, mask, folder, engine))
 
 
+def _read_brain(brain_mask: Path) -> Volume:
+    """Brain mask, canonical, with voxels in it."""
+    brain = read_volume(brain_mask, canonical=True, must_vary=False)
+    if not (brain.data > 0.5).any():
+        raise NigraError(f'{brain_mask} holds no voxel; check the T1w image and its brain mask')
+    return brain
+
+
 def _gre_start(
     gre: Volume, t1w: Volume, brain: Volume, folder: Path, engine: Engine,
     settings: Mapping[str, Any],
 ) -> Path:  # fmt: skip
-    """The better of two starts after a short fit: as the headers say, and centred."""
+    """The better of two starts after a short fit.
+
+    World coordinates are the first, for scans of one session share them; the brain moved to the
+    middle of the magnitude is the second, for headers that say nothing of the position.
+    """
     spacing = settings['resolution_mm']
     small, small_t1w = gre.isotropic(spacing), t1w.isotropic(spacing)
     fixed = write(small, folder / 'gre_start.nii')
@@ -113,9 +123,17 @@ def _gre_start(
         forward, _ = engine.register(
             fixed, moving, folder / f'gre_{name}_', settings['stages'], initial=initial
         )
-        seen = engine.resample(moving, fixed, [forward])
-        found.append((normalised_mutual_information(small.data, seen, bright), forward))
+        found.append((_similarity(small, fixed, moving, forward, bright, engine), forward))
     return max(found, key=lambda pair: pair[0])[1]
+
+
+def _similarity(
+    small: Volume, fixed: Path, moving: Path, transform: Path, where: NDArray[np.bool_],
+    engine: Engine,
+) -> float:  # fmt: skip
+    """Normalised mutual information of two images, the first also in memory, in a mask."""
+    seen = engine.resample(moving, fixed, [transform])
+    return normalised_mutual_information(small.data, seen, where)
 
 
 class _AlignGreInputSpec(BrainInputSpec):

@@ -55,6 +55,14 @@ def working_grid(
     return crop(Volume(wide.astype(np.float32), coarse.affine), box), box
 
 
+def warped_file(
+    moving: Path, fixed: Path, grid: Volume, chain: Sequence[Path], engine: Engine
+) -> Path:
+    """File `*_box.nii` beside an image: its values on the grid of `fixed`, which is `grid`."""
+    warped = engine.resample(moving, fixed, chain)
+    return write(Volume(warped, grid.affine), moving.with_name(f'{moving.stem}_box.nii'))
+
+
 def moved_points(
     transform: Path, mask: Volume, folder: Path, engine: Engine
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -118,10 +118,9 @@ class Engine:
             Path that the names of the transforms begin with.
         stages
             Entries of a preset: transform, metric, options, iterations, shrink, smoothing_vox.
-        initial
-            Transform applied before the first stage; part of the result.
-        fixed_mask
-            Where the metric is taken.
+        initial, fixed_mask
+            Transform applied before the first stage, part of the result; where the metric is
+            taken.
         second
             Another contrast of both, fixed and moving; each counts as much as the first.
 
@@ -137,8 +136,7 @@ class Engine:
         """
         arguments = ['--dimensionality', '3', '--float', '1', '--random-seed', str(self.seed)]
         arguments += ['--output', str(prefix), '--write-composite-transform', '1']
-        if initial is not None:
-            arguments += ['--initial-moving-transform', str(initial)]
+        arguments += ['--initial-moving-transform', str(initial)] if initial is not None else []
         pairs = [f'{fixed},{moving}'] + ([','.join(map(str, second))] if second else [])
         for stage in stages:
             arguments += _stage_arguments(stage, pairs, fixed_mask)

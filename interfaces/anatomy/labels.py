@@ -64,10 +64,8 @@ def draw_labels(
 
     Parameters
     ----------
-    grid
-        Image whose grid is wanted.
-    atlas
-        Labels in template space.
+    grid, atlas
+        Image whose grid is wanted; labels in template space.
     transforms
         From the template to the image, in ANTs' order.
     folder, engine

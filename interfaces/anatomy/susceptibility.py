@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from nipype.interfaces.base import File, traits
+from numpy.typing import NDArray
 
 from .atlas import load_dgm_atlas, susceptibility_template
 from .deep_grey import blurred_file, near_labels
-from .grids import Pair, crop, deformation, template_volume
+from .grids import Pair, crop, deformation, template_volume, warped_file
 from .itk import Engine, Volume, read_volume, write
 from .specs import EngineStep, RecordedOutputSpec, T1wInputSpec
 
@@ -30,18 +31,15 @@ def align_susceptibility(
     ----------
     t1w, chimap
         T1w image, bias field removed; susceptibility, ppm, on the grid of the gradient echo.
-    pair
-        From `align_deep_grey`.
-    gre_to_t1w
-        Rigid.
+    pair, gre_to_t1w
+        From `align_deep_grey`; rigid.
     folder, engine, preset
         As in `align_whole_brain`.
 
     Returns
     -------
     tuple
-        Template to T1w, one displacement field; and how far the labels moved (mm, mean over the
-        nuclei refined).
+        Template to T1w, one displacement field; how far labels moved (mm, mean over the nuclei).
 
     Notes
     -----
@@ -50,17 +48,15 @@ def align_susceptibility(
     correlation does not see how high the susceptibility is, only where it changes.
     """
     settings = preset['susceptibility']
+    spacing = settings['resolution_mm']
     head = read_volume(t1w, canonical=True)
     near, box = near_labels(_chosen_nuclei(settings['regions']), settings)
-    fixed = _templates(settings['resolution_mm'], box, folder)
-    clipped = _clipped_file(chimap, folder)
-    moving = []
-    for name, path, chain in (
-        ('head', blurred_file(head, settings['resolution_mm'], folder), [pair.forward]),
-        ('chimap', clipped, [pair.forward, gre_to_t1w]),
-    ):
-        warped = engine.resample(path, fixed[0], chain)
-        moving.append(write(Volume(warped, near.affine), folder / f'{name}_box.nii'))
+    fixed = _templates(spacing, box, folder)
+    chains = {
+        blurred_file(head, spacing, folder): [pair.forward],
+        _clipped_file(chimap, folder): [pair.forward, gre_to_t1w],
+    }
+    moving = [warped_file(p, fixed[0], near, chain, engine) for p, chain in chains.items()]
     fine = Pair(
         *engine.register(
             fixed[0], moving[0], folder / 'susceptibility_', settings['stages'],
@@ -74,7 +70,7 @@ def align_susceptibility(
     return out, {'susceptibility_mm': moved}
 
 
-def _chosen_nuclei(regions: list[str]) -> Any:
+def _chosen_nuclei(regions: Sequence[str]) -> NDArray[np.bool_]:
     """Voxels of regions of the built-in atlas."""
     atlas = load_dgm_atlas()
     rows = atlas.regions[atlas.regions.region.isin(regions)]

@@ -109,25 +109,22 @@ def measure_regions(
 ) -> list[dict[str, Any]]:
     """Measure every region on the left, on the right and both together, and the brain.
 
-    Volumes are those of the complete labels; susceptibility and R2* those of the voxels inside the
-    mask, whose fraction of the region, what lies beyond the field of view included, is `coverage`.
+    Volumes are those of the complete labels, susceptibility and R2* those of the voxels inside the
+    mask; `coverage` is their fraction of the region, what lies beyond the field of view included.
     `both` pools the voxels of the two sides, so it weighs them by volume.
 
     Parameters
     ----------
-    maps
-        Map, mask, voxel volume and R2*.
-    labels
-        Integer label image (x, y, z), 0 outside.
+    maps, labels
+        Maps; integer label image (x, y, z), 0 outside.
     regions
         What to measure; regions may share labels (a whole and its parts).
     brain_mask, brain_volume
         Brain, for the row `brain`, which is left out without it; volume of the complete brain,
         mm^3, where the mask covers a slab only.
-    fine
-        Fractions of voxels for `chi_pvc`, volumes, and what lies beyond the field of view.
-    min_voxels
-        With fewer voxels inside the mask the statistics are NaN, and `reason` says why.
+    fine, min_voxels
+        What is known beyond the labels; with fewer voxels inside the mask the statistics are NaN,
+        and `reason` says why.
 
     Returns
     -------
