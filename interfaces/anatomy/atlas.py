@@ -148,8 +148,8 @@ def load_dgm_atlas() -> Atlas:
 def susceptibility_template() -> nib.Nifti1Image:
     """Template of the contrast of susceptibility maps, made from the labels, ppm.
 
-    Each nucleus has its typical value and everything else none, smoothed by 0.8 mm. Only its
-    edges are used, so that the values themselves matter little.
+    Each nucleus has its typical value and everything else none, smoothed by 0.8 voxels, by eye, as
+    a map of 2 mm would be. Only its edges are used, so that the values themselves matter little.
     """
     atlas = load_dgm_atlas()
     labels = np.asarray(atlas.image.dataobj)

@@ -18,7 +18,11 @@ from .atlas import Atlas
 from .itk import Engine, Volume, write
 
 VOTING_MM = 1.1
-"""Voxels larger than this are divided into an odd number of parts, which vote on the label."""
+"""Voxels larger than this are divided into an odd number of parts, which vote on the label. Labels
+are drawn on voxels of 1 mm, so finer parts would tell nothing new; a tenth more is allowed."""
+_SEARCH_MM = 3.0
+"""Voxels on which the box that holds all labels is sought: no nucleus is thinner than that in all
+directions, and two more of these voxels are added on every side."""
 
 
 @dataclass(frozen=True)
@@ -189,8 +193,7 @@ def _label_box(
     moving: Path, grid: Volume, transforms: Sequence[Path], folder: Path, engine: Engine
 ) -> tuple[slice, ...]:
     """Part of a grid in which labels can be: found on coarse voxels, with a border of two."""
-    spacing = 3.0
-    step = [max(1, round(spacing / v)) for v in grid.voxel_size]
+    step = [max(1, round(_SEARCH_MM / v)) for v in grid.voxel_size]
     affine = grid.affine.copy()
     affine[:3, :3] *= step
     affine[:3, 3] += grid.affine[:3, :3] @ ((np.array(step) - 1) / 2)
