@@ -18,8 +18,8 @@ from .specs import BrainInputSpec, EngineStep, JudgedOutputSpec
 from .user_atlas import AtlasSource, read_atlas, source_of
 
 BEYOND_MM = 100.0
-"""How far around a slab labels are counted, so that what it cuts off is known: the deep grey
-matter is about 100 mm long and 60 mm high."""
+"""How far around a slab labels are counted, so that what it cuts off is known: more than the deep
+grey matter measures in any direction (73, 65 and 48 mm in the template)."""
 
 
 class _LabelGreInputSpec(BrainInputSpec):

@@ -21,8 +21,9 @@ VOTING_MM = 1.1
 """Voxels larger than this are divided into an odd number of parts, which vote on the label. Labels
 are drawn on voxels of 1 mm, so finer parts would tell nothing new; a tenth more is allowed."""
 _SEARCH_MM = 3.0
-"""Voxels on which the box that holds all labels is sought: no nucleus is thinner than that in all
-directions, and two more of these voxels are added on every side."""
+"""Voxels on which the box that holds all labels is sought; two more of them are added on every
+side. The smallest label of the built-in atlas, the ventral tegmental area, spans 4 mm or more in
+each direction."""
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.spatial.transform import Rotation
 
 SLAB_MM = 150.0
-"""Height of brain and skull below the top of a head: what lies lower is neck. By eye: a template
-brain is 150 mm high, and the start is refined by a registration in any case."""
+"""Height of brain and skull below the top of a head: what lies lower is neck. By eye: the
+template brain is 155 mm high, and the start is refined by a registration in any case."""
 
 _TOP_PERCENTILE = 99
 """Height of a head that a few bright voxels of noise above it do not raise."""
