@@ -87,9 +87,10 @@ def save_image(
     image.header.set_xyzt_units(*units)
     image.set_sform(image.affine, code=1)
     image.set_qform(image.affine, code=1)
+    level = {'compresslevel': compression} if Path(path).suffix == '.gz' else {}
     with (
         atomic_path(path) as temporary,
-        nib.openers.ImageOpener(temporary, 'wb', compresslevel=compression) as stream,
+        nib.openers.ImageOpener(temporary, 'wb', **level) as stream,
     ):
         image.to_stream(stream)
     return Path(path)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage
+from scipy.spatial.transform import Rotation
 
 from ..errors import NigraError
 from ..grid import Grid, hz_per_ppm
@@ -108,13 +109,8 @@ def shift_affine(affine: NDArray[np.float64], voxels: ArrayLike) -> NDArray[np.f
 
 
 def rotation(degrees: ArrayLike) -> NDArray[np.float64]:
-    """Rotation matrix about x, then y, then z."""
-    ax, ay, az = np.deg2rad(np.asarray(degrees, float))
-    cx, cy, cz, sx, sy, sz = *np.cos((ax, ay, az)), *np.sin((ax, ay, az))
-    about_x = np.array([[1, 0, 0], [0, cx, -sx], [0, sx, cx]])
-    about_y = np.array([[cy, 0, sy], [0, 1, 0], [-sy, 0, cy]])
-    about_z = np.array([[cz, -sz, 0], [sz, cz, 0], [0, 0, 1]])
-    return about_z @ about_y @ about_x
+    """Rotation matrix about x, then y, then z, axes that stay in the world."""
+    return Rotation.from_euler('xyz', degrees, degrees=True).as_matrix()
 
 
 def place_slab(

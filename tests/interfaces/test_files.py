@@ -40,10 +40,11 @@ def test_folder_that_is_a_file(tmp_path):
         pytest.fail('the block must not run')
 
 
-def test_image_keeps_values_and_geometry(tmp_path):
+@pytest.mark.parametrize('name', ['x.nii', 'x.nii.gz'])
+def test_image_keeps_values_and_geometry(tmp_path, name):
     data = np.random.default_rng(0).normal(size=(3, 4, 5)).astype(np.float32)
     affine = np.array([[0, -2, 0, 1], [1, 0, 0, 2], [0, 0, 3, 3], [0, 0, 0, 1.0]])
-    image = nib.load(save_image(data, affine, tmp_path / 'x.nii.gz'))
+    image = nib.load(save_image(data, affine, tmp_path / name))
     assert np.array_equal(image.get_fdata(dtype=np.float32), data)
     assert np.allclose(image.affine, affine)
     assert image.header['sform_code'] == image.header['qform_code'] == 1
