@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage
 
 from ..errors import NigraError
+from .warp import read_between
 
 COARSE = 2
 """Edge of the voxels on which smooth shapes are computed, in template voxels."""
@@ -185,12 +186,9 @@ def _closed_distance(mask: NDArray[np.bool_], radius: float) -> NDArray[np.float
 def _refine(field: NDArray[np.float32], shape: tuple[int, ...]) -> NDArray[np.float32]:
     """Linear interpolation from the coarse to the template's grid."""
     for axis, length in enumerate(shape):
+        # an even grid's last voxel lies half a coarse voxel beyond the last one: it repeats it
         position = np.minimum(np.arange(length) / COARSE, field.shape[axis] - 1)
-        low = np.minimum(position.astype(int), field.shape[axis] - 2)
-        fraction = (position - low).astype(np.float32)
-        fraction = fraction.reshape([-1 if i == axis else 1 for i in range(3)])
-        below, above = field.take(low, axis), field.take(low + 1, axis)
-        field = below + fraction * (above - below)
+        field = read_between(field, axis, position)
     return field
 
 
