@@ -203,13 +203,23 @@ def shape_warp(
         return Warp(moved - lattice.points, lattice.affine)
     box = _label_box(labels, MARGIN_MM, step)
     fractions = {k: block_fraction(labels[box] == k, (step,) * 3) for k in targets}
-    shape = next(iter(fractions.values())).shape
-    local = Warp(np.zeros((3, *shape), np.float32), _local_affine(lattice, box, matrix))
-    # the box is periodic for the Fourier transform: motion fades out before its faces
-    window = _edge_window(shape, int(0.4 * MARGIN_MM / SPACING_MM))
     # the person's own warp may carry labels 24 mm away from where the template has them
     near = _label_box(labels, 12 if person is None else 24, step)
     sampling = _sampling(labels, matrix, lattice, moved, near, step)
+    start = _local_affine(lattice, box, matrix)
+    local = _met_volumes(sampling, fractions, targets, start, rounds)
+    return Warp(pull_points(local, moved) - lattice.points, lattice.affine)
+
+
+def _met_volumes(
+    sampling: _Sampling, fractions: Mapping[int, NDArray[np.float32]],
+    targets: Mapping[int, float], affine: NDArray[np.float64], rounds: int,
+) -> Warp:  # fmt: skip
+    """Local pull-back whose rates are corrected until every label has its target volume."""
+    shape = next(iter(fractions.values())).shape
+    local = Warp(np.zeros((3, *shape), np.float32), affine)
+    # the box is periodic for the Fourier transform: motion fades out before its faces
+    window = _edge_window(shape, int(0.4 * MARGIN_MM / SPACING_MM))
     rates = dict.fromkeys(targets, 0.0)
     for _ in range(rounds):
         reached = sampling.volumes(local)
@@ -220,7 +230,7 @@ def shape_warp(
         velocity = _gradient_of_potential(np.asarray(source), SPACING_MM) * window
         # backwards: the map says where tissue comes from, and growing tissue comes from inside
         local = Warp(exponential(-velocity, SPACING_MM), local.affine)
-    return Warp(pull_points(local, moved) - lattice.points, lattice.affine)
+    return local
 
 
 def _check_factors(factors: Mapping[int, float], volumes: NDArray[np.int64]) -> None:
