@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from .head import OUTSIDE_INTENSITY, HeadModel, Material, is_brain
+from .head import OUTSIDE_INTENSITY, Anatomy, HeadModel, Material
 from .scanner import rotation
 from .tissue import dentate_nuclei, fibre_directions
 from .veins import vein_mask
@@ -71,18 +71,10 @@ class Body:
 
 
 @dataclass(frozen=True)
-class SampledBody:
+class SampledBody(Anatomy):
     """Anatomy of one person on a grid; `texture` is smooth noise of unit deviation."""
 
-    materials: NDArray[np.uint8]
-    intensity: NDArray[np.float32]
-    labels: NDArray[np.uint8]
     texture: NDArray[np.float32]
-
-    @property
-    def brain(self) -> NDArray[np.bool_]:
-        """Voxels of the brain."""
-        return is_brain(self.materials)
 
     def cut(self, box: tuple[slice, ...]) -> SampledBody:
         """Part of it."""

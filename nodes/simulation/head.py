@@ -46,14 +46,17 @@ OUTSIDE_INTENSITY = 30.0
 """Template intensity that stands outside the brain: fluid, so that its rim blends into fluid."""
 
 
+def is_brain(materials: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Voxels of the brain, the veins within it included."""
+    return np.isin(materials, BRAIN_MATERIALS)
+
+
 @dataclass(frozen=True)
-class HeadModel:
-    """A head on the template's axes, padded to hold face and neck.
+class Anatomy:
+    """What is where on a grid.
 
     Attributes
     ----------
-    affine
-        4 x 4 voxel-to-world matrix, 1 mm voxels.
     materials
         `Material` of each voxel, uint8.
     intensity
@@ -62,7 +65,6 @@ class HeadModel:
         Deep-grey-matter labels, uint8.
     """
 
-    affine: NDArray[np.float64]
     materials: NDArray[np.uint8]
     intensity: NDArray[np.float32]
     labels: NDArray[np.uint8]
@@ -73,9 +75,11 @@ class HeadModel:
         return is_brain(self.materials)
 
 
-def is_brain(materials: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """Voxels of the brain, the veins within it included."""
-    return np.isin(materials, BRAIN_MATERIALS)
+@dataclass(frozen=True)
+class HeadModel(Anatomy):
+    """A head on the template's axes, padded to hold face and neck; `affine` has 1 mm voxels."""
+
+    affine: NDArray[np.float64]
 
 
 # Ellipsoids: centre and semi-axes in template world mm; x is mirrored where it is not zero.
@@ -145,7 +149,7 @@ def build_head(
     materials[outer > 0] = Material.AIR
     materials[brain_t1 > 0] = Material.BRAIN
     brain_t1[brain_t1 <= 0] = OUTSIDE_INTENSITY
-    return HeadModel(matrix, materials, brain_t1, padded_labels)
+    return HeadModel(materials, brain_t1, padded_labels, matrix)
 
 
 def _checked(
