@@ -90,9 +90,9 @@ def save_image(
     level = {'compresslevel': compression} if Path(path).suffix == '.gz' else {}
     with (
         atomic_path(path) as temporary,
-        nib.openers.ImageOpener(temporary, 'wb', **level) as stream,
+        nib.openers.ImageOpener(str(temporary), 'wb', **level) as stream,
     ):
-        image.to_stream(stream)
+        image.to_stream(stream.fobj)
     return Path(path)
 
 

@@ -34,6 +34,7 @@ class AnatomyModel:
         Veins on the brain's surface.
     """
 
+    # assumed, all but the size: the ICBM 2009c brain is larger than most people's
     displacement_mm: float = 4.5
     smoothness_mm: float = 30.0
     size_percent: float = 94.0

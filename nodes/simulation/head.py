@@ -19,6 +19,8 @@ from .warp import read_between
 
 COARSE = 2
 """Edge of the voxels on which smooth shapes are computed, in template voxels."""
+GAP_MM, SKULL_MM, SCALP_MM = 2.0, 6.5, 7.0
+"""Fluid between brain and skull, bone, and soft tissue over it: thicknesses, assumed."""
 
 
 class Material(IntEnum):
@@ -110,10 +112,6 @@ def build_head(
     intensity: NDArray[np.float32],
     labels: NDArray[np.uint8],
     affine: ArrayLike,
-    *,
-    gap_mm: float = 2.0,
-    skull_mm: float = 6.5,
-    scalp_mm: float = 7.0,
 ) -> HeadModel:
     """Build skull, scalp, face and neck around a brain without skull.
 
@@ -125,10 +123,6 @@ def build_head(
         Deep-grey-matter labels on the same grid.
     affine
         Voxel-to-world matrix.
-    gap_mm
-        Fluid between brain and skull.
-    skull_mm, scalp_mm
-        Thickness of bone and of the soft tissue over it.
 
     Raises
     ------
@@ -142,9 +136,9 @@ def build_head(
     matrix[:3, 3] -= before
     brain_t1 = np.pad(np.asarray(intensity, np.float32), pad)
     padded_labels = np.pad(np.asarray(labels, np.uint8), pad)
-    inner, outer = _surfaces(brain_t1 > 0, matrix, gap_mm + skull_mm + scalp_mm)
-    materials = _layers(inner, outer, gap_mm, skull_mm)
-    _add_face(materials, matrix, inner, gap_mm)
+    inner, outer = _surfaces(brain_t1 > 0, matrix)
+    materials = _layers(inner, outer)
+    _add_face(materials, matrix, inner)
     # the brain comes last: no bone or sinus may take a voxel from it
     materials[outer > 0] = Material.AIR
     materials[brain_t1 > 0] = Material.BRAIN
@@ -183,7 +177,7 @@ def world_axes(
 
 
 def _surfaces(
-    brain: NDArray[np.bool_], affine: NDArray[np.float64], cover_mm: float
+    brain: NDArray[np.bool_], affine: NDArray[np.float64]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Signed distance (mm, negative inside) to the sulci-closed brain and to the skin."""
     coarse = brain[::COARSE, ::COARSE, ::COARSE]
@@ -192,7 +186,7 @@ def _surfaces(
     axes = world_axes(matrix, coarse.shape)
     # The skull follows the closed brain, not its sulci; the skin is smoother still (radii by eye).
     tight = _closed_distance(coarse, 9.0)
-    wide = _closed_distance(coarse, 24.0) - cover_mm
+    wide = _closed_distance(coarse, 24.0) - (GAP_MM + SKULL_MM + SCALP_MM)
     skin = _smooth_union(wide, _ellipsoid(axes, *_FACE), 20.0)
     skin = _smooth_union(skin, _ellipsoid(axes, *_NOSE), 10.0)
     (cx, cy), (rx, ry), top = _NECK
@@ -238,29 +232,26 @@ def _ellipsoid(axes: list[NDArray], centre: ArrayLike, semi: ArrayLike) -> NDArr
     return ((np.sqrt(scaled) - 1) * s.min()).astype(np.float32)
 
 
-def _layers(
-    inner: NDArray[np.float32], outer: NDArray[np.float32], gap: float, skull: float
-) -> NDArray[np.uint8]:
+def _layers(inner: NDArray[np.float32], outer: NDArray[np.float32]) -> NDArray[np.uint8]:
     """Fluid, skull with marrow, and soft tissue, from the two distances."""
     materials = np.full(inner.shape, Material.MUSCLE, np.uint8)
     # from inside out, later ones over earlier ones: muscle, 4.5 mm of fat, 2 mm of skin
     materials[outer > -6.5] = Material.FAT
     materials[outer > -2.0] = Material.SKIN
-    materials[(inner < gap + skull) & (outer < -2.0)] = Material.BONE
+    materials[(inner < GAP_MM + SKULL_MM) & (outer < -2.0)] = Material.BONE
     # two tables of compact bone with marrow (diploe) between, where the scalp leaves room
-    third = skull / 3
-    marrow = (inner > gap + 0.9 * third) & (inner < gap + 2.1 * third) & (outer < -5.0)
+    third = SKULL_MM / 3
+    marrow = (inner > GAP_MM + 0.9 * third) & (inner < GAP_MM + 2.1 * third) & (outer < -5.0)
     materials[marrow] = Material.MARROW
-    materials[inner < gap] = Material.CSF
+    materials[inner < GAP_MM] = Material.CSF
     return materials
 
 
 def _add_face(
-    materials: NDArray[np.uint8], affine: NDArray[np.float64], inner: NDArray[np.float32],
-    gap: float,
-) -> None:  # fmt: skip
+    materials: NDArray[np.uint8], affine: NDArray[np.float64], inner: NDArray[np.float32]
+) -> None:
     """Bones, eyes, airways and spine, in place; bone of 1.5 mm stays over the brain."""
-    free = inner > gap + 1.5
+    free = inner > GAP_MM + 1.5
     for side in (-1, 1):
         for centre, semi, filling in (
             (*_PETROUS, Material.BONE),
@@ -270,7 +261,7 @@ def _add_face(
             _fill(materials, affine, (side * centre[0], *centre[1:]), semi, filling, free)
         (x, y, z), r = _EYE
         _fill(materials, affine, (side * x, y, z), (r, r, r), Material.VITREOUS, free)
-    _add_spine(materials, affine, inner > gap)
+    _add_spine(materials, affine, inner > GAP_MM)
     for centre, semi in _AIR_CAVITIES:
         for side in (-1, 1) if centre[0] else (1,):
             # wet mucosa keeps air 1.5 mm away from bone

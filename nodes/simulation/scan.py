@@ -45,6 +45,7 @@ class T1wProtocol:
         Written into the sidecar (tesla, seconds, degrees).
     """
 
+    # a common protocol at 1.5 T, no one's in particular (assumed)
     matrix: tuple[int, int, int] = (128, 160, 140)
     voxel_mm: tuple[float, float, float] = (1.5, 1.5, 1.5)
     centre_mm: tuple[float, float, float] = (0.0, -8.0, -8.0)
@@ -93,6 +94,7 @@ class GreProtocol:
         Zero padding of the field calculation, array length over model length.
     """
 
+    # one echo, long for phase contrast, as in a susceptibility-weighted scan at 1.5 T (assumed)
     echo_times: tuple[float, ...] = (0.04,)
     b0: float = 1.5
     repetition_time: float = 0.05
