@@ -123,7 +123,8 @@ def make(recipe: Recipe) -> dict[str, Any]:
         tilt_deg=recipe.tilt_deg, centre_mm=(0.0, -18.0, 2.0), repetition_time=0.05,
         flip_angle=15.0,
     )  # fmt: skip
-    if recipe.crop:  # noise comes after the crop
+    # cropping k-space averages noise: it comes after the crop, so that the SNR is that asked for
+    if recipe.crop:
         protocol = replace(protocol, snr=1e4)
     tissue = replace(
         study.tissue,
@@ -160,17 +161,19 @@ def _crop(fine: dict[str, Any], recipe: Recipe, rng: np.random.Generator) -> dic
     fine_shape = fine['mask'].shape
 
     def low(image: np.ndarray) -> np.ndarray:
+        # a scanner samples k-space out to 1 / (2 voxel); what is beyond rings as in a real scan
         spectrum = np.fft.fftshift(np.fft.fftn(image))
         first = [(n - m) // 2 for n, m in zip(image.shape, shape, strict=True)]
         part = spectrum[tuple(slice(f, f + m) for f, m in zip(first, shape, strict=True))]
         # the first voxel's centre moves by half the difference of the voxel sizes
         for axis, (n, m) in enumerate(zip(image.shape, shape, strict=True)):
             k = np.arange(m) - m // 2
-            turn = np.exp(2j * np.pi * k * (n / m - 1) / 2 / n)
-            part = part * turn.reshape([-1 if a == axis else 1 for a in range(3)])
+            shift = np.exp(2j * np.pi * k * (n / m - 1) / 2 / n)
+            part = part * shift.reshape([-1 if a == axis else 1 for a in range(3)])
         small = np.fft.ifftn(np.fft.ifftshift(part)) * (np.prod(shape) / image.size)
         return small if np.iscomplexobj(image) else small.real.astype(np.float32)
 
+    # a voxel belongs to what fills more than half of it
     labels = np.zeros(shape, np.uint8)
     best = np.full(shape, 0.5, np.float32)
     for label in np.unique(fine['labels'])[1:]:
@@ -184,17 +187,18 @@ def _crop(fine: dict[str, Any], recipe: Recipe, rng: np.random.Generator) -> dic
     outer = (fine['totalfield'] - fine['localfield']).astype(np.float32)
     points = np.meshgrid(*centres, indexing='ij')
     out['totalfield'] = out['localfield'] + ndimage.map_coordinates(outer, points, order=3)
-    size, angle = [], []
+    magnitude, phase = [], []
     sd = None
     for echo in range(len(recipe.echo_times)):
         image = low(fine['magnitude'][..., echo] * np.exp(1j * fine['phase'][..., echo]))
+        # one noise level for all echoes, set by the first
         sd = sd or float(np.median(np.abs(image[mask]))) / recipe.snr
         image = add_noise(rng, image.astype(np.complex64), sd)
-        size.append(np.abs(image))
-        angle.append(np.angle(image))
+        magnitude.append(np.abs(image))
+        phase.append(np.angle(image))
     return {
         **out, 'mask': mask, 'labels': labels,
-        'magnitude': np.stack(size, -1), 'phase': np.stack(angle, -1),
+        'magnitude': np.stack(magnitude, -1), 'phase': np.stack(phase, -1),
     }  # fmt: skip
 
 

@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -52,9 +52,12 @@ def _cannot_write(path: Path, error: OSError) -> InputError:
 
 
 def save_image(
-    data: ArrayLike, affine: ArrayLike, path: str | Path, *, dtype: Any = np.float32
-) -> Path:
-    """Save an array as NIfTI with unit scaling, both transforms set and lengths in mm.
+    data: ArrayLike, affine: ArrayLike, path: str | Path, *, dtype: Any = np.float32,
+    orientation: str = '', units: Sequence[str] = ('mm',), compression: int = 1,
+) -> Path:  # fmt: skip
+    """Save an array as NIfTI with unit scaling and both transforms set.
+
+    The same content gives the same bytes: compressed files carry no time stamp and no name.
 
     Parameters
     ----------
@@ -66,16 +69,30 @@ def save_image(
         Final name, `.nii` or `.nii.gz`.
     dtype
         Type on disk.
+    orientation
+        Axis codes in which the array is stored, such as `LPS`; as it comes if empty.
+    units
+        Unit of length, and that of time if there is one.
+    compression
+        Level of gzip for `.nii.gz`: 1 is fast, 9 is small.
     """
     import nibabel as nib
 
     image = nib.Nifti1Image(np.asarray(data).astype(dtype, copy=False), np.asarray(affine, float))
+    if orientation:
+        target = nib.orientations.axcodes2ornt(orientation)
+        stored = nib.io_orientation(image.affine)
+        image = image.as_reoriented(nib.orientations.ornt_transform(stored, target))
     image.header.set_data_dtype(dtype)
-    image.header.set_xyzt_units('mm')
-    image.set_sform(affine, code=1)
-    image.set_qform(affine, code=1)
-    with atomic_path(path) as temporary:
-        nib.save(image, temporary)
+    image.header.set_xyzt_units(*units)
+    image.set_sform(image.affine, code=1)
+    image.set_qform(image.affine, code=1)
+    level = {'compresslevel': compression} if Path(path).suffix == '.gz' else {}
+    with (
+        atomic_path(path) as temporary,
+        nib.openers.ImageOpener(str(temporary), 'wb', **level) as stream,
+    ):
+        image.to_stream(stream.fobj)
     return Path(path)
 
 

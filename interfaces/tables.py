@@ -62,8 +62,8 @@ def readable(name: object) -> str:
     return special.get(text, text.replace('_', ' '))
 
 
-def save_table(table: pd.DataFrame, path: Path) -> Path:
-    """Save a table as BIDS wants it: tabs, n/a for what is missing."""
+def save_table(table: pd.DataFrame, path: Path, *, digits: int = 10) -> Path:
+    """Save a table as BIDS wants it: tabs, n/a for what is missing; `digits` are significant."""
     with atomic_path(path) as temporary:
-        table.to_csv(temporary, sep='\t', na_rep='n/a', index=False, float_format='%.10g')
+        table.to_csv(temporary, sep='\t', na_rep='n/a', index=False, float_format=f'%.{digits}g')
     return path

@@ -31,7 +31,7 @@ def toy_head(brain_mm=36.0, head_mm=44.0, nucleus_mm=5.0) -> HeadModel:
         angle = 2 * np.pi * (number // 2) / 8
         place = CENTRE + np.array([side * 11, 19 * np.cos(angle), 19 * np.sin(angle)])
         labels[ball(place, nucleus_mm)] = number + 1
-    return HeadModel(affine, materials, intensity, labels)
+    return HeadModel(materials, intensity, labels, affine)
 
 
 def still_body(head: HeadModel, pose=None) -> Body:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from .head import BRAIN_MATERIALS, OUTSIDE_INTENSITY, HeadModel, Material
+from .head import OUTSIDE_INTENSITY, Anatomy, HeadModel, Material
 from .scanner import rotation
 from .tissue import dentate_nuclei, fibre_directions
 from .veins import vein_mask
@@ -34,6 +34,7 @@ class AnatomyModel:
         Veins on the brain's surface.
     """
 
+    # assumed, all but the size: the ICBM 2009c brain is larger than most people's
     displacement_mm: float = 4.5
     smoothness_mm: float = 30.0
     size_percent: float = 94.0
@@ -71,18 +72,10 @@ class Body:
 
 
 @dataclass(frozen=True)
-class SampledBody:
+class SampledBody(Anatomy):
     """Anatomy of one person on a grid; `texture` is smooth noise of unit deviation."""
 
-    materials: NDArray[np.uint8]
-    intensity: NDArray[np.float32]
-    labels: NDArray[np.uint8]
     texture: NDArray[np.float32]
-
-    @property
-    def brain(self) -> NDArray[np.bool_]:
-        """Voxels of the brain."""
-        return np.isin(self.materials, BRAIN_MATERIALS)
 
     def cut(self, box: tuple[slice, ...]) -> SampledBody:
         """Part of it."""
@@ -107,6 +100,27 @@ def make_body(
     volume_factors
         Volume of each label, as a fraction of the brain, over the same in the template.
     """
+    warp = _person_warp(head, rng, anatomy, volume_factors)
+    grid = warp.displacement.shape[1:]
+    texture = smooth_noise(rng, grid, 1.1)
+    fibres = fibre_directions(rng, grid, warp.affine)
+    veins = vein_mask(rng, head.brain, head.affine, cortical=anatomy.cortical_veins)
+    materials = _with_veins(head, veins)
+    # people nod more than they turn or lean: half the spread about y and z (assumed)
+    pose = _pose(
+        rng.normal(0, anatomy.tilt_sd_deg * np.array([1, 0.5, 0.5])),
+        rng.normal(0, anatomy.shift_sd_mm, 3),
+        rng.normal(anatomy.size_percent, anatomy.size_sd_percent) / 100,
+    )
+    return Body(replace(head, materials=materials), warp, texture, fibres, pose)
+
+
+def _person_warp(
+    head: HeadModel, rng: np.random.Generator, anatomy: AnatomyModel,
+    volume_factors: Mapping[int, float],
+) -> Warp:  # fmt: skip
+    """Pull-back of one person's own shape, with the volumes that are wanted."""
+    # little against the displacement's smoothness (30 mm, and 15 for a fifth of it)
     spacing = 4.0
     affine = head.affine.copy()
     affine[:3, :3] *= spacing
@@ -125,23 +139,19 @@ def make_body(
     growth = float(pulled.sum() / within.sum())
     factors = {int(k): growth for k in np.unique(head.labels) if k}
     factors |= {k: growth * factor for k, factor in volume_factors.items()}
-    warp = shape_warp(head.labels, head.affine, factors, person=person)
-    grid = warp.displacement.shape[1:]
-    texture = smooth_noise(rng, grid, 1.1)
-    fibres = fibre_directions(rng, grid, warp.affine)
+    return shape_warp(head.labels, head.affine, factors, person=person)
+
+
+def _with_veins(head: HeadModel, veins: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    """Materials of the head with dentate nuclei and veins, none of them within a label."""
     materials = head.materials.copy()
-    veins = vein_mask(rng, head.brain, head.affine, cortical=anatomy.cortical_veins)
     soft = materials == Material.BRAIN
     dentate = dentate_nuclei(head.affine, materials.shape)
     materials[dentate & soft] = Material.DENTATE
+    # what flows outside the brain is a sinus: it makes a background field, not a local one
     materials[veins & soft & (head.labels == 0)] = Material.VEIN
     materials[veins & np.isin(materials, (Material.CSF, Material.BONE))] = Material.SINUS
-    pose = _pose(
-        rng.normal(0, anatomy.tilt_sd_deg * np.array([1, 0.5, 0.5])),
-        rng.normal(0, anatomy.shift_sd_mm, 3),
-        rng.normal(anatomy.size_percent, anatomy.size_sd_percent) / 100,
-    )
-    return Body(replace(head, materials=materials), warp, texture, fibres, pose)
+    return materials
 
 
 def move(body: Body, rng: np.random.Generator, anatomy: AnatomyModel) -> Body:
@@ -153,6 +163,7 @@ def move(body: Body, rng: np.random.Generator, anatomy: AnatomyModel) -> Body:
 def _pose(tilt_deg: NDArray, shift_mm: NDArray, size: float) -> NDArray[np.float64]:
     """Similarity about the middle of the head."""
     centre = np.array([0.0, -20.0, 0.0])
+    # x -> centre + shift + s R (x - centre)
     matrix = np.eye(4)
     matrix[:3, :3] = size * rotation(tilt_deg)
     matrix[:3, 3] = centre + shift_mm - matrix[:3, :3] @ centre
@@ -172,6 +183,7 @@ def sample_body(
         The grid.
     """
     head = body.head
+    # voxel -> scanner world -> the person's own axes -> template, where the tissue is looked up
     own = (np.linalg.inv(body.pose) @ affine).astype(np.float32)
     out = SampledBody(
         np.empty(shape, np.uint8), np.empty(shape, np.float32), np.empty(shape, np.uint8),
@@ -179,6 +191,7 @@ def sample_body(
     )  # fmt: skip
     to_template = np.linalg.inv(head.affine).astype(np.float32)
     to_warp = np.linalg.inv(body.warp.affine).astype(np.float32)
+    # two million points at a time bound the memory: 24 MB for each array of them
     step = max(1, 2_000_000 // (shape[1] * shape[2]))
     for first in range(0, shape[0], step):
         part = slice(first, min(first + step, shape[0]))
@@ -192,6 +205,7 @@ def sample_body(
         out.intensity[part] = ndimage.map_coordinates(
             head.intensity, source, order=1, mode='constant', cval=OUTSIDE_INTENSITY
         )
+        # materials and labels are names: the nearest one, and air beyond the template
         nearest = np.rint(source).astype(np.int32)
         outside = np.zeros(nearest.shape[1:], bool)
         for axis, n in enumerate(head.labels.shape):
@@ -216,6 +230,7 @@ def head_corners(body: Body) -> NDArray[np.float64]:
     affine = body.warp.affine.copy()
     affine[:3, :3] = np.eye(3) * spacing
     still = replace(body, pose=np.eye(4))
+    # sampled without pose: corners turn with the head, and the box need not be tight
     used = np.argwhere(sample_body(still, affine, shape).materials != Material.AIR)
     low, high = used.min(axis=0) - 1, used.max(axis=0) + 1
     index = np.array(np.meshgrid(*zip(low, high, strict=True))).reshape(3, -1)

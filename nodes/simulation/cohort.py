@@ -136,15 +136,14 @@ def draw_cohort(
     NigraError
         A group effect names a region that the study does not have.
     """
-    for group in groups:
-        for effects in (group.chi_ppb, group.volume_percent, group.edss_ppb):
-            unknown = set(effects) - set(regions)
-            if unknown:
-                raise NigraError(f'group {group.name} changes unknown region {min(unknown)}')
+    _check_effects(groups, regions)
     total = sum(group.n for group in groups)
+    # zeros in front, so that labels sort as numbers do
     width = max(2, len(str(total)))
     people: list[Person] = []
     for number, group in enumerate(groups):
+        # one stream for the group and one for each person: in a larger group the first people
+        # keep their own deviations of susceptibility and volume
         rng = np.random.default_rng([seed, 1, number])
         rows = _demographics(rng, group)
         for i, row in enumerate(rows.itertuples(index=False)):
@@ -160,6 +159,14 @@ def draw_cohort(
     return people
 
 
+def _check_effects(groups: Sequence[GroupModel], regions: Mapping[str, RegionModel]) -> None:
+    for group in groups:
+        for effects in (group.chi_ppb, group.volume_percent, group.edss_ppb):
+            unknown = set(effects) - set(regions)
+            if unknown:
+                raise NigraError(f'group {group.name} changes unknown region {min(unknown)}')
+
+
 def _quantiles(rng: np.random.Generator, n: int) -> np.ndarray:
     """Standard normal quantiles of n equal parts, shuffled."""
     return rng.permutation(ndtri((np.arange(n) + 0.5) / n))
@@ -167,15 +174,18 @@ def _quantiles(rng: np.random.Generator, n: int) -> np.ndarray:
 
 def _demographics(rng: np.random.Generator, group: GroupModel) -> pd.DataFrame:
     n = group.n
+    # adults only; ages beyond 85 are rare in studies of this kind (assumed)
     age = np.clip(np.rint(group.age[0] + group.age[1] * _quantiles(rng, n)), 18, 85)
     women = round(n * group.female_percent / 100)
     sex = rng.permutation(np.array(['F'] * women + ['M'] * (n - women)))
     duration = edss = np.full(n, np.nan)
     if group.disease_duration is not None:
+        # log-normal: durations are skewed to long ones; nobody falls ill before 15 (assumed)
         median, spread = group.disease_duration
         duration = np.minimum(median * np.exp(spread * _quantiles(rng, n)), age - 15)
         duration = np.round(np.maximum(duration, 0.5), 1)
     if group.edss is not None:
+        # the scale has half points and ends at 10, death by multiple sclerosis (Kurtzke 1983)
         score = group.edss[0] + group.edss[1] * _quantiles(rng, n)
         edss = np.clip(np.rint(2 * score) / 2, 0, 9.5)
     return pd.DataFrame({'age': age, 'sex': sex, 'disease_duration': duration, 'edss': edss})
@@ -187,6 +197,7 @@ def _regions(
 ) -> tuple[dict[tuple[str, str], float], dict[str, float]]:  # fmt: skip
     chi, volume = {}, {}
     for name, region in regions.items():
+        # linear and additive: region + person + age + sex + group + disability
         value = region.chi_ppb + region.chi_sd_ppb * rng.standard_normal()
         value += region.age_ppb_per_decade * (row.age - reference_age) / 10
         value += region.male_ppb * (row.sex == 'M') + group.chi_ppb.get(name, 0.0)
@@ -194,6 +205,8 @@ def _regions(
             value += group.edss_ppb.get(name, 0.0) * (row.edss - group.edss[0])
         for side in 'LR':
             chi[name, side] = value + region.side_sd_ppb * rng.standard_normal()
+        # log-normal, so that halving is as likely as doubling; the limits leave room for the
+        # brain's own growth within what the warp can do (0.3 to 2)
         spread = region.volume_sd_percent / 100 * rng.standard_normal()
         factor = (1 + group.volume_percent.get(name, 0.0) / 100) * np.exp(spread)
         volume[name] = float(np.clip(factor, 0.35, 1.9))

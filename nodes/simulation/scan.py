@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from ..numerics.kernels import forward_field
 from ..numerics.resample import block_mean
-from . import scanner as scanner
+from . import scanner
 from . import tissue as tissue_models
 from .body import Body, SampledBody, head_corners, sample_body, transform
 from .head import Material
@@ -44,6 +45,7 @@ class T1wProtocol:
         Written into the sidecar (tesla, seconds, degrees).
     """
 
+    # a common protocol at 1.5 T, no one's in particular (assumed)
     matrix: tuple[int, int, int] = (128, 160, 140)
     voxel_mm: tuple[float, float, float] = (1.5, 1.5, 1.5)
     centre_mm: tuple[float, float, float] = (0.0, -8.0, -8.0)
@@ -92,6 +94,7 @@ class GreProtocol:
         Zero padding of the field calculation, array length over model length.
     """
 
+    # one echo, long for phase contrast, as in a susceptibility-weighted scan at 1.5 T (assumed)
     echo_times: tuple[float, ...] = (0.04,)
     b0: float = 1.5
     repetition_time: float = 0.05
@@ -127,7 +130,7 @@ class SimulatedScan:
         Susceptibility of the brain minus its mean over `brain`, ppm.
     regions, tissue
         True values of each region at the scan's resolution, and of the tissue itself (see
-        `simulate_truth`).
+        `scan_values` and `tissue_values`).
     total_field, local_field
         ppm; absent if not asked for.
     """
@@ -184,6 +187,7 @@ def simulate_t1w(body: Body, protocol: T1wProtocol, rng: np.random.Generator) ->
         brain[part] = scanner.half(fine.brain, factor)
     bias = scanner.smooth_polynomial(rng, affine, protocol.matrix, protocol.bias_percent / 100)
     clean *= np.exp(bias) * np.float32(protocol.white_matter / tissue_models.WHITE_INTENSITY)
+    # The magnitude of a signal with noise in both channels is Rician (Gudbjartsson & Patz 1995).
     noisy = np.abs(scanner.add_noise(rng, clean.astype(np.complex64), protocol.noise))
     return T1wScan(_integers(noisy), affine, labels, brain)
 
@@ -191,7 +195,6 @@ def simulate_t1w(body: Body, protocol: T1wProtocol, rng: np.random.Generator) ->
 def simulate_gre(
     body: Body, protocol: GreProtocol, tissue: TissueModel, values: Mapping[int, float],
     rng: np.random.Generator, *, parts: Parts, maps: bool = False,
-    progress: Callable[[str], None] | None = None,
 ) -> SimulatedScan:  # fmt: skip
     """Gradient-echo scan of a person.
 
@@ -211,41 +214,28 @@ def simulate_gre(
         Regions whose true values are wanted.
     maps
         Also return the true fields.
-    progress
-        Told in words what comes next.
     """
-    tell = progress or (lambda text: None)
     affine = scanner.scan_affine(
         protocol.matrix, protocol.voxel_mm, protocol.centre_mm, protocol.tilt_deg
     )
+    # The model covers the whole head: air and bone beyond the slab bend the field within it.
     slab = scanner.place_slab(protocol.matrix, affine, protocol.oversampling, head_corners(body))
-    tell('anatomy')
     fine = sample_body(body, slab.fine_affine, slab.fine_shape)
     chi = tissue_models.brain_ppm(
         fine.materials, fine.intensity, fine.labels, fine.texture, values, tissue
     )
-    tell('field')
     total, white = _total_field(body, fine, chi, slab, tissue, protocol.padding)
     brain = scanner.half(fine.brain[slab.fine_scan], slab.oversampling)
-    shim = scanner.shim_terms(
-        block_mean(total[slab.fine_scan], slab.oversampling), brain, affine,
-        protocol.shim_order,
-    )  # fmt: skip
-    total = scanner.remove_shim(
-        total[slab.fine_scan],
-        shim,
-        scanner.shift_affine(slab.fine_affine, [s.start for s in slab.fine_scan]),
-    )
-    tell('signal')
+    total = _shimmed(total, brain, slab, protocol.shim_order)
     inside = fine.cut(slab.fine_scan)
     signal = tissue_models.signal_maps(
         inside.materials, inside.intensity, inside.labels, chi[slab.fine_scan], b0=protocol.b0,
         repetition_time=protocol.repetition_time, flip_angle=protocol.flip_angle,
     )  # fmt: skip
     magnitude, phase = _acquire(signal, total, slab, protocol, brain, rng)
-    tell('truth')
     labels = scanner.majority(inside.labels, slab.oversampling)
     chi_map = block_mean(chi[slab.fine_scan], slab.oversampling)
+    # A field says nothing of a constant susceptibility, so the truth is one without its mean.
     chi_map = np.where(brain, chi_map - chi_map[brain].mean(), np.float32(0))
     own = tissue_values(fine, chi, slab, protocol.b0, parts)
     decay = block_mean(signal.r2star, slab.oversampling)
@@ -254,8 +244,7 @@ def simulate_gre(
     if not maps:
         return scan
     local = _local_field(fine, chi, slab, white, protocol.padding)
-    total = block_mean(total, slab.oversampling)
-    return replace(scan, total_field=total, local_field=local)
+    return replace(scan, total_field=block_mean(total, slab.oversampling), local_field=local)
 
 
 def _total_field(
@@ -265,10 +254,22 @@ def _total_field(
     """Field of everything on the model grid, and white matter's own part in scan voxels, ppm."""
     source = tissue_models.background_ppm(fine.materials, tissue)
     source += chi
-    total = scanner.forward_field(source, slab.fine_grid, pad=padding)
+    # Dipole field: F = D X, D(k) = 1/3 - (k.b)^2 / k^2 (Marques & Bowtell 2005).
+    total = forward_field(source, slab.fine_grid, pad=padding)
     white = _white_matter_field(body, fine, slab, tissue)
     total += scanner.upsample(white, slab)
     return total, white
+
+
+def _shimmed(
+    total: NDArray[np.float32], brain: NDArray[np.bool_], slab: Slab, order: int
+) -> NDArray[np.float32]:
+    """The scan's part of the total field without what shim coils remove, on model voxels, ppm."""
+    inside = total[slab.fine_scan]
+    # Scanners shim on a quick low-resolution map of the brain; scan voxels are its stand-in.
+    shim = scanner.shim_terms(block_mean(inside, slab.oversampling), brain, slab.affine, order)
+    corner = scanner.shift_affine(slab.fine_affine, [s.start for s in slab.fine_scan])
+    return scanner.remove_shim(inside, shim, corner)
 
 
 def _white_matter_field(
@@ -281,23 +282,26 @@ def _white_matter_field(
     The microstructure shift follows the fibres' angle to the field as sin^2 and is no field of
     any susceptibility (Wharton & Bowtell 2012, doi 10.1073/pnas.1211075109).
     """
+    # Nuclei have labels and values of their own; fibres that cross them are left out.
     pure = np.isin(fine.materials, (Material.BRAIN, Material.CORD)) & (fine.labels == 0)
     white = tissue_models.fractions(fine.intensity)[2] * pure
     fraction = block_mean(white.astype(np.float32), slab.oversampling)
     affine = scanner.shift_affine(slab.affine, slab.start)
     own = (np.linalg.inv(body.pose) @ affine).astype(np.float32)
     to_warp = np.linalg.inv(body.warp.affine).astype(np.float32)
+    # scan voxel -> scanner world -> the person's own axes -> the warp's grid, where fibres are
     index = transform(to_warp, transform(own, np.indices(slab.model_shape, np.float32)))
     vectors = np.stack(
         [ndimage.map_coordinates(c, index, order=1, mode='nearest') for c in body.fibres]
     )
     # Template axes -> scanner world -> voxel axes, lengths back to one.
-    size = np.linalg.norm(affine[:3, :3], axis=0)
-    turn = (affine[:3, :3] / size).T @ body.pose[:3, :3]
-    vectors = np.tensordot(turn.astype(np.float32), vectors, 1)
+    lengths = np.linalg.norm(affine[:3, :3], axis=0)
+    to_voxel_axes = (affine[:3, :3] / lengths).T @ body.pose[:3, :3]
+    vectors = np.tensordot(to_voxel_axes.astype(np.float32), vectors, 1)
     vectors /= np.maximum(np.sqrt((vectors**2).sum(axis=0)), 1e-6)
     grid = slab.coarse_grid
     field = scanner.anisotropic_field(vectors, fraction, grid, tissue.anisotropy_ppb / 1000)
+    # Wharton & Bowtell 2012: the shift is largest for fibres across the field, sin^2 = 1 - cos^2.
     cosine = np.tensordot(np.asarray(grid.b0_dir, np.float32), vectors, 1)
     return field + fraction * (1 - cosine**2) * np.float32(tissue.microstructure_ppb / 1000)
 
@@ -310,9 +314,10 @@ def _local_field(
     padding: float,
 ) -> NDArray[np.float32]:
     """Field of the sources inside the brain, in scan voxels, ppm."""
+    # Without the mean, as the map: a uniform brain's field tells of its shape, not of tissue.
     mean = np.float32(chi[fine.brain].mean())
     inner = np.where(fine.brain, chi - mean, np.float32(0))
-    field = scanner.forward_field(inner, slab.fine_grid, pad=padding)
+    field = forward_field(inner, slab.fine_grid, pad=padding)
     field += scanner.upsample(white, slab)
     return block_mean(field[slab.fine_scan], slab.oversampling)
 
@@ -322,10 +327,12 @@ def _acquire(
     protocol: GreProtocol, brain: NDArray[np.bool_], rng: np.random.Generator,
 ) -> tuple[NDArray, NDArray]:  # fmt: skip
     """Stored magnitude and phase of all echoes."""
+    # Phase that is there at echo time zero: coil sensitivity and a constant (Eckstein 2018).
     offset = scanner.smooth_polynomial(rng, slab.affine, slab.shape, protocol.offset_rad)
     offset += np.float32(rng.uniform(-np.pi, np.pi))
     gain = np.exp(scanner.smooth_polynomial(rng, slab.affine, slab.shape, protocol.gain))
     receiver = (gain * np.exp(1j * offset)).astype(np.complex64)
+    # Fat is off by its chemical shift wherever it lies, beyond what the field does to it.
     frequency = field + maps.shift_ppm
     scale = None
     magnitudes, phases = [], []
@@ -333,18 +340,21 @@ def _acquire(
         image = receiver * scanner.signal(
             maps.amplitude, maps.r2star, frequency, time, protocol.b0, slab.oversampling
         )
+        # one scale for all echoes: the brain's median at the first echo over the noise is the SNR
         if scale is None:
             scale = protocol.snr * protocol.noise / float(np.median(np.abs(image[brain])))
         image = scanner.add_noise(rng, image * np.float32(scale), protocol.noise)
-        size = np.abs(image)
-        magnitudes.append(size)
-        empty = size < 4 * protocol.noise
+        magnitude = np.abs(image)
+        magnitudes.append(magnitude)
+        # Rician noise alone passes four deviations once in 3000 voxels: exp(-4^2 / 2)
+        empty = magnitude < 4 * protocol.noise
         phases.append(scanner.store_phase(np.angle(image), protocol.phase, empty=empty))
     return _integers(np.stack(magnitudes, axis=-1)), np.stack(phases, axis=-1)
 
 
 def _integers(image: NDArray[np.float32]) -> NDArray:
     """Rounded to the smallest of uint8 and int16 that holds nearly all values, as stored."""
+    # one voxel in ten thousand may be clipped: bright fat must not double the size of a data set
     whole = np.rint(image)
     if float(np.quantile(whole, 0.9999)) <= 255:
         return np.clip(whole, 0, 255).astype(np.uint8)

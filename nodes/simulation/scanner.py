@@ -49,6 +49,7 @@ class Slab:
         factor = np.asarray(self.oversampling, float)
         matrix = self.affine.copy()
         matrix[:3, :3] = self.affine[:3, :3] / factor
+        # the first voxel's corner is half a voxel before its centre, in voxels of either grid
         first = np.asarray(self.start) - 0.5 + 0.5 / factor
         matrix[:3, 3] = self.affine[:3, :3] @ first + self.affine[:3, 3]
         return matrix
@@ -89,6 +90,7 @@ def scan_affine(
     """
     matrix = np.eye(4)
     matrix[:3, :3] = rotation(tilt_deg) @ np.diag(np.asarray(voxel_mm, float))
+    # matrix @ middle is the centre: the slab turns about its middle, not about its corner
     middle = (np.asarray(shape, float) - 1) / 2
     matrix[:3, 3] = np.asarray(centre_mm, float) - matrix[:3, :3] @ middle
     return matrix
@@ -108,7 +110,9 @@ def shift_affine(affine: NDArray[np.float64], voxels: ArrayLike) -> NDArray[np.f
 
 
 def rotation(degrees: ArrayLike) -> NDArray[np.float64]:
-    """Rotation matrix about x, then y, then z."""
+    """Rotation matrix about x, then y, then z, axes that stay in the world."""
+    # Not scipy's Rotation: its last bits differ (6e-16), and with them the last digit of true
+    # volumes of oblique scans, which stand at half a digit (1821.375 mm3); studies must repeat.
     ax, ay, az = np.deg2rad(np.asarray(degrees, float))
     cx, cy, cz, sx, sy, sz = *np.cos((ax, ay, az)), *np.sin((ax, ay, az))
     about_x = np.array([[1, 0, 0], [0, cx, -sx], [0, sx, cx]])
@@ -133,6 +137,7 @@ def place_slab(
         World points that the model must reach, (n, 3), mm.
     """
     inverse = np.linalg.inv(affine)
+    # world -> scan voxels, in which the scan itself is the box from 0 to shape
     index = corners @ inverse[:3, :3].T + inverse[:3, 3]
     first = np.minimum(np.floor(index.min(axis=0)).astype(int), 0)
     last = np.maximum(np.ceil(index.max(axis=0)).astype(int) + 1, shape)
@@ -148,7 +153,7 @@ def half(mask: NDArray[np.bool_], factor: tuple[int, int, int]) -> NDArray[np.bo
 def majority(labels: NDArray[np.uint8], factor: tuple[int, int, int]) -> NDArray[np.uint8]:
     """Label that fills most of each block.
 
-    Blocks that two labels fraction equally go to that of one corner, the first and the last corner
+    Blocks that two labels fill equally go to that of one corner, the first and the last corner
     by turns like the fields of a chessboard: to favour either label, or the background, would
     shift every border and so every volume.
 
@@ -186,6 +191,7 @@ def upsample(image: NDArray[np.float32], slab: Slab) -> NDArray[np.float32]:
     """Linear interpolation from scan voxels of the model to model voxels."""
     if slab.oversampling == (1, 1, 1):
         return image
+    # grid mode: voxels have extent, so that corners coincide and not the centres of corner voxels
     return ndimage.zoom(image, slab.oversampling, order=1, mode='nearest', grid_mode=True)
 
 
@@ -216,15 +222,18 @@ def anisotropic_field(
     kernels for fields along (h + t) and (h - t).
     """
     h = np.asarray(grid.b0_dir)
+    # t1, t2: any two directions that make a right-angled frame with h
     seed = np.eye(3)[int(np.argmin(np.abs(h)))]
     across = np.cross(h, seed)
     across /= np.linalg.norm(across)
+    # m = anisotropy (v (v.h) - h / 3): traceless, so that the mean over directions is zero
     along = np.tensordot(h, vectors, 1)
     weight = fraction * np.float32(anisotropy_ppm)
     field = forward_field((weight * (along**2 - 1 / 3)).astype(np.float32), grid, pad=pad)
     for t in (across, np.cross(h, across)):
         part = (weight * along * np.tensordot(t, vectors, 1)).astype(np.float32)
         for sign in (1.0, -1.0):
+            # -(k.h)(k.t) / k^2 = 1/2 [D for h + t] - 1/2 [D for h - t], where |h +- t|^2 = 2
             turned = Grid(grid.shape, grid.voxel_size, tuple(h + sign * t))
             field += np.float32(0.5 * sign) * forward_field(part, turned, pad=pad)
     return field
@@ -233,6 +242,7 @@ def anisotropic_field(
 def _harmonics(points: NDArray, order: int) -> NDArray:
     """Solid harmonics up to an order of at most 2; points (3, ...) in units of 100 mm."""
     x, y, z = points
+    # real solutions of Laplace's equation, as shim coils make them (Romeo & Hoult 1984)
     terms = [np.ones_like(x)]
     if order >= 1:
         terms += [x, y, z]
@@ -244,6 +254,7 @@ def _harmonics(points: NDArray, order: int) -> NDArray:
 def world_points(affine: NDArray[np.float64], shape: tuple[int, ...]) -> NDArray[np.float32]:
     """World coordinates of every voxel, (3, *shape), in units of 100 mm."""
     index = np.indices(shape, np.float32)
+    # about one at the head's edge, so that coefficients of all orders are of one magnitude
     matrix = (affine / 100).astype(np.float32)
     return np.tensordot(matrix[:3, :3], index, 1) + matrix[:3, 3, None, None, None]
 
@@ -262,6 +273,7 @@ def remove_shim(
     field: NDArray[np.float32], terms: NDArray[np.float64], affine: NDArray[np.float64]
 ) -> NDArray[np.float32]:
     """Field minus its shim; evaluated slice by slice."""
+    # 1, 3 and 5 harmonics of degree 0, 1 and 2
     order = {1: 0, 4: 1, 9: 2}[len(terms)]
     out = np.empty_like(field)
     for i in range(field.shape[0]):
@@ -275,6 +287,7 @@ def smooth_polynomial(
 ) -> NDArray[np.float32]:
     """Random smooth function of position (receiver phase or gain), order 3 along each axis."""
     x, y, z = world_points(affine, shape)
+    # cubes and products by choice, not harmonics: coil sensitivities need not solve Laplace's
     terms = [x, y, z, x * y, y * z, x * z, x**2, y**2, z**2, x**3, y**3, x * y * z]
     weights = rng.normal(0, spread, len(terms)).astype(np.float32)
     total = sum(w * t for w, t in zip(weights, terms, strict=True))
@@ -306,13 +319,15 @@ def signal(
     out = np.empty(
         tuple(n // f for n, f in zip(amplitude.shape, factor, strict=True)), np.complex64
     )
-    turns = np.float32(2 * np.pi * hz_per_ppm(b0) * echo_time)
+    # phase = 2 pi gamma B0 f TE, with gamma in MHz/T and f in ppm
+    radians = np.float32(2 * np.pi * hz_per_ppm(b0) * echo_time)
     for i in range(out.shape[0]):
         part = slice(i * factor[0], (i + 1) * factor[0])
-        size = amplitude[part] * np.exp(-np.float32(echo_time) * r2star[part])
-        angle = turns * frequency_ppm[part]
-        out[i].real = block_mean(size * np.cos(angle), factor)[0]
-        out[i].imag = block_mean(size * np.sin(angle), factor)[0]
+        magnitude = amplitude[part] * np.exp(-np.float32(echo_time) * r2star[part])
+        angle = radians * frequency_ppm[part]
+        # the mean of complex model voxels: where the field varies, they dephase as spins do
+        out[i].real = block_mean(magnitude * np.cos(angle), factor)[0]
+        out[i].imag = block_mean(magnitude * np.sin(angle), factor)[0]
     return out
 
 
@@ -320,6 +335,7 @@ def add_noise(
     rng: np.random.Generator, image: NDArray[np.complex64], sd: float
 ) -> NDArray[np.complex64]:
     """Image plus complex Gaussian noise of deviation `sd` in each part."""
+    # white and equal in both channels, so that the magnitude's is Rician
     noise = rng.standard_normal((2, *image.shape), np.float32) * np.float32(sd)
     return image + (noise[0] + 1j * noise[1])
 
@@ -327,7 +343,7 @@ def add_noise(
 def store_phase(
     phase: NDArray[np.float32], code: str, *, empty: NDArray[np.bool_] | None = None
 ) -> NDArray:
-    """Phase as a converter writes it: integers over one turn, or radians.
+    """Phase as a converter writes it: integers over 2 pi, or radians.
 
     Parameters
     ----------
@@ -353,6 +369,7 @@ def store_phase(
     if code == 'rad':
         stored = phase.astype(np.float32)
     else:
+        # 4096 steps to 2 pi; the upper end, +pi, is the same angle as the lower and wraps to it
         step = (np.rint((phase + np.pi) * (4096 / (2 * np.pi))) % 4096).astype(np.int16)
         stored = step if code == '0..4095' else 2 * step - 4096
     if empty is not None:

@@ -40,6 +40,7 @@ def tissue_values(
         Regions.
     """
     brain = fine.brain.ravel()
+    # QSM knows susceptibility up to a constant: the reference is the whole brain's mean, in ppb
     reference = 1000 * float(chi.ravel()[brain].mean(dtype=np.float64))
     inside = np.zeros(chi.shape, bool)
     inside[slab.fine_scan] = True
@@ -50,6 +51,7 @@ def tissue_values(
     for key, labels in parts.items():
         chosen = labelled[np.isin(which, labels)] if labels else np.flatnonzero(brain)
         own = 1000 * chi.ravel()[chosen].astype(np.float64)
+        # as the signal has it: R2* = base + slope B0 + R2' per ppm and tesla (tissue.signal_maps)
         iron = tissue_models.R2STAR_PER_PPM_TESLA * b0 * float(np.abs(own).mean()) / 1000
         values[key] = {
             'n_voxels': chosen.size,
@@ -82,6 +84,7 @@ def scan_values(
     """
     values: RegionValues = {}
     for key, wanted in parts.items():
+        # volumes stay those of the tissue: counting scan voxels would add rounding at every border
         chosen = np.isin(labels, wanted) if wanted else brain
         values[key] = {
             'n_voxels': int(chosen.sum()),

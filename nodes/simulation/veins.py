@@ -7,7 +7,8 @@ import itertools
 import numpy as np
 from numpy.typing import NDArray
 
-# Polylines in template world mm with their radius; those with x > 0 have a mirror image.
+# Polylines in template world mm with their radius; those with x > 0 have a mirror image. Courses
+# and radii are by eye, from where anatomy has these veins around the template's nuclei.
 _VESSELS: tuple[tuple[tuple[tuple[float, float, float], ...], float], ...] = (
     (((2, -6, 15), (2, -20, 14), (2, -36, 8)), 1.0),  # internal cerebral
     (((2, 4, 16), (9, 14, 14), (14, 26, 10)), 0.8),  # septal
@@ -53,6 +54,7 @@ def vein_mask(
     for points, radius in _VESSELS:
         line = np.asarray(points, float)
         for side in (1, -1) if line[:, 0].any() else (1,):
+            # every point of every branch lies elsewhere in every person (0.7 mm assumed)
             wiggle = rng.normal(0, 0.7, line.shape)
             _draw(veins, affine, line * (side, 1, 1) + wiggle, radius)
     top = _height(brain)
@@ -69,6 +71,7 @@ def _height(brain: NDArray[np.bool_]) -> NDArray[np.int64]:
 
 def _sagittal_sinus(brain: NDArray[np.bool_], affine: NDArray[np.float64]) -> NDArray[np.float64]:
     """Line along the midline over the brain's outer surface, front to back."""
+    # 21 mm about the midline: the fissure between the hemispheres is bridged
     middle = round(-affine[0, 3])
     slab = brain[middle - 10 : middle + 11].any(axis=0)
     y, z = np.nonzero(slab)
@@ -77,6 +80,7 @@ def _sagittal_sinus(brain: NDArray[np.bool_], affine: NDArray[np.float64]) -> ND
     distance = np.hypot(y - centre[0], z - centre[1])
     points = []
     for a in np.deg2rad(np.arange(10, 196, 4)):
+        # difference of two angles, wrapped to +-pi
         near = np.abs(np.angle(np.exp(1j * (angle - a)))) < 0.05
         r = distance[near].max() + 1.5
         points.append((0.0, *(centre + r * np.array([np.cos(a), np.sin(a)]) + affine[1:3, 3])))
@@ -90,11 +94,13 @@ def _cortical_vein(
     """A line from the sinus sideways over the surface of one hemisphere."""
     side = rng.choice((-1, 1))
     start = sagittal[rng.integers(2, len(sagittal) - 8)]
+    # a step of 2 mm sideways at a time, drifting forwards or backwards (ranges by eye)
     length, drift = rng.uniform(18, 45), rng.normal(0, 0.4)
     x = side * np.arange(2.0, length, 2.0)
     y = start[1] + drift * np.abs(x) + np.cumsum(rng.normal(0, 0.7, x.size))
     i = np.clip(np.rint(x - affine[0, 3]).astype(int), 0, top.shape[0] - 1)
     j = np.clip(np.rint(y - affine[1, 3]).astype(int), 0, top.shape[1] - 1)
+    # the part beyond the hemisphere's edge has no surface to run on
     on = top[i, j] > 0
     z = top[i, j] + affine[2, 3] - 0.5
     return np.column_stack([x, y, z])[on]
@@ -107,6 +113,7 @@ def _draw(
     """Fill balls along a polyline, in place."""
     if len(line) < 2:
         return
+    # half a voxel between balls leaves no gap; 20 mm is a jump over a fissure, not a vein
     steps = [
         np.linspace(a, b, max(2, int(np.ceil(np.linalg.norm(b - a) / 0.5))))
         for a, b in itertools.pairwise(line)
@@ -118,6 +125,7 @@ def _draw(
     reach = int(np.ceil(radius))
     for offset in np.ndindex(*([2 * reach + 1] * 3)):
         voxel = np.rint(points).astype(int) + np.array(offset) - reach
+        # thinner ones are drawn as one voxel wide, or they would break up
         near = np.linalg.norm(voxel - points, axis=1) <= max(radius, 0.6)
         near &= np.all((voxel >= 0) & (voxel < veins.shape), axis=1)
         veins[tuple(voxel[near].T)] = True

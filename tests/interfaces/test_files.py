@@ -8,6 +8,7 @@ import pytest
 
 from nigra.interfaces.files import atomic_path, read_json, save_image, save_json
 from nigra.nodes.errors import InputError
+from nigra.nodes.simulation.scanner import scan_affine
 
 
 def write_half(target):
@@ -39,13 +40,33 @@ def test_folder_that_is_a_file(tmp_path):
         pytest.fail('the block must not run')
 
 
-def test_image_keeps_values_and_geometry(tmp_path):
+@pytest.mark.parametrize('name', ['x.nii', 'x.nii.gz'])
+def test_image_keeps_values_and_geometry(tmp_path, name):
     data = np.random.default_rng(0).normal(size=(3, 4, 5)).astype(np.float32)
     affine = np.array([[0, -2, 0, 1], [1, 0, 0, 2], [0, 0, 3, 3], [0, 0, 0, 1.0]])
-    image = nib.load(save_image(data, affine, tmp_path / 'x.nii.gz'))
+    image = nib.load(save_image(data, affine, tmp_path / name))
     assert np.array_equal(image.get_fdata(dtype=np.float32), data)
     assert np.allclose(image.affine, affine)
     assert image.header['sform_code'] == image.header['qform_code'] == 1
+
+
+@pytest.mark.parametrize('orientation', ['RAS', 'LPS', 'PIR'])
+def test_saved_images_are_where_they_were(tmp_path, orientation):
+    affine = scan_affine((4, 5, 6), (1, 2, 3), (7, -3, 2), (10, 5, 0))
+    data = np.arange(120, dtype=np.int16).reshape(4, 5, 6)
+    how = {'dtype': np.int16, 'orientation': orientation, 'units': ('mm', 'sec'), 'compression': 9}
+    save_image(data, affine, tmp_path / 'a.nii.gz', **how)
+    image = nib.load(tmp_path / 'a.nii.gz')
+    assert nib.aff2axcodes(image.affine) == tuple(orientation)
+    world = affine @ [3, 1, 4, 1]
+    index = np.rint(np.linalg.inv(image.affine) @ world)[:3].astype(int)
+    assert np.asarray(image.dataobj)[tuple(index)] == data[3, 1, 4]
+    first = (tmp_path / 'a.nii.gz').read_bytes()
+    save_image(data, affine, tmp_path / 'b.nii.gz', **how)
+    assert (tmp_path / 'b.nii.gz').read_bytes() == first
+    assert int(image.header['qform_code']) == int(image.header['sform_code']) == 1
+    assert np.allclose(image.header.get_qform(), image.affine, atol=1e-4)
+    assert image.header.get_xyzt_units() == ('mm', 'sec')
 
 
 def test_json_takes_numpy(tmp_path):

@@ -6,10 +6,7 @@ from scipy import ndimage
 from toy_head import CENTRE, still_body, toy_head
 
 from nigra.nodes.grid import hz_per_ppm
-from nigra.nodes.simulation.body import AnatomyModel, make_body, move, sample_body
-from nigra.nodes.simulation.head import Material
 from nigra.nodes.simulation.scan import GreProtocol, T1wProtocol, simulate_gre, simulate_t1w
-from nigra.nodes.simulation.scanner import majority
 from nigra.nodes.simulation.tissue import DEEP_GREY, R2STAR_PER_PPM_TESLA, TissueModel
 from nigra.nodes.simulation.warp import smooth_noise
 
@@ -193,44 +190,6 @@ def test_the_same_seed_gives_the_same_bits(head):
     assert not np.array_equal(a.phase, c.phase)
 
 
-def test_a_body_has_its_volumes_its_veins_and_no_folds(head):
-    factors = {1: 0.7, 2: 0.7, 9: 1.2}
-    anatomy = AnatomyModel(displacement_mm=3, smoothness_mm=20, cortical_veins=5)
-    body = make_body(head, np.random.default_rng(2), anatomy, factors)
-    assert body.warp.jacobian().min() > 0.1
-    upright = replace(body, pose=np.eye(4))
-    fine = head.affine.copy()
-    fine[:3, :3] *= 0.5
-    fine[:3, 3] -= 0.25
-    sample = sample_body(upright, fine, tuple(2 * n for n in head.labels.shape))
-    volumes = np.bincount(sample.labels.ravel(), minlength=17)[1:] / 8
-    true = np.bincount(head.labels.ravel(), minlength=17)[1:]
-    growth = sample.brain.sum() / 8 / head.brain.sum()
-    wanted = growth * np.array([factors.get(n, 1.0) for n in range(1, 17)])
-    assert volumes / true == pytest.approx(wanted, rel=0.03)
-    veins = sample.materials == Material.VEIN
-    assert veins.any()
-    assert not (veins & (sample.labels > 0)).any()
-    size = np.cbrt(np.linalg.det(body.pose[:3, :3]))
-    assert 0.85 < size < 1.03
-
-
-def test_movement_between_scans_is_small_and_rigid(head):
-    body = still_body(head)
-    step = move(body, np.random.default_rng(0), AnatomyModel()).pose
-    turn = step[:3, :3]
-    assert turn @ turn.T == pytest.approx(np.eye(3), abs=1e-12)
-    assert 0 < np.abs(step[:3] @ [0, -20, 0, 1] - [0, -20, 0]).max() < 4
-
-
-def test_pose_moves_the_head_in_the_world(head):
-    pose = np.eye(4)
-    pose[:3, 3] = (4, 0, -6)
-    grid = head.affine
-    moved = sample_body(still_body(head, pose), grid, head.labels.shape)
-    assert np.array_equal(moved.labels[4:, :, :-6], head.labels[:-4, :, 6:])
-
-
 def test_t1w_shows_tissue_in_order_and_knows_its_truth(head):
     body = still_body(head)
     texture = smooth_noise(np.random.default_rng(0), body.texture.shape, 1.1)
@@ -244,25 +203,3 @@ def test_t1w_shows_tissue_in_order_and_knows_its_truth(head):
     assert air.mean() == pytest.approx(2 * np.sqrt(np.pi / 2), rel=0.08)
     volume = 8 * (scan.labels > 0).sum()
     assert volume == pytest.approx((head.labels > 0).sum(), rel=0.05)
-
-
-@pytest.mark.parametrize('factor', [(2, 2, 2), (1, 1, 2), (3, 2, 1)])
-def test_majority_keeps_volumes_of_shells(factor):
-    """Ties are frequent where blocks are even, and must not all fall to one side."""
-    rng = np.random.default_rng(0)
-    found = []
-    for _ in range(20):
-        grid = np.indices([32 * f for f in factor]).astype(float)
-        centre = rng.uniform(14, 18, 3)
-        r2 = sum(((grid[a] + 0.5) / factor[a] - centre[a]) ** 2 for a in range(3))
-        labels = majority(np.select([r2 < 16, r2 < 36], [3, 1], 0).astype(np.uint8), factor)
-        found.append([(labels == 3).sum() / 4**3, (labels > 0).sum() / 6**3])
-    np.testing.assert_allclose(np.mean(found, axis=0) / (4 / 3 * np.pi), 1, atol=0.02)
-
-
-def test_majority_takes_the_label_that_fills_most():
-    fine = np.zeros((4, 2, 2), np.uint8)
-    fine[:2] = 5
-    fine[0, 0, 0] = 2
-    fine[2, 0, 0] = 7
-    assert majority(fine, (2, 2, 2)).ravel().tolist() == [5, 0]

@@ -4,10 +4,11 @@ import pytest
 from nigra.nodes.errors import NigraError
 from nigra.nodes.grid import Grid, hz_per_ppm
 from nigra.nodes.numerics.kernels import forward_field
+from nigra.nodes.numerics.resample import block_mean
 from nigra.nodes.simulation.scanner import (
     add_noise,
     anisotropic_field,
-    block_mean,
+    majority,
     place_slab,
     remove_shim,
     scan_affine,
@@ -169,3 +170,25 @@ def test_field_of_a_sphere_on_the_fine_grid_averages_to_the_analytic_one():
     error = np.abs(field - block_mean(exact, (2, 2, 4)))
     assert error[away].max() < 0.02 * (2 / 3)
     assert error[inside].max() < 0.02 * (2 / 3)
+
+
+@pytest.mark.parametrize('factor', [(2, 2, 2), (1, 1, 2), (3, 2, 1)])
+def test_majority_keeps_volumes_of_shells(factor):
+    """Ties are frequent where blocks are even, and must not all fall to one side."""
+    rng = np.random.default_rng(0)
+    found = []
+    for _ in range(20):
+        grid = np.indices([32 * f for f in factor]).astype(float)
+        centre = rng.uniform(14, 18, 3)
+        r2 = sum(((grid[a] + 0.5) / factor[a] - centre[a]) ** 2 for a in range(3))
+        labels = majority(np.select([r2 < 16, r2 < 36], [3, 1], 0).astype(np.uint8), factor)
+        found.append([(labels == 3).sum() / 4**3, (labels > 0).sum() / 6**3])
+    np.testing.assert_allclose(np.mean(found, axis=0) / (4 / 3 * np.pi), 1, atol=0.02)
+
+
+def test_majority_takes_the_label_that_fills_most():
+    fine = np.zeros((4, 2, 2), np.uint8)
+    fine[:2] = 5
+    fine[0, 0, 0] = 2
+    fine[2, 0, 0] = 7
+    assert majority(fine, (2, 2, 2)).ravel().tolist() == [5, 0]

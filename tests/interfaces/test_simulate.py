@@ -10,12 +10,12 @@ import pandas as pd
 import pytest
 from toy_head import CENTRE, toy_head
 
-from nigra.cli.simulate_cli import main
+from nigra.cli.simulate_cli import main, parser
 from nigra.interfaces import simulate
-from nigra.interfaces.simulate import TRUTH_COLUMNS, save_image, simulate_study, with_size
-from nigra.interfaces.study import read_study
+from nigra.interfaces.simulate import simulate_study, with_size
+from nigra.interfaces.study import TRUTH, read_study
 from nigra.nodes.errors import InputError
-from nigra.nodes.simulation.scanner import scan_affine
+from nigra.nodes.statistics.values import REGION_COLUMNS
 
 
 @pytest.fixture(autouse=True)
@@ -74,7 +74,7 @@ def test_bids_names_and_sidecars(written):
     assert 'Units' not in magnitude
 
 
-def test_images_fraction_grid_and_range(written):
+def test_images_are_on_one_grid_and_in_range(written):
     folder = written / 'sub-02' / 'anat'
     magnitude = nib.load(folder / 'sub-02_echo-1_part-mag_MEGRE.nii.gz')
     phase = nib.load(folder / 'sub-02_echo-1_part-phase_MEGRE.nii.gz')
@@ -103,7 +103,7 @@ def test_participants_and_truth_tables(written):
     dictionary = json.loads((written / 'participants.json').read_text())
     assert set(people.columns) <= set(dictionary)
     table = pd.read_csv(written / 'derivatives/truth/group_regions.tsv', sep='\t')
-    assert list(table.columns[: len(TRUTH_COLUMNS)]) == list(TRUTH_COLUMNS)
+    assert list(table.columns[: len(REGION_COLUMNS)]) == list(REGION_COLUMNS)
     assert {'group', 'age', 'sex', 'disease_duration', 'edss'} <= set(table.columns)
     assert len(table) == 2 * 28
     both = table[(table.participant_id == 'sub-03') & (table.hemisphere == 'both')]
@@ -112,7 +112,7 @@ def test_participants_and_truth_tables(written):
     own = pd.read_csv(
         written / 'derivatives/truth/sub-02/anat/sub-02_seg-dgm_regions.tsv', sep='\t'
     )
-    assert list(own.columns) == list(TRUTH_COLUMNS)
+    assert list(own.columns) == list(REGION_COLUMNS)
 
 
 def test_true_values_carry_the_group_effects(written):
@@ -146,6 +146,7 @@ def test_bits_depend_on_the_seed_alone(tmp_path, written):
     assert checksums(few)[name] != checksums(written)[name]
     assert not list(few.rglob('*Chimap*'))
     assert not list(few.rglob('*dseg.nii.gz'))
+    assert not [name for name in checksums(few) if '.part-' in name]
 
 
 def test_folders_and_options_that_cannot_be_used_are_refused(tmp_path):
@@ -162,28 +163,16 @@ def test_folders_and_options_that_cannot_be_used_are_refused(tmp_path):
     assert not (tmp_path / 'new').exists()
 
 
-@pytest.mark.parametrize('orientation', ['RAS', 'LPS', 'PIR'])
-def test_saved_images_are_where_they_were(tmp_path, orientation):
-    affine = scan_affine((4, 5, 6), (1, 2, 3), (7, -3, 2), (10, 5, 0))
-    data = np.arange(120, dtype=np.int16).reshape(4, 5, 6)
-    save_image(tmp_path / 'a.nii.gz', data, affine, orientation)
-    image = nib.load(tmp_path / 'a.nii.gz')
-    assert nib.aff2axcodes(image.affine) == tuple(orientation)
-    world = affine @ [3, 1, 4, 1]
-    index = np.rint(np.linalg.inv(image.affine) @ world)[:3].astype(int)
-    assert np.asarray(image.dataobj)[tuple(index)] == data[3, 1, 4]
-    first = (tmp_path / 'a.nii.gz').read_bytes()
-    save_image(tmp_path / 'b.nii.gz', data, affine, orientation)
-    assert (tmp_path / 'b.nii.gz').read_bytes() == first
-    assert int(image.header['qform_code']) == int(image.header['sform_code']) == 1
-    assert np.allclose(image.header.get_qform(), image.affine, atol=1e-4)
-
-
 def test_the_command_tells_what_is_wrong_in_a_sentence(tmp_path, capsys):
     assert main([str(tmp_path / 'out'), '--study', 'none.toml']) == 1
     told = capsys.readouterr().err
     assert told.startswith('nigra-simulate: none.toml: ')
     assert told.count('\n') == 1
+
+
+def test_the_command_offers_what_a_study_may_ask_for():
+    choices = {action.dest: action.choices for action in parser()._actions}
+    assert tuple(choices['truth']) == TRUTH
 
 
 def test_help_needs_no_heavy_import():
