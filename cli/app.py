@@ -293,7 +293,7 @@ def group_fingerprint(settings: Settings, participants: Path, tables: Sequence[P
     from ..interfaces.quality import PATTERN
 
     options = {
-        **asdict(settings.question()),
+        **asdict(settings.question),
         'regions': settings.regions,
         'sessions': settings.session_label,
         'voxelwise': (settings.voxelwise, settings.smoothing) if settings.voxelwise else None,
@@ -311,7 +311,7 @@ def group_workflow(settings: Settings, participants: Path, methods_html: str) ->
         derivatives_dir=settings.output_dir,
         participants_file=participants,
         output_dir=settings.output_dir,
-        question=settings.question(),
+        question=settings.question,
         regions=settings.regions,
         sessions=settings.session_label,
         nthreads=max(settings.omp_nthreads, settings.nprocs),

@@ -5,11 +5,13 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Iterator, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from .. import __version__
 from ..interfaces.methods import OPTIONS, Methods
+from ..nodes.statistics.question import Question
 from .options import COMPARISON, RUNNING, SELECTION, VOXELWISE, Options
 from .settings import Settings
 
@@ -102,7 +104,12 @@ def parse_settings(argv: Sequence[str] | None = None) -> Settings:
             )
     chosen = Methods(**{option.name: values.pop(option.name) for option in OPTIONS})
     texts = values.pop('settings')
-    return Settings(methods=chosen.with_settings(texts) if texts else chosen, **values)
+    asked = {f.name: values.pop(f.name) for f in fields(Question) if f.name in values}
+    return Settings(
+        methods=chosen.with_settings(texts) if texts else chosen,
+        question=Question(seed=chosen.random_seed, **asked),
+        **values,
+    )
 
 
 def _read_config(path: Path, parser: argparse.ArgumentParser) -> dict[str, Any]:

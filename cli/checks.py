@@ -191,7 +191,7 @@ def find_participants_file(settings: Settings) -> Path:
     raise InputError(
         settings.bids_dir / 'participants.tsv',
         'is missing',
-        f'add it with the columns participant_id and {settings.group_column}, '
+        f'add it with the columns participant_id and {settings.question.group_column}, '
         'or give --participants-file',
     )
 
@@ -206,13 +206,13 @@ def check_group(settings: Settings) -> None:
     """
     from ..interfaces.participants import read_participants
 
-    path = find_participants_file(settings)
-    table, _ = read_participants(path, group_column=settings.group_column)
+    path, question = find_participants_file(settings), settings.question
+    table, _ = read_participants(path, group_column=question.group_column)
     asked = {
-        'covariates': settings.covariates or (),
-        'interactions': settings.interactions,
-        'scores': settings.scores or (),
-        'harmonise': [settings.harmonise] if settings.harmonise else (),
+        'covariates': question.covariates or (),
+        'interactions': question.interactions,
+        'scores': question.scores or (),
+        'harmonise': [question.harmonise] if question.harmonise else (),
     }
     for option, names in asked.items():
         for name in names:
@@ -223,10 +223,9 @@ def check_group(settings: Settings) -> None:
                     f'has no column {column!r} for --{option}',
                     f'use one of {", ".join(map(str, table.columns))}',
                 )
-    settings.question()  # measures are checked as it is made
-    if settings.harmonise and importlib.util.find_spec('combatlearn') is None:
+    if question.harmonise and importlib.util.find_spec('combatlearn') is None:
         raise InputError(
-            f'--harmonise {settings.harmonise}',
+            f'--harmonise {question.harmonise}',
             'needs a package that is not installed',
             "pip install 'nigra[harmonise]'",
         )

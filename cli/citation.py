@@ -37,18 +37,18 @@ def describe(settings: Settings, echo_times: Sequence[float]) -> Any:
 
 def _group_methods(settings: Settings) -> dict[str, Any]:
     columns = _participant_columns(settings)
-    chosen = settings.covariates
+    chosen = settings.question.covariates
     if chosen is None:
         chosen = tuple(name for name in DEFAULT_COVARIATES if name in columns)
     return {
-        'group_column': settings.group_column,
+        'group_column': settings.question.group_column,
         'covariates': list(chosen),
-        'scores': [name for name in settings.scores or DEFAULT_SCORES if name in columns],
+        'scores': [name for name in settings.question.scores or DEFAULT_SCORES if name in columns],
         'adjustment': 'fdr_bh',
-        'permutations': settings.permutations,
-        'bootstraps': settings.bootstraps,
-        'harmonise': settings.harmonise,
-        'interactions': list(settings.interactions),
+        'permutations': settings.question.permutations,
+        'bootstraps': settings.question.bootstraps,
+        'harmonise': settings.question.harmonise,
+        'interactions': list(settings.question.interactions),
         'voxelwise': settings.voxelwise,
         'smoothing': settings.smoothing,
     }
@@ -60,7 +60,7 @@ def _participant_columns(settings: Settings) -> list[str]:
 
     try:
         path = find_participants_file(settings)
-        table, _ = read_participants(path, group_column=settings.group_column)
+        table, _ = read_participants(path, group_column=settings.question.group_column)
         return list(table.columns)
     except NigraError:
         return []  # the group level itself says what is wrong with the table

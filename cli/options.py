@@ -6,7 +6,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from ..nodes.statistics.measures import MEASURES
+from ..nodes.statistics.measures import DEFAULT_MEASURES, MEASURES
+from ..nodes.statistics.question import Question
 from .settings import Settings
 
 Options = dict[tuple[str, ...], dict[str, Any]]
@@ -65,7 +66,7 @@ COMPARISON: Options = {
         'help': 'table of participants (default: participants.tsv of BIDS_DIR)',
     },
     ('--group-column',): {
-        'default': Settings.group_column,
+        'default': Question.group_column,
         'metavar': 'COLUMN',
         'help': 'column that holds the groups (default: %(default)s)',
     },
@@ -107,11 +108,11 @@ COMPARISON: Options = {
     },
     ('--measures',): {
         'nargs': '+',
-        'default': list(Settings.measures),
+        'default': list(DEFAULT_MEASURES),
         'metavar': 'MEASURE',
         'help': 'what to compare: '
         + ', '.join(f'{measure.name} ({measure.title})' for measure in MEASURES.values())
-        + f' (default: {" ".join(Settings.measures)})',
+        + f' (default: {" ".join(DEFAULT_MEASURES)})',
     },
     ('--regions',): {
         'nargs': '+',
@@ -126,13 +127,13 @@ COMPARISON: Options = {
     },
     ('--permutations',): {
         'type': _natural,
-        'default': Settings.permutations,
+        'default': 5000,
         'metavar': 'N',
         'help': 'of the permutation tests, 0 for none (default: %(default)s)',
     },
     ('--bootstraps',): {
         'type': _natural,
-        'default': Settings.bootstraps,
+        'default': 2000,
         'metavar': 'N',
         'help': 'resamples of the bootstrap intervals, 0 for none (default: %(default)s)',
     },

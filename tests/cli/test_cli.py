@@ -1,5 +1,6 @@
 """The command line: options to settings, quick help, sentences instead of tracebacks."""
 
+import operator
 import subprocess
 import sys
 
@@ -31,7 +32,7 @@ def test_config_file_gives_defaults_and_the_command_line_wins(tmp_path):
     settings = parse_settings(
         ['a', 'b', 'group', '--config-file', str(config), '--random-seed', '7']
     )
-    assert (settings.group_column, settings.methods.random_seed) == ('diagnosis', 7)
+    assert (settings.question.group_column, settings.methods.random_seed) == ('diagnosis', 7)
     assert str(settings.work_dir) == '/w'
 
 
@@ -190,7 +191,7 @@ def test_cleaning_leaves_what_is_not_ours(tmp_path):
     ('text', 'expected'),
     [
         ('participant-label = "01"', ('participant_label', ('01',))),
-        ('covariates = "age"', ('covariates', ('age',))),
+        ('covariates = "age"', ('question.covariates', ('age',))),
         ('skip-bids-validation = true', ('skip_bids_validation', True)),
         ('nprocs = 3', ('nprocs', 3)),
     ],
@@ -199,7 +200,8 @@ def test_config_values_take_their_type(tmp_path, text, expected):
     config = tmp_path / 'nigra.toml'
     config.write_text(text)
     settings = parse_settings(['a', 'b', 'group', '--config-file', str(config)])
-    assert getattr(settings, expected[0]) == expected[1]
+    name, value = expected
+    assert operator.attrgetter(name)(settings) == value
 
 
 @pytest.mark.parametrize(
