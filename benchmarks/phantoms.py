@@ -79,6 +79,13 @@ RECIPES: dict[str, Recipe] = {
     'slab-3T': Recipe(6, 3.0, FIVE_ECHOES, 60.0, **_SLAB),  # type: ignore[arg-type]
     'mild-3T': Recipe(7, 3.0, white_matter=0.75),
     'mild-1.5T': Recipe(8, 1.5, tuple(1.6 * t for t in FIVE_ECHOES), white_matter=0.75),
+    # What the true map leaves of the field is as in a real brain (`realism.py`), up to the noise.
+    'cal-3T': Recipe(11, 3.0, white_matter=0.55),
+    'cal-1.5T': Recipe(12, 1.5, tuple(1.6 * t for t in FIVE_ECHOES), white_matter=0.55),
+    'cal2-3T': Recipe(13, 3.0, white_matter=0.6),
+    # Not looked at when methods and constants are chosen: for the figures that are reported.
+    'unseen-1.5T': Recipe(14, 1.5, tuple(1.6 * t for t in FIVE_ECHOES), white_matter=0.5),
+    'unseen-3T': Recipe(15, 3.0, white_matter=0.55),
 }
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from ..grid import Grid
 from ..numerics.fft import convolver, irfftn, multiplicity, rfftn
 from ..numerics.kernels import frequencies
-from .problem import Image, Problem, Spectrum
+from .problem import Image, Mask, Problem, Spectrum
 
 # None of these three is critical: .3 to .45, .1 to .3 and .005 to .1 move the error of the means
 # of nuclei by `dual` by .03 ppb at most (iso-3T and iso-1.5T of `benchmarks/phantoms.py`).
@@ -42,26 +42,57 @@ def field_noise(spectrum: Spectrum, grid: Grid, n_voxels: int) -> float:
     return float(np.sqrt(mean / n_voxels))
 
 
-def add_texture(problem: Problem, chi: Image, offset: Image, fraction: float) -> Image:
+def add_texture(
+    problem: Problem, chi: Image, offset: Image, fraction: float, cone: tuple[float, float]
+) -> Image:
     """Wiener estimate of the susceptibility in what the two sparse maps leave of the field.
 
     X = D R / (D^2 + fraction sigma^2 / S), R the remainder's spectrum, S that of its
-    susceptibility by shells of frequency where the kernel is large.
+    susceptibility by shells of frequency where the kernel is large. Inside the cone of small |D|
+    the remainder is f - g - D x. Outside, where a field tells susceptibility well, it is f - D x:
+    there the data stand and no offset is believed.
+
+    Parameters
+    ----------
+    problem
+        Field and geometry.
+    chi, offset
+        The sparse maps x and g, ppm.
+    fraction
+        Of the noise.
+    cone
+        |D| up to which the offset is believed, and from which it is not.
     """
-    inside, grid, kernel = problem.inside, problem.grid, problem.kernel
-    # r = f - g - D * x in the mask, mean zero
-    rest = problem.field - offset
-    rest -= convolver(kernel, grid.shape, nthreads=problem.nthreads)(chi)
-    rest[~inside] = 0
-    values = rest[inside]
-    rest[inside] = values - values.mean(dtype=np.float64).astype(np.float32)
-    spectrum = rfftn(rest, nthreads=problem.nthreads)
-    n_voxels = int(inside.sum())
-    noise = field_noise(spectrum, grid, n_voxels)
-    power = _texture_power(spectrum, kernel, grid, noise, n_voxels)
+    inside, kernel, nthreads = problem.inside, problem.kernel, problem.nthreads
+    rest = problem.field - convolver(kernel, problem.grid.shape, nthreads=nthreads)(chi)
+    spectra = [rfftn(_demeaned(image, inside), nthreads=nthreads) for image in (rest, offset)]
+    spectra[1] *= -1
+    spectra[1] += spectra[0]
+    # 0 inside the cone, 1 outside, smooth between
+    rise = np.clip((np.abs(kernel) - cone[0]) / np.float32(cone[1] - cone[0]), 0, 1)
+    outside = rise * rise * (3 - 2 * rise)
+    total = np.zeros_like(spectra[0])
+    for spectrum, weight in zip(spectra, (outside, 1 - outside), strict=True):
+        total += weight * _wiener(spectrum, problem, fraction) * spectrum
+    return irfftn(total, rest, nthreads=nthreads)
+
+
+def _demeaned(image: Image, inside: Mask) -> Image:
+    """Less its mean over the mask, zero outside."""
+    out = np.zeros_like(image)
+    values = image[inside]
+    out[inside] = values - values.mean(dtype=np.float64).astype(np.float32)
+    return out
+
+
+def _wiener(spectrum: Spectrum, problem: Problem, fraction: float) -> Image:
+    """D / (D^2 + fraction sigma^2 / S)."""
+    kernel, n_voxels = problem.kernel, int(problem.inside.sum())
+    noise = field_noise(spectrum, problem.grid, n_voxels)
+    power = _texture_power(spectrum, kernel, problem.grid, noise, n_voxels)
     # the last term keeps D = 0 from dividing by zero
-    spectrum *= kernel / (kernel**2 + np.float32(fraction * noise**2) / power + np.float32(1e-12))
-    return irfftn(spectrum, rest, nthreads=problem.nthreads)
+    divisor = kernel**2 + np.float32(fraction * noise**2) / power + np.float32(1e-12)
+    return (kernel / divisor).astype(np.float32)
 
 
 def _texture_power(

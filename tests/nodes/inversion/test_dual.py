@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from inversion_checks import noisy_field, nucleus_errors
 from phantoms import ball, head
+from scipy import ndimage
 
 from nigra.nodes.errors import NigraError
 from nigra.nodes.grid import Grid
@@ -42,6 +43,28 @@ def test_a_local_shift_does_not_become_susceptibility():
     without = nucleus_errors(dual_tv(shifted, mask, grid, offset_cost=1e3), phantom)
     assert abs(with_offset[0]) < 0.6 * abs(without[0])
     assert abs(with_offset[0]) < 0.006
+
+
+@pytest.mark.parametrize('faint', [0.003, 0.010])
+def test_faint_detail_is_kept(faint):
+    """What is no bright nucleus must not fade: shrinkage alone leaves a third of it."""
+    phantom = head((64, 60, 56), (1.5, 1.5, 1.5))
+    grid, mask = phantom['grid'], phantom['mask']
+    rng = np.random.default_rng(0)
+    detail = ndimage.gaussian_filter(rng.standard_normal(mask.shape), 2.0)
+    detail = np.where(mask, faint * detail / detail[mask].std(), 0).astype(np.float32)
+    field = noisy_field(phantom)
+    plain = dual_tv(field, mask, grid)
+    detailed = dual_tv(field + np.where(mask, forward_field(detail, grid), 0), mask, grid)
+    true, found = (image[mask] - image[mask].mean() for image in (detail, detailed - plain))
+    assert 0.5 < (true @ found) / (true @ true) < 1.1
+
+
+@pytest.mark.parametrize('cone', [(0.2, 0.1), (0.1,), (-0.1, 0.2)])
+def test_a_cone_that_does_not_rise_is_refused(cone):
+    phantom = head()
+    with pytest.raises(NigraError, match='cone must be two rising numbers'):
+        dual_tv(phantom['local'], phantom['mask'], phantom['grid'], cone=cone)
 
 
 def test_beats_direct_division_in_noise():
