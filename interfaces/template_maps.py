@@ -139,7 +139,7 @@ class GatherMaps(SimpleInterface):
 
 class _MapInTemplateInputSpec(BaseInterfaceInputSpec):
     chimap = File(exists=True, mandatory=True, desc='acquisition space, ppm')
-    mask = File(exists=True, mandatory=True, desc='where it holds')
+    mask = File(exists=True, mandatory=True, desc='where the map is valid')
     gre_to_t1w_xfm = File(exists=True, mandatory=True, desc='transform of images')
     t1w_to_template_xfm = File(exists=True, mandatory=True, desc='transform of images')
     fwhm = traits.Float(FWHM_MM, usedefault=True, desc='of the smoothing, mm')

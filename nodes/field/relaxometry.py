@@ -129,7 +129,7 @@ def t2star(
     r2star
         1/s, (x, y, z).
     mask
-        Where it holds.
+        Where R2* was fitted.
     cap
         Longest T2*, s: what slower or no decay gets.
 
