@@ -44,14 +44,14 @@ def run(task: Callable[[Any], Any], items: Iterable[Any], nthreads: int = 1) -> 
     results: list[Any] = [None] * len(work)
     turn = itertools.count()
 
-    def fraction() -> None:
+    def share() -> None:
         # threads take the next item when they are free: slow pieces hold nobody up
         while (index := next(turn)) < len(work):
             results[index] = task(work[index])
 
-    futures = [_pool(nthreads, os.getpid()).submit(fraction) for _ in range(helpers)]
+    futures = [_pool(nthreads, os.getpid()).submit(share) for _ in range(helpers)]
     try:
-        fraction()
+        share()
     finally:
         # helpers that never began are not waited for, so that calls may nest
         begun = [future for future in futures if not future.cancel()]
