@@ -40,10 +40,11 @@ def _group_methods(settings: Settings) -> dict[str, Any]:
     chosen = settings.question.covariates
     if chosen is None:
         chosen = tuple(name for name in DEFAULT_COVARIATES if name in columns)
+    scores = DEFAULT_SCORES if settings.question.scores is None else settings.question.scores
     return {
         'group_column': settings.question.group_column,
         'covariates': list(chosen),
-        'scores': [name for name in settings.question.scores or DEFAULT_SCORES if name in columns],
+        'scores': [name for name in scores if name in columns],
         'adjustment': 'fdr_bh',
         'permutations': settings.question.permutations,
         'bootstraps': settings.question.bootstraps,

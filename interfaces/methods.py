@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from ..nodes.methods import Method
 
 
+_LABEL_CONTRASTS = ('t1w', 'hybrid')
+
+
 def _option(default: Any, text: str, **argument: Any) -> Any:
     """Field of `Methods` with the words and the argparse keywords of its option."""
     return dataclasses.field(default=default, metadata={'help': text, **argument})
@@ -90,7 +93,7 @@ class Methods:
         't1w',
         'contrast that places substantia nigra and red nucleus: that of the T1w image, or that '
         'of the susceptibility map, too (default: %(default)s)',
-        choices=('t1w', 'hybrid'),
+        choices=_LABEL_CONTRASTS,
     )
     random_seed: int = _option(
         20200101, 'seed of the registration (default: %(default)s)', type=int, metavar='N'
@@ -177,7 +180,9 @@ class Methods:
             value = getattr(self, option)
             if value not in names:
                 raise InputError(
-                    f'--{option} {value}', 'does not exist', f'use {" or ".join(names)}'
+                    f'--{option.replace("_", "-")} {value}',
+                    'does not exist',
+                    f'use {" or ".join(names)}',
                 )
 
     def record(self) -> dict[str, Any]:
@@ -249,4 +254,5 @@ def _choices() -> dict[str, list[str]]:
         'inversion': [*STEPS['inversion'], *ONE_STEP['end-to-end']],
         'reference': ['brain', 'csf', 'none', *labelled],
         'registration': list(presets()),
+        'label_contrast': list(_LABEL_CONTRASTS),
     }

@@ -117,8 +117,9 @@ class RegionTable(SimpleInterface):
         )
         table = pd.DataFrame(rows)
         provenance = dict(inputs.provenance) if isdefined(inputs.provenance) else {}
-        if provenance.get('Reference') == 'none':
-            table[['iron_mean', 'iron_sd']] = np.nan  # nothing for it to be above of
+        if provenance.get('Methods', {}).get('reference') == 'none':
+            # iron is told above that of the reference region, and there is none
+            table[['iron_mean', 'iron_sd']] = np.nan
         keys = (inputs.participant_id, inputs.session_id, inputs.run_id, atlas)
         for position, (column, value) in enumerate(zip(TABLE_ENTITIES, keys, strict=True)):
             table.insert(position, column, value)

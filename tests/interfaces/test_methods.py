@@ -29,6 +29,11 @@ def test_options_reach_the_methods():
     assert methods.atlases == (Path('mine.nii.gz').absolute(),)
 
 
+def test_a_choice_from_a_configuration_file_is_checked():
+    with pytest.raises(InputError, match='--label-contrast foo'):
+        Methods(label_contrast='foo').check_names()
+
+
 def test_settings_of_steps_are_typed():
     settings = parse_settings(
         [*COMMAND, '--set', 'inversion.offset_cost=10', '--set', 'background.iterations=12']

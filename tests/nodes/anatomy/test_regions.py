@@ -1,6 +1,7 @@
 """Region statistics against values known by construction."""
 
 import json
+from types import SimpleNamespace
 
 import nibabel as nib
 import numpy as np
@@ -9,7 +10,9 @@ import pytest
 from scipy import ndimage
 
 from nigra.interfaces.anatomy.atlas import load_dgm_atlas
+from nigra.interfaces.methods import Methods
 from nigra.interfaces.regions import RegionTable
+from nigra.interfaces.sidecars import Plan, region_provenance
 from nigra.nodes.anatomy.regions import COLUMNS, Fine, Maps, Region, measure_regions
 from nigra.nodes.errors import InputError, NigraError
 
@@ -221,8 +224,10 @@ def test_table_on_disk(files, tmp_path):
 @pytest.mark.parametrize('reference', ['none', 'csf'])
 def test_iron_needs_a_reference(files, tmp_path, reference):
     out_file = tmp_path / 'x.tsv'
+    scan = SimpleNamespace(b0=3.0, echo_times=(0.01, 0.02))
+    plan = Plan(tmp_path, tmp_path, Methods(reference=reference), nthreads=1, version='0')
     RegionTable(
-        **files, participant_id='sub-01', provenance={'Reference': reference},
+        **files, participant_id='sub-01', provenance=region_provenance(scan, plan),
         out_file=str(out_file),
     ).run()  # fmt: skip
     table = pd.read_csv(out_file, sep='\t').set_index('region')
