@@ -96,6 +96,17 @@ def save_image(
     return Path(path)
 
 
+def sidecar_of(image: Path) -> Path:
+    """The JSON file beside an image.
+
+    Examples
+    --------
+    >>> sidecar_of(Path('sub-01_T1w.nii.gz')).name
+    'sub-01_T1w.json'
+    """
+    return image.with_name(image.name.removesuffix('.nii.gz') + '.json')
+
+
 def read_json(path: Path) -> Any:
     """Content of a JSON file.
 

@@ -32,6 +32,7 @@ from ..nodes.statistics.values import (
 from .anatomy.atlas import DGM
 from .completion import find_outputs
 from .descriptions import save_described, tell
+from .group_tables import GROUP_TABLES
 from .methods import agreeing
 from .participants import read_dictionary, read_participants
 from .regions import DESCRIPTIONS
@@ -374,11 +375,14 @@ class GatherRegions(SimpleInterface):
             sessions=inputs.sessions if isdefined(inputs.sessions) else (),
         )  # fmt: skip
         dictionary = _region_dictionary(found, Path(inputs.participants_file))
-        tsv, sidecar = save_described(found.regions, folder / 'group_regions.tsv', dictionary)
+        regions, exclusions = (
+            folder / f'{GROUP_TABLES[name].stem}.tsv' for name in ('regions', 'exclusions')
+        )
+        tsv, sidecar = save_described(found.regions, regions, dictionary)
         self._results.update(
             regions_tsv=tsv,
             regions_json=sidecar,
-            exclusions_tsv=str(save_table(found.exclusions, folder / 'exclusions.tsv')),
+            exclusions_tsv=str(save_table(found.exclusions, exclusions)),
             warnings=tell(found.warnings),
         )
         return runtime

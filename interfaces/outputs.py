@@ -17,7 +17,7 @@ from nipype.interfaces.base import (
 from nipype.interfaces.io import IOBase, add_traits
 
 from .completion import mark_complete
-from .files import copy_file, save_image, save_json
+from .files import copy_file, save_image, save_json, sidecar_of
 
 
 class _SaveImageInputSpec(BaseInterfaceInputSpec):
@@ -50,7 +50,7 @@ class SaveImage(SimpleInterface):
             data = data * np.float32(self.inputs.scale)
         out_file = Path(self.inputs.out_file)
         save_image(data, image.affine, out_file, dtype=np.dtype(self.inputs.dtype))
-        sidecar = out_file.with_name(out_file.name.removesuffix('.nii.gz') + '.json')
+        sidecar = sidecar_of(out_file)
         content = dict(self.inputs.metadata) if isdefined(self.inputs.metadata) else {}
         if isdefined(self.inputs.parameters):
             content['Parameters'] = self.inputs.parameters
@@ -126,7 +126,7 @@ class Discard(SimpleInterface):
         removed = []
         for name in self.inputs.files:
             image = Path(name)
-            for path in (image, image.with_name(image.name.removesuffix('.nii.gz') + '.json')):
+            for path in (image, sidecar_of(image)):
                 if path.is_file():
                     path.unlink()
                     removed.append(str(path))

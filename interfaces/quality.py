@@ -24,11 +24,12 @@ from nipype.interfaces.base import (
 from ..nodes.anatomy.quality import asymmetries, modified_z, standing_apart, tissue_agreement
 from ..nodes.errors import InputError
 from ..nodes.field.echoes import magnitude_noise
-from ..nodes.statistics.values import name_some
+from ..nodes.statistics.values import VISIT, name_some
 from .completion import find_outputs
 from .files import save_json
+from .group_tables import GROUP_TABLES
 from .headers import load_data
-from .regions import DESCRIPTIONS, RUN_ENTITIES
+from .regions import DESCRIPTIONS
 from .tables import read_table, save_table
 
 PATTERN = 'sub-*/**/*_quality.json'
@@ -144,7 +145,7 @@ def gather_quality(paths: Sequence[Path]) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        `RUN_ENTITIES`, the measures, and `flags`: a measure's name with its modified z, joined
+        `VISIT`, the measures, and `flags`: a measure's name with its modified z, joined
         by `; `.
 
     Raises
@@ -153,7 +154,7 @@ def gather_quality(paths: Sequence[Path]) -> pd.DataFrame:
         A file is no JSON object or names no participant.
     """
     names = list(quality_measures())
-    table = pd.DataFrame([_read(path) for path in paths], columns=[*RUN_ENTITIES, *names])
+    table = pd.DataFrame([_read(path) for path in paths], columns=[*VISIT, *names])
     numbers = table[names].apply(pd.to_numeric, errors='coerce')
     worse = {name: measure['worse'] for name, measure in quality_measures().items()}
     apart = standing_apart(numbers, worse)
@@ -162,7 +163,7 @@ def gather_quality(paths: Sequence[Path]) -> pd.DataFrame:
         '; '.join(f'{name} ({z.at[row, name]:+.1f})' for name in names if apart.at[row, name])
         for row in table.index
     ]
-    keys = table[list(RUN_ENTITIES)].astype(object).where(table[list(RUN_ENTITIES)].notna(), None)
+    keys = table[list(VISIT)].astype(object).where(table[list(VISIT)].notna(), None)
     return pd.concat([keys, numbers], axis=1).assign(flags=[f or None for f in flags])
 
 
@@ -185,7 +186,7 @@ def quality_dictionary() -> dict[str, dict[str, Any]]:
         for name, m in quality_measures().items()
     }
     return {
-        **{key: DESCRIPTIONS[key] for key in RUN_ENTITIES},
+        **{key: DESCRIPTIONS[key] for key in VISIT},
         **measures,
         'flags': {
             'Description': 'Measures whose modified z (0.6745 times the distance from the median '
@@ -215,10 +216,10 @@ class GatherQuality(SimpleInterface):
     def _run_interface(self, runtime):
         paths = find_outputs(Path(self.inputs.derivatives_dir), PATTERN)
         table = gather_quality(paths)
-        folder = Path(runtime.cwd)
+        folder, stem = Path(runtime.cwd), GROUP_TABLES['quality'].stem
         self._results.update(
-            quality_tsv=str(save_table(table, folder / 'group_quality.tsv')),
-            quality_json=str(save_json(quality_dictionary(), folder / 'group_quality.json')),
+            quality_tsv=str(save_table(table, folder / f'{stem}.tsv')),
+            quality_json=str(save_json(quality_dictionary(), folder / f'{stem}.json')),
             warnings=quality_warnings(table),
         )
         return runtime
@@ -231,7 +232,7 @@ def quality_warnings(table: pd.DataFrame) -> list[str]:
         return []
     who = name_some(
         '_'.join(str(v) for v in row if v is not None and not pd.isna(v))
-        for row in flagged[list(RUN_ENTITIES)].itertuples(index=False)
+        for row in flagged[list(VISIT)].itertuples(index=False)
     )
     count = len(flagged)
     return [

@@ -20,15 +20,14 @@ from nipype.interfaces.base import (
 from ..nodes.anatomy.regions import COLUMNS, Fine, Maps, measure_regions, region_list
 from ..nodes.field.echoes import magnitude_noise
 from ..nodes.statistics.measures import MEASURES
+from ..nodes.statistics.values import VISIT
 from .anatomy.labels import load_fractions
 from .anatomy.user_atlas import atlas_regions, source_of
 from .files import save_json
 from .headers import check_same_grid, load_data, load_image
 from .tables import save_table
 
-RUN_ENTITIES = ('participant_id', 'session_id', 'run_id')
-"""Columns that tell one run from another."""
-TABLE_ENTITIES = (*RUN_ENTITIES, 'atlas')
+TABLE_ENTITIES = (*VISIT, 'atlas')
 """Columns that tell one region table from another."""
 _OWN: dict[str, dict[str, Any]] = {
     'participant_id': {'Description': 'Participant, with the key sub-'},

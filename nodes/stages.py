@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import NigraError
+from .field.echoes import combine_magnitude
 from .grid import Grid
 from .methods import ONE_STEP, STEPS, Method
 
@@ -268,8 +269,9 @@ def run_step(
         known['echo_times'] = scan.echo_times
     if np.isfinite(scan.b0):
         known['b0'] = scan.b0
-    if method.step in ('background', 'inversion') and 'magnitude' in known:
-        known['magnitude'] = _combined(known['magnitude'])
+    # the steps after the field take one magnitude for all echoes
+    if method.step in ('background', 'inversion') and np.ndim(known.get('magnitude', 0)) == 4:
+        known['magnitude'] = combine_magnitude(known['magnitude'])
     wanted = inspect.signature(method.function).parameters
     missing = [n for n, p in wanted.items() if p.default is p.empty and n not in known]
     if missing:
@@ -290,9 +292,3 @@ def makes(step: str) -> tuple[str, ...]:
     ('r2star', 's0')
     """
     return _MAKES[step]
-
-
-def _combined(magnitude: NDArray[Any]) -> NDArray[np.float32]:
-    """Root of the sum of squares over the echoes where there are any."""
-    size = magnitude.astype(np.float32)
-    return size if size.ndim == 3 else np.sqrt((size**2).sum(-1))

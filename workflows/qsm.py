@@ -6,12 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from nipype.interfaces.base import SimpleInterface
-from nipype.interfaces.utility import IdentityInterface
 from nipype.pipeline.engine import Node, Workflow
 
 from ..interfaces.methods import Methods
 from ..interfaces.names import images
-from ..interfaces.outputs import Gather
 from ..interfaces.qsm import (
     FieldMap,
     FitR2star,
@@ -21,6 +19,7 @@ from ..interfaces.qsm import (
     SeparateSources,
 )
 from ..interfaces.reference import Reference
+from .graph import add_ends, gather_reports, nodes_of
 
 INPUTS = ('phase', 'magnitude', 'brain_mask', 'echo_times', 'dseg', 'dseg_tsv')
 """Phase (rad) and magnitude, one volume per echo; brain mask, in acquisition space; echo times, s;
@@ -71,20 +70,15 @@ def init_qsm_wf(
     `OUTPUTS`; those that this run does not make stay undefined.
     """
     workflow = Workflow(name=name)
-    inputnode = Node(IdentityInterface(list(INPUTS)), name='inputnode')
-    outputnode = Node(IdentityInterface(list(OUTPUTS)), name='outputnode')
+    add_ends(workflow, INPUTS, OUTPUTS)
     make = _StepMaker(workflow, methods, b0, nthreads, mem_gb)
-    workflow.add_nodes([inputnode, outputnode])
     steps = _add_field_and_reference(workflow, make)
     steps |= _add_one_step(workflow, make) if methods.one_step else _add_two_steps(workflow, make)
     if n_echoes > 1:
         steps |= _add_relaxometry(workflow, make)
         if methods.separation:
             steps |= _add_separation(workflow, make)
-    parameters = Node(Gather(list(steps)), name='parameters')
-    for step, node in steps.items():
-        workflow.connect(node, 'parameters', parameters, step)
-    workflow.connect(parameters, 'out', outputnode, 'parameters')
+    gather_reports(workflow, 'parameters', {step: node.name for step, node in steps.items()})
     return workflow
 
 
@@ -118,7 +112,7 @@ class _StepMaker:
 
 def _add_field_and_reference(workflow: Workflow, make: _StepMaker) -> dict[str, Node]:
     """The first step and the last, whatever lies between them."""
-    inputnode, outputnode = _nodes(workflow, 'inputnode', 'outputnode')
+    inputnode, outputnode = nodes_of(workflow, 'inputnode', 'outputnode')
     field_map = make('field_map', FieldMap, 'field')
     set_reference = Node(Reference(reference=make.methods.reference), name='set_reference')
     workflow.connect([
@@ -130,13 +124,9 @@ def _add_field_and_reference(workflow: Workflow, make: _StepMaker) -> dict[str, 
     return {'field': field_map, 'reference': set_reference}
 
 
-def _nodes(workflow: Workflow, *names: str) -> list[Node]:
-    return [workflow.get_node(name) for name in names]
-
-
 def _add_one_step(workflow: Workflow, make: _StepMaker) -> dict[str, Node]:
     """From the phase to the map at once."""
-    inputnode, field_map, set_reference, outputnode = _nodes(
+    inputnode, field_map, set_reference, outputnode = nodes_of(
         workflow, 'inputnode', 'field_map', 'set_reference', 'outputnode'
     )
     one_step = make('one_step', ReconstructOneStep, 'inversion')
@@ -151,7 +141,7 @@ def _add_one_step(workflow: Workflow, make: _StepMaker) -> dict[str, Node]:
 
 def _add_two_steps(workflow: Workflow, make: _StepMaker) -> dict[str, Node]:
     """From the total to the local field, and from that to the map."""
-    inputnode, field_map, set_reference, outputnode = _nodes(
+    inputnode, field_map, set_reference, outputnode = nodes_of(
         workflow, 'inputnode', 'field_map', 'set_reference', 'outputnode'
     )
     remove_background = make('remove_background', RemoveBackground, 'background')
@@ -171,7 +161,7 @@ def _add_two_steps(workflow: Workflow, make: _StepMaker) -> dict[str, Node]:
 
 def _add_relaxometry(workflow: Workflow, make: _StepMaker) -> dict[str, Node]:
     """R2* and what follows from it, of several echoes."""
-    inputnode, field_map, set_reference, outputnode = _nodes(
+    inputnode, field_map, set_reference, outputnode = nodes_of(
         workflow, 'inputnode', 'field_map', 'set_reference', 'outputnode'
     )
     fit_r2star = make('fit_r2star', FitR2star, 'relaxometry')
@@ -186,7 +176,7 @@ def _add_relaxometry(workflow: Workflow, make: _StepMaker) -> dict[str, Node]:
 
 def _add_separation(workflow: Workflow, make: _StepMaker) -> dict[str, Node]:
     """Para- and diamagnetic parts of the map."""
-    set_reference, fit_r2star, outputnode = _nodes(
+    set_reference, fit_r2star, outputnode = nodes_of(
         workflow, 'set_reference', 'fit_r2star', 'outputnode'
     )
     separate_sources = make('separate_sources', SeparateSources, 'separation')

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
+from ..files import sidecar_of
 from ..group_tables import GROUP_TABLES, GroupTable
 from ..quality import quality_measures
 from ..tables import read_table, readable
@@ -112,7 +113,7 @@ def voxel_part(clusters: str | Path, maps: Sequence[str | Path], alpha: float) -
     table = read_table(clusters, text=known.text, needs=('contrast',))
     pictures = []
     for path in (Path(p) for p in maps if str(p).endswith('_stat-t_statmap.nii.gz')):
-        sidecar = path.with_name(path.name.removesuffix('.nii.gz') + '.json')
+        sidecar = sidecar_of(path)
         name = json.loads(sidecar.read_text(encoding='utf-8'))['Contrast']
         svg = draw_tests(
             path, path.with_name(path.name.replace('_stat-t_', '_stat-pfwe_')),

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from ..errors import NigraError
 from .echo_box import EchoBox, subtract
+from .in_time import LEAST_GAIN, MOST_WRAPS
 from .unwrap import difference_phase
 from .wraps import wrapped
 
@@ -20,10 +21,6 @@ _LEAST_RISE = 0.1
 Measured on the tests' head at SNR 20 and on a real crop at 7 T."""
 _SAMPLE = 300_000
 """Voxels through which the line is fitted."""
-_MOST_WRAPS = 3
-"""Wraps of the difference that are tried in either direction, as in `in_time`."""
-_LEAST_GAIN = 0.05
-"""Gain of agreement, of all that is possible, for which a larger constant is taken."""
 _NEAR_WRAP = 2.0
 """Jump between neighbours, rad, from which a part of it could be off by a part of a wrap."""
 _OUTLIER = 1.0
@@ -148,13 +145,13 @@ def _constant(pointers: NDArray[np.complex128], ratio: NDArray[np.float64]) -> t
     the smallest constant is taken.
     """
     choices = []
-    for n in range(-_MOST_WRAPS, _MOST_WRAPS + 1):
+    for n in range(-MOST_WRAPS, MOST_WRAPS + 1):
         turned = pointers * np.exp(-2j * np.pi * n * ratio)
         constant = float(np.angle(turned[1]))
         # the constant that the second echo shows must suit the fourth, sixth, ... too
         turned[1::2] *= np.exp(-1j * constant)
         choices.append((float(turned[3:].real.sum()), constant, n))
-    best = max(choices)[0] - _LEAST_GAIN * float(np.abs(pointers[3:]).sum()) - 1e-9
+    best = max(choices)[0] - LEAST_GAIN * float(np.abs(pointers[3:]).sum()) - 1e-9
     _, constant, n = min((c for c in choices if c[0] >= best), key=lambda c: abs(c[1]))
     return n, constant
 

@@ -12,11 +12,11 @@ from .wraps import TWO_PI
 
 _SETTLE_FROM = 50
 """Least voxels of a part that is shifted: fewer are noise at the mask's rim (by eye)."""
-_MOST_WRAPS = 3
+MOST_WRAPS = 3
 """Wraps tried in either direction: a field constant of 3 / TE, 1.2 ppm at 3 T and 20 ms."""
 _SAMPLE = 5_000
 """Voxels of a part that are asked: enough for a mean of unit vectors to 1.4 per cent."""
-_LEAST_GAIN = 0.05
+LEAST_GAIN = 0.05
 """Least gain of agreement, of all that is possible: evenly spaced echoes agree with any wrap."""
 
 
@@ -62,7 +62,7 @@ def settle_wraps(
         return
     flat = grown.reshape(-1)
     # no wrap comes first and the small ones before the large: they win where agreement is equal
-    wraps = np.array(sorted(range(-_MOST_WRAPS, _MOST_WRAPS + 1), key=abs))
+    wraps = np.array(sorted(range(-MOST_WRAPS, MOST_WRAPS + 1), key=abs))
     for members in parts:
         if members.size < _SETTLE_FROM:
             continue
@@ -74,7 +74,7 @@ def settle_wraps(
             score += (pointer * np.exp(-2j * np.pi * ratios[echo] * wraps)).real
             possible += most
         best = int(np.argmax(score))
-        if score[best] - score[0] > _LEAST_GAIN * possible:
+        if score[best] - score[0] > LEAST_GAIN * possible:
             flat[members] += np.float32(TWO_PI * wraps[best])
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from ..grid import Grid
 from ..numerics.fft import convolver, irfftn, multiplicity, rfftn
 from ..numerics.kernels import frequencies
-from .problem import Image, Mask, Problem, Spectrum
+from .problem import Image, Problem, Spectrum, centred
 
 # None of these three is critical: .3 to .45, .1 to .3 and .005 to .1 move the error of the means
 # of nuclei by `dual` by .03 ppb at most (iso-3T and iso-1.5T of `benchmarks/phantoms.py`).
@@ -63,9 +63,10 @@ def add_texture(
     cone
         |D| up to which the offset is believed, and from which it is not.
     """
-    inside, kernel, nthreads = problem.inside, problem.kernel, problem.nthreads
-    rest = problem.field - convolver(kernel, problem.grid.shape, nthreads=nthreads)(chi)
-    spectra = [rfftn(_demeaned(image, inside), nthreads=nthreads) for image in (rest, offset)]
+    kernel, nthreads = problem.kernel, problem.nthreads
+    convolve = convolver(kernel, problem.grid.shape, nthreads=nthreads)
+    images = (problem.field - convolve(chi), offset)
+    spectra = [rfftn(centred(i, problem.inside), nthreads=nthreads) for i in images]
     spectra[1] *= -1
     spectra[1] += spectra[0]
     # 0 inside the cone, 1 outside, smooth between
@@ -74,15 +75,7 @@ def add_texture(
     total = np.zeros_like(spectra[0])
     for spectrum, weight in zip(spectra, (outside, 1 - outside), strict=True):
         total += weight * _wiener(spectrum, problem, fraction) * spectrum
-    return irfftn(total, rest, nthreads=nthreads)
-
-
-def _demeaned(image: Image, inside: Mask) -> Image:
-    """Less its mean over the mask, zero outside."""
-    out = np.zeros_like(image)
-    values = image[inside]
-    out[inside] = values - values.mean(dtype=np.float64).astype(np.float32)
-    return out
+    return irfftn(total, np.empty_like(chi), nthreads=nthreads)
 
 
 def _wiener(spectrum: Spectrum, problem: Problem, fraction: float) -> Image:
