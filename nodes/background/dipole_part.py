@@ -14,7 +14,7 @@ from .frame import Image
 
 PAD = 1.3
 """Length of the padded arrays over the mask's box: keeps the periodic images of a field away."""
-FLOOR = 0.01
+FLOOR = 0.003
 """D^2 below which a field is not believed to be one of susceptibility; see `pdf.pdf`."""
 NOISY = 2.0
 """Variance from which a voxel counts less: noise as large as the local field."""

@@ -77,6 +77,10 @@ class Stop:
         check_counts(iterations=self.iterations)
         check_not_negative(tolerance=self.tolerance)
 
+    def at_least(self, tolerance: float) -> Stop:
+        """The same with no smaller tolerance, unless all steps are asked for."""
+        return replace(self, tolerance=max(self.tolerance, tolerance) if self.tolerance else 0.0)
+
     def part(self, n: int, parts: int) -> Stop:
         """The same for one of several equal parts of a longer work, from 0."""
         tell = self.progress

@@ -34,7 +34,7 @@ def test_conductivity_is_found(conductivity):
 
 
 def test_what_is_removed_has_the_curvature_and_is_harmonic_from_the_truth():
-    phantom, magnitude, angle, start = one_echo(0.7)
+    phantom, magnitude, angle, _ = one_echo(0.7)
     mask = phantom['mask']
     out, offset, curvature = remove_offsets(angle, magnitude, [TIME], mask, phantom['grid'], b0=B0)
     inner = np.zeros_like(mask)
