@@ -135,7 +135,7 @@ def _wrapped_laplacian(
 def _image(
     inside: NDArray[np.bool_], voxel_size: tuple[float, float, float], curvature: float
 ) -> NDArray[np.float32]:
-    """c |r|^2 / 6, r from the middle of the mask, zero mean; zero outside."""
+    """Parabola c |r|^2 / 6, r from the middle of the mask, zero mean; zero outside."""
     square = np.zeros(inside.shape, np.float32)
     for axis, h in enumerate(voxel_size):
         counts = np.count_nonzero(inside, axis=tuple(a for a in range(3) if a != axis))

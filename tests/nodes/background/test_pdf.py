@@ -149,11 +149,11 @@ def test_what_deep_sources_share_with_outer_ones_is_given_back(phantom):
     mask, local = phantom['mask'], phantom['local']
     core = ndimage.binary_erosion(mask, iterations=3)
     lost = []
-    for passes in (1, 2, 4):
+    for passes in (1, 3, 8):
         found = pdf(local, mask, phantom['grid'], passes=passes, tolerance=1e-3)
         gap = (found - local)[core]
         lost.append(gap.std())
-    assert lost[1] < 0.9 * lost[0]
+    assert lost[1] < 0.95 * lost[0]
     assert lost[2] < lost[1]
 
 
