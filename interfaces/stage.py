@@ -18,6 +18,7 @@ from ..nodes.stages import (
     Arrays,
     Scan,
     by_step,
+    check_values,
     choose,
     makes,
     parameters,
@@ -87,6 +88,8 @@ def run_stage(
     """
     chain = choose(stage, method)
     chosen = read_settings(by_step(chain), settings or {})
+    for step in chain:
+        check_values(step, chosen[step.step])
     source, target = _apart(Path(input_dir), Path(output_dir))
     data, scan, affine = _load(stage, source)
     given = data['mask']
