@@ -13,13 +13,14 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..nodes.errors import InputError, NigraError
+from ..nodes.errors import InputError, NigraError, SettingError
 
 if TYPE_CHECKING:
     from ..nodes.methods import Method
 
 
 _LABEL_CONTRASTS = ('t1w', 'hybrid')
+_LARGEST_SEED = 2**31 - 1
 
 
 def _option(default: Any, text: str, **argument: Any) -> Any:
@@ -133,8 +134,15 @@ class Methods:
         """Settings of a step that differ from its defaults."""
         return dict(self.settings.get(step, {}))
 
-    def with_settings(self, texts: Sequence[str]) -> Methods:
+    def with_settings(self, texts: Sequence[str], where: str = '--set') -> Methods:
         """The same methods with settings from `step.name=value` texts, as `--set` takes them.
+
+        Parameters
+        ----------
+        texts
+            The last of a name counts; a value that is the default is no change.
+        where
+            Option or file that they come from, for messages.
 
         Raises
         ------
@@ -146,30 +154,29 @@ class Methods:
         >>> Methods(inversion='tkd').with_settings(['inversion.threshold=0.2']).settings
         {'inversion': {'threshold': 0.2}}
         """
-        from ..nodes.stages import check_values, read_settings
+        from ..nodes.stages import check_values, read_setting
 
-        pairs = {}
-        for text in texts:
-            key, equals, value = text.partition('=')
-            if not (equals and key.strip()):
-                raise InputError(f'--set {text}', 'has no value', 'write --set STEP.NAME=VALUE')
-            pairs[key.strip()] = value.strip()
         steps = self.steps()
-        try:
-            read = read_settings(steps, pairs)
-            for step, chosen in read.items():
-                check_values(steps[step], chosen)
-        except NigraError as error:
-            raise InputError(
-                f'--set {" ".join(pairs)}',
-                str(error),
-                '`nigra-stage --list-methods` shows every setting',
-            ) from error
-        merged = {step: {**self.settings_of(step), **new} for step, new in read.items()}
-        return replace(self, settings={step: new for step, new in merged.items() if new})
+        chosen = {step: self.settings_of(step) for step in steps}
+        told: dict[tuple[str, str], str] = {}
+        for text in texts:
+            try:
+                step, name, value = read_setting(steps, text)
+            except NigraError as error:
+                raise _refused(where, text, error) from error
+            chosen[step][name] = value
+            told[step, name] = text
+        for step, values in chosen.items():
+            try:
+                check_values(steps[step], values)
+            except SettingError as error:
+                raise _refused(where, told.get((step, error.name), step), error) from error
+            usual = steps[step].defaults
+            chosen[step] = {n: v for n, v in values.items() if n not in usual or v != usual[n]}
+        return replace(self, settings={step: new for step, new in chosen.items() if new})
 
     def check_names(self) -> None:
-        """Refuse methods that do not exist.
+        """Refuse methods that do not exist, and seeds that the registration cannot take.
 
         Raises
         ------
@@ -184,6 +191,12 @@ class Methods:
                     'does not exist',
                     f'use {" or ".join(names)}',
                 )
+        if not 0 <= self.random_seed <= _LARGEST_SEED:
+            raise InputError(
+                f'--random-seed {self.random_seed}',
+                'is no seed of random numbers',
+                f'give 0 to {_LARGEST_SEED}',
+            )
 
     def record(self) -> dict[str, Any]:
         """What sidecars tell: every field; of atlases the file's name, for its place is private.
@@ -239,6 +252,13 @@ def _words(value: Any) -> str:
     if isinstance(value, list):
         return ', '.join(map(str, value)) or 'none'
     return str(value)
+
+
+def _refused(where: str, text: str, error: NigraError) -> InputError:
+    """What is wrong with a setting, and where it was given."""
+    return InputError(
+        f'{where} {text}', str(error), '`nigra-stage --list-methods` shows every setting'
+    )
 
 
 def _choices() -> dict[str, list[str]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import itertools
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -120,9 +120,7 @@ def method_names(stage: str) -> str:
     return joined + (f' or {", ".join(one)}' if one else '')
 
 
-def read_settings(
-    chain: Mapping[str, Method], texts: Mapping[str, str]
-) -> dict[str, dict[str, Any]]:
+def read_settings(chain: Mapping[str, Method], texts: Iterable[str]) -> dict[str, dict[str, Any]]:
     """Settings of each step from `name=value` texts, typed as the defaults are.
 
     Parameters
@@ -130,7 +128,7 @@ def read_settings(
     chain
         The methods that will run, by the name that users give to the step.
     texts
-        Values by name; `step.name` where two steps share a name.
+        Settings as `read_setting` takes them; the last of a name counts.
 
     Returns
     -------
@@ -144,25 +142,40 @@ def read_settings(
 
     Examples
     --------
-    >>> read_settings(by_step(choose('bfr', 'vsharp')), {'radii': '9,6,3'})
+    >>> read_settings(by_step(choose('bfr', 'vsharp')), ['radii=9,6,3'])
     {'background': {'radii': (9.0, 6.0, 3.0)}}
     """
     out: dict[str, dict[str, Any]] = {step: {} for step in chain}
-    for key, text in texts.items():
-        step, _, name = key.rpartition('.')
-        owners = [s for s, m in chain.items() if name in m.defaults and step in ('', s)]
-        if not owners:
-            names = ', '.join(
-                name if len(chain) == 1 else f'{s}.{name}'
-                for s, m in chain.items()
-                for name in m.defaults
-            )
-            raise NigraError(f"there is no setting '{key}'; choose from {names}")
-        if len(owners) > 1:
-            names = ' or '.join(f'{s}.{name}' for s in owners)
-            raise NigraError(f"the setting '{key}' is ambiguous; write {names}")
-        out[owners[0]][name] = _typed(key, text, chain[owners[0]].defaults[name])
+    for text in texts:
+        step, name, value = read_setting(chain, text)
+        out[step][name] = value
     return out
+
+
+def read_setting(chain: Mapping[str, Method], text: str) -> tuple[str, str, Any]:
+    """Step, name and value of one `name=value` text; `step.name=value` where two share a name.
+
+    Raises
+    ------
+    NigraError
+        As in `read_settings`.
+    """
+    key, equals, given = (part.strip() for part in text.partition('='))
+    if not (equals and key):
+        raise NigraError(f"a setting is written STEP.NAME=VALUE, got '{text}'")
+    step, _, name = key.rpartition('.')
+    owners = [s for s, m in chain.items() if name in m.defaults and step in ('', s)]
+    if not owners:
+        names = ', '.join(
+            name if len(chain) == 1 else f'{s}.{name}'
+            for s, m in chain.items()
+            for name in m.defaults
+        )
+        raise NigraError(f"there is no setting '{key}'; choose from {names}")
+    if len(owners) > 1:
+        names = ' or '.join(f'{s}.{name}' for s in owners)
+        raise NigraError(f"the setting '{key}' is ambiguous; write {names}")
+    return owners[0], name, _typed(key, given, chain[owners[0]].defaults[name])
 
 
 def by_step(chain: tuple[Method, ...]) -> dict[str, Method]:
@@ -177,11 +190,21 @@ def _typed(key: str, text: str, default: Any) -> Any:
             return {'true': True, 'false': False}[text.strip().lower()]
         if isinstance(default, tuple):
             return tuple(float(part) for part in text.split(','))
+        if isinstance(default, int):
+            return _whole(text)
         return type(default)(text)
     except (ValueError, KeyError):
         kinds = {bool: 'true or false', int: 'a whole number', float: 'a number'}
         kind = kinds.get(type(default), 'numbers separated by commas')
         raise NigraError(f"the setting '{key}' must be {kind}, got '{text}'") from None
+
+
+def _whole(text: str) -> int:
+    """Whole number from a text, which may be written as 5.0 or 1e3."""
+    number = float(text)
+    if not number.is_integer():
+        raise ValueError(text)
+    return int(number)
 
 
 def check_values(method: Method, settings: Mapping[str, Any]) -> None:

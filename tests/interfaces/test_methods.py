@@ -50,12 +50,18 @@ def test_settings_of_steps_are_typed():
     [
         (['--set', 'inversion.magic=1'], "no setting 'inversion.magic'"),
         (['--set', 'inversion.offset_cost=much'], 'must be a number'),
-        (['--set', 'inversion.offset_cost'], 'write --set STEP.NAME=VALUE'),
+        (['--set', 'inversion.offset_cost'], 'written STEP.NAME=VALUE'),
         (['--set', 'inversion.strength=-1'], 'strength must be positive'),
         (['--set', 'iterations=3'], 'ambiguous'),
         (['--inversion', 'tgv', '--set', 'background.iterations=3'], 'no setting'),
         (['--inversion', 'magic', '--set', 'inversion.offset_cost=3'], '--inversion magic'),
         (['--set', 'separation.least=1'], 'no setting'),
+        (['--set', 'inversion.margin=1e30'], 'margin must be a length from 0 to 200 mm'),
+        (['--field', 'laplacian', '--set', 'field.margin=inf'], 'field.margin=inf: margin must'),
+        (['--separation', '--set', 'dr_para=-1'], 'dr_para must be positive'),
+        (['--set', 'inversion.strength=2', '--set', 'offset_cost=-1'], '^--set offset_cost=-1: '),
+        (['--set', 'background.iterations=5.5'], 'must be a whole number'),
+        (['--random-seed', '-1', '--set', 'offset_cost=1'], '--random-seed -1'),
     ],
 )
 def test_settings_that_cannot_be_are_refused(arguments, words):
@@ -77,6 +83,39 @@ def test_settings_come_from_a_configuration_file_too(tmp_path, text):
         [*COMMAND, '--config-file', str(config), '--set', 'inversion.offset_cost=3']
     )
     assert over.methods.settings == {'inversion': {'offset_cost': 3.0}}
+
+
+def test_the_last_setting_counts_and_the_default_is_no_change():
+    asked = ['offset_cost=1', 'inversion.offset_cost=2', 'offset_cost=3', 'strength=0.3']
+    found = Methods().with_settings(asked)
+    assert found.settings == {'inversion': {'offset_cost': 3.0}}
+    assert found.with_settings(['offset_cost=3.7']) == Methods()
+
+
+@pytest.mark.parametrize(
+    ('text', 'words'),
+    [
+        ('set = true\n', r'write a table \[set.STEP\]'),
+        ('set = [3]\n', r'write a table \[set.STEP\]'),
+        ('[set.foo]\n', r'\[set.foo\] holds no setting'),
+        ('[set.inversion]\nmagic = 1\n', 'set inversion.magic=1: there is no setting'),
+        ('[set.inversion]\nstrength = -1\n', 'set inversion.strength=-1: strength must be'),
+        ('measures = []\n', 'give one value at least'),
+    ],
+)
+def test_a_wrong_setting_of_a_file_is_told_with_the_file(tmp_path, text, words):
+    config = tmp_path / 'nigra.toml'
+    config.write_text(text)
+    with pytest.raises(InputError, match=f'nigra.toml.*{words}'):
+        parse_settings([*COMMAND, '--config-file', str(config)])
+
+
+def test_whole_numbers_may_be_written_as_others(tmp_path):
+    config = tmp_path / 'nigra.toml'
+    config.write_text('[set.background]\niterations = 5.0\n')
+    found = parse_settings([*COMMAND, '--config-file', str(config)]).methods
+    assert found.settings == {'background': {'iterations': 5}}
+    assert isinstance(found.settings['background']['iterations'], int)
 
 
 def test_record_tells_everything_and_can_be_read_back():
