@@ -215,41 +215,54 @@ class Methods:
         return known
 
     @classmethod
-    def from_record(cls, record: Mapping[str, Any], otherwise: Methods) -> Methods:
-        """Methods that a sidecar tells of; what it does not tell is taken from `otherwise`."""
-        known = {
-            f.name: record[f.name]
-            for f in fields(cls)
-            if f.name in record and f.name != 'atlases' and record[f.name] != 'none'
+    def from_record(cls, record: Mapping[str, Any]) -> Methods:
+        """Methods that a sidecar tells of; of what it does not tell the default.
+
+        Atlases come back by name only, for their place is not told.
+
+        Raises
+        ------
+        InputError
+            A field has another type than it is recorded with.
+        """
+        usual = cls().record()
+        known = {name: record[name] for name in usual if name in record}
+        given = known.get('settings')
+        steps = given.values() if isinstance(given, dict) else ()
+        for name, value in [*known.items(), *(('settings', step) for step in steps)]:
+            if type(value) is not type(usual[name]):
+                raise InputError(f'Methods.{name}', f'is {value!r}', 'process again')
+        if known.get('background') == 'none':
+            del known['background']  # one step, which `inversion` tells
+        known['atlases'] = tuple(Path(str(name)) for name in known.get('atlases', ()))
+        known['settings'] = {
+            step: {name: tuple(v) if isinstance(v, list) else v for name, v in values.items()}
+            for step, values in known.get('settings', {}).items()
         }
-        if 'reference' in record:
-            known['reference'] = record['reference']  # here `none` is a choice
-        return replace(otherwise, **known)
+        return cls(**known)
 
 
 OPTIONS = tuple(f for f in fields(Methods) if 'help' in f.metadata)
 """Fields that are options of their own; `settings` come from `--set`."""
 
 
-def agreeing(sidecar: Mapping[str, Any]) -> dict[str, str]:
-    """Entries of a sidecar's `Methods` as words, one for each field, to be compared.
+def agreeing(record: Mapping[str, Any]) -> dict[str, str]:
+    """Entries of a record as words, one for each field and each setting, to be compared.
 
     Examples
     --------
-    >>> agreeing({'Methods': {'inversion': 'tv', 'settings': {'inversion': {'penalty': 9}}}})
-    {'inversion': 'tv', 'settings': 'inversion.penalty=9'}
+    >>> agreeing({'inversion': 'tv', 'settings': {'inversion': {'penalty': 9}}})
+    {'inversion': 'tv', 'settings.inversion.penalty': '9'}
     """
-    record = sidecar.get('Methods')
-    if not isinstance(record, Mapping):
-        return {}
-    return {f.name: _words(record[f.name]) for f in fields(Methods) if f.name in record}
+    found = {f.name: _words(record[f.name]) for f in fields(Methods) if f.name in record}
+    found.pop('settings', None)
+    for step, given in record.get('settings', {}).items():
+        found |= {f'settings.{step}.{name}': _words(value) for name, value in given.items()}
+    return found
 
 
 def _words(value: Any) -> str:
-    if isinstance(value, Mapping):
-        pairs = [f'{step}.{name}={v}' for step, s in value.items() for name, v in s.items()]
-        return ', '.join(sorted(pairs)) or 'defaults'
-    if isinstance(value, list):
+    if isinstance(value, list | tuple):
         return ', '.join(map(str, value)) or 'none'
     return str(value)
 

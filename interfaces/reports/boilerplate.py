@@ -56,23 +56,24 @@ _HYBRID = (
 
 
 def describe_methods(
-    methods: Methods,
+    methods: Methods | None,
     echo_times: Sequence[float],
     *,
     version: str,
     group: Mapping[str, Any] | None = None,
+    notes: Sequence[str] = (),
 ) -> Boilerplate:
     """Methods section of what `methods` run on scans with these echoes.
 
     Parameters
     ----------
     methods
-        What decides the participants' results.
+        What decides the participants' results; None where that is not known.
     echo_times
         Of the fullest run, s.
     version
         Of nigra.
-    group
+    group, notes
         As in `methods_text`.
 
     Examples
@@ -80,10 +81,16 @@ def describe_methods(
     >>> 'MEDI' in describe_methods(Methods(inversion='medi'), [0.02], version='1').markdown
     True
     """
+    made = {} if methods is None else _steps(methods, echo_times)
+    return methods_text({**made, 'group': group, 'notes': notes or None}, version=version)
+
+
+def _steps(methods: Methods, echo_times: Sequence[float]) -> dict[str, Any]:
+    """The steps of a participant, for `methods_text`."""
     several = len(echo_times) > 1
     r2star = methods.settings_of('relaxometry').get('method', 'auto')
     offsets = methods.field == 'romeo' and methods.settings_of('field').get('offsets', True)
-    steps = {
+    return {
         'unwrap': methods.field,
         'offsets': 'mcpc3ds' if several and offsets else None,
         'n_echoes': len(echo_times),
@@ -97,9 +104,7 @@ def describe_methods(
         'registration': methods.registration,
         'label_contrast': True if methods.label_contrast == 'hybrid' else None,
         'atlases': [path.name for path in methods.atlases] or None,
-        'group': group,
     }
-    return methods_text(steps, version=version)
 
 
 def methods_text(steps: Mapping[str, Any], *, version: str) -> Boilerplate:
@@ -110,10 +115,11 @@ def methods_text(steps: Mapping[str, Any], *, version: str) -> Boilerplate:
     steps
         What ran: `unwrap`, `offsets`, `n_echoes`, `background`, `inversion`, `r2star`,
         `reference`, `separation`, `iron` and `label_contrast` (True), `registration` (preset's
-        name), `settings` (by step and name), `atlases` (files by name) and `group`: None or a
-        mapping with `group_column`, `covariates`, `scores`, `permutations`,
-        `bootstraps`, `harmonise`, `interactions`, `voxelwise`, `smoothing` and `adjustment`, of
-        which only the first must be there. A step that did not run is None or absent.
+        name), `settings` (by step and name), `atlases` (files by name), `notes` (sentences on
+        participants who were processed otherwise) and `group`: None or a mapping with
+        `group_column`, `covariates`, `scores`, `permutations`, `bootstraps`, `harmonise`,
+        `interactions`, `voxelwise`, `smoothing` and `adjustment`, of which only the
+        first must be there. A step that did not run is None or absent.
     version
         Of nigra.
 
@@ -337,6 +343,7 @@ _STEPS: Sequence[tuple[str, Callable[[Mapping[str, Any]], str]]] = (
     ('settings', _settings),
     ('label_contrast', _flag('label_contrast', _HYBRID)),
     ('atlases', _atlases),
+    ('notes', lambda steps: ' '.join(steps['notes'])),
     ('group', _group),
 )
 _PARAGRAPHS = (
@@ -355,5 +362,6 @@ _PARAGRAPHS = (
             'settings',
         ),
     ),
+    ('Differences between participants', ('notes',)),
     ('Statistics', ('group',)),
 )
