@@ -101,6 +101,10 @@ class Methods:
     )
     settings: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        # a file given twice is one atlas
+        object.__setattr__(self, 'atlases', tuple(dict.fromkeys(self.atlases)))
+
     @property
     def one_step(self) -> bool:
         """Whether the map comes from the phase at once, without a step for the background."""

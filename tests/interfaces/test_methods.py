@@ -29,6 +29,13 @@ def test_options_reach_the_methods():
     assert methods.atlases == (Path('mine.nii.gz').absolute(),)
 
 
+def test_an_atlas_given_twice_is_one():
+    twice = ['--atlases', 'mine.nii.gz', 'other.nii.gz', 'mine.nii.gz']
+    assert [p.name for p in parse_settings([*COMMAND, *twice]).methods.atlases] == [
+        'mine.nii.gz', 'other.nii.gz',
+    ]  # fmt: skip
+
+
 def test_a_choice_from_a_configuration_file_is_checked():
     with pytest.raises(InputError, match='--label-contrast foo'):
         Methods(label_contrast='foo').check_names()
