@@ -29,7 +29,10 @@ AGAIN = 'run the participant level again'
 
 _METHODS, _SETTINGS = 'Methods.', 'Methods.settings.'
 _NOT_SET = 'not set'
-_UNTOLD = 'How the results of {} were made is not known, as another version of nigra made them'
+_UNTOLD = (
+    'How the results of {} were made is not known, as their sidecars do not tell it the way this '
+    'version of nigra does'
+)
 
 
 @dataclass(frozen=True)
@@ -54,7 +57,7 @@ class Difference:
         """Which values there are, and in whom; `quote` writes a value."""
         shown = [f'{quote(value)} in {name_some(runs)}' for value, runs in self.others.items()]
         shown.append(f'{quote(self.common)} in the others')
-        return f'Participants differ in {_words(self.key)}: {", ".join(shown)}{end}'
+        return f'Participants differ in {_words(self.key)}: {"; ".join(shown)}{end}'
 
 
 @dataclass(frozen=True)

@@ -266,6 +266,8 @@ def agreeing(record: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _words(value: Any) -> str:
+    if isinstance(value, bool):
+        return 'yes' if value else 'no'
     if isinstance(value, list | tuple):
         return ', '.join(map(str, value)) or 'none'
     return str(value)

@@ -213,8 +213,8 @@ def test_mixed_field_strengths_and_versions(study, caplog):
     change_sidecar(out, 'sub-009', NigraVersion='0.0.9')
     assert run(out, caplog)[0] == 0
     told = told_of(out)
-    assert 'differ in field strength (T): 3 in sub-004, 1.5 in the others' in told
-    assert 'differ in the version of nigra: 0.0.9 in sub-009, 0.1.0 in the others' in told
+    assert 'differ in field strength (T): 3 in sub-004; 1.5 in the others' in told
+    assert 'differ in the version of nigra: 0.0.9 in sub-009; 0.1.0 in the others' in told
 
 
 def citation(out):
@@ -227,7 +227,7 @@ def test_results_of_an_older_version_do_not_get_the_methods_of_the_command(study
         flat = {'BackgroundRemoval': 'pdf', 'Inversion': 'tkd' if who == 'sub-003' else 'tv'}
         change_sidecar(out, who, Methods=None, **flat)
     assert run(out, caplog)[0] == 0
-    assert 'not known, as another version of nigra made them; process' in told_of(out)
+    assert 'version of nigra does; process these participants again.' in told_of(out)
     page = (out / 'group.html').read_text()
     for text in (page, citation(out)):
         assert 'made is not known' in text
@@ -241,8 +241,8 @@ def test_mixed_methods_reach_the_page_and_the_methods_text(study, caplog):
     change_sidecar(out, 'sub-001', Methods=other.record())
     assert run(out, caplog)[0] == 0
     setting = 'Participants differ in the setting inversion.penalty: '
-    assert setting + '9.0 in sub-001, not set in the others.' in told_of(out)
-    assert setting + '`9.0` in sub-001, `not set` in the others.' in citation(out)
+    assert setting + '9.0 in sub-001; not set in the others.' in told_of(out)
+    assert setting + '`9.0` in sub-001; `not set` in the others.' in citation(out)
     assert 'Settings that differ from the defaults' not in citation(out)
     assert setting + '<code>9.0</code>' in (out / 'group.html').read_text()
 

@@ -44,15 +44,15 @@ def test_what_all_share_is_told_once(tables):
 
 
 def test_the_methods_of_most_are_told_and_what_differs_in_whom(tables):
-    tell(tables[0], Methods(inversion='tkd', label_contrast='hybrid'))
+    tell(tables[0], Methods(inversion='tkd', separation=True))
     other = {'inversion': {'penalty': 9.0}}
     tell(tables[2], Methods(inversion='tv', settings=other))
     told = read_told(tables)
     assert told.methods == Methods(inversion='tv')
     assert told.notes(quoted) == [
-        'Participants differ in inversion: <tkd> in sub-01, <tv> in the others.',
-        'Participants differ in label contrast: <hybrid> in sub-01, <t1w> in the others.',
-        'Participants differ in the setting inversion.penalty: <9.0> in sub-03, <not set> in the '
+        'Participants differ in inversion: <tkd> in sub-01; <tv> in the others.',
+        'Participants differ in separation: <yes> in sub-01; <no> in the others.',
+        'Participants differ in the setting inversion.penalty: <9.0> in sub-03; <not set> in the '
         'others.',
     ]
 

@@ -121,12 +121,12 @@ def test_wrong_unit_everywhere_is_refused(study):
 
 @pytest.mark.parametrize(
     ('key', 'value', 'words'),
-    [('MagneticFieldStrength', 3, 'field strength (T): 3 in sub-005, 1.5 in the others'),
-     ('NigraVersion', '0.2.0', 'the version of nigra: 0.2.0 in sub-005, 0.1.0 in the others'),
+    [('MagneticFieldStrength', 3, 'field strength (T): 3 in sub-005; 1.5 in the others'),
+     ('NigraVersion', '0.2.0', 'the version of nigra: 0.2.0 in sub-005; 0.1.0 in the others'),
      ('Methods', Methods(inversion='tkd').record(),
-      'inversion: tkd in sub-005, tv in the others'),
+      'inversion: tkd in sub-005; tv in the others'),
      ('Methods', Methods(inversion='tv', settings={'inversion': {'penalty': 9}}).record(),
-      'the setting inversion.penalty: 9 in sub-005, not set in the others')],
+      'the setting inversion.penalty: 9 in sub-005; not set in the others')],
 )  # fmt: skip
 def test_mixed_scanners_or_methods_are_told(study, key, value, words):
     root, _, file = study
