@@ -94,7 +94,7 @@ def names_filtered(*texts: str) -> bool:
     >>> names_filtered('ORIGINAL', 'PRIMARY', 'SWI'), names_filtered('swi_Pha_Images')
     (True, True)
     >>> names_filtered('T2starw', 'gre_swirl')
-    (False, False)
+    False
     """
     words = ' '.join(texts).upper().replace('_', ' ').replace('-', ' ').split()
     return any(word in _WORDS for word in words)
