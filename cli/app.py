@@ -135,7 +135,8 @@ def process(settings: Settings, visits: Sequence[Visit]) -> Failures:
     if settings.write_graph:
         write_graph(workflow, settings.output_dir / 'logs' / 'graph.dot')
     failed = run_graph(workflow, settings, log_dir=settings.output_dir / 'logs')
-    tell_phases(settings, [scan.prefix for visit, _ in todo for scan in visit.scans])
+    if 'group' not in settings.levels:  # which tells of everybody
+        tell_phases(settings, [scan.prefix for visit, _ in todo for scan in visit.scans])
     return failed
 
 
@@ -271,6 +272,7 @@ def group_level(settings: Settings) -> Failures:
         LOGGER.info('The group level is complete; nothing to do')
         return {}
     marker.unlink(missing_ok=True)
+    tell_phases(settings)
     LOGGER.info('Comparing groups of %s', participants)
     workflow = group_workflow(settings, participants, describe(*used).html)
     here = replace(settings, nprocs=settings.nprocs if settings.voxelwise else 1, use_plugin=None)
@@ -278,7 +280,6 @@ def group_level(settings: Settings) -> Failures:
     if failed:
         return {'group': [s for sentences in failed.values() for s in sentences]}
     write_citation(*used)
-    tell_phases(settings)
     names = output_names(voxelwise=bool(settings.voxelwise))
     outputs = [settings.output_dir / name for name in names]
     if settings.voxelwise:

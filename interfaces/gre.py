@@ -108,13 +108,7 @@ def load_gre(
         A file cannot be read, shapes or affines differ, the phase is constant or on no known
         scale, or magnitude and phase are swapped.
     """
-    if not len(magnitude) == len(phase) == len(echo_times):
-        raise NigraError(
-            f'{len(magnitude)} magnitudes, {len(phase)} phases and {len(echo_times)} echo times '
-            'do not fit together'
-        )
-    order = np.argsort(echo_times, kind='stable')
-    pairs = [(Path(magnitude[i]), Path(phase[i])) for i in order]
+    pairs, times = _in_order(magnitude, phase, echo_times)
     first, name = pairs[0][0], pairs[0][1].name
     affine, shape = _geometry(first)
     stored = [_stack(part, first, shape) for part in zip(*pairs, strict=True)]
@@ -130,10 +124,24 @@ def load_gre(
         'phase': angle,
         'first_magnitude': combine_magnitude(magnitudes),
         'affine': affine,
-        'echo_times': [float(echo_times[i]) for i in order],
+        'echo_times': times,
         'warnings': [*negative, *broken, *told, *jumps, *interpolated],
         'parameters': {**parameters, **steps, **matrix},
     }
+
+
+def _in_order(
+    magnitude: Sequence[str | Path], phase: Sequence[str | Path], echo_times: Sequence[float]
+) -> tuple[list[tuple[Path, Path]], list[float]]:
+    """Files of each echo and echo times, rising."""
+    if not len(magnitude) == len(phase) == len(echo_times):
+        raise NigraError(
+            f'{len(magnitude)} magnitudes, {len(phase)} phases and {len(echo_times)} echo times '
+            'do not fit together'
+        )
+    order = np.argsort(echo_times, kind='stable')
+    pairs = [(Path(magnitude[i]), Path(phase[i])) for i in order]
+    return pairs, [float(echo_times[i]) for i in order]
 
 
 def _from_polar(

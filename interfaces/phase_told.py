@@ -28,7 +28,7 @@ def phase_warnings(table: pd.DataFrame) -> list[str]:
         ),
         _sentence(
             table,
-            table.sign_correlation <= -STRONG,
+            (table.sign_correlation <= -STRONG) & (table.phase_filtered != 1),
             'have a phase whose sign the field of the head itself speaks against',
         ),
         _sentence(

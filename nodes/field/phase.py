@@ -159,16 +159,16 @@ def to_radians(
     Raises
     ------
     NigraError
-        The phase is constant, not finite or spans over a hundred wraps, its values are on no
-        known scale, or `units` is unknown.
+        The phase is constant, not finite, on no known scale or spans over a hundred wraps, or
+        `units` is unknown.
 
     Notes
     -----
     With lowest and highest stored value a and b, strays left out:
 
     1. `rad` and `deg` are believed, unless the values wrap at the limits of another known scale;
-    2. -pi to pi or 0 to 2 pi (to 2 per cent) is radians, a thousandfold of it milliradians,
-       -180..180 or 0..360 degrees, and -1..1 or 0..1 half and whole turns where the values wrap;
+    2. -pi..pi or 0..2 pi (to 2 per cent) is radians, a thousandfold milliradians, -180..180 or
+       0..360 degrees, -1..1 or 0..1, where the values wrap, half or whole turns;
     3. integers whose number of steps is within 2 per cent of a power of two of at least 64, such
        as -4096..4094 by twos or 0..4095, fill one wrap with that many (scanners quantise so), as
        do fractions on a scale of 4096 or 8192;
@@ -177,9 +177,9 @@ def to_radians(
        do not: it is no wrapped phase.
     """
     values = np.asarray(stored)
-    there = np.ones(values.shape[:3], bool) if signal is None else signal
     finite = np.isfinite(values)
     _check_values(values[finite])
+    there = np.ones(values.shape[:3], bool) if signal is None else signal
     low, high = value_limits(values, there)
     kept = finite & (values >= low) & (values <= high)
     scale = _scale(values, kept, low, high, units)
@@ -276,7 +276,7 @@ def _other_scale(values: NDArray[Any], low: float, high: float) -> PhaseScale:
         steps = span / step + 1
         power = 2.0 ** np.round(np.log2(steps))
         if power >= _LEAST_STEPS and abs(steps / power - 1) < _TOLERANCE:
-            return PhaseScale('steps', power * step, low, high, int(power))
+            return PhaseScale('steps', float(power * step), low, high, int(power))
         # the highest value and the lowest are one step apart across the wrap
         return PhaseScale('range', span + step, low, high)
     for count in _STEPS:

@@ -29,7 +29,7 @@ STRONG = 0.35
 those of one echo .08 and .36; a real spine, whose field is not that of a head, -.27 to -.15."""
 STRONG_WITH_PRIOR = 0.1
 """The same where the vendor is known to invert the phase, and the image agrees."""
-INVERTING_VENDORS = ('ge',)
+INVERTING_VENDORS = ('ge ', 'ge_', 'general electric')
 """Vendors whose phase is known to be inverted (seen on a GE MR450 DV26), as their names begin."""
 
 
@@ -117,7 +117,7 @@ def judge_sign(correlation: float, manufacturer: str = '') -> SignVerdict:
 
 def inverts_phase(manufacturer: str) -> bool:
     """Whether a vendor is known to invert the phase."""
-    return manufacturer.strip().lower().startswith(INVERTING_VENDORS)
+    return f'{manufacturer.strip().lower()} '.startswith(INVERTING_VENDORS)
 
 
 def block_mean(image: NDArray[Any], factors: tuple[int, ...]) -> NDArray[np.float32]:
