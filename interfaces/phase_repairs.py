@@ -86,7 +86,8 @@ def repair_slices(
         Of the first phase file.
     """
     found = find_slice_steps(angle, magnitudes, signal)
-    there = found.are_there(LEAST_STEP_3D if acquisition == '3D' else LEAST_STEP)
+    least = LEAST_STEP_3D if acquisition == '3D' else LEAST_STEP
+    there = found.are_there(least)
     data = {
         'slice_step_rad': round(found.step, 4),
         'slices_aligned': there,
@@ -100,7 +101,11 @@ def repair_slices(
     if found.turned:
         told = 'alternate slices have the opposite phase (off by pi, as GE scanners store it)'
     else:
-        told = f'the phase jumps from slice to slice by {max(found.step, found.single):.2f} rad'
+        many = found.step > least
+        told = (
+            f'the phase jumps {"from slice to slice" if many else "at single slices"} by '
+            f'{found.step if many else found.single:.2f} rad'
+        )
     return (
         remove_slice_steps(angle, magnitudes, signal, found),
         data,

@@ -70,6 +70,13 @@ def test_slices_are_aligned_and_the_kind_of_acquisition_named(scan, tmp_path):
     assert loaded['parameters']['slices_aligned']
 
 
+def test_a_single_slice_is_told_as_such(scan, tmp_path):
+    steps = 1.5 * (np.arange(scan[1].shape[2]) == 20)
+    files = write(tmp_path, scan[0], in_steps(scan[1] + steps[:, None].astype(np.float32)))
+    (told,) = load_gre(*files, TIMES)['warnings']
+    assert 'jumps at single slices by 0.7' in told
+
+
 @pytest.mark.parametrize(('acquisition', 'aligned'), [('2D', True), ('', True), ('3D', False)])
 def test_small_steps_are_believed_where_slices_are_excited_one_by_one(
     scan, tmp_path, acquisition, aligned
