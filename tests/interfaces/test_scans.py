@@ -81,6 +81,15 @@ def test_magnitude_and_phase_go_before_real_and_imaginary_parts(raw):
     assert scan.complex_parts
 
 
+def test_a_run_of_parts_is_complete_beside_one_without_phase(raw):
+    in_parts(raw)
+    add_run(anat(raw), 'sub-01_run-2', parts=('part-mag_',))
+    (visit,) = find_visits(raw, 'sub-01')
+    (scan,) = visit.scans
+    assert scan.complex_parts
+    assert 'sub-01_run-2_part-mag' in visit.warnings[0]
+
+
 @pytest.mark.parametrize('part', ['real', 'imag'])
 def test_half_of_a_complex_image_is_refused(raw, part):
     in_parts(raw)

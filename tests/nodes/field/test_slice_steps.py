@@ -58,6 +58,15 @@ def test_steps_between_slices_are_found_and_taken_out(scan, kind, axis):
         assert apart(repaired[..., echo], angle[..., echo], inside, axis) < limit
 
 
+def test_steps_from_the_whole_circle_are_not_taken_for_turns(scan):
+    magnitude, angle, inside = scan
+    for seed in (1, 4, 15):  # their mean points to pi, but is short
+        offsets = np.random.default_rng(seed).uniform(-np.pi, np.pi, angle.shape[2])
+        found = find_slice_steps(shifted(angle, offsets, 2), magnitude, inside)
+        assert found.are_there()
+        assert not found.turned
+
+
 def test_steps_that_only_a_late_echo_has_are_found(scan):
     magnitude, angle, inside = scan
     broken = angle.copy()

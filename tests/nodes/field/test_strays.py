@@ -8,6 +8,7 @@ RNG = np.random.default_rng(0)
 SIGNAL = np.zeros((40, 40, 40), bool)
 SIGNAL[10:30, 10:30, 10:30] = True
 STEPS = RNG.integers(0, 4096, SIGNAL.shape).astype(np.float32)
+HOLES = SIGNAL & (RNG.random(SIGNAL.shape) < 0.05)
 NOISE = RNG.uniform(-np.pi, np.pi, SIGNAL.shape)
 
 
@@ -24,6 +25,7 @@ def with_values(places, value):
         (with_values((0, 0, 0), 32767), 1, (32767,)),
         (with_values((12, 12, 12), -1e30), 1, (np.float32(-1e30),)),
         (with_values(~SIGNAL, -4096), np.count_nonzero(~SIGNAL), (-4096,)),
+        (with_values(HOLES, -4096), np.count_nonzero(HOLES), (-4096,)),
         (with_values((0, 0, slice(4)), [6000, 7000, 8000, 9000]), 4, (6000, 8000, 9000)),
     ],
 )
