@@ -136,7 +136,27 @@ def process(settings: Settings, visits: Sequence[Visit]) -> Failures:
     workflow = init_nigra_wf(todo, make_plan(settings, visits), work_dir=work_folder(settings))
     if settings.write_graph:
         write_graph(workflow, settings.output_dir / 'logs' / 'graph.dot')
-    return run_graph(workflow, settings, log_dir=settings.output_dir / 'logs')
+    failed = run_graph(workflow, settings, log_dir=settings.output_dir / 'logs')
+    if 'group' not in settings.levels:  # which tells of everybody
+        tell_phases(settings, [scan.prefix for visit, _ in todo for scan in visit.scans])
+    return failed
+
+
+def tell_phases(settings: Settings, prefixes: Sequence[str] | None = None) -> None:
+    """Say in the log whose phase was repaired or is in doubt; of all runs where none are named."""
+    from ..interfaces.completion import find_outputs
+    from ..interfaces.names import outputs
+    from ..interfaces.phase_told import phase_warnings
+    from ..interfaces.quality import PATTERN, gather_quality
+
+    ending = outputs('scan')['quality'].name
+    paths = [
+        path
+        for path in find_outputs(settings.output_dir, PATTERN)
+        if prefixes is None or path.name.removesuffix(ending) in prefixes
+    ]
+    for sentence in phase_warnings(gather_quality(paths)):
+        LOGGER.warning('%s', sentence)
 
 
 def write_graph(workflow: Any, path: Path) -> None:
@@ -258,6 +278,7 @@ def group_level(settings: Settings) -> Failures:
         write_citation(settings, text)  # the participant level may have written its own since
         return {}
     marker.unlink(missing_ok=True)
+    tell_phases(settings)
     LOGGER.info('Comparing groups of %s', participants)
     workflow = group_workflow(settings, participants, text.html)
     here = replace(settings, nprocs=settings.nprocs if settings.voxelwise else 1, use_plugin=None)

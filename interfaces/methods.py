@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 _LABEL_CONTRASTS = ('t1w', 'hybrid')
 _LARGEST_SEED = 2**31 - 1
+PHASE_SIGNS = ('auto', 'keep', 'invert')
+"""What to do about the phase's sign: invert it where the image says so, never, or always."""
 
 
 def _option(default: Any, text: str, **argument: Any) -> Any:
@@ -47,6 +49,9 @@ class Methods:
         Label images of the user; see `anatomy.user_atlas.atlas_source`.
     label_contrast
         `t1w`, or `hybrid` for that of the susceptibility map, too.
+    phase_sign
+        `auto`, which inverts the phase where the image says that its sign is wrong; `keep`; or
+        `invert`.
     random_seed
         Of the registration.
     settings
@@ -95,6 +100,12 @@ class Methods:
         'contrast that places substantia nigra and red nucleus: that of the T1w image, or that '
         'of the susceptibility map, too (default: %(default)s)',
         choices=_LABEL_CONTRASTS,
+    )
+    phase_sign: str = _option(
+        'auto',
+        'sign of the phase: auto inverts it where the field of the head itself speaks against it, '
+        'keep never does, invert always (default: %(default)s)',
+        choices=PHASE_SIGNS,
     )
     random_seed: int = _option(
         20200101, 'seed of the registration (default: %(default)s)', type=int, metavar='N'
@@ -294,4 +305,5 @@ def _choices() -> dict[str, list[str]]:
         'reference': ['brain', 'csf', 'none', *labelled],
         'registration': list(presets()),
         'label_contrast': list(_LABEL_CONTRASTS),
+        'phase_sign': list(PHASE_SIGNS),
     }

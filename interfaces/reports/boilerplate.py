@@ -23,6 +23,12 @@ _OFFSETS = {
     'mcpc3ds': 'The phase at echo time zero was estimated from the first two echoes, smoothed and '
     'subtracted (MCPC-3D-S) [@eckstein2018].'
 }
+_PHASE_SIGN = {
+    'auto': 'The sign of the phase was tested against the field of the head itself, and inverted '
+    'where that spoke against it.',
+    'keep': 'The sign of the phase was kept as stored.',
+    'invert': 'The sign of the phase was inverted.',
+}
 _R2STAR = {
     'arlo': 'R2* was fitted to the magnitude by auto-regression on linear operations (ARLO) '
     '[@pei2015].',
@@ -91,6 +97,7 @@ def _steps(methods: Methods, echo_times: Sequence[float]) -> dict[str, Any]:
     r2star = methods.settings_of('relaxometry').get('method', 'auto')
     offsets = methods.field == 'romeo' and methods.settings_of('field').get('offsets', True)
     return {
+        'phase_sign': methods.phase_sign,
         'unwrap': methods.field,
         'offsets': 'mcpc3ds' if several and offsets else None,
         'n_echoes': len(echo_times),
@@ -113,11 +120,11 @@ def methods_text(steps: Mapping[str, Any], *, version: str) -> Boilerplate:
     Parameters
     ----------
     steps
-        What ran: `unwrap`, `offsets`, `n_echoes`, `background`, `inversion`, `r2star`,
-        `reference`, `separation`, `iron` and `label_contrast` (True), `registration` (preset's
-        name), `settings` (by step and name), `atlases` (files by name), `notes` (sentences on
-        participants who were processed otherwise) and `group`: None or a mapping with
-        `group_column`, `covariates`, `scores`, `permutations`, `bootstraps`, `harmonise`,
+        What ran: `phase_sign`, `unwrap`, `offsets`, `n_echoes`, `background`, `inversion`,
+        `r2star`, `reference`, `separation`, `iron` and `label_contrast` (True), `registration`
+        (preset's name), `settings` (by step and name), `atlases` (files by name), `notes`
+        (sentences on participants who were processed otherwise) and `group`: None or a mapping
+        with `group_column`, `covariates`, `scores`, `permutations`, `bootstraps`, `harmonise`,
         `interactions`, `voxelwise`, `smoothing` and `adjustment`, of which only the
         first must be there. A step that did not run is None or absent.
     version
@@ -332,6 +339,7 @@ def _group_extras(group: Mapping[str, Any]) -> list[str]:
 
 _STEPS: Sequence[tuple[str, Callable[[Mapping[str, Any]], str]]] = (
     ('registration', _registration),
+    ('phase_sign', _choose('phase_sign', _PHASE_SIGN)),
     ('offsets', _choose('offsets', _OFFSETS)),
     ('unwrap', _unwrap),
     ('background', _choose('background', _sentences(BACKGROUND))),
@@ -351,6 +359,7 @@ _PARAGRAPHS = (
     (
         'Susceptibility mapping',
         (
+            'phase_sign',
             'offsets',
             'unwrap',
             'background',
