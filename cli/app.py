@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import __version__
+from ..interfaces.agreement import Told
 from ..nodes.errors import InputError, NigraError
 from .checks import (
     check_atlases,
@@ -93,10 +94,11 @@ def participant_level(settings: Settings) -> Failures:
     failed |= missing
     if settings.boilerplate_only:
         fullest = max((s.echo_times for v in visits for s in v.scans), key=len, default=(0.0,))
-        write_citation(settings, fullest)
+        write_citation(settings, describe(settings, Told(settings.methods, fullest)))
         return failed
     failed |= process(settings, visits)
-    write_citation(*as_processed(settings, find_region_tables(settings.output_dir)))
+    told = as_processed(settings, find_region_tables(settings.output_dir))
+    write_citation(settings, describe(settings, told))
     return failed
 
 
@@ -134,7 +136,27 @@ def process(settings: Settings, visits: Sequence[Visit]) -> Failures:
     workflow = init_nigra_wf(todo, make_plan(settings, visits), work_dir=work_folder(settings))
     if settings.write_graph:
         write_graph(workflow, settings.output_dir / 'logs' / 'graph.dot')
-    return run_graph(workflow, settings, log_dir=settings.output_dir / 'logs')
+    failed = run_graph(workflow, settings, log_dir=settings.output_dir / 'logs')
+    if 'group' not in settings.levels:  # which tells of everybody
+        tell_phases(settings, [scan.prefix for visit, _ in todo for scan in visit.scans])
+    return failed
+
+
+def tell_phases(settings: Settings, prefixes: Sequence[str] | None = None) -> None:
+    """Say in the log whose phase was repaired or is in doubt; of all runs where none are named."""
+    from ..interfaces.completion import find_outputs
+    from ..interfaces.names import outputs
+    from ..interfaces.phase_told import phase_warnings
+    from ..interfaces.quality import PATTERN, gather_quality
+
+    ending = outputs('scan')['quality'].name
+    paths = [
+        path
+        for path in find_outputs(settings.output_dir, PATTERN)
+        if prefixes is None or path.name.removesuffix(ending) in prefixes
+    ]
+    for sentence in phase_warnings(gather_quality(paths)):
+        LOGGER.warning('%s', sentence)
 
 
 def write_graph(workflow: Any, path: Path) -> None:
@@ -233,7 +255,10 @@ def make_plan(settings: Settings, visits: Sequence[Visit]) -> Plan:
         nthreads=settings.omp_nthreads,
         version=__version__,
         versions=library_versions(),
-        methods_html={n: describe(settings, times).html for n, times in echoes.items()},
+        methods_html={
+            n: describe(settings, Told(settings.methods, times)).html
+            for n, times in echoes.items()
+        },
     )
 
 
@@ -245,20 +270,22 @@ def group_level(settings: Settings) -> Failures:
 
     tables = finished_tables(settings)
     participants = find_participants_file(settings)
-    key = group_fingerprint(settings, participants, tables)
+    text = describe(settings, as_processed(settings, tables))
+    key = group_fingerprint(settings, participants, tables, text.markdown)
     marker = settings.output_dir / 'logs' / 'group_complete.json'
-    used = as_processed(settings, tables)
     if is_complete(marker, key, settings.output_dir):
         LOGGER.info('The group level is complete; nothing to do')
+        write_citation(settings, text)  # the participant level may have written its own since
         return {}
     marker.unlink(missing_ok=True)
+    tell_phases(settings)
     LOGGER.info('Comparing groups of %s', participants)
-    workflow = group_workflow(settings, participants, describe(*used).html)
+    workflow = group_workflow(settings, participants, text.html)
     here = replace(settings, nprocs=settings.nprocs if settings.voxelwise else 1, use_plugin=None)
     failed = run_graph(workflow, here, log_dir=settings.output_dir / 'logs')
     if failed:
         return {'group': [s for sentences in failed.values() for s in sentences]}
-    write_citation(*used)
+    write_citation(settings, text)
     names = output_names(voxelwise=bool(settings.voxelwise))
     outputs = [settings.output_dir / name for name in names]
     if settings.voxelwise:
@@ -287,7 +314,9 @@ def finished_tables(settings: Settings) -> list[Path]:
     return tables
 
 
-def group_fingerprint(settings: Settings, participants: Path, tables: Sequence[Path]) -> str:
+def group_fingerprint(
+    settings: Settings, participants: Path, tables: Sequence[Path], methods_text: str
+) -> str:
     """Hash of everything that decides the group level's results."""
     from ..interfaces.completion import find_outputs, fingerprint
     from ..interfaces.quality import PATTERN
@@ -295,6 +324,7 @@ def group_fingerprint(settings: Settings, participants: Path, tables: Sequence[P
     options = {
         **asdict(settings.question),
         'regions': settings.regions,
+        'methods_text': methods_text,
         'sessions': settings.session_label,
         'voxelwise': (settings.voxelwise, settings.smoothing) if settings.voxelwise else None,
     }

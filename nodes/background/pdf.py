@@ -32,7 +32,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import NigraError
-from ..fields import check_counts, check_field_map, check_settings
+from ..fields import check_counts, check_field_map, check_positive
 from ..grid import Grid
 from ..numerics.multigrid import Box, Multigrid, Stencils, interior, laplacian
 from ..parallel import Progress
@@ -67,7 +67,7 @@ that coordinate is a multiple of the constant.
 # .971 and .950, 2.9, 5.1 and 6.0 ppb (the true local field: 1.003, .985, .978; 5.5, 2.9, 5.9); 4
 # add .005. `dipole_part.FLOOR` .01: .974, .967, .946; .001: .980, .972, .952. Wide structures (4 to
 # 8 voxels) keep .78 instead of .69.
-# One pass on the phantom of `background.frame`: a tolerance of .03 takes 15 steps, slope .980; .1
+# On the phantom of `background.frame`, one pass: a tolerance of .03 takes 15 steps, slope .980; .1
 # takes 12, slope .975; .001 takes 28, slope .980. A `local_sd` between .002 and .03 changes the
 # slope from .979 to .983, and the error in the whole mask from 3.68 to 3.59 ppb.
 def pdf(
@@ -106,11 +106,9 @@ def pdf(
     Liu et al. 2011 (doi 10.1002/nbm.1670); the equations are in the module's docstring.
     """
     stop = Stop(iterations, tolerance, progress)
-    check_settings(
-        ('local_sd', local_sd, 0 < local_sd < np.inf, 'be a positive field in ppm'),
-        ('offset_order', offset_order, offset_order in (0, 1, 2, 3), 'be 0, 1, 2 or 3'),
-    )
-    check_counts(passes=passes)
+    check_positive(local_sd=local_sd)
+    check_counts(0, 3, offset_order=offset_order)
+    check_counts(1, 20, passes=passes)
     check_field_map(totalfield, mask, grid)
     box = Box.around(mask)
     variance = _variances(noise, box, local_sd)

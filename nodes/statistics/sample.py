@@ -26,6 +26,7 @@ from .covariates import (
 from .measures import MEASURES
 from .question import GroupContrast, Question, choose_contrasts
 from .values import (
+    DERIVED,
     TABLE_COLUMNS,
     brain_warnings,
     coverage_warnings,
@@ -163,10 +164,11 @@ def make_sample(
     Raises
     ------
     InputError
-        A column or level is not there, there is one group only, or a covariate adds nothing of
-        its own.
+        A column, level or measure is not there, there is one group only, or a covariate adds
+        nothing of its own.
     """
     question = question or Question()
+    _check_measured(regions, question.measures)
     column = question.group_column
     offered = [c for c in regions.columns if c not in (*TABLE_COLUMNS, *MEASURES)]
     check_column(column, offered, '--group-column', source)
@@ -206,6 +208,17 @@ def make_sample(
         return sample
     check_column(question.harmonise, offered, '--harmonise', source)
     return _harmonised(sample, people[question.harmonise], question)
+
+
+def _check_measured(regions: pd.DataFrame, measures: Sequence[str]) -> None:
+    """Refuse measures that no region table has."""
+    for name in measures:
+        if name not in regions and name not in DERIVED:
+            raise InputError(
+                f'--measures {name}',
+                'is in no region table, as another version of nigra made them',
+                'process the participants again, or compare others',
+            )
 
 
 def exclusion_table(reasons: Iterable[tuple[Any, str]]) -> pd.DataFrame:
