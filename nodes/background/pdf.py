@@ -65,8 +65,8 @@ that coordinate is a multiple of the constant.
 # `passes` on cal-3T, cal-1.5T and cal2-3T of `benchmarks/phantoms.py`, phase to the map of `dual`,
 # means of nuclei: 1 pass, slopes .924, .913 and .923, errors 3.6, 7.1 and 5.9 ppb; 3 passes, .975,
 # .971 and .950, 2.9, 5.1 and 6.0 ppb (the true local field: 1.003, .985, .978; 5.5, 2.9, 5.9); 4
-# add .005. `dipole_part.FLOOR` .01: .974, .967, .946; .001: .980, .972, .952. Wide structures (4 to
-# 8 voxels) keep .78 instead of .69.
+# add .005. `dipole_part.FLOOR` .01: .974, .967, .946; .001: .980, .972, .952. Wide structures, 4
+# to 8 voxels, keep .78 instead of .69.
 # On the phantom of `background.frame`, one pass: a tolerance of .03 takes 15 steps, slope .980; .1
 # takes 12, slope .975; .001 takes 28, slope .980. A `local_sd` between .002 and .03 changes the
 # slope from .979 to .983, and the error in the whole mask from 3.68 to 3.59 ppb.
