@@ -41,7 +41,8 @@ class DipolePart:
     def __init__(self, variance: Image, grid: Grid, nthreads: int = 1) -> None:
         mask = variance > 0
         # one rule for all axes, however the image is stored (as `crop_to_mask` has it)
-        shape = tuple(fast_shape((1, 1, int(np.ceil(PAD * n))))[2] for n in mask.shape)
+        nx, ny, nz = (fast_shape((1, 1, int(np.ceil(PAD * n))))[2] for n in mask.shape)
+        shape = (nx, ny, nz)
         kernel = dipole_kernel(Grid(shape, grid.voxel_size, grid.b0_dir), nthreads=nthreads)
         self.mask = mask
         self.weight = np.minimum(NOISY / np.where(mask, variance, NOISY), 1).astype(np.float32)

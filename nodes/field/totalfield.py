@@ -113,8 +113,8 @@ def romeo_field(
     # the constant would be the phase at time zero over TE
     if echoes.times.size == 1:
         rate[echoes.inside] -= np.median(rate[echoes.inside])
-    fields = (echoes.put_back(image, mask.shape, scale) for image in (rate, sd))
-    return (*fields, curvature)
+    field, noise = (echoes.put_back(image, mask.shape, scale) for image in (rate, sd))
+    return field, noise, curvature
 
 
 def laplacian_field(
@@ -167,5 +167,5 @@ def laplacian_field(
     # each echo has lost a constant of its own, so the intercept is free
     known = scan_noise(echoes, 'linear', phase0_known=False)
     rate, sd = fit_rate(echoes, known)
-    fields = (echoes.put_back(image, mask.shape, scale) for image in (rate, sd))
-    return (*fields, curvature)
+    field, noise = (echoes.put_back(image, mask.shape, scale) for image in (rate, sd))
+    return field, noise, curvature

@@ -101,7 +101,8 @@ def transceive_phase(
     scale = 2 * MU0 * 2 * np.pi * 1e6 * hz_per_ppm(b0) * 1e-6
     spectrum = np.fft.rfftn(scale * sigma.astype(np.float64), shape, axes=(0, 1, 2))
     mean = float(spectrum[0, 0, 0].real) / np.prod(shape)
-    square = sum((2 * np.pi * k) ** 2 for k in frequencies(Grid(shape, grid.voxel_size)))
+    kx, ky, kz = frequencies(Grid(shape, grid.voxel_size))
+    square = (2 * np.pi) ** 2 * (kx**2 + ky**2 + kz**2)
     square[0, 0, 0] = np.inf
     inside = tuple(slice(0, n) for n in sigma.shape)
     phase = np.fft.irfftn(-spectrum / square, shape, axes=(0, 1, 2))[inside]
