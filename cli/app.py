@@ -320,6 +320,7 @@ def group_fingerprint(
     """Hash of everything that decides the group level's results."""
     from ..interfaces.completion import find_outputs, fingerprint
     from ..interfaces.quality import PATTERN
+    from ..interfaces.sessions import find_session_tables, session_folders
 
     options = {
         **asdict(settings.question),
@@ -330,7 +331,10 @@ def group_fingerprint(
     }
     quality = find_outputs(settings.output_dir, PATTERN)
     sidecars = [p.with_suffix('.json') for p in tables if p.with_suffix('.json').is_file()]
-    return fingerprint([participants, *tables, *sidecars, *quality], {**options, **software()})
+    people = (path.name.split('_')[0] for path in tables)
+    visits = find_session_tables(session_folders(participants, settings.bids_dir), people)
+    files = [participants, *tables, *sidecars, *quality, *visits.values()]
+    return fingerprint(files, {**options, **software()})
 
 
 def group_workflow(settings: Settings, participants: Path, methods_html: str) -> Any:
@@ -348,6 +352,7 @@ def group_workflow(settings: Settings, participants: Path, methods_html: str) ->
         voxelwise=settings.voxelwise,
         smoothing=settings.smoothing,
         methods_html=methods_html,
+        bids_dir=settings.bids_dir,
     )
     workflow.base_dir = str(work_folder(settings))
     return workflow

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from ..nodes.errors import InputError
-from ..nodes.statistics.covariates import check_column
+from ..nodes.statistics.groups import with_groups
 from ..nodes.statistics.values import name_some
 
 MISSING = ('n/a', '')
@@ -33,7 +34,7 @@ def read_participants(
         `participants.tsv`; a JSON file of the same name beside it may list the `Levels` of the
         group column.
     group_column
-        Column of groups.
+        Column of groups; without that of the default everyone is of one group.
 
     Returns
     -------
@@ -44,34 +45,58 @@ def read_participants(
     ------
     InputError
         The file is missing, is no tab-separated table, names a participant twice or none, lacks
-        the group column, or holds a group, age or EDSS that cannot be.
+        a group column that was asked for, or holds a group, age or EDSS that cannot be.
     """
     path = Path(path)
-    table = _read_text_table(path)
+    table = read_text_table(path)
     if 'participant_id' not in table:
         raise InputError(
             path,
             f'has no column participant_id but {", ".join(table.columns)}',
             'name the first column participant_id',
         )
+    table, told = with_groups(table, group_column, str(path))
     offered = [c for c in table.columns if c != 'participant_id']
-    check_column(group_column, offered, '--group-column', str(path))
     table = table[['participant_id', *offered]].assign(
         participant_id=_full_ids(table.participant_id, path)
     )
     _check_levels(table, path, group_column)
+    table, warnings = tidy_columns(table, path, text=('participant_id', group_column))
+    return table, [*told, *warnings]
+
+
+def tidy_columns(
+    table: pd.DataFrame, path: Path, *, text: Sequence[str]
+) -> tuple[pd.DataFrame, list[str]]:
+    """Numbers as numbers and ages as BIDS writes them, in a table with `participant_id`.
+
+    Parameters
+    ----------
+    table
+        Cells as text.
+    path
+        For messages.
+    text
+        Columns that stay text.
+
+    Raises
+    ------
+    InputError
+        An age or EDSS cannot be.
+    """
+    table = table.copy()
     warnings = _clean_ages(table, path)
+    offered = [c for c in table.columns if c not in text]
     for name in offered:
-        if name != group_column:
-            table[name] = _numbers_where_possible(table[name])
+        table[name] = numbers_where_possible(table[name])
     for name in offered:
         if name.lower() in _LIMITS:
             _check_limits(table, name, path)
     return table, warnings
 
 
-def _read_text_table(path: Path) -> pd.DataFrame:
-    """Cells as text, None where missing."""
+def read_text_table(path: Path) -> pd.DataFrame:
+    """Cells as text, None where missing; refuses what is no tab-separated table."""
     try:
         text = path.read_text(encoding='utf-8-sig')
     except FileNotFoundError as error:
@@ -174,7 +199,7 @@ def _clean_ages(table: pd.DataFrame, path: Path) -> list[str]:
     return warnings
 
 
-def _numbers_where_possible(column: pd.Series) -> pd.Series:
+def numbers_where_possible(column: pd.Series) -> pd.Series:
     """Numbers where all known cells are finite numbers, else the text."""
     numbers = pd.to_numeric(column, errors='coerce').astype(float)
     finite = numbers.abs() < float('inf')

@@ -33,7 +33,7 @@ def init_group_wf(
     *, derivatives_dir: str | Path, participants_file: str | Path, output_dir: str | Path,
     question: Question | None = None, regions: Sequence[str] | None = None,
     sessions: Sequence[str] = (), nthreads: int = 1, voxelwise: int = 0, smoothing: float = 3.0,
-    methods_html: str = '', name: str = 'group_wf',
+    methods_html: str = '', bids_dir: str | Path | None = None, name: str = 'group_wf',
 ) -> Workflow:  # fmt: skip
     """Gather region tables, compare groups, save tables, report.
 
@@ -42,7 +42,7 @@ def init_group_wf(
     Parameters
     ----------
     derivatives_dir
-        Root of the participants' derivatives; nothing else of the study is read.
+        Root of the participants' derivatives; no image of the study is read.
     participants_file
         Table of participants.
     output_dir
@@ -60,6 +60,8 @@ def init_group_wf(
         of the smoothing before it, mm.
     methods_html
         Methods text for the report.
+    bids_dir
+        Where tables of sessions lie that are not beside the participants' table.
     name
         Of the workflow.
     """
@@ -69,6 +71,8 @@ def init_group_wf(
         'question': question or Question(), 'sessions': list(sessions), 'nthreads': nthreads,
     }  # fmt: skip
     nodes = _comparison(workflow, regions=regions, **shared)
+    if bids_dir is not None:
+        nodes['gather'].inputs.bids_dir = str(bids_dir)
     page = GroupReport(
         methods_html=methods_html, version=__version__, out_file=str(output_dir / REPORT)
     )

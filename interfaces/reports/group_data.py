@@ -12,6 +12,7 @@ import pandas as pd
 
 from ...nodes.statistics.measures import MEASURES, Measure
 from ...nodes.statistics.sample import EVERY_MODEL
+from ...nodes.statistics.values import first_visits
 from ..group_tables import GROUP_TABLES
 from ..tables import read_table, readable
 
@@ -66,8 +67,9 @@ class GroupData:
 
     @functools.cached_property
     def people(self) -> pd.DataFrame:
-        """One row per participant with the columns of the participants' table."""
-        return self['regions'].drop_duplicates('participant_id')
+        """One row per participant, of the visit that is compared."""
+        visits, _ = first_visits(self['regions'])
+        return visits.drop_duplicates('participant_id')
 
     @functools.cached_property
     def values(self) -> pd.DataFrame:

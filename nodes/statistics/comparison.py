@@ -15,6 +15,7 @@ from .hemispheres import side_table
 from .interactions import interaction_table
 from .multiplicity import FAMILY
 from .question import Question
+from .regressions import covariate_table
 from .sample import EXCLUSION_COLUMNS, MIN_GROUP, Sample, exclusion_table, make_sample
 from .values import PLACE, name_some
 
@@ -31,7 +32,7 @@ class GroupComparison:
 
     Attributes
     ----------
-    models, contrasts, means, sides, interactions, correlations
+    models, contrasts, means, covariates, sides, interactions, correlations
         Tables in long form.
     values
         What entered the models (harmonised where that was asked for), in long form.
@@ -46,6 +47,7 @@ class GroupComparison:
     models: pd.DataFrame
     contrasts: pd.DataFrame
     means: pd.DataFrame
+    covariates: pd.DataFrame
     sides: pd.DataFrame
     interactions: pd.DataFrame
     correlations: pd.DataFrame
@@ -62,7 +64,7 @@ def compare_groups(
     source: str = 'participants.tsv',
     nthreads: int = 1,
 ) -> GroupComparison:
-    """Compare groups in every region, measure and hemisphere.
+    """Compare groups in every region, measure and hemisphere, or describe one group.
 
     Parameters
     ----------
@@ -91,6 +93,7 @@ def compare_groups(
         models=tables.models,
         contrasts=tables.contrasts,
         means=tables.means,
+        covariates=covariate_table(sample),
         sides=side_table(sample),
         interactions=interaction_table(sample, question.group_column),
         correlations=correlations,
@@ -197,7 +200,7 @@ def _absent_values(keys: Sequence[tuple[str, str, str]]) -> dict[str, str]:
 def _model_warnings(models: pd.DataFrame) -> list[str]:
     """Models that could not be tested, by reason; and those whose assumptions look doubtful."""
     # fifty models often fail for one reason, which is one sentence
-    untested = models[models.statistic.isna()]
+    untested = models[models.df_den.isna()]  # one group alone has no statistic either
     warnings = []
     for reason, rows in untested.groupby('note', sort=False):
         places = [f'{r.measure} {r.region} {r.hemisphere}' for r in rows.itertuples()]
