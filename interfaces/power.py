@@ -70,6 +70,13 @@ def plan_power(
         raise InputError(
             f'--alpha {alpha} --power {chance}', 'cannot be', 'give 0 < alpha < power < 1'
         )
+    if sum(sizes.values()) - len(sizes) - n_covariates < 1:
+        shown = ' '.join(f'{name}={n}' for name, n in sizes.items())
+        raise InputError(
+            f'--groups {shown} --covariates {n_covariates}',
+            'leave no degrees of freedom for a test',
+            'plan more people or adjust for fewer columns',
+        )
     precision = load_precision()
     slopes = {name: how.chi_slope for name, how in precision.items()}
     if derivatives is None:
@@ -77,12 +84,12 @@ def plan_power(
     else:
         spreads = spread_within_groups(derivatives / 'group_means.tsv')
     chosen = _choose(spreads, regions)
-    changes = _effects(effects, chosen, sizes) if effects else _of_study(plan, sizes)
+    changes = _effects(effects, chosen, sizes) if effects else _of_study(plan, sizes, chosen)
     table = contrast_power(
         sizes, chosen, n_covariates=n_covariates, effects=changes or None, slopes=slopes,
         alpha=alpha, chance=chance,
     )  # fmt: skip
-    if repetitions and changes:
+    if repetitions:  # of no effect at all, it tells how often one is found by chance
         models: Mapping[str, RegionModel] = plan.regions
         if derivatives is not None:
             models, precision = _as_measured(chosen, slopes)
@@ -148,12 +155,15 @@ def _effects(
     return found
 
 
-def _of_study(plan: Study, sizes: Mapping[str, int]) -> dict[tuple[str, str], float]:
+def _of_study(
+    plan: Study, sizes: Mapping[str, int], regions: Mapping[str, float]
+) -> dict[tuple[str, str], float]:
+    """The study's effects on the regions and groups in question."""
     return {
         (region, group.name): ppb
         for group in plan.groups.values()
         for region, ppb in group.chi_ppb.items()
-        if group.name in sizes
+        if group.name in sizes and region in regions
     }
 
 
@@ -188,7 +198,8 @@ def _groups(
     return [
         replace(
             plan.groups.get(name, replace(usual, name=name)),
-            n=n, chi_ppb={r: v for (r, g), v in effects.items() if g == name}, edss_ppb={},
+            n=n, chi_ppb={r: v for (r, g), v in effects.items() if g == name},
+            volume_percent={}, edss_ppb={},
         )
         for name, n in sizes.items()
     ]  # fmt: skip

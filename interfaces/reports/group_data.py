@@ -68,7 +68,7 @@ class GroupData:
     @functools.cached_property
     def people(self) -> pd.DataFrame:
         """One row per participant, of the visit that is compared."""
-        visits, _ = first_visits(self['regions'])
+        visits, _ = first_visits(self['regions'])  # as the models do
         return visits.drop_duplicates('participant_id')
 
     @functools.cached_property

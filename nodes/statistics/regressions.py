@@ -23,8 +23,8 @@ REGRESSION_COLUMNS = (
 
 
 @dataclass(frozen=True)
-class _Column:
-    """A coefficient of a covariate.
+class DesignColumn:
+    """A coefficient of a covariate in a `Design`.
 
     Attributes
     ----------
@@ -42,6 +42,11 @@ class _Column:
     place: int
     unit: float
     level: str | None
+
+    @property
+    def name(self) -> str:
+        """For people and files."""
+        return f'{self.covariate.name} {self.level}' if self.level else self.covariate.name
 
 
 def covariate_table(sample: Sample) -> pd.DataFrame:
@@ -64,12 +69,12 @@ def covariate_table(sample: Sample) -> pd.DataFrame:
         covariates leave of value and covariate.
     """
     rows: list[dict[str, Any]] = []
-    known: dict[bytes, tuple[Design, list[_Column]]] = {}
+    known: dict[bytes, tuple[Design, list[DesignColumn]]] = {}
     for key in sample.values.columns if sample.covariates else ():
         values = sample.values[key].to_numpy(float)
         used, _ = sample.with_values(values)
         if used.tobytes() not in known:
-            known[used.tobytes()] = _design(sample, used)
+            known[used.tobytes()] = design_columns(sample, used)
         shared = {**dict(zip(PLACE, key, strict=True)), 'formula': sample.formula,
                   'n': int(used.sum())}  # fmt: skip
         found = _one_model(sample, values[used], *known[used.tobytes()])
@@ -81,29 +86,29 @@ def covariate_table(sample: Sample) -> pd.DataFrame:
     return table
 
 
-def _design(sample: Sample, used: NDArray[np.bool_]) -> tuple[Design, list[_Column]]:
+def design_columns(sample: Sample, used: NDArray[np.bool_]) -> tuple[Design, list[DesignColumn]]:
     """Design of some participants, and what its columns behind the groups are."""
     labels, people = sample.labels[used], sample.people[used]
     design = make_design(labels, people, sample.groups, sample.covariates)
-    columns: list[_Column] = []
+    columns: list[DesignColumn] = []
     for covariate in sample.covariates if design.groups else ():
         values = people[covariate.name]
         start = len(design.groups) + len(columns)
         if not covariate.categorical:
             unit = float(values.to_numpy(float).std()) or 1.0
-            columns.append(_Column(covariate, start, unit, None))
+            columns.append(DesignColumn(covariate, start, unit, None))
             continue
         levels = sorted(values.astype(str).unique())
         count = covariate_columns(values, covariate).shape[1]
         columns += [
-            _Column(covariate, start + i, 1.0, f'{levels[i + 1]} - {levels[0]}')
+            DesignColumn(covariate, start + i, 1.0, f'{levels[i + 1]} - {levels[0]}')
             for i in range(count)
         ]
     return design, columns
 
 
 def _one_model(
-    sample: Sample, values: NDArray[np.float64], design: Design, columns: list[_Column]
+    sample: Sample, values: NDArray[np.float64], design: Design, columns: list[DesignColumn]
 ) -> list[dict[str, Any]]:
     """Rows of all covariates in one model; `part` marks the levels behind a joint test."""
     try:
@@ -120,7 +125,7 @@ def _one_model(
     return rows
 
 
-def _joint(model: Ancova, columns: list[_Column]) -> dict[str, Any]:
+def _joint(model: Ancova, columns: list[DesignColumn]) -> dict[str, Any]:
     """F test that all levels of a category are alike."""
     hypothesis = np.zeros((len(columns), model.design.matrix.shape[1]))
     for line, column in zip(hypothesis, columns, strict=True):
@@ -133,7 +138,7 @@ def _joint(model: Ancova, columns: list[_Column]) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _slope(model: Ancova, column: _Column) -> dict[str, Any]:
+def _slope(model: Ancova, column: DesignColumn) -> dict[str, Any]:
     """Change per unit of an amount, or of one level less the first."""
     weights = np.zeros(model.design.matrix.shape[1])
     weights[column.place] = 1 / column.unit  # per year rather than per standard deviation
