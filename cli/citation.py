@@ -14,6 +14,8 @@ from ..nodes.statistics.covariates import DEFAULT_COVARIATES, DEFAULT_SCORES
 from .settings import Settings
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from ..interfaces.reports.references import Boilerplate
 
 COMPUTING = ('nigra', 'antspyx', 'numpy', 'scipy', 'numba', 'ducc0', 'nibabel', 'nipype',
@@ -39,35 +41,54 @@ def describe(settings: Settings, told: Told) -> Boilerplate:
 
 
 def _group_methods(settings: Settings) -> dict[str, Any]:
-    columns = _participant_columns(settings)
-    chosen = settings.question.covariates
+    table, question = _participants(settings), settings.question
+    chosen = question.covariates
     if chosen is None:
-        chosen = tuple(name for name in DEFAULT_COVARIATES if name in columns)
-    scores = DEFAULT_SCORES if settings.question.scores is None else settings.question.scores
+        chosen = tuple(name for name in DEFAULT_COVARIATES if name in table)
+    scores = DEFAULT_SCORES if question.scores is None else question.scores
     return {
-        'group_column': settings.question.group_column,
+        'group_column': question.group_column,
+        'compared': _is_compared(settings, table),
         'covariates': list(chosen),
-        'scores': [name for name in scores if name in columns],
+        'scores': [name for name in scores if name in table],
         'adjustment': 'fdr_bh',
-        'permutations': settings.question.permutations,
-        'bootstraps': settings.question.bootstraps,
-        'harmonise': settings.question.harmonise,
-        'interactions': list(settings.question.interactions),
+        'permutations': question.permutations,
+        'bootstraps': question.bootstraps,
+        'harmonise': question.harmonise,
+        'interactions': list(question.interactions),
         'voxelwise': settings.voxelwise,
         'smoothing': settings.smoothing,
     }
 
 
-def _participant_columns(settings: Settings) -> list[str]:
+def _participants(settings: Settings) -> pd.DataFrame:
+    """The participants' table; empty where the group level itself says what is wrong with it."""
+    import pandas as pd
+
     from ..interfaces.participants import read_participants
     from .checks import find_participants_file
 
     try:
         path = find_participants_file(settings)
         table, _ = read_participants(path, group_column=settings.question.group_column)
-        return list(table.columns)
     except NigraError:
-        return []  # the group level itself says what is wrong with the table
+        return pd.DataFrame()
+    return table
+
+
+def _is_compared(settings: Settings, table: pd.DataFrame) -> bool:
+    """Whether there is more than one group among those who are finished, or among all so far."""
+    from ..interfaces.gather import find_region_tables
+
+    question = settings.question
+    if question.group_column not in table:
+        return True
+    labels = table.set_index('participant_id')[question.group_column].dropna()
+    done = {path.name.split('_')[0] for path in find_region_tables(settings.output_dir)}
+    labels = labels[labels.index.isin(done)] if done else labels
+    if question.groups is not None:
+        labels = labels[labels.isin(question.groups)]
+    return labels.nunique() != 1
 
 
 def as_processed(settings: Settings, tables: Sequence[Path]) -> Told:

@@ -96,6 +96,16 @@ class GroupData:
         ]
 
     @property
+    def is_compared(self) -> bool:
+        """Whether there are groups to compare, or one alone."""
+        return len(self.groups) != 1
+
+    def shown(self, name: str) -> pd.DataFrame:
+        """A table for the page; of one group without what only a comparison fills."""
+        frame = self[name]
+        return frame if self.is_compared else frame.dropna(axis=1, how='all')
+
+    @property
     def compared(self) -> pd.DataFrame:
         """People who belong to a group that is compared and were not left out."""
         out = self.people['participant_id'].isin(self._left_out)
