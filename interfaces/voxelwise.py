@@ -208,7 +208,7 @@ def _save_maps(
     values: NDArray[np.floating], mask: NDArray[np.bool_], ground: Ground, facts: dict[str, Any],
 ) -> list[str]:  # fmt: skip
     """Images with sidecars: t and p of each test, and everyone's mean."""
-    images = {
+    images: dict[str, tuple[NDArray[np.float64], dict[str, Any]]] = {
         'desc-mean_Chimap': (
             spread_values(values.mean(axis=0), mask, 0.0),
             {'Description': 'Mean smoothed susceptibility of the participants', 'Units': 'ppb'},
@@ -216,7 +216,7 @@ def _save_maps(
     }
     labels = contrast_labels([test for test, _, _ in results])
     for label, (test, t, p) in zip(labels, results, strict=True):
-        about = {'Contrast': test.name, 'ParticipantsTested': len(test.who)}
+        about: dict[str, Any] = {'Contrast': test.name, 'ParticipantsTested': len(test.who)}
         images[f'contrast-{label}_stat-t_statmap'] = (
             t, {**about, 'Description': f'Student’s t of {test.name}, adjusted for covariates'},
         )  # fmt: skip

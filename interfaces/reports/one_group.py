@@ -100,5 +100,7 @@ def _slope(row: Mapping[Any, Any], alpha: float) -> charts.Effect:
     )  # fmt: skip
 
 
-def _chart(effects: list[charts.Effect], **about: str) -> Markup:
-    return Markup(charts.forest_chart(effects, **about)) if effects else Markup()
+def _chart(effects: list[charts.Effect], *, unit: str, label: str, what: str) -> Markup:
+    if not effects:
+        return Markup()
+    return Markup(charts.forest_chart(effects, unit=unit, label=label, what=what))

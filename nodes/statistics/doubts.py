@@ -97,7 +97,8 @@ def _sentinels(known: pd.Series) -> list[Doubt]:
             continue  # a column of ones and nines is a code of its own
         middle = float(np.median(others))
         spread = _CONSISTENT * float(np.median(np.abs(others - middle)))
-        apart = abs(number - middle) > APART * spread
+        # a negative number where there is no other needs no distance
+        apart = number < 0 <= others.min() or abs(number - middle) > APART * spread
         if apart and not others.min() <= number <= others.max():
             who = tuple(map(str, known.index[values == number]))
             doubts.append(Doubt(str(known.name), 'sentinel', f'{number:g}', who))

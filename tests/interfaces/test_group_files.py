@@ -24,6 +24,7 @@ from nigra.nodes.statistics.correlations import CORRELATION_COLUMNS
 from nigra.nodes.statistics.group_models import CONTRAST_COLUMNS, MEAN_COLUMNS, MODEL_COLUMNS
 from nigra.nodes.statistics.hemispheres import SIDE_COLUMNS
 from nigra.nodes.statistics.interactions import INTERACTION_COLUMNS
+from nigra.nodes.statistics.regressions import REGRESSION_COLUMNS
 from nigra.nodes.statistics.sample import EXCLUSION_COLUMNS
 from nigra.nodes.statistics.values import REGION_COLUMNS
 from nigra.nodes.statistics.voxelwise import CLUSTER_COLUMNS
@@ -259,7 +260,7 @@ def test_groups_called_like_numbers_or_nothing(study, monkeypatch):
 def test_every_column_is_described():
     for name, order in (('models', MODEL_COLUMNS), ('contrasts', CONTRAST_COLUMNS),
                         ('correlations', CORRELATION_COLUMNS), ('means', MEAN_COLUMNS),
-                        ('sides', SIDE_COLUMNS),
+                        ('sides', SIDE_COLUMNS), ('covariates', REGRESSION_COLUMNS),
                         ('interactions', INTERACTION_COLUMNS), ('clusters', CLUSTER_COLUMNS),
                         ('exclusions', EXCLUSION_COLUMNS)):  # fmt: skip
         table = GROUP_TABLES[name]

@@ -26,7 +26,7 @@ def test_final_names_are_one_each():
 def test_what_is_shown_is_read():
     shown = shown_tables()
     assert [table.name for table in shown] == [
-        'contrasts', 'models', 'sides', 'interactions', 'correlations'
+        'contrasts', 'models', 'means', 'covariates', 'sides', 'interactions', 'correlations'
     ]  # fmt: skip
     assert all(table.needs for table in shown)
     assert all(set(table.needs) <= set(table.columns) for table in shown)
