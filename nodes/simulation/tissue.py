@@ -43,8 +43,10 @@ class TissueModel:
     csf_ppb: float = 19.0
     vein_ppb: float = 300.0  # assumed
     dentate_ppb: float = 152.0
-    anisotropy_ppb: float = 24.0  # assumed, about Li 2012
-    microstructure_ppb: float = -18.0  # assumed, about Wharton & Bowtell 2012
+    # the true map then leaves as much of the field as in a real brain (`benchmarks/realism.py`);
+    # about half of what single fibres show (24: Li 2012; -18: Wharton & Bowtell 2012)
+    anisotropy_ppb: float = 13.0
+    microstructure_ppb: float = -10.0
     texture_ppb: float = 6.0  # assumed
     # Hopkins & Wehrli 1997: -0.90 ppm in CGS units, which is -11.3 in SI against water's -9.05
     bone_ppm: float = -2.0
