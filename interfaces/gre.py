@@ -36,7 +36,7 @@ class _LoadGreInputSpec(BaseInterfaceInputSpec):
 class _LoadGreOutputSpec(TraitedSpec):
     magnitude = File(desc='(x, y, z, echo)')
     phase = File(desc='(x, y, z, echo), rad; NaN where either image is not finite')
-    first_magnitude = File(desc='root of the sum of squares over echoes, for registration')
+    combined_magnitude = File(desc='root of the sum of squares over echoes, for registration')
     echo_times = traits.List(traits.Float, desc='rising, s')
     warnings = traits.List(traits.Str, desc='what the user should know')
     parameters = traits.Dict(desc='how the phase was scaled')
@@ -54,7 +54,7 @@ class LoadGre(SimpleInterface):
             self.inputs.magnitude, self.inputs.phase, self.inputs.echo_times, units=units or None
         )
         folder = Path(runtime.cwd)
-        for name in ('magnitude', 'phase', 'first_magnitude'):
+        for name in ('magnitude', 'phase', 'combined_magnitude'):
             self._results[name] = save_step(scan[name], scan['affine'], folder, name)
         self._results['echo_times'] = scan['echo_times']
         self._results['warnings'] = scan['warnings']
@@ -83,7 +83,7 @@ def load_gre(
     Returns
     -------
     dict
-        `magnitude`, `phase`, `first_magnitude` (float32), `affine`, `echo_times` (rising),
+        `magnitude`, `phase`, `combined_magnitude` (float32), `affine`, `echo_times` (rising),
         `warnings` and `note` (how the phase was scaled).
 
     Raises
@@ -114,7 +114,7 @@ def load_gre(
     return {
         'magnitude': magnitudes,
         'phase': angle,
-        'first_magnitude': combine_magnitude(magnitudes),
+        'combined_magnitude': combine_magnitude(magnitudes),
         'affine': affine,
         'echo_times': [float(echo_times[i]) for i in order],
         'warnings': [*negative, *broken, *_doubt_scale(scale, where.name)],

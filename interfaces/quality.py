@@ -21,7 +21,14 @@ from nipype.interfaces.base import (
     traits,
 )
 
-from ..nodes.anatomy.quality import asymmetries, modified_z, standing_apart, tissue_agreement
+from ..nodes.anatomy.quality import (
+    LEAST_RUNS,
+    STANDS_APART,
+    asymmetries,
+    modified_z,
+    standing_apart,
+    tissue_agreement,
+)
 from ..nodes.errors import InputError
 from ..nodes.field.echoes import magnitude_noise
 from ..nodes.statistics.values import VISIT, name_some
@@ -190,8 +197,8 @@ def quality_dictionary() -> dict[str, dict[str, Any]]:
         **measures,
         'flags': {
             'Description': 'Measures whose modified z (0.6745 times the distance from the median '
-            'over the median absolute deviation) is 3.5 or more to the bad side; only from eight '
-            'runs on'
+            f'over the median absolute deviation) is {STANDS_APART:g} or more to the bad side; '
+            f'only from {LEAST_RUNS} runs on'
         },
     }
 

@@ -17,7 +17,7 @@ from .body import Body, SampledBody, head_corners, sample_body, transform
 from .head import Material
 from .scanner import Slab
 from .tissue import TissueModel
-from .truth import Parts, RegionValues, scan_values, tissue_values
+from .truth import RegionValues, WantedRegions, scan_values, tissue_values
 
 _SLICES = 16
 """Slices of a T1-weighted image that are computed together, which bounds the memory."""
@@ -194,7 +194,7 @@ def simulate_t1w(body: Body, protocol: T1wProtocol, rng: np.random.Generator) ->
 
 def simulate_gre(
     body: Body, protocol: GreProtocol, tissue: TissueModel, values: Mapping[int, float],
-    rng: np.random.Generator, *, parts: Parts, maps: bool = False,
+    rng: np.random.Generator, *, parts: WantedRegions, maps: bool = False,
 ) -> SimulatedScan:  # fmt: skip
     """Gradient-echo scan of a person.
 
@@ -254,7 +254,7 @@ def _total_field(
     """Field of everything on the model grid, and white matter's own part in scan voxels, ppm."""
     source = tissue_models.background_ppm(fine.materials, tissue)
     source += chi
-    # Dipole field: F = D X, D(k) = 1/3 - (k.b)^2 / k^2 (Marques & Bowtell 2005).
+    # Dipole field: F = D X, D(k) = 1/3 - (k.b)^2 / k^2 (`numerics.kernels`).
     total = forward_field(source, slab.fine_grid, pad=padding)
     white = _white_matter_field(body, fine, slab, tissue)
     total += scanner.upsample(white, slab)
