@@ -121,7 +121,7 @@ def check_bids(settings: Settings) -> None:
         raise InputError(
             settings.bids_dir,
             f'is not valid BIDS ({first})',
-            'mend it as `bids-validator-deno` says or give --skip-bids-validation',
+            'correct it as `bids-validator-deno` says or give --skip-bids-validation',
         )
 
 

@@ -90,18 +90,18 @@ class PhaseScale:
         Examples
         --------
         >>> PhaseScale('steps', 8192.0, -4096.0, 4094.0, 4096).sentence
-        'Phase scaled from 4096 integer steps a turn (stored -4096 to 4094).'
+        'Phase scaled from 4096 integer steps a cycle (stored -4096 to 4094).'
         """
         note = {
             'radians': 'already in radians',
             'degrees': 'converted from degrees',
-            'steps': f'scaled from {self.steps} integer steps a turn',
-            'range': f'scaled so that its whole range of {self.per_wrap:g} is one turn',
+            'steps': f'scaled from {self.steps} integer steps a cycle',
+            'range': f'scaled so that its whole range of {self.per_wrap:g} is one cycle',
         }[self.rule]
         if self.looks_unwrapped:
-            note += f'; it spans {self.reach:.1f} turns, so it may have been unwrapped before'
+            note += f'; it spans {self.reach:.1f} cycles, so it may have been unwrapped before'
         elif self.looks_narrow:
-            note += f'; it spans only {self.reach:.2g} of a turn, so its units may be wrong'
+            note += f'; it spans only {self.reach:.2g} of a cycle, so its units may be wrong'
         return f'Phase {note} (stored {self.low:g} to {self.high:g}).'
 
 

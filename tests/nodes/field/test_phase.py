@@ -55,10 +55,10 @@ def test_units_are_believed():
     assert scale.rule == 'radians'
     assert scale.looks_unwrapped
     assert np.isclose(scale.reach, 3, atol=0.01)
-    assert scale.sentence.startswith('Phase already in radians; it spans 3.0 turns')
+    assert scale.sentence.startswith('Phase already in radians; it spans 3.0 cycles')
     _, scale = to_radians(ANGLE / 1000, units='rad')
     assert scale.looks_narrow
-    assert 'it spans only 0.001 of a turn' in scale.sentence
+    assert 'it spans only 0.001 of a cycle' in scale.sentence
 
 
 def test_broken_voxels_stay_out():
