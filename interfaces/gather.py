@@ -40,10 +40,10 @@ from .tables import save_table
 
 REGION_TABLES = 'sub-*/**/*_seg-*_regions.tsv'
 """Pattern of the files below the derivatives' folder."""
-MUST_AGREE = ('ReferenceRegion', 'Units')
+MUST_AGREE = ('Methods.reference', 'Units')
 """Sidecar entries without whose agreement values cannot be compared at all."""
 
-SHOULD_AGREE = ('MagneticFieldStrength', 'NigraVersion')
+SHOULD_AGREE = ('ReferenceRegion', 'MagneticFieldStrength', 'NigraVersion')
 """Sidecar entries whose disagreement is a warning, beside every one of `Methods`."""
 
 UNIT = 'ppb'
