@@ -21,7 +21,13 @@ from .checks import (
     check_reference_echoes,
     find_participants_file,
 )
-from .citation import as_processed, describe, library_versions, write_citation
+from .citation import (
+    as_processed,
+    group_plan,
+    library_versions,
+    methods_section,
+    write_citation,
+)
 from .settings import Settings
 
 if TYPE_CHECKING:
@@ -58,6 +64,9 @@ def run_levels(settings: Settings) -> int:
             failed |= group_level(settings)
         except NigraError as error:
             failed['group'] = [str(error)]
+    # where groups are compared, the group level writes what their comparison used
+    if 'participant' in settings.levels and ('group' not in settings.levels or 'group' in failed):
+        write_citation(*as_processed(settings, region_tables(settings)))
     for name, sentences in sorted(failed.items()):
         for sentence in sentences:
             LOGGER.error('%s failed: %s', name, sentence)
@@ -74,7 +83,6 @@ def participant_level(settings: Settings) -> Failures:
     from ..interfaces.bids import list_participants
     from ..interfaces.completion import marker_folder
     from ..interfaces.dataset import prepare_output
-    from ..interfaces.gather import find_region_tables
     from ..interfaces.queries import load_filters
 
     labels = list_participants(settings.bids_dir, settings.participant_label)
@@ -93,11 +101,10 @@ def participant_level(settings: Settings) -> Failures:
     failed |= missing
     if settings.boilerplate_only:
         fullest = max((s.echo_times for v in visits for s in v.scans), key=len, default=(0.0,))
-        write_citation(settings, fullest)
+        group = group_plan(settings) if 'group' in settings.levels else None
+        write_citation(settings, fullest, group=group)
         return failed
-    failed |= process(settings, visits)
-    write_citation(*as_processed(settings, find_region_tables(settings.output_dir)))
-    return failed
+    return failed | process(settings, visits)
 
 
 def group_forecast(settings: Settings) -> Failures:
@@ -126,7 +133,7 @@ def process(settings: Settings, visits: Sequence[Visit]) -> Failures:
         if is_complete(marker, key, settings.output_dir):
             LOGGER.info('%s is complete; nothing to do', visit.prefix)
         else:
-            marker.unlink(missing_ok=True)  # what is there belongs to other inputs or options
+            marker.unlink(missing_ok=True)  # those results are of other inputs or options
             todo.append((visit, key))
     if not todo:
         return {}
@@ -168,7 +175,7 @@ def find_all(
             failed[label] = [str(error)]
             for marker in marker_folder(settings.output_dir).glob(f'{label}*.json'):
                 if marker.stem.split('_')[0] == label:
-                    marker.unlink()  # earlier results no longer answer to the data
+                    marker.unlink()  # so that results of earlier data do not count as finished
             if settings.stop_on_first_crash:
                 raise
     return visits, failed
@@ -233,7 +240,7 @@ def make_plan(settings: Settings, visits: Sequence[Visit]) -> Plan:
         nthreads=settings.omp_nthreads,
         version=__version__,
         versions=library_versions(),
-        methods_html={n: describe(settings, times).html for n, times in echoes.items()},
+        methods_html={n: methods_section(settings, times).html for n, times in echoes.items()},
     )
 
 
@@ -247,37 +254,41 @@ def group_level(settings: Settings) -> Failures:
     participants = find_participants_file(settings)
     key = group_fingerprint(settings, participants, tables)
     marker = settings.output_dir / 'logs' / 'group_complete.json'
-    used = as_processed(settings, tables)
     if is_complete(marker, key, settings.output_dir):
         LOGGER.info('The group level is complete; nothing to do')
         return {}
     marker.unlink(missing_ok=True)
     LOGGER.info('Comparing groups of %s', participants)
-    workflow = group_workflow(settings, participants, describe(*used).html)
-    here = replace(settings, nprocs=settings.nprocs if settings.voxelwise else 1, use_plugin=None)
+    workflow = group_workflow(settings, participants, tables)
+    voxelwise = bool(settings.question.voxelwise)
+    here = replace(settings, nprocs=settings.nprocs if voxelwise else 1, use_plugin=None)
     failed = run_graph(workflow, here, log_dir=settings.output_dir / 'logs')
     if failed:
         return {'group': [s for sentences in failed.values() for s in sentences]}
-    write_citation(*used)
-    names = output_names(voxelwise=bool(settings.voxelwise))
+    names = output_names(voxelwise=voxelwise)
     outputs = [settings.output_dir / name for name in names]
-    if settings.voxelwise:
+    if voxelwise:
         outputs += sorted(settings.output_dir.glob('group_space-*'))
     mark_complete(marker, key, outputs, settings.output_dir)
     return {}
 
 
+def region_tables(settings: Settings) -> list[Path]:
+    """Region tables of finished participants."""
+    from ..interfaces.gather import find_region_tables
+
+    return find_region_tables(settings.output_dir)
+
+
 def finished_tables(settings: Settings) -> list[Path]:
-    """Region tables of finished participants.
+    """Region tables to compare.
 
     Raises
     ------
     InputError
         There is none.
     """
-    from ..interfaces.gather import find_region_tables
-
-    tables = find_region_tables(settings.output_dir)
+    tables = region_tables(settings)
     if not tables:
         raise InputError(
             settings.output_dir,
@@ -292,32 +303,26 @@ def group_fingerprint(settings: Settings, participants: Path, tables: Sequence[P
     from ..interfaces.completion import find_outputs, fingerprint
     from ..interfaces.quality import PATTERN
 
-    options = {
-        **asdict(settings.question),
-        'regions': settings.regions,
-        'sessions': settings.session_label,
-        'voxelwise': (settings.voxelwise, settings.smoothing) if settings.voxelwise else None,
-    }
+    options = {**asdict(settings.question), 'sessions': settings.session_label}
     quality = find_outputs(settings.output_dir, PATTERN)
     sidecars = [p.with_suffix('.json') for p in tables if p.with_suffix('.json').is_file()]
     return fingerprint([participants, *tables, *sidecars, *quality], {**options, **software()})
 
 
-def group_workflow(settings: Settings, participants: Path, methods_html: str) -> Any:
+def group_workflow(settings: Settings, participants: Path, tables: Sequence[Path]) -> Any:
     """Graph of the group level."""
     from ..workflows.group import init_group_wf
 
+    used, echo_times = as_processed(settings, tables)
     workflow = init_group_wf(
         derivatives_dir=settings.output_dir,
         participants_file=participants,
         output_dir=settings.output_dir,
         question=settings.question,
-        regions=settings.regions,
+        methods=used.methods,
+        echo_times=echo_times,
         sessions=settings.session_label,
         nthreads=max(settings.omp_nthreads, settings.nprocs),
-        voxelwise=settings.voxelwise,
-        smoothing=settings.smoothing,
-        methods_html=methods_html,
     )
     workflow.base_dir = str(work_folder(settings))
     return workflow

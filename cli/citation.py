@@ -5,16 +5,18 @@ from __future__ import annotations
 import importlib.metadata
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .. import __version__
 from ..interfaces.methods import Methods
 from ..nodes.errors import NigraError
-from ..nodes.statistics.covariates import DEFAULT_COVARIATES, DEFAULT_SCORES
 from .settings import Settings
+
+if TYPE_CHECKING:
+    from ..interfaces.reports.references import Boilerplate
 
 LOGGER = logging.getLogger('nigra')
 
@@ -27,44 +29,36 @@ def library_versions() -> dict[str, str]:
     return {name: importlib.metadata.version(name) for name in COMPUTING} | {'nigra': __version__}
 
 
-def describe(settings: Settings, echo_times: Sequence[float]) -> Any:
-    """Methods text of what these settings run on scans with these echoes (s)."""
+def methods_section(
+    settings: Settings, echo_times: Sequence[float], *, group: Mapping[str, Any] | None = None
+) -> Boilerplate:
+    """Methods text of what these settings run on scans with these echoes (s).
+
+    `group` is as in `boilerplate.methods_text`; None leaves the group comparison out.
+    """
     from ..interfaces.reports.boilerplate import describe_methods
 
-    group = _group_methods(settings) if 'group' in settings.levels else None
     return describe_methods(settings.methods, echo_times, group=group, version=__version__)
 
 
-def _group_methods(settings: Settings) -> dict[str, Any]:
-    columns = _participant_columns(settings)
-    chosen = settings.question.covariates
-    if chosen is None:
-        chosen = tuple(name for name in DEFAULT_COVARIATES if name in columns)
-    scores = DEFAULT_SCORES if settings.question.scores is None else settings.question.scores
-    return {
-        'group_column': settings.question.group_column,
-        'covariates': list(chosen),
-        'scores': [name for name in scores if name in columns],
-        'adjustment': 'fdr_bh',
-        'permutations': settings.question.permutations,
-        'bootstraps': settings.question.bootstraps,
-        'harmonise': settings.question.harmonise,
-        'interactions': list(settings.question.interactions),
-        'voxelwise': settings.voxelwise,
-        'smoothing': settings.smoothing,
-    }
+def group_plan(settings: Settings) -> dict[str, Any] | None:
+    """What the group comparison will use if everyone in the table of participants is processed.
 
-
-def _participant_columns(settings: Settings) -> list[str]:
+    None where the table cannot serve, which `check_group` has told.
+    """
     from ..interfaces.participants import read_participants
+    from ..nodes.statistics.comparison import describe_question
+    from ..nodes.statistics.sample import choose_people
     from .checks import find_participants_file
 
+    question = settings.question
     try:
         path = find_participants_file(settings)
-        table, _ = read_participants(path, group_column=settings.question.group_column)
-        return list(table.columns)
+        table, _ = read_participants(path, group_column=question.group_column)
+        chosen = choose_people(table.set_index('participant_id'), question, source=str(path))
     except NigraError:
-        return []  # the group level itself says what is wrong with the table
+        return None
+    return describe_question(question, chosen.covariates, chosen.scores)
 
 
 def as_processed(settings: Settings, tables: Sequence[Path]) -> tuple[Settings, list[float]]:
@@ -96,10 +90,11 @@ def as_processed(settings: Settings, tables: Sequence[Path]) -> tuple[Settings, 
     return replace(settings, methods=used), fullest
 
 
-def write_citation(settings: Settings, echo_times: Sequence[float]) -> None:
+def write_citation(
+    settings: Settings, echo_times: Sequence[float], *, group: Mapping[str, Any] | None = None
+) -> None:
     """Write the methods text and its references into the log folder."""
-    from ..interfaces.files import save_text
+    from ..interfaces.reports.methods_text import save_methods_text
 
-    text = describe(settings, echo_times)
-    save_text(text.markdown, settings.output_dir / 'logs' / 'CITATION.md')
-    save_text(text.bib, settings.output_dir / 'logs' / 'CITATION.bib')
+    text = methods_section(settings, echo_times, group=group)
+    save_methods_text(text, settings.output_dir / 'logs')

@@ -37,9 +37,6 @@ class Settings:
     write_graph: bool = False
     clean_workdir: bool = False
     participants_file: Path | None = None
-    regions: tuple[str, ...] | None = None
-    voxelwise: int = 0
-    smoothing: float = 3.0
     verbose: int = 0
 
     @property

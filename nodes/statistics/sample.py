@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -168,19 +168,14 @@ def make_sample(
     """
     question = question or Question()
     column = question.group_column
-    offered = [c for c in regions.columns if c not in (*TABLE_COLUMNS, *MEASURES)]
-    check_column(column, offered, '--group-column', source)
     regions, warnings = first_visits(regions)
     # the participants' columns are the same in all rows of a person
     everyone = regions.drop_duplicates('participant_id').set_index('participant_id')
-    everyone, left_out = _of_groups(everyone, question, source)
-    people = one_spelling_of_sex(everyone)
+    people, left_out, offered, covariates, scores, notes = choose_people(
+        everyone, question, source=source
+    )
     labels = people[column].astype(str)
     groups = order_groups(labels, question.reference_group, source, column)
-    covariates, notes = choose_covariates(
-        people, offered, question.covariates, column, source, question.interactions
-    )
-    scores, more = choose_scores(people, offered, question.scores, column, source)
     # they stay in the sample, since correlations need no covariates
     left_out |= _without_covariates(people, covariates)
     names = [c.name for c in covariates]
@@ -195,7 +190,7 @@ def make_sample(
         scores=scores,
         formula=f'value ~ {" + ".join(terms)}',
         exclusions=exclusion_table(left_out.items()),
-        warnings=(*warnings, *notes, *more,
+        warnings=(*warnings, *notes,
                   *site_warnings(people[offered], labels, (*names, question.harmonise)),
                   *coverage_warnings(regions), *brain_warnings(regions)),
         volumes=measure_values(regions, ['volume_normalised']).reindex(people.index),
@@ -206,6 +201,58 @@ def make_sample(
         return sample
     check_column(question.harmonise, offered, '--harmonise', source)
     return _harmonised(sample, people[question.harmonise], question)
+
+
+class Choice(NamedTuple):
+    """Who is compared, and by which columns of the participants' table.
+
+    Attributes
+    ----------
+    people
+        Participants of the groups to compare, and all columns.
+    left_out
+        Why the others are left out.
+    offered
+        Columns of the participants' table.
+    covariates, scores
+        What models adjust for; clinical scores.
+    warnings
+        Sentences.
+    """
+
+    people: pd.DataFrame
+    left_out: dict[Any, str]
+    offered: list[str]
+    covariates: tuple[Covariate, ...]
+    scores: tuple[str, ...]
+    warnings: list[str]
+
+
+def choose_people(everyone: pd.DataFrame, question: Question, *, source: str) -> Choice:
+    """Choose participants, covariates and scores, which needs no region value.
+
+    Parameters
+    ----------
+    everyone
+        One row per participant, with the columns of the participants' table.
+    question, source
+        As in `make_sample`.
+
+    Raises
+    ------
+    InputError
+        A column or level is not there, or a column cannot serve.
+    """
+    column = question.group_column
+    offered = [c for c in everyone.columns if c not in (*TABLE_COLUMNS, *MEASURES)]
+    check_column(column, offered, '--group-column', source)
+    everyone, left_out = _of_groups(everyone, question, source)
+    people = one_spelling_of_sex(everyone)
+    covariates, notes = choose_covariates(
+        people, offered, question.covariates, column, source, question.interactions
+    )
+    scores, more = choose_scores(people, offered, question.scores, column, source)
+    return Choice(people, left_out, offered, covariates, scores, [*notes, *more])
 
 
 def exclusion_table(reasons: Iterable[tuple[Any, str]]) -> pd.DataFrame:

@@ -1,4 +1,5 @@
 import json
+import re
 
 import nibabel as nib
 import numpy as np
@@ -8,7 +9,14 @@ from phantoms import head, signal
 from nigra.cli.stage_cli import main
 from nigra.interfaces.stage import run_stage
 from nigra.nodes.errors import InputError, NigraError
-from nigra.nodes.stages import STAGES, choose, parameters, read_settings, stage_methods
+from nigra.nodes.stages import (
+    STAGES,
+    choose,
+    method_names,
+    parameters,
+    read_settings,
+    stage_methods,
+)
 
 TIMES = [0.006, 0.014, 0.022]
 RESULTS = {
@@ -300,7 +308,7 @@ def test_chi_separation_writes_both_parts(folder, phantom):
 
 def test_a_method_may_name_some_of_the_steps(folder):
     assert [m.name for m in choose('end-to-end', 'tkd')] == ['romeo', 'pdf', 'tkd']
-    with pytest.raises(NigraError, match='tkd,l2'):
+    with pytest.raises(NigraError, match=re.escape(method_names('end-to-end'))):
         choose('end-to-end', 'tkd+magic')
 
 

@@ -19,6 +19,7 @@ from nigra.interfaces.outputs import Discard, Gather
 from nigra.interfaces.scans import GreScan
 from nigra.interfaces.sidecars import Plan
 from nigra.nodes.methods import BACKGROUND, INVERSION, ONE_STEP
+from nigra.nodes.statistics.question import Question
 from nigra.workflows.base import init_nigra_wf
 from nigra.workflows.group import init_group_wf
 
@@ -83,7 +84,7 @@ def test_group_graph(tmp_path, voxelwise):
     table.write_text('participant_id\tgroup\n')
     workflow = init_group_wf(
         derivatives_dir=tmp_path, participants_file=table, output_dir=tmp_path,
-        voxelwise=voxelwise,
+        question=Question(voxelwise=voxelwise), methods=Methods(), echo_times=[0.02],
     )  # fmt: skip
     assert faults(workflow) == []
 
