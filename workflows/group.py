@@ -48,7 +48,7 @@ def init_group_wf(
     participants_file
         Table of participants.
     output_dir
-        Where `output_names` go; all that the workflow gives.
+        Where the files of `output_names` go; the workflow has no other results.
     question
         Who is compared, in what; the default by default.
     sessions
