@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import __version__
+from ..interfaces.agreement import Told
 from ..nodes.errors import InputError, NigraError
 from .checks import (
     check_atlases,
@@ -66,7 +67,8 @@ def run_levels(settings: Settings) -> int:
             failed['group'] = [str(error)]
     # where groups are compared, the group level writes what their comparison used
     if 'participant' in settings.levels and ('group' not in settings.levels or 'group' in failed):
-        write_citation(*as_processed(settings, region_tables(settings)))
+        told = as_processed(settings, region_tables(settings))
+        write_citation(settings, methods_section(told))
     for name, sentences in sorted(failed.items()):
         for sentence in sentences:
             LOGGER.error('%s failed: %s', name, sentence)
@@ -101,8 +103,9 @@ def participant_level(settings: Settings) -> Failures:
     failed |= missing
     if settings.boilerplate_only:
         fullest = max((s.echo_times for v in visits for s in v.scans), key=len, default=(0.0,))
+        told = Told(settings.methods, fullest)
         group = group_plan(settings) if 'group' in settings.levels else None
-        write_citation(settings, fullest, group=group)
+        write_citation(settings, methods_section(told, group=group))
         return failed
     return failed | process(settings, visits)
 
@@ -141,7 +144,27 @@ def process(settings: Settings, visits: Sequence[Visit]) -> Failures:
     workflow = init_nigra_wf(todo, make_plan(settings, visits), work_dir=work_folder(settings))
     if settings.write_graph:
         write_graph(workflow, settings.output_dir / 'logs' / 'graph.dot')
-    return run_graph(workflow, settings, log_dir=settings.output_dir / 'logs')
+    failed = run_graph(workflow, settings, log_dir=settings.output_dir / 'logs')
+    if 'group' not in settings.levels:  # which tells of everybody
+        tell_phases(settings, [scan.prefix for visit, _ in todo for scan in visit.scans])
+    return failed
+
+
+def tell_phases(settings: Settings, prefixes: Sequence[str] | None = None) -> None:
+    """Say in the log whose phase was repaired or is in doubt; of all runs where none are named."""
+    from ..interfaces.completion import find_outputs
+    from ..interfaces.names import outputs
+    from ..interfaces.phase_told import phase_warnings
+    from ..interfaces.quality import PATTERN, gather_quality
+
+    ending = outputs('scan')['quality'].name
+    paths = [
+        path
+        for path in find_outputs(settings.output_dir, PATTERN)
+        if prefixes is None or path.name.removesuffix(ending) in prefixes
+    ]
+    for sentence in phase_warnings(gather_quality(paths)):
+        LOGGER.warning('%s', sentence)
 
 
 def write_graph(workflow: Any, path: Path) -> None:
@@ -240,32 +263,42 @@ def make_plan(settings: Settings, visits: Sequence[Visit]) -> Plan:
         nthreads=settings.omp_nthreads,
         version=__version__,
         versions=library_versions(),
-        methods_html={n: methods_section(settings, times).html for n, times in echoes.items()},
+        methods_html={
+            n: methods_section(Told(settings.methods, times)).html for n, times in echoes.items()
+        },
     )
 
 
 def group_level(settings: Settings) -> Failures:
     """Compare the groups from the derivatives alone; return what failed."""
     from ..interfaces.completion import is_complete, mark_complete
+    from ..interfaces.files import read_json
+    from ..interfaces.reports.methods_text import COMPARISON
     from ..workflows.group import output_names
     from .run import run_graph
 
     tables = finished_tables(settings)
     participants = find_participants_file(settings)
-    key = group_fingerprint(settings, participants, tables)
+    told = as_processed(settings, tables)
+    planned = methods_section(told, group=group_plan(settings)).markdown
+    key = group_fingerprint(settings, participants, tables, planned)
     marker = settings.output_dir / 'logs' / 'group_complete.json'
     if is_complete(marker, key, settings.output_dir):
         LOGGER.info('The group level is complete; nothing to do')
+        # the participant level may have written its own text since
+        group = read_json(settings.output_dir / COMPARISON)
+        write_citation(settings, methods_section(told, group=group))
         return {}
     marker.unlink(missing_ok=True)
+    tell_phases(settings)
     LOGGER.info('Comparing groups of %s', participants)
-    workflow = group_workflow(settings, participants, tables)
+    workflow = group_workflow(settings, participants, told)
     voxelwise = bool(settings.question.voxelwise)
     here = replace(settings, nprocs=settings.nprocs if voxelwise else 1, use_plugin=None)
     failed = run_graph(workflow, here, log_dir=settings.output_dir / 'logs')
     if failed:
         return {'group': [s for sentences in failed.values() for s in sentences]}
-    names = output_names(voxelwise=voxelwise)
+    names = (*output_names(voxelwise=voxelwise), COMPARISON)
     outputs = [settings.output_dir / name for name in names]
     if voxelwise:
         outputs += sorted(settings.output_dir.glob('group_space-*'))
@@ -298,29 +331,33 @@ def finished_tables(settings: Settings) -> list[Path]:
     return tables
 
 
-def group_fingerprint(settings: Settings, participants: Path, tables: Sequence[Path]) -> str:
+def group_fingerprint(
+    settings: Settings, participants: Path, tables: Sequence[Path], methods_text: str
+) -> str:
     """Hash of everything that decides the group level's results."""
     from ..interfaces.completion import find_outputs, fingerprint
     from ..interfaces.quality import PATTERN
 
-    options = {**asdict(settings.question), 'sessions': settings.session_label}
+    options = {
+        **asdict(settings.question),
+        'methods_text': methods_text,
+        'sessions': settings.session_label,
+    }
     quality = find_outputs(settings.output_dir, PATTERN)
     sidecars = [p.with_suffix('.json') for p in tables if p.with_suffix('.json').is_file()]
     return fingerprint([participants, *tables, *sidecars, *quality], {**options, **software()})
 
 
-def group_workflow(settings: Settings, participants: Path, tables: Sequence[Path]) -> Any:
+def group_workflow(settings: Settings, participants: Path, told: Told) -> Any:
     """Graph of the group level."""
     from ..workflows.group import init_group_wf
 
-    used, echo_times = as_processed(settings, tables)
     workflow = init_group_wf(
         derivatives_dir=settings.output_dir,
         participants_file=participants,
         output_dir=settings.output_dir,
         question=settings.question,
-        methods=used.methods,
-        echo_times=echo_times,
+        told=told,
         sessions=settings.session_label,
         nthreads=max(settings.omp_nthreads, settings.nprocs),
     )

@@ -84,11 +84,14 @@ def parse_settings(argv: Sequence[str] | None = None) -> Settings:
     """
     parser = build_parser()
     arguments = parser.parse_args(argv)
+    from_file: Sequence[str] = ()
     if arguments.config_file is not None:
-        parser.set_defaults(**_read_config(arguments.config_file, parser))
+        defaults = _read_config(arguments.config_file, parser)
+        from_file = defaults.pop('settings', ())
+        parser.set_defaults(**defaults)
         arguments = parser.parse_args(argv)
     values: dict[str, Any] = vars(arguments)
-    values.pop('config_file')
+    config_file = values.pop('config_file')
     if values['nprocs'] is None:
         values['nprocs'] = (
             len(os.sched_getaffinity(0))
@@ -103,10 +106,12 @@ def parse_settings(argv: Sequence[str] | None = None) -> Settings:
                 v.expanduser().absolute() if isinstance(v, Path) else v for v in value
             )
     chosen = Methods(**{option.name: values.pop(option.name) for option in OPTIONS})
-    texts = values.pop('settings')
+    # the file's first, so that the command line wins
+    for texts, where in ((from_file, f'{config_file}, set'), (values.pop('settings'), '--set')):
+        chosen = chosen.with_settings(texts, where) if texts else chosen
     asked = {f.name: values.pop(f.name) for f in fields(Question) if f.name in values}
     return Settings(
-        methods=chosen.with_settings(texts) if texts else chosen,
+        methods=chosen,
         question=Question(seed=chosen.random_seed, **asked),
         **values,
     )
@@ -149,7 +154,10 @@ def _config_value(path: Path, key: str, value: Any, action: argparse.Action) -> 
         if isinstance(action, argparse._AppendAction):
             return list(_assignments(value))
         if action.nargs in ('+', '*'):
-            return [kind(str(entry)) for entry in (value if isinstance(value, list) else [value])]
+            entries = value if isinstance(value, list) else [value]
+            if action.nargs == '+' and not entries:
+                raise ValueError('give one value at least')
+            return [kind(str(entry)) for entry in entries]
         if isinstance(value, list | dict | bool):
             raise ValueError('write one value')
         return kind(str(value))
@@ -166,10 +174,15 @@ def _assignments(value: Any, prefix: str = '') -> Iterator[str]:
     ['inversion.offset_cost=10', 'inversion.radii=3,2']
     """
     if isinstance(value, dict):
+        if prefix and not value:
+            raise ValueError(f'[set.{prefix}] holds no setting')
         for name, inner in value.items():
             yield from _assignments(inner, f'{prefix}.{name}' if prefix else name)
     elif not prefix:
-        yield from (str(text) for text in (value if isinstance(value, list) else [value]))
+        texts = value if isinstance(value, list) else [value]
+        if not all(isinstance(text, str) for text in texts):
+            raise ValueError('write a table [set.STEP] of NAME = VALUE')
+        yield from texts
     elif isinstance(value, list):
         yield f'{prefix}={",".join(map(str, value))}'
     else:

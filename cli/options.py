@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 from typing import Any
 
@@ -13,23 +12,10 @@ from ..nodes.statistics.question import (
     VOXEL_PERMUTATIONS,
     Question,
 )
+from .numbers import amount, natural, positive, positive_amount
 
 Options = dict[tuple[str, ...], dict[str, Any]]
 """Keywords of `add_argument` by flags."""
-
-
-def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f'{text} is not at least 1')
-    return value
-
-
-def _natural(text: str) -> int:
-    value = int(text)
-    if value < 0:
-        raise argparse.ArgumentTypeError(f'{text} is below 0')
-    return value
 
 
 SELECTION: Options = {
@@ -130,14 +116,14 @@ COMPARISON: Options = {
         "pip install 'nigra[harmonise]')",
     },
     ('--permutations',): {
-        'type': _natural,
+        'type': natural,
         'default': PERMUTATIONS,
         'metavar': 'N',
         'help': 'number of permutations for the permutation tests, 0 for none (default: '
         '%(default)s)',
     },
     ('--bootstraps',): {
-        'type': _natural,
+        'type': natural,
         'default': BOOTSTRAPS,
         'metavar': 'N',
         'help': 'number of resamples for the bootstrap intervals, 0 for none (default: '
@@ -148,7 +134,7 @@ COMPARISON: Options = {
 
 VOXELWISE: Options = {
     ('--voxelwise',): {
-        'type': _natural,
+        'type': natural,
         'nargs': '?',
         'const': VOXEL_PERMUTATIONS,
         'default': Question.voxelwise,
@@ -157,7 +143,7 @@ VOXELWISE: Options = {
         f'(default of N: {VOXEL_PERMUTATIONS})',
     },
     ('--smoothing',): {
-        'type': float,
+        'type': amount,
         'default': Question.smoothing,
         'metavar': 'MM',
         'help': 'full width at half maximum of the smoothing before that (default: %(default)s)',
@@ -172,19 +158,19 @@ RUNNING: Options = {
         'help': 'working folder (default: OUTPUT_DIR/work)',
     },
     ('--nprocs',): {
-        'type': _positive,
+        'type': positive,
         'default': None,
         'metavar': 'N',
         'help': 'steps to run at once (default: all processors)',
     },
     ('--omp-nthreads',): {
-        'type': _positive,
+        'type': positive,
         'default': 1,
         'metavar': 'N',
         'help': 'threads of one step; the result does not depend on it (default: %(default)s)',
     },
     ('--mem-gb',): {
-        'type': float,
+        'type': positive_amount,
         'metavar': 'GB',
         'help': 'memory that all steps together may use',
     },

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from .. import __version__
+from .numbers import natural
 
 
 def parser() -> argparse.ArgumentParser:
@@ -38,7 +39,7 @@ def parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     out.add_argument('--regions', nargs='+', metavar='REGION', help='these only')
     out.add_argument(
-        '--covariates', type=int, default=2, metavar='N',
+        '--covariates', type=natural, default=2, metavar='N',
         help='columns that models adjust for (default: %(default)s)',
     )  # fmt: skip
     out.add_argument(
@@ -48,7 +49,7 @@ def parser() -> argparse.ArgumentParser:
         '--power', type=float, default=0.8, help='wanted power (default: %(default)s)'
     )
     out.add_argument(
-        '--repetitions', type=int, default=0, metavar='N',
+        '--repetitions', type=natural, default=0, metavar='N',
         help='also draw so many studies, analyse each as the group level does, and tell how often '
         'each difference was significant after adjustment',
     )  # fmt: skip

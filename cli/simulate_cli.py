@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from .. import __version__
+from .numbers import natural, positive
 
 
 def parser() -> argparse.ArgumentParser:
@@ -23,9 +24,9 @@ def parser() -> argparse.ArgumentParser:
         '--study', default='example', metavar='FILE',
         help='TOML file of the study, or one of: example, pudlac2020 (default: example)',
     )  # fmt: skip
-    out.add_argument('--seed', type=int, help="instead of the study's own")
+    out.add_argument('--seed', type=natural, help="instead of the study's own")
     out.add_argument(
-        '--participants-per-group', type=int, metavar='N', help='size of every group instead'
+        '--participants-per-group', type=positive, metavar='N', help='size of every group instead'
     )
     out.add_argument(
         '--participant-label', nargs='+', metavar='LABEL', help='write these participants only'
@@ -36,7 +37,11 @@ def parser() -> argparse.ArgumentParser:
         "susceptibility and field maps too (default: the study's own)",
     )  # fmt: skip
     out.add_argument(
-        '--nprocs', type=int, default=1, metavar='N', help='participants at a time (default: 1)'
+        '--nprocs',
+        type=positive,
+        default=1,
+        metavar='N',
+        help='participants at a time (default: 1)',
     )
     out.add_argument('--version', action='version', version=f'nigra {__version__}')
     return out

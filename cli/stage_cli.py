@@ -5,6 +5,9 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from pathlib import Path
+
+from .numbers import positive
 
 _STAGES = (
     'field-mapping', 'bfr', 'dipole', 'bfr+dipole', 'end-to-end', 'relaxometry',
@@ -32,7 +35,9 @@ def build_parser() -> argparse.ArgumentParser:
         default=[],
         help='set a parameter of the method; may be repeated',
     )
-    parser.add_argument('--nthreads', type=int, default=1, metavar='N', help='threads (default 1)')
+    parser.add_argument(
+        '--nthreads', type=positive, default=1, metavar='N', help='threads (default 1)'
+    )
     parser.add_argument(
         '--list-methods', action='store_true', help='print stages, methods and parameters'
     )
@@ -43,58 +48,53 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run `nigra-stage`; 0 means that the result is written, 1 that the input is wrong."""
     parser = build_parser()
     options = parser.parse_args(argv)
-    if options.list_methods:
-        print(list_methods(options.stage))
-        return 0
-    if options.output_dir is None:
+    if options.output_dir is None and not options.list_methods:
         parser.error('STAGE, INPUT_DIR and OUTPUT_DIR are needed')
-    from .. import __version__
-    from ..interfaces.stage import run_stage
     from ..nodes.errors import NigraError
 
     try:
-        written = run_stage(
-            options.stage,
-            options.input_dir,
-            options.output_dir,
-            method=options.method,
-            settings=_pairs(options.settings),
-            nthreads=options.nthreads,
-            version=__version__,
-        )
+        lines = [list_methods(options.stage)] if options.list_methods else _run(options)
     except NigraError as error:
         print(f'nigra-stage: {error}', file=sys.stderr)
         return 1
-    for path in written:
-        print(path)
+    print(*lines, sep='\n')
     return 0
 
 
-def _pairs(texts: Sequence[str]) -> dict[str, str]:
-    from ..nodes.errors import NigraError
+def _run(options: argparse.Namespace) -> list[Path]:
+    from .. import __version__
+    from ..interfaces.stage import run_stage
 
-    pairs = {}
-    for text in texts:
-        key, equals, value = text.partition('=')
-        if not (equals and key):
-            raise NigraError(f"--set takes KEY=VALUE, got '{text}'")
-        pairs[key.strip()] = value
-    return pairs
+    return run_stage(
+        options.stage,
+        options.input_dir,
+        options.output_dir,
+        method=options.method,
+        settings=options.settings,
+        nthreads=options.nthreads,
+        version=__version__,
+    )
 
 
 def list_methods(stage: str | None = None) -> str:
-    """Text that shows the methods of a stage (or of all) and the parameters of each step."""
+    """Text that shows the methods of a stage (or of all) and the parameters of each step.
+
+    Raises
+    ------
+    NigraError
+        There is no such stage.
+    """
     from ..nodes.methods import ONE_STEP, STEPS
     from ..nodes.stages import STAGES, method_names, stage_methods
 
-    one = stage if stage in STAGES else None
     lines = []
-    for name in [one] if one else STAGES:
-        lines += [f'{name}: {method_names(name)} (default {next(iter(stage_methods(name)))})']
+    for name in [stage] if stage else STAGES:
+        default = next(iter(stage_methods(name)))
+        lines += [f'{name}: {method_names(name)} (default {default})']
     groups = [(step, step, group) for step, group in STEPS.items()]
     groups += [('one-step', name, group) for name, group in ONE_STEP.items()]
     for title, owner, methods in groups:
-        if one and owner not in (*STAGES[one], one):
+        if stage and owner not in (*STAGES[stage], stage):
             continue
         lines += ['', f'{title} methods' if title == owner else f'{title} methods of {owner}']
         for method in methods.values():

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import io
-import itertools
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,24 +27,17 @@ from ..nodes.statistics.values import (
     name_some,
     normalised_volume,
 )
+from .agreement import AGAIN, compare_sidecars
 from .anatomy.atlas import DGM
 from .completion import find_outputs
 from .descriptions import save_described, tell
 from .group_tables import GROUP_TABLES
-from .methods import agreeing
 from .participants import read_dictionary, read_participants
 from .regions import DESCRIPTIONS
 from .tables import save_table
 
 REGION_TABLES = 'sub-*/**/*_seg-*_regions.tsv'
 """Pattern of the files below the derivatives' folder."""
-MUST_AGREE = ('Methods.reference', 'Units')
-"""Sidecar entries without whose agreement values cannot be compared at all."""
-
-SHOULD_AGREE = ('ReferenceRegion', 'MagneticFieldStrength', 'NigraVersion')
-"""Sidecar entries whose disagreement is a warning, beside every one of `Methods`."""
-
-UNIT = 'ppb'
 _TEXT = ('participant_id', 'session_id', 'run_id', 'atlas', 'region', 'hemisphere')
 
 
@@ -189,10 +180,10 @@ def read_region_tables(paths: Sequence[Path]) -> pd.DataFrame:
         columns = header.split('\t')
         lacking = [c for c in REGION_COLUMNS if c not in columns]
         if lacking:
-            raise InputError(path, f'has no column {lacking[0]}', _AGAIN)
+            raise InputError(path, f'has no column {lacking[0]}', AGAIN)
         for line in lines:
             if line.count('\t') != len(columns) - 1:
-                raise InputError(path, f'is damaged in the line {line[:40]!r}', _AGAIN)
+                raise InputError(path, f'is damaged in the line {line[:40]!r}', AGAIN)
         texts.setdefault(header, []).extend(f'{number}\t{line}' for line in lines)
     tables = []
     for header, lines in texts.items():
@@ -211,16 +202,13 @@ def read_region_tables(paths: Sequence[Path]) -> pd.DataFrame:
     return table.drop(columns='file_number')
 
 
-_AGAIN = 'run the participant level again'
-
-
 def _lines(path: Path) -> list[str]:
     try:
         lines = path.read_text(encoding='utf-8-sig').splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(path, f'cannot be read ({error})', _AGAIN) from error
+        raise InputError(path, f'cannot be read ({error})', AGAIN) from error
     if len(lines) < 2:
-        raise InputError(path, 'holds no rows', _AGAIN)
+        raise InputError(path, 'holds no rows', AGAIN)
     return lines
 
 
@@ -238,112 +226,7 @@ def _check_rows(table: pd.DataFrame, paths: Sequence[Path]) -> None:
         if name not in _TEXT and not pd.api.types.is_numeric_dtype(table[name]):
             bad = pd.to_numeric(table[name], errors='coerce').isna() & table[name].notna()
             row = table[bad].iloc[0]
-            raise InputError(paths[row.file_number], f'has {row[name]!r} as {name}', _AGAIN)
-
-
-def compare_sidecars(paths: Sequence[Path], labels: pd.Series) -> tuple[dict[str, Any], list[str]]:
-    """Tell whether region tables may be compared, from their JSON sidecars.
-
-    Parameters
-    ----------
-    paths
-        Region tables.
-    labels
-        Group by participant.
-
-    Returns
-    -------
-    tuple
-        Entries (a list where there are several values), and warnings.
-
-    Raises
-    ------
-    InputError
-        Reference region or unit differ, or the unit is not ppb.
-    """
-    sidecars = [_compared(_read_sidecar(path.with_suffix('.json'))) for path in paths]
-    keys = list(dict.fromkeys(itertools.chain(MUST_AGREE, SHOULD_AGREE, *sidecars)))
-    table = pd.DataFrame([[_word(s.get(key)) for key in keys] for s in sidecars], columns=keys)
-    table['participant'] = [path.name.split('_')[0] for path in paths]
-    provenance: dict[str, Any] = {}
-    warnings = _silent_sidecars(table, keys)
-    for key in keys:
-        known = table[table[key].notna()]
-        values = known[key].unique().tolist()
-        if values:
-            provenance[key] = values[0] if len(values) == 1 else values
-        if len(values) < 2:
-            continue
-        rarest = known[key].value_counts().index[-1]
-        first = int(known.index[known[key] == rarest][0])
-        common = known[key].value_counts().index[0]
-        if key in MUST_AGREE:
-            raise InputError(
-                paths[first].with_suffix('.json'),
-                f'{key} is {rarest!r}, but {common!r} elsewhere ({_counts(known, key)})',
-                'process all participants alike before they are compared',
-            )
-        warnings.append(_difference(known, key, labels))
-    _check_unit(paths, table.Units)
-    return provenance, warnings
-
-
-def _check_unit(paths: Sequence[Path], units: pd.Series) -> None:
-    wrong = units.index[units.notna() & (units != UNIT)]
-    if len(wrong):
-        raise InputError(
-            paths[wrong[0]].with_suffix('.json'), f'Units is {units[wrong[0]]!r}', _AGAIN
-        )
-
-
-def _compared(sidecar: Mapping[str, Any]) -> dict[str, Any]:
-    """Entries of a sidecar that are compared between participants."""
-    alone = {key: sidecar.get(key) for key in (*MUST_AGREE, *SHOULD_AGREE)}
-    return alone | {f'Methods.{name}': value for name, value in agreeing(sidecar).items()}
-
-
-def _silent_sidecars(table: pd.DataFrame, keys: Sequence[str]) -> list[str]:
-    """Warnings of entries that some sidecars have and others lack."""
-    lacking: dict[str, list[str]] = {}
-    for key in keys:
-        absent = table[key].isna()
-        if absent.any() and not absent.all():
-            lacking.setdefault(name_some(table.participant[absent].unique()), []).append(key)
-    return [f'Sidecars of {who} do not tell {", ".join(k)}.' for who, k in lacking.items()]
-
-
-def _read_sidecar(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding='utf-8-sig'))
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError) as error:
-        raise InputError(path, f'cannot be read as JSON ({error})', _AGAIN) from error
-    return content if isinstance(content, dict) else {}
-
-
-def _word(value: Any) -> str | None:
-    if value is None:
-        return None
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    return f'{value:g}' if number else str(value)
-
-
-def _counts(known: pd.DataFrame, key: str) -> str:
-    counts = known[key].value_counts()
-    return ', '.join(f'{value} in {n} of {len(known)} tables' for value, n in counts.items())
-
-
-def _difference(known: pd.DataFrame, key: str, labels: pd.Series) -> str:
-    """Warning of an entry that differs, stronger where it goes along with the group."""
-    common = known[key].value_counts().index[0]
-    others = known.participant[known[key] != common].unique()
-    text = f'{key} differs ({_counts(known, key)}; not {common}: {name_some(others)})'
-    groups = known.participant.map(labels)
-    per_group = known[key].groupby(groups).nunique()
-    if len(per_group) > 1 and per_group.max() == 1:
-        return f'{text}, and each group has one value, so that groups differ by it too.'
-    return f'{text}.'
+            raise InputError(paths[row.file_number], f'has {row[name]!r} as {name}', AGAIN)
 
 
 class _GatherRegionsInputSpec(BaseInterfaceInputSpec):

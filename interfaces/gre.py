@@ -19,18 +19,23 @@ from numpy.typing import NDArray
 
 from ..nodes.errors import InputError, NigraError
 from ..nodes.field.echoes import combine_magnitude
-from ..nodes.field.masks import finite_mask
-from ..nodes.field.phase import PhaseScale, looks_swapped, to_radians
+from ..nodes.field.masks import finite_mask, signal_mask
+from ..nodes.field.phase import looks_swapped, to_radians
 from .headers import check_same_grid, load_data, load_image
+from .phase_repairs import from_parts, look_at_matrix, repair_slices, tell_scale
 from .step_images import save_step
 
 
 class _LoadGreInputSpec(BaseInterfaceInputSpec):
     magnitude = traits.List(File(exists=True), mandatory=True, desc='one image per echo')
     phase = traits.List(File(exists=True), mandatory=True, desc='one image per echo')
+    complex_parts = traits.Bool(
+        False, usedefault=True, desc='magnitude and phase hold the real and the imaginary part'
+    )
     echo_times = traits.List(traits.Float, mandatory=True, desc='in the order of the images, s')
     b0 = traits.Float(mandatory=True, desc='main field, T')
     units = traits.Str(desc='`Units` of the phase sidecar: rad, deg or arbitrary')
+    acquisition = traits.Str(desc='`MRAcquisitionType` of the phase sidecar: 2D or 3D')
 
 
 class _LoadGreOutputSpec(TraitedSpec):
@@ -39,7 +44,7 @@ class _LoadGreOutputSpec(TraitedSpec):
     combined_magnitude = File(desc='root of the sum of squares over echoes, for registration')
     echo_times = traits.List(traits.Float, desc='rising, s')
     warnings = traits.List(traits.Str, desc='what the user should know')
-    parameters = traits.Dict(desc='how the phase was scaled')
+    parameters = traits.Dict(desc='how the phase was stored, and what was repaired')
 
 
 class LoadGre(SimpleInterface):
@@ -49,16 +54,21 @@ class LoadGre(SimpleInterface):
     output_spec = _LoadGreOutputSpec
 
     def _run_interface(self, runtime):
-        units = self.inputs.units if isdefined(self.inputs.units) else None
+        inputs = self.inputs
         scan = load_gre(
-            self.inputs.magnitude, self.inputs.phase, self.inputs.echo_times, units=units or None
+            inputs.magnitude,
+            inputs.phase,
+            inputs.echo_times,
+            units=(inputs.units or None) if isdefined(inputs.units) else None,
+            complex_parts=inputs.complex_parts,
+            acquisition=inputs.acquisition if isdefined(inputs.acquisition) else '',
         )
         folder = Path(runtime.cwd)
         for name in ('magnitude', 'phase', 'combined_magnitude'):
             self._results[name] = save_step(scan[name], scan['affine'], folder, name)
         self._results['echo_times'] = scan['echo_times']
         self._results['warnings'] = scan['warnings']
-        self._results['parameters'] = {'phase': scan['note']}
+        self._results['parameters'] = scan['parameters']
         return runtime
 
 
@@ -68,6 +78,8 @@ def load_gre(
     echo_times: Sequence[float],
     *,
     units: str | None = None,
+    complex_parts: bool = False,
+    acquisition: str = '',
 ) -> dict[str, Any]:
     """Read the echoes of one scan, check that they fit, and bring the phase to radians.
 
@@ -79,53 +91,75 @@ def load_gre(
         In the order of the images, s.
     units
         `Units` of the phase sidecar.
+    complex_parts
+        Whether the images hold the real and the imaginary part in place of magnitude and phase.
+    acquisition
+        `MRAcquisitionType` of the phase sidecar.
 
     Returns
     -------
     dict
         `magnitude`, `phase`, `combined_magnitude` (float32), `affine`, `echo_times` (rising),
-        `warnings` and `note` (how the phase was scaled).
+        `warnings` and `parameters` (how the phase was stored, and what was repaired).
 
     Raises
     ------
     InputError
-        A file cannot be read, shapes or affines differ, the phase is constant, or magnitude and
-        phase are swapped.
+        A file cannot be read, shapes or affines differ, the phase is constant or on no known
+        scale, or magnitude and phase are swapped.
     """
+    pairs, times = _in_order(magnitude, phase, echo_times)
+    first, name = pairs[0][0], pairs[0][1].name
+    affine, shape = _geometry(first)
+    stored = [_stack(part, first, shape) for part in zip(*pairs, strict=True)]
+    read = from_parts if complex_parts else _from_polar
+    magnitudes, angle, parameters, told = read(stored[0], stored[1], pairs, units)
+    broken = _leave_out_broken(stored, angle, magnitudes, name)
+    negative = _empty_negative(magnitudes, first.name)
+    signal = signal_mask(magnitudes[..., 0])
+    angle, steps, jumps = repair_slices(angle, magnitudes, signal, acquisition, name)
+    matrix, interpolated = look_at_matrix(angle, magnitudes, name)
+    return {
+        'magnitude': magnitudes,
+        'phase': angle,
+        'combined_magnitude': combine_magnitude(magnitudes),
+        'affine': affine,
+        'echo_times': times,
+        'warnings': [*negative, *broken, *told, *jumps, *interpolated],
+        'parameters': {**parameters, **steps, **matrix},
+    }
+
+
+def _in_order(
+    magnitude: Sequence[str | Path], phase: Sequence[str | Path], echo_times: Sequence[float]
+) -> tuple[list[tuple[Path, Path]], list[float]]:
+    """Files of each echo and echo times, rising."""
     if not len(magnitude) == len(phase) == len(echo_times):
         raise NigraError(
             f'{len(magnitude)} magnitudes, {len(phase)} phases and {len(echo_times)} echo times '
             'do not fit together'
         )
     order = np.argsort(echo_times, kind='stable')
-    first, where = Path(magnitude[order[0]]), Path(phase[order[0]])
-    affine, shape = _geometry(first)
-    magnitudes = _stack([magnitude[i] for i in order], first, shape)
-    stored = _stack([phase[i] for i in order], first, shape)
+    pairs = [(Path(magnitude[i]), Path(phase[i])) for i in order]
+    return pairs, [float(echo_times[i]) for i in order]
+
+
+def _from_polar(
+    magnitudes: NDArray[np.float32],
+    stored: NDArray[np.float32],
+    pairs: Sequence[tuple[Path, Path]],
+    units: str | None,
+) -> tuple[NDArray[np.float32], NDArray[np.float32], dict[str, Any], list[str]]:
+    """Magnitude, phase in radians, how it was stored, and warnings."""
     # the sum of squares of phases would pass for a magnitude all the way to the map
     if looks_swapped(stored[..., 0], magnitudes[..., 0]):
-        raise InputError(first, 'looks like a phase image', 'exchange magnitude and phase')
+        raise InputError(pairs[0][0], 'looks like a phase image', 'exchange magnitude and phase')
     try:
-        angle, scale = to_radians(stored, units=units)
+        angle, scale = to_radians(stored, units=units, signal=signal_mask(magnitudes[..., 0]))
     except NigraError as error:
-        raise InputError(where, str(error), 'check the file and its Units') from error
-    broken = _leave_out_broken(angle, magnitudes, where.name)
-    negative = _empty_negative(magnitudes, first.name)
-    return {
-        'magnitude': magnitudes,
-        'phase': angle,
-        'combined_magnitude': combine_magnitude(magnitudes),
-        'affine': affine,
-        'echo_times': [float(echo_times[i]) for i in order],
-        'warnings': [*negative, *broken, *_doubt_scale(scale, where.name)],
-        'note': scale.sentence,
-    }
-
-
-def _doubt_scale(scale: PhaseScale, name: str) -> list[str]:
-    """Warn where the phase spans more than one wrap or hardly any of it."""
-    doubtful = scale.looks_unwrapped or scale.looks_narrow
-    return [f'{name}: {scale.sentence}'] if doubtful else []
+        raise InputError(pairs[0][1], str(error), 'check the file and its Units') from error
+    parameters, told = tell_scale(scale, stored, angle, [path for _, path in pairs])
+    return magnitudes, angle, parameters, told
 
 
 def _empty_negative(magnitudes: NDArray[np.float32], name: str) -> list[str]:
@@ -138,10 +172,13 @@ def _empty_negative(magnitudes: NDArray[np.float32], name: str) -> list[str]:
 
 
 def _leave_out_broken(
-    angle: NDArray[np.float32], magnitudes: NDArray[np.float32], name: str
+    stored: Sequence[NDArray[np.float32]],
+    angle: NDArray[np.float32],
+    magnitudes: NDArray[np.float32],
+    name: str,
 ) -> list[str]:
     """Mark voxels where either image is not finite, in place: no phase, no magnitude."""
-    broken = ~finite_mask(angle, magnitudes)
+    broken = ~finite_mask(*stored)
     angle[broken] = np.nan
     magnitudes[broken] = 0
     if not broken.any():

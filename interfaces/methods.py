@@ -13,13 +13,16 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..nodes.errors import InputError, NigraError
+from ..nodes.errors import InputError, NigraError, SettingError
 
 if TYPE_CHECKING:
     from ..nodes.methods import Method
 
 
 _LABEL_CONTRASTS = ('t1w', 'hybrid')
+_LARGEST_SEED = 2**31 - 1
+PHASE_SIGNS = ('auto', 'keep', 'invert')
+"""What to do about the phase's sign: invert it where the image says so, never, or always."""
 
 
 def _option(default: Any, text: str, **argument: Any) -> Any:
@@ -46,6 +49,9 @@ class Methods:
         Label images of the user; see `anatomy.user_atlas.atlas_source`.
     label_contrast
         `t1w`, or `hybrid` for that of the susceptibility map, too.
+    phase_sign
+        `auto`, which inverts the phase where the image says that its sign is wrong; `keep`; or
+        `invert`.
     random_seed
         Of the registration.
     settings
@@ -95,10 +101,20 @@ class Methods:
         'of the susceptibility map, too (default: %(default)s)',
         choices=_LABEL_CONTRASTS,
     )
+    phase_sign: str = _option(
+        'auto',
+        'sign of the phase: auto inverts it where the field of the head itself speaks against it, '
+        'keep never does, invert always (default: %(default)s)',
+        choices=PHASE_SIGNS,
+    )
     random_seed: int = _option(
         20200101, 'seed of the registration (default: %(default)s)', type=int, metavar='N'
     )
     settings: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        # a file given twice is one atlas
+        object.__setattr__(self, 'atlases', tuple(dict.fromkeys(self.atlases)))
 
     @property
     def one_step(self) -> bool:
@@ -133,8 +149,15 @@ class Methods:
         """Settings of a step that differ from its defaults."""
         return dict(self.settings.get(step, {}))
 
-    def with_settings(self, texts: Sequence[str]) -> Methods:
+    def with_settings(self, texts: Sequence[str], where: str = '--set') -> Methods:
         """The same methods with settings from `step.name=value` texts, as `--set` takes them.
+
+        Parameters
+        ----------
+        texts
+            The last of a name counts; a value that is the default is no change.
+        where
+            Option or file that they come from, for messages.
 
         Raises
         ------
@@ -146,30 +169,29 @@ class Methods:
         >>> Methods(inversion='tkd').with_settings(['inversion.threshold=0.2']).settings
         {'inversion': {'threshold': 0.2}}
         """
-        from ..nodes.stages import check_values, read_settings
+        from ..nodes.stages import check_values, read_setting
 
-        pairs = {}
-        for text in texts:
-            key, equals, value = text.partition('=')
-            if not (equals and key.strip()):
-                raise InputError(f'--set {text}', 'has no value', 'write --set STEP.NAME=VALUE')
-            pairs[key.strip()] = value.strip()
         steps = self.steps()
-        try:
-            read = read_settings(steps, pairs)
-            for step, chosen in read.items():
-                check_values(steps[step], chosen)
-        except NigraError as error:
-            raise InputError(
-                f'--set {" ".join(pairs)}',
-                str(error),
-                '`nigra-stage --list-methods` shows every setting',
-            ) from error
-        merged = {step: {**self.settings_of(step), **new} for step, new in read.items()}
-        return replace(self, settings={step: new for step, new in merged.items() if new})
+        chosen = {step: self.settings_of(step) for step in steps}
+        told: dict[tuple[str, str], str] = {}
+        for text in texts:
+            try:
+                step, name, value = read_setting(steps, text)
+            except NigraError as error:
+                raise _refused(where, text, error) from error
+            chosen[step][name] = value
+            told[step, name] = text
+        for step, values in chosen.items():
+            try:
+                check_values(steps[step], values)
+            except SettingError as error:
+                raise _refused(where, told.get((step, error.name), step), error) from error
+            usual = steps[step].defaults
+            chosen[step] = {n: v for n, v in values.items() if n not in usual or v != usual[n]}
+        return replace(self, settings={step: new for step, new in chosen.items() if new})
 
     def check_names(self) -> None:
-        """Refuse methods that do not exist.
+        """Refuse methods that do not exist, and seeds that the registration cannot take.
 
         Raises
         ------
@@ -184,6 +206,12 @@ class Methods:
                     'does not exist',
                     f'use {" or ".join(names)}',
                 )
+        if not 0 <= self.random_seed <= _LARGEST_SEED:
+            raise InputError(
+                f'--random-seed {self.random_seed}',
+                'is no seed of random numbers',
+                f'give 0 to {_LARGEST_SEED}',
+            )
 
     def record(self) -> dict[str, Any]:
         """What sidecars tell: every field; of atlases the file's name, for its place is private.
@@ -202,43 +230,65 @@ class Methods:
         return known
 
     @classmethod
-    def from_record(cls, record: Mapping[str, Any], otherwise: Methods) -> Methods:
-        """Methods that a sidecar tells of; what it does not tell is taken from `otherwise`."""
-        known = {
-            f.name: record[f.name]
-            for f in fields(cls)
-            if f.name in record and f.name != 'atlases' and record[f.name] != 'none'
+    def from_record(cls, record: Mapping[str, Any]) -> Methods:
+        """Methods that a sidecar tells of; of what it does not tell the default.
+
+        Atlases come back by name only, for their place is not told.
+
+        Raises
+        ------
+        InputError
+            A field has another type than it is recorded with.
+        """
+        usual = cls().record()
+        known = {name: record[name] for name in usual if name in record}
+        given = known.get('settings')
+        steps = given.values() if isinstance(given, dict) else ()
+        for name, value in [*known.items(), *(('settings', step) for step in steps)]:
+            if type(value) is not type(usual[name]):
+                raise InputError(f'Methods.{name}', f'is {value!r}', 'process again')
+        if known.get('background') == 'none':
+            del known['background']  # one step, which `inversion` tells
+        known['atlases'] = tuple(Path(str(name)) for name in known.get('atlases', ()))
+        known['settings'] = {
+            step: {name: tuple(v) if isinstance(v, list) else v for name, v in values.items()}
+            for step, values in known.get('settings', {}).items()
         }
-        if 'reference' in record:
-            known['reference'] = record['reference']  # here `none` is a choice
-        return replace(otherwise, **known)
+        return cls(**known)
 
 
 OPTIONS = tuple(f for f in fields(Methods) if 'help' in f.metadata)
 """Fields that are options of their own; `settings` come from `--set`."""
 
 
-def agreeing(sidecar: Mapping[str, Any]) -> dict[str, str]:
-    """Entries of a sidecar's `Methods` as words, one for each field, to be compared.
+def agreeing(record: Mapping[str, Any]) -> dict[str, str]:
+    """Entries of a record as words, one for each field and each setting, to be compared.
 
     Examples
     --------
-    >>> agreeing({'Methods': {'inversion': 'tv', 'settings': {'inversion': {'penalty': 9}}}})
-    {'inversion': 'tv', 'settings': 'inversion.penalty=9'}
+    >>> agreeing({'inversion': 'tv', 'settings': {'inversion': {'penalty': 9}}})
+    {'inversion': 'tv', 'settings.inversion.penalty': '9'}
     """
-    record = sidecar.get('Methods')
-    if not isinstance(record, Mapping):
-        return {}
-    return {f.name: _words(record[f.name]) for f in fields(Methods) if f.name in record}
+    found = {f.name: _words(record[f.name]) for f in fields(Methods) if f.name in record}
+    found.pop('settings', None)
+    for step, given in record.get('settings', {}).items():
+        found |= {f'settings.{step}.{name}': _words(value) for name, value in given.items()}
+    return found
 
 
 def _words(value: Any) -> str:
-    if isinstance(value, Mapping):
-        pairs = [f'{step}.{name}={v}' for step, s in value.items() for name, v in s.items()]
-        return ', '.join(sorted(pairs)) or 'defaults'
-    if isinstance(value, list):
+    if isinstance(value, bool):
+        return 'yes' if value else 'no'
+    if isinstance(value, list | tuple):
         return ', '.join(map(str, value)) or 'none'
     return str(value)
+
+
+def _refused(where: str, text: str, error: NigraError) -> InputError:
+    """What is wrong with a setting, and where it was given."""
+    return InputError(
+        f'{where} {text}', str(error), '`nigra-stage --list-methods` shows every setting'
+    )
 
 
 def _choices() -> dict[str, list[str]]:
@@ -255,4 +305,5 @@ def _choices() -> dict[str, list[str]]:
         'reference': ['brain', 'csf', 'none', *labelled],
         'registration': list(presets()),
         'label_contrast': list(_LABEL_CONTRASTS),
+        'phase_sign': list(PHASE_SIGNS),
     }

@@ -112,6 +112,8 @@ def _sizes(groups: Sequence[str]) -> dict[str, int]:
         name, _, number = text.rpartition('=')
         if not (name and number.isdecimal() and int(number) > 1):
             raise InputError(f'--groups {text}', 'is not NAME=N', 'write it as HC=20, N above 1')
+        if name in sizes:
+            raise InputError(f'--groups {text}', f'names {name} twice', 'give one size')
         sizes[name] = int(number)
     if len(sizes) < 2:
         raise InputError('--groups', 'names fewer than two groups', 'give at least two')

@@ -25,6 +25,7 @@ from ..nodes.anatomy.quality import (
     LEAST_RUNS,
     STANDS_APART,
     asymmetries,
+    iron_contrast,
     modified_z,
     standing_apart,
     tissue_agreement,
@@ -36,6 +37,7 @@ from .completion import find_outputs
 from .files import save_json
 from .group_tables import GROUP_TABLES
 from .headers import load_data
+from .phase_told import phase_warnings
 from .regions import DESCRIPTIONS
 from .tables import read_table, save_table
 
@@ -82,6 +84,7 @@ class _RunQualityInputSpec(BaseInterfaceInputSpec):
     tissues = traits.Dict(desc='from TissueAgreement')
     registration = traits.Dict(desc='what the steps between the two scans report')
     labels = traits.Dict(desc='what the step that refines labels reports')
+    phase = traits.Dict(desc='what loading the phase and testing its sign report')
     magnitude = File(exists=True, mandatory=True, desc='echoes combined')
     brain_mask = File(exists=True, mandatory=True, desc='brain in acquisition space')
     chimap = File(exists=True, mandatory=True, desc='susceptibility, ppm')
@@ -108,13 +111,16 @@ class RunQuality(SimpleInterface):
         magnitude = load_data(inputs.magnitude, dtype=np.float32)
         chimap = load_data(inputs.chimap, dtype=np.float32)
         noise = magnitude_noise(magnitude, brain)
-        reported = (inputs.anatomy, inputs.tissues, inputs.registration, inputs.labels)
+        reported = (inputs.anatomy, inputs.tissues, inputs.registration, inputs.labels,
+                    inputs.phase)  # fmt: skip
         found = _leaves(*filter(isdefined, reported))
+        regions = read_table(inputs.regions_tsv)
         found |= {
             'mask_kept': np.count_nonzero(mask & brain) / max(1, np.count_nonzero(brain)),
             'snr': float(np.median(magnitude[brain])) / noise if noise > 0 else math.nan,
             'chi_sd': 1000 * float(chimap[mask].std(dtype=np.float64)),
-            **asymmetries(read_table(inputs.regions_tsv)),
+            **asymmetries(regions),
+            'iron_contrast_ppb': iron_contrast(regions),
         }
         numbers = {name: _plain(found.get(name, math.nan)) for name in quality_measures()}
         self._results.update(
@@ -227,7 +233,7 @@ class GatherQuality(SimpleInterface):
         self._results.update(
             quality_tsv=str(save_table(table, folder / f'{stem}.tsv')),
             quality_json=str(save_json(quality_dictionary(), folder / f'{stem}.json')),
-            warnings=quality_warnings(table),
+            warnings=[*phase_warnings(table), *quality_warnings(table)],
         )
         return runtime
 

@@ -17,6 +17,10 @@ UNEVEN_SPACING = 1.5
 """A warning says where the largest echo spacing is more than this times the smallest (by eye)."""
 
 
+PAIRS = (('mag', 'phase'), ('real', 'imag'))
+"""Parts of a complex image that make up a run; the first pair goes before the second."""
+
+
 @dataclass(frozen=True)
 class GreScan:
     """One gradient-echo acquisition: all echoes of one run.
@@ -28,7 +32,8 @@ class GreScan:
     session_id, run_id
         With their keys (`ses-1`, `run-1`), or None.
     magnitude, phase
-        One file per echo, in the order of `echo_times`.
+        One file per echo, in the order of `echo_times`; the real and the imaginary part where
+        `complex_parts` says so.
     echo_times
         Seconds, rising.
     b0
@@ -37,6 +42,8 @@ class GreScan:
         The first phase file's sidecar, inherited as BIDS says.
     warnings
         Sentences for the report.
+    complex_parts
+        Whether the run is stored as real and imaginary parts.
     """
 
     prefix: str
@@ -48,6 +55,7 @@ class GreScan:
     b0: float
     metadata: Mapping[str, Any] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    complex_parts: bool = False
 
 
 def group_runs(files: Sequence[BidsFile]) -> list[list[BidsFile]]:
@@ -70,7 +78,7 @@ def leave_out_phaseless(
     any_complete = False
     for run in runs:
         parts = {f.get('part') for f in run}
-        complete = parts >= {'mag', 'phase'}
+        complete = any(parts >= set(pair) for pair in PAIRS)
         any_complete |= complete
         # An image of the same name without a part entity is neither magnitude nor phase.
         plain = [f for f in run if complete and f.get('part') is None]
@@ -115,35 +123,44 @@ def build_scan(bids_dir: Path, files: Sequence[BidsFile], *, several: bool = Fal
         b0=field_strength(first_phase, metadata),
         metadata=metadata,
         warnings=(*_missing_echo_warnings(phase), *_spacing_warnings(rising)),
+        complex_parts=phase[0].get('part') == 'imag',
     )
 
 
 def _parts(files: Sequence[BidsFile], *, several: bool) -> tuple[list[BidsFile], list[BidsFile]]:
-    """Magnitude and phase files of a run, in the order of their echo entities."""
+    """Magnitude and phase files of a run, or its real and imaginary ones, in order of echoes."""
     by_echo = sorted(files, key=lambda f: int(f.get('echo') or 0))
-    magnitude = [f for f in by_echo if f.get('part') == 'mag']
-    phase = [f for f in by_echo if f.get('part') == 'phase']
+    names = _pair({f.get('part') for f in files})
+    first, second = ([f for f in by_echo if f.get('part') == name] for name in names)
     where = _pattern(files[0])
-    if any(f.get('part') in ('real', 'imag') for f in files) and not phase:
-        raise InputError(
-            where, 'is stored as real and imaginary parts', 'convert it to part-mag and part-phase'
-        )
-    for name, found in (('phase', phase), ('mag', magnitude)):
+    for name, found in zip(reversed(names), (second, first), strict=True):
         if not found:
             raise InputError(
                 where,
                 f'has no part-{name} image',
-                f'add the part-{name} files; susceptibility needs magnitude and phase'
+                f'add the part-{name} files; susceptibility needs magnitude and phase, or real '
+                'and imaginary parts'
                 + (' (choose among several runs with --bids-filter-file)' if several else ''),
             )
-    numbers = [[f.get('echo') for f in part] for part in (magnitude, phase)]
+    numbers = [[f.get('echo') for f in part] for part in (first, second)]
+    words = {'mag': 'magnitude', 'imag': 'imaginary'}
     if numbers[0] != numbers[1]:
+        one, two = (words.get(name, name) for name in names)
         raise InputError(
             where,
-            f'has magnitude echoes {numbers[0]} but phase echoes {numbers[1]}',
-            'provide magnitude and phase of every echo',
+            f'has {one} echoes {numbers[0]} but {two} echoes {numbers[1]}',
+            f'provide {one} and {two} part of every echo'
+            if 'imag' in names
+            else 'provide magnitude and phase of every echo',
         )
-    return magnitude, phase
+    return first, second
+
+
+def _pair(parts: set[str | None]) -> tuple[str, str]:
+    """The pair of parts that a run has, else the one that it has a part of."""
+    complete = [pair for pair in PAIRS if parts >= set(pair)]
+    begun = [pair for pair in reversed(PAIRS) if parts & set(pair) and 'phase' not in parts]
+    return (complete or begun or list(PAIRS))[0]
 
 
 def _pattern(file: BidsFile) -> Path:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from ..nodes.stages import (
     Arrays,
     Scan,
     by_step,
+    check_values,
     choose,
     makes,
     parameters,
@@ -52,7 +53,7 @@ def run_stage(
     output_dir: str | Path,
     *,
     method: str | None = None,
-    settings: Mapping[str, str] | None = None,
+    settings: Sequence[str] = (),
     nthreads: int = 1,
     version: str = '',
 ) -> list[Path]:
@@ -69,7 +70,7 @@ def run_stage(
     method
         Name of the method; the stage's default where absent.
     settings
-        Texts by name, as in `--set name=value`.
+        Texts such as `name=value`, as `--set` takes them; the last of a name counts.
     nthreads
         Threads; the result does not depend on them.
     version
@@ -86,7 +87,9 @@ def run_stage(
         Input, method or setting is wrong, or both folders are one; nothing is written then.
     """
     chain = choose(stage, method)
-    chosen = read_settings(by_step(chain), settings or {})
+    chosen = read_settings(by_step(chain), settings)
+    for step in chain:
+        check_values(step, chosen[step.step])
     source, target = _apart(Path(input_dir), Path(output_dir))
     data, scan, affine = _load(stage, source)
     given = data['mask']

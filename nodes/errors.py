@@ -13,6 +13,35 @@ class NigraError(ValueError):
     """
 
 
+class SettingError(NigraError):
+    """A setting of a method that no image could make right.
+
+    Parameters
+    ----------
+    name
+        Of the setting.
+    wanted
+        What it must do or be.
+    value
+        What it is.
+
+    Examples
+    --------
+    >>> raise SettingError('threshold', 'be positive', -1.0)
+    Traceback (most recent call last):
+    ...
+    nigra.nodes.errors.SettingError: threshold must be positive, got -1.0
+    """
+
+    def __init__(self, name: str, wanted: str, value: object) -> None:
+        super().__init__(f'{name} must {wanted}, got {value}')
+        self.name, self.wanted, self.value = name, wanted, value
+
+    def __reduce__(self):
+        """Survive pickling between worker processes."""
+        return type(self), (self.name, self.wanted, self.value)
+
+
 class InputError(NigraError):
     """Bad input: names the file or option, what is wrong with its value, and the fix.
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .errors import NigraError
+from .errors import NigraError, SettingError
 from .grid import Grid
 from .volumes import check_mask
 
@@ -17,43 +18,79 @@ def dot(a: NDArray[Any], b: NDArray[Any]) -> float:
     return float(np.einsum('ijk,ijk->', a, b, dtype=np.float64))
 
 
+LARGEST = 1e9
+"""Weights and amounts up to it, and positive ones down to its reciprocal, may be squared and
+divided in float32. Far beyond what has a meaning for any method."""
+LONGEST = 200.0
+"""The longest margin, radius or width, mm: a head's. Longer ones fill the memory with zeros."""
+MOST_STEPS = 100_000
+"""The most steps of an iteration: none takes a hundredth of them to converge."""
+MOST_LAYERS = 100
+"""The most layers of voxels to take off a mask, of which nothing is left long before."""
+
+
 def check_settings(*settings: tuple[str, Any, bool, str]) -> None:
-    """Raise for the first (name, value, whether it is right, what is right) that is wrong."""
+    """Raise for the first (name, value, whether it is right, what is right) that is wrong.
+
+    Raises
+    ------
+    SettingError
+        As all checks of settings here do.
+    """
     for name, value, right, wanted in settings:
         if not right:
-            raise NigraError(f'{name} must {wanted}, got {value}')
+            raise SettingError(name, wanted, value)
 
 
 def check_positive(**settings: float) -> None:
-    """Raise for the first setting that is not above 0 and finite.
+    """Raise for the first setting that is not above 0, or out of the range of numbers.
 
     Examples
     --------
     >>> check_positive(radius=5.0, threshold=0.0)
     Traceback (most recent call last):
     ...
-    nigra.nodes.errors.NigraError: threshold must be positive, got 0.0
+    nigra.nodes.errors.SettingError: threshold must be positive, from 1e-09 to 1e+09, got 0.0
     """
-    check_settings(
-        *((n, v, bool(np.isfinite(v) and v > 0), 'be positive') for n, v in settings.items())
-    )
+    wanted = f'be positive, from {1 / LARGEST:g} to {LARGEST:g}'
+    check_settings(*((n, v, 1 / LARGEST <= v <= LARGEST, wanted) for n, v in settings.items()))
 
 
 def check_not_negative(**settings: float) -> None:
-    """Raise for the first setting that is below 0 or not finite."""
+    """Raise for the first setting that is below 0, or out of the range of numbers."""
+    wanted = f'not be negative, nor above {LARGEST:g}'
+    check_settings(*((n, v, 0 <= v <= LARGEST, wanted) for n, v in settings.items()))
+
+
+def check_counts(least: int = 1, most: int = MOST_STEPS, **settings: int) -> None:
+    """Raise for the first number of steps or layers that is none."""
+    wanted = f'be a whole number from {least} to {most}'
     check_settings(
-        *((n, v, bool(np.isfinite(v) and v >= 0), 'not be negative') for n, v in settings.items())
+        *((n, v, least <= v <= most and v == int(v), wanted) for n, v in settings.items())
     )
-
-
-def check_counts(**settings: int) -> None:
-    """Raise for the first number of steps that is below 1."""
-    check_settings(*((n, v, v >= 1, 'be at least 1') for n, v in settings.items()))
 
 
 def check_fraction(**settings: float) -> None:
     """Raise for the first setting that is no fraction from 0 to 1."""
     check_settings(*((n, v, 0 <= v <= 1, 'lie between 0 and 1') for n, v in settings.items()))
+
+
+def check_lengths(**settings: float) -> None:
+    """Raise for the first setting that is no length above 0 that fits into a head."""
+    wanted = f'be a positive length up to {LONGEST:g} mm'
+    check_settings(*((n, v, 0 < v <= LONGEST, wanted) for n, v in settings.items()))
+
+
+def check_margin(margin: float) -> None:
+    """Raise where the empty border around a mask is no length."""
+    wanted = f'be a length from 0 to {LONGEST:g} mm'
+    check_settings(('margin', margin, 0 <= margin <= LONGEST, wanted))
+
+
+def check_choice(choices: Collection[str], **settings: str) -> None:
+    """Raise for the first setting that is none of the words."""
+    wanted = f'be one of {", ".join(choices)}'
+    check_settings(*((n, v, v in choices, wanted) for n, v in settings.items()))
 
 
 def check_field(field: NDArray[Any], grid: Grid, name: str = 'the field') -> None:

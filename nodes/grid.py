@@ -85,6 +85,12 @@ class Grid:
         return float(np.prod(self.voxel_size))
 
 
+def check_field_strength(b0: float) -> None:
+    """Raise where a main field is none, T."""
+    if not (np.isfinite(b0) and b0 > 0):
+        raise NigraError(f'b0 must be a positive field strength in tesla, got {b0}')
+
+
 def hz_per_ppm(b0: float) -> float:
     """Frequency shift of 1 ppm at a main field of `b0` tesla, Hz.
 
@@ -93,6 +99,5 @@ def hz_per_ppm(b0: float) -> float:
     >>> round(hz_per_ppm(3.0), 3)
     127.732
     """
-    if not (np.isfinite(b0) and b0 > 0):
-        raise NigraError(f'b0 must be a positive field strength in tesla, got {b0}')
+    check_field_strength(b0)
     return GAMMA_BAR_MHZ_PER_T * float(b0)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import inspect
 import itertools
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .errors import NigraError
+from .errors import NigraError, SettingError
 from .field.echoes import combine_magnitude
 from .grid import Grid
 from .methods import ONE_STEP, STEPS, Method
@@ -120,9 +120,7 @@ def method_names(stage: str) -> str:
     return joined + (f' or {", ".join(one)}' if one else '')
 
 
-def read_settings(
-    chain: Mapping[str, Method], texts: Mapping[str, str]
-) -> dict[str, dict[str, Any]]:
+def read_settings(chain: Mapping[str, Method], texts: Iterable[str]) -> dict[str, dict[str, Any]]:
     """Settings of each step from `name=value` texts, typed as the defaults are.
 
     Parameters
@@ -130,7 +128,7 @@ def read_settings(
     chain
         The methods that will run, by the name that users give to the step.
     texts
-        Values by name; `step.name` where two steps share a name.
+        Settings as `read_setting` takes them; the last of a name counts.
 
     Returns
     -------
@@ -144,25 +142,40 @@ def read_settings(
 
     Examples
     --------
-    >>> read_settings(by_step(choose('bfr', 'vsharp')), {'radii': '9,6,3'})
+    >>> read_settings(by_step(choose('bfr', 'vsharp')), ['radii=9,6,3'])
     {'background': {'radii': (9.0, 6.0, 3.0)}}
     """
     out: dict[str, dict[str, Any]] = {step: {} for step in chain}
-    for key, text in texts.items():
-        step, _, name = key.rpartition('.')
-        owners = [s for s, m in chain.items() if name in m.defaults and step in ('', s)]
-        if not owners:
-            names = ', '.join(
-                name if len(chain) == 1 else f'{s}.{name}'
-                for s, m in chain.items()
-                for name in m.defaults
-            )
-            raise NigraError(f"there is no setting '{key}'; choose from {names}")
-        if len(owners) > 1:
-            names = ' or '.join(f'{s}.{name}' for s in owners)
-            raise NigraError(f"the setting '{key}' is ambiguous; write {names}")
-        out[owners[0]][name] = _typed(key, text, chain[owners[0]].defaults[name])
+    for text in texts:
+        step, name, value = read_setting(chain, text)
+        out[step][name] = value
     return out
+
+
+def read_setting(chain: Mapping[str, Method], text: str) -> tuple[str, str, Any]:
+    """Step, name and value of one `name=value` text; `step.name=value` where two share a name.
+
+    Raises
+    ------
+    NigraError
+        As in `read_settings`.
+    """
+    key, equals, given = (part.strip() for part in text.partition('='))
+    if not (equals and key):
+        raise NigraError(f"a setting is written STEP.NAME=VALUE, got '{text}'")
+    step, _, name = key.rpartition('.')
+    owners = [s for s, m in chain.items() if name in m.defaults and step in ('', s)]
+    if not owners:
+        names = ', '.join(
+            name if len(chain) == 1 else f'{s}.{name}'
+            for s, m in chain.items()
+            for name in m.defaults
+        )
+        raise NigraError(f"there is no setting '{key}'; choose from {names}")
+    if len(owners) > 1:
+        names = ' or '.join(f'{s}.{name}' for s in owners)
+        raise NigraError(f"the setting '{key}' is ambiguous; write {names}")
+    return owners[0], name, _typed(key, given, chain[owners[0]].defaults[name])
 
 
 def by_step(chain: tuple[Method, ...]) -> dict[str, Method]:
@@ -177,6 +190,8 @@ def _typed(key: str, text: str, default: Any) -> Any:
             return {'true': True, 'false': False}[text.strip().lower()]
         if isinstance(default, tuple):
             return tuple(float(part) for part in text.split(','))
+        if isinstance(default, int):
+            return _whole(text)
         return type(default)(text)
     except (ValueError, KeyError):
         kinds = {bool: 'true or false', int: 'a whole number', float: 'a number'}
@@ -184,15 +199,23 @@ def _typed(key: str, text: str, default: Any) -> Any:
         raise NigraError(f"the setting '{key}' must be {kind}, got '{text}'") from None
 
 
+def _whole(text: str) -> int:
+    """Whole number from a text, which may be written as 5.0 or 1e3."""
+    number = float(text)
+    if not number.is_integer():
+        raise ValueError(text)
+    return int(number)
+
+
 def check_values(method: Method, settings: Mapping[str, Any]) -> None:
     """Refuse settings that a method refuses, without computing anything.
 
     Methods look at their settings before they look at their images: so it is given images that no
-    method takes, and what it says of them is compared with what it says with its defaults.
+    method takes, which it refuses by another error.
 
     Raises
     ------
-    NigraError
+    SettingError
         A setting is out of range.
 
     Examples
@@ -200,15 +223,8 @@ def check_values(method: Method, settings: Mapping[str, Any]) -> None:
     >>> check_values(STEPS['inversion']['tkd'], {'threshold': -1.0})
     Traceback (most recent call last):
     ...
-    nigra.nodes.errors.NigraError: threshold must lie between 0 and 2/3, got -1.0
+    nigra.nodes.errors.SettingError: threshold must lie between 0 and 2/3, got -1.0
     """
-    usual, found = _refusal(method, {}), _refusal(method, settings)
-    if found is not None and str(found) != str(usual):
-        raise found
-
-
-def _refusal(method: Method, settings: Mapping[str, Any]) -> NigraError | None:
-    """What a method says of images on different grids."""
     images: Arrays = {
         name: np.zeros((1, 1, 1), np.float32)
         for name in ('totalfield', 'localfield', 'chimap', 'r2star')
@@ -218,11 +234,10 @@ def _refusal(method: Method, settings: Mapping[str, Any]) -> NigraError | None:
     scan = Scan(Grid((3, 3, 3)), (0.01, 0.02), 3.0)
     try:
         run_step(method, images, scan, settings=settings)
-    except NigraError as error:
-        return error
-    except (ValueError, IndexError):
-        return None  # a method that looks at its images first: what it refuses, it refuses later
-    return None
+    except SettingError:
+        raise
+    except NigraError:
+        return  # the images, as it should
 
 
 def parameters(method: Method, settings: Mapping[str, Any] | None = None) -> dict[str, Any]:

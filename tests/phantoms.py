@@ -59,6 +59,26 @@ def head(shape=(48, 44, 40), voxel_size=(2.0, 2.0, 2.0), b0_dir=(0, 0, 1)):
     }
 
 
+def real_head(shape=(56, 64, 48), size=(3.0, 3.0, 3.0), b0_dir=(0, 0, 1)):
+    """A head of tissue with a sinus, and the field that it makes in its brain, ppm."""
+    grid = Grid(shape, size, b0_dir)
+    x, y, z = coordinates(grid)
+    tissue = (x / 70) ** 2 + (y / 85) ** 2 + (z / 90) ** 2 < 1
+    tissue &= ball(grid, 16, (0, 60, -25)) < 0.5
+    mask = (x / 58) ** 2 + (y / 70) ** 2 + ((z - 8) / 50) ** 2 < 1
+    mask &= ball(grid, 24, (0, 60, -25)) < 0.5
+    local = 0.12 * ball(grid, 8, (15, 0, 5)) + 0.12 * ball(grid, 8, (-15, 0, 5))
+    field = forward_field(-9.4 * tissue.astype(np.float32) + local, grid)
+    shims = 0.3 + 0.004 * x - 0.003 * z + 4e-5 * x * y - 3e-5 * z**2
+    noise = 0.004 * np.random.default_rng(0).standard_normal(shape)
+    return {
+        'totalfield': np.where(mask, field + shims + noise, 0).astype(np.float32),
+        'magnitude': tissue.astype(np.float32),
+        'mask': mask,
+        'grid': grid,
+    }
+
+
 def signal(phantom, echo_times, b0, rng, *, snr=50, offset=True, r2star=20.0):
     """Magnitude and wrapped phase of a phantom's total field, with noise and phase offset."""
     x, y, z = (axis / 60 for axis in coordinates(phantom['grid']))

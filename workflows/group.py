@@ -11,12 +11,13 @@ from nipype.interfaces.utility import IdentityInterface, Merge
 from nipype.pipeline.engine import MapNode, Node, Workflow
 
 from .. import __version__
+from ..interfaces.agreement import Told
 from ..interfaces.gather import GatherRegions
 from ..interfaces.group_tables import GROUP_TABLES, KINDS
-from ..interfaces.methods import Methods
 from ..interfaces.outputs import SaveFile, SaveFolder
 from ..interfaces.quality import GatherQuality
 from ..interfaces.reports.methods_text import GroupMethods
+from ..interfaces.reports.references import code_span
 from ..interfaces.reports.report import GroupReport
 from ..interfaces.stats import GroupModels, plain_question
 from ..interfaces.template_maps import GatherMaps, MapInTemplate
@@ -35,7 +36,7 @@ def output_names(*, voxelwise: bool = False) -> tuple[str, ...]:
 def init_group_wf(
     *, derivatives_dir: str | Path, participants_file: str | Path, output_dir: str | Path,
     question: Question | None = None, sessions: Sequence[str] = (), nthreads: int = 1,
-    methods: Methods | None = None, echo_times: Sequence[float] = (), name: str = 'group_wf',
+    told: Told | None = None, name: str = 'group_wf',
 ) -> Workflow:  # fmt: skip
     """Gather region tables, compare groups, save tables, report.
 
@@ -55,9 +56,9 @@ def init_group_wf(
         Sessions to compare; the first of each participant if empty.
     nthreads
         Threads of permutations and resamples.
-    methods, echo_times
-        What made the derivatives, and the echoes of the fullest run, s, for the methods text,
-        which goes into the folder `logs` of `output_dir`; no text if None.
+    told
+        How the derivatives were made, for the methods text, which goes into the folder `logs` of
+        `output_dir`; no text if None.
     name
         Of the workflow.
     """
@@ -71,8 +72,8 @@ def init_group_wf(
     page = GroupReport(version=__version__, out_file=str(output_dir / REPORT))
     report = Node(page, name='report')
     workflow.connect(nodes['models'], 'settings', report, 'settings')
-    if methods is not None:
-        text = _methods_text(methods, echo_times, output_dir / 'logs')
+    if told is not None:
+        text = _methods_text(told, output_dir)
         workflow.connect([
             (nodes['models'], text, [('settings', 'settings')]),
             (text, report, [('html', 'methods_html')]),
@@ -92,15 +93,15 @@ def init_group_wf(
     return workflow
 
 
-def _methods_text(methods: Methods, echo_times: Sequence[float], folder: Path) -> Node:
+def _methods_text(told: Told, output_dir: Path) -> Node:
     """Node that writes the methods text of the study."""
-    given = {f.name: getattr(methods, f.name) for f in fields(methods)}
-    return Node(
-        GroupMethods(
-            methods=given, echo_times=list(echo_times), version=__version__, out_dir=str(folder)
-        ),
-        name='methods_text',
-    )
+    text = GroupMethods(
+        echo_times=list(told.echo_times), notes=told.notes(code_span), version=__version__,
+        out_dir=str(output_dir),
+    )  # fmt: skip
+    if told.methods is not None:
+        text.inputs.methods = {f.name: getattr(told.methods, f.name) for f in fields(told.methods)}
+    return Node(text, name='methods_text')
 
 
 def _collect(workflow: Workflow, sentences: Sequence[tuple[Any, str]], report: Node) -> None:

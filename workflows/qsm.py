@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +11,7 @@ from nipype.pipeline.engine import Node, Workflow
 
 from ..interfaces.methods import Methods
 from ..interfaces.names import images
+from ..interfaces.phase_sign import CheckSign
 from ..interfaces.qsm import (
     FieldMap,
     FitR2star,
@@ -19,14 +21,15 @@ from ..interfaces.qsm import (
     SeparateSources,
 )
 from ..interfaces.reference import Reference
-from .graph import add_ends, gather_reports, nodes_of
+from .graph import add_ends, gather_reports, merge_warnings, nodes_of
 
-INPUTS = ('phase', 'magnitude', 'brain_mask', 'echo_times', 'dseg', 'dseg_tsv')
+INPUTS = ('phase', 'magnitude', 'brain_mask', 'echo_times', 'dseg', 'dseg_tsv', 'loaded')
 """Phase (rad) and magnitude, one volume per echo; brain mask, in acquisition space; echo times, s;
-labels in acquisition space and their regions, read where the reference is one."""
+labels in acquisition space and their regions, read where the reference is one; what loading the
+phase has found."""
 MAPS = tuple(name for name in images('scan') if name != 'dseg')
 """Images of a run that come from its reconstruction; labels come from the registration."""
-OUTPUTS = (*MAPS, 'warnings', 'parameters')
+OUTPUTS = (*MAPS, 'warnings', 'parameters', 'quality')
 """Images as `names.images` describes them, fields in ppm; what the steps report of themselves."""
 _ECHOES = ('phase', 'magnitude', 'brain_mask', 'echo_times')
 
@@ -38,6 +41,7 @@ def init_qsm_wf(
     n_echoes: int,
     nthreads: int = 1,
     mem_gb: float = 1.0,
+    metadata: Mapping[str, Any] | None = None,
     name: str = 'qsm_wf',
 ) -> Workflow:
     """Reconstruct susceptibility from the phase of one run.
@@ -59,6 +63,8 @@ def init_qsm_wf(
         Threads of FFTs and kernels; the result does not depend on it.
     mem_gb
         Memory of the largest step.
+    metadata
+        Sidecar of the phase, for hints on its sign and filters.
     name
         Of the workflow.
 
@@ -74,6 +80,7 @@ def init_qsm_wf(
     add_ends(workflow, INPUTS, OUTPUTS)
     make = _StepMaker(workflow, methods, b0, nthreads, mem_gb)
     steps = _add_field_and_reference(workflow, make)
+    steps['phase'] = _add_sign(workflow, make, metadata or {})
     steps |= _add_one_step(workflow, make) if methods.one_step else _add_two_steps(workflow, make)
     if n_echoes > 1:
         steps |= _add_relaxometry(workflow, make)
@@ -118,21 +125,38 @@ def _add_field_and_reference(workflow: Workflow, make: _StepMaker) -> dict[str, 
     set_reference = Node(Reference(reference=make.methods.reference), name='set_reference')
     workflow.connect([
         (inputnode, field_map, [(field, field) for field in _ECHOES]),
-        (field_map, outputnode, [('totalfield', 'totalfield'), ('warnings', 'warnings')]),
         (inputnode, set_reference, [('dseg', 'dseg'), ('dseg_tsv', 'dseg_tsv')]),
         (set_reference, outputnode, [('chimap', 'chimap')]),
     ])  # fmt: skip
     return {'field': field_map, 'reference': set_reference}
 
 
+def _add_sign(workflow: Workflow, make: _StepMaker, metadata: Mapping[str, Any]) -> Node:
+    """Phase and total field with the right sign, for all steps after the field."""
+    inputnode, field_map, outputnode = nodes_of(workflow, 'inputnode', 'field_map', 'outputnode')
+    check_sign = Node(
+        CheckSign(sign=make.methods.phase_sign, metadata=dict(metadata)),
+        name='check_sign',
+        mem_gb=make.mem_gb,
+    )
+    workflow.connect([
+        (inputnode, check_sign, [(name, name) for name in ('phase', 'magnitude', 'loaded')]),
+        (field_map, check_sign, [('totalfield', 'totalfield'), ('mask', 'mask')]),
+        (check_sign, outputnode, [('totalfield', 'totalfield'), ('quality', 'quality')]),
+    ])  # fmt: skip
+    merge_warnings(workflow, 'field_map', 'check_sign')
+    return check_sign
+
+
 def _add_one_step(workflow: Workflow, make: _StepMaker) -> dict[str, Node]:
     """From the phase to the map at once."""
-    inputnode, field_map, set_reference, outputnode = nodes_of(
-        workflow, 'inputnode', 'field_map', 'set_reference', 'outputnode'
+    inputnode, field_map, check_sign, set_reference, outputnode = nodes_of(
+        workflow, 'inputnode', 'field_map', 'check_sign', 'set_reference', 'outputnode'
     )
     one_step = make('one_step', ReconstructOneStep, 'inversion')
     workflow.connect([
-        (inputnode, one_step, [(f, f) for f in ('phase', 'magnitude', 'echo_times')]),
+        (inputnode, one_step, [(f, f) for f in ('magnitude', 'echo_times')]),
+        (check_sign, one_step, [('phase', 'phase')]),
         (field_map, one_step, [('mask', 'mask')]),
         (one_step, set_reference, [('chimap', 'chimap'), ('mask', 'mask')]),
         (one_step, outputnode, [('mask', 'qsm_mask')]),
@@ -142,14 +166,14 @@ def _add_one_step(workflow: Workflow, make: _StepMaker) -> dict[str, Node]:
 
 def _add_two_steps(workflow: Workflow, make: _StepMaker) -> dict[str, Node]:
     """From the total to the local field, and from that to the map."""
-    inputnode, field_map, set_reference, outputnode = nodes_of(
-        workflow, 'inputnode', 'field_map', 'set_reference', 'outputnode'
+    inputnode, field_map, check_sign, set_reference, outputnode = nodes_of(
+        workflow, 'inputnode', 'field_map', 'check_sign', 'set_reference', 'outputnode'
     )
     remove_background = make('remove_background', RemoveBackground, 'background')
     invert_dipole = make('invert_dipole', InvertDipole, 'inversion')
     workflow.connect([
-        (field_map, remove_background, [('totalfield', 'totalfield'), ('mask', 'mask'),
-                                        ('noise', 'noise')]),
+        (check_sign, remove_background, [('totalfield', 'totalfield')]),
+        (field_map, remove_background, [('mask', 'mask'), ('noise', 'noise')]),
         (inputnode, invert_dipole, [('magnitude', 'magnitude'), ('echo_times', 'echo_times')]),
         (field_map, invert_dipole, [('noise', 'noise')]),
         (remove_background, invert_dipole, [('localfield', 'localfield'), ('mask', 'mask')]),

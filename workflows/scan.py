@@ -120,9 +120,11 @@ def _add_reconstruction(workflow: Workflow, scan: GreScan, plan: Plan) -> None:
         n_echoes=len(scan.echo_times),
         nthreads=plan.nthreads,
         mem_gb=scan_memory_gb(scan),
+        metadata=scan.metadata,
     )
     workflow.connect([
-        (load_gre, qsm_wf, [(f, f'inputnode.{f}') for f in ('phase', 'magnitude', 'echo_times')]),
+        (load_gre, qsm_wf, [(f, f'inputnode.{f}') for f in ('phase', 'magnitude', 'echo_times')]
+                           + [('parameters', 'inputnode.loaded')]),
         (registration_wf, qsm_wf, [('outputnode.brain_mask_in_gre', 'inputnode.brain_mask'),
                                    ('outputnode.dseg', 'inputnode.dseg'),
                                    ('outputnode.dseg_tsv', 'inputnode.dseg_tsv')]),
@@ -166,7 +168,8 @@ def _connect_measures(workflow: Workflow, *, several_echoes: bool) -> None:
         (load_gre, quality, [('combined_magnitude', 'magnitude')]),
         (registration_wf, quality, [('outputnode.quality', 'registration'),
                                     ('outputnode.brain_mask_in_gre', 'brain_mask')]),
-        (qsm_wf, quality, [('outputnode.chimap', 'chimap'), ('outputnode.qsm_mask', 'mask')]),
+        (qsm_wf, quality, [('outputnode.chimap', 'chimap'), ('outputnode.qsm_mask', 'mask'),
+                           ('outputnode.quality', 'phase')]),
         (measure, quality, [('regions_tsv', 'regions_tsv')]),
     ])  # fmt: skip
     if several_echoes:
@@ -297,7 +300,9 @@ def _load_node(scan: GreScan) -> Node:
             phase=[str(p) for p in scan.phase],
             echo_times=list(scan.echo_times),
             b0=scan.b0,
+            complex_parts=scan.complex_parts,
             units=str(scan.metadata.get('Units', '')),
+            acquisition=str(scan.metadata.get('MRAcquisitionType', '')),
         ),
         name='load_gre',
         mem_gb=scan_memory_gb(scan),

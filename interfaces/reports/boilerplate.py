@@ -24,6 +24,12 @@ _OFFSETS = {
     'mcpc3ds': 'The phase at echo time zero was estimated from the first two echoes, smoothed and '
     'subtracted (MCPC-3D-S) [@eckstein2018].'
 }
+_PHASE_SIGN = {
+    'auto': 'The sign of the phase was tested against the field of the head itself, and inverted '
+    'where that spoke against it.',
+    'keep': 'The sign of the phase was kept as stored.',
+    'invert': 'The sign of the phase was inverted.',
+}
 _R2STAR = {
     'arlo': 'R2* was fitted to the magnitude by auto-regression on linear operations (ARLO) '
     '[@pei2015].',
@@ -52,23 +58,24 @@ _HYBRID = (
 
 
 def describe_methods(
-    methods: Methods,
+    methods: Methods | None,
     echo_times: Sequence[float],
     *,
     version: str,
     group: Mapping[str, Any] | None = None,
+    notes: Sequence[str] = (),
 ) -> Boilerplate:
     """Methods section of what `methods` run on scans with these echoes.
 
     Parameters
     ----------
     methods
-        What decides the participants' results.
+        What decides the participants' results; None where that is not known.
     echo_times
         Of the fullest run, s.
     version
         Of nigra.
-    group
+    group, notes
         As in `methods_text`.
 
     Examples
@@ -76,10 +83,17 @@ def describe_methods(
     >>> 'MEDI' in describe_methods(Methods(inversion='medi'), [0.02], version='1').markdown
     True
     """
+    made = {} if methods is None else _steps(methods, echo_times)
+    return methods_text({**made, 'group': group, 'notes': notes or None}, version=version)
+
+
+def _steps(methods: Methods, echo_times: Sequence[float]) -> dict[str, Any]:
+    """The steps of a participant, for `methods_text`."""
     several = len(echo_times) > 1
     r2star = methods.settings_of('relaxometry').get('method', METHODS[0])
     offsets = methods.field == 'romeo' and methods.settings_of('field').get('offsets', True)
-    steps = {
+    return {
+        'phase_sign': methods.phase_sign,
         'unwrap': methods.field,
         'offsets': 'mcpc3ds' if several and offsets else None,
         'n_echoes': len(echo_times),
@@ -93,9 +107,7 @@ def describe_methods(
         'registration': methods.registration,
         'label_contrast': True if methods.label_contrast == 'hybrid' else None,
         'atlases': [path.name for path in methods.atlases] or None,
-        'group': group,
     }
-    return methods_text(steps, version=version)
 
 
 def methods_text(steps: Mapping[str, Any], *, version: str) -> Boilerplate:
@@ -104,9 +116,10 @@ def methods_text(steps: Mapping[str, Any], *, version: str) -> Boilerplate:
     Parameters
     ----------
     steps
-        What ran: `unwrap`, `offsets`, `n_echoes`, `background`, `inversion`, `r2star`,
-        `reference`, `separation`, `iron` and `label_contrast` (True), `registration` (preset's
-        name), `settings` (by step and name), `atlases` (files by name) and `group`: settings of a
+        What ran: `phase_sign`, `unwrap`, `offsets`, `n_echoes`, `background`, `inversion`,
+        `r2star`, `reference`, `separation`, `iron` and `label_contrast` (True), `registration`
+        (preset's name), `settings` (by step and name), `atlases` (files by name), `notes`
+        (sentences on participants who were processed otherwise) and `group`: settings of a
         `GroupComparison`, of which `group_column` must be there. A step that did not run is None
         or absent.
     version
@@ -314,6 +327,7 @@ def _group_extras(group: Mapping[str, Any]) -> list[str]:
 
 _STEPS: Sequence[tuple[str, Callable[[Mapping[str, Any]], str]]] = (
     ('registration', _registration),
+    ('phase_sign', _choose('phase_sign', _PHASE_SIGN)),
     ('offsets', _choose('offsets', _OFFSETS)),
     ('unwrap', _unwrap),
     ('background', _choose('background', _sentences(BACKGROUND))),
@@ -325,6 +339,7 @@ _STEPS: Sequence[tuple[str, Callable[[Mapping[str, Any]], str]]] = (
     ('settings', _settings),
     ('label_contrast', _flag('label_contrast', _HYBRID)),
     ('atlases', _atlases),
+    ('notes', lambda steps: ' '.join(steps['notes'])),
     ('group', _group),
 )
 _PARAGRAPHS = (
@@ -332,6 +347,7 @@ _PARAGRAPHS = (
     (
         'Susceptibility mapping',
         (
+            'phase_sign',
             'offsets',
             'unwrap',
             'background',
@@ -343,5 +359,6 @@ _PARAGRAPHS = (
             'settings',
         ),
     ),
+    ('Differences between participants', ('notes',)),
     ('Statistics', ('group',)),
 )

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
+from ...nodes.anatomy.quality import iron_contrast
+from ...nodes.field.sign import STRONG
 from ..anatomy.brain_mask import BRAIN_ML
 from ..tables import readable
 from .cells import counted, fixed, percent
@@ -151,15 +154,37 @@ def _brain_check(brain: pd.DataFrame) -> list[Check]:
 
 def _contrast_check(both: pd.DataFrame) -> list[Check]:
     """Iron makes the pallidum the brighter of the two, unless the phase has the wrong sign."""
-    means = both.set_index('region')['chi_mean']
-    if not {'pallidum', 'thalamus'} <= set(means.dropna().index):
+    difference = iron_contrast(both)
+    if math.isnan(difference):
         return []
-    difference = float(means['pallidum'] - means['thalamus'])
     size = f'{fixed(0)(abs(difference))} ppb'
     if difference > 0:
         return [Check(Status.GOOD, 'Iron contrast', f'pallidum {size} above thalamus')]
     text = f'pallidum {size} below thalamus: the sign of the phase may be inverted'
     return [Check(Status.BAD, 'Iron contrast', text)]
+
+
+def phase_check(quality: Mapping[str, Any]) -> list[Check]:
+    """What the field of the head itself says of the phase; none where that was not tested.
+
+    Parameters
+    ----------
+    quality
+        Measures of `quality.quality_measures`, by name.
+    """
+    r = quality.get('sign_correlation')
+    if r is None:
+        return []
+    told = f'correlation {r:.2f} with the field that the head itself makes'
+    if quality.get('phase_filtered'):
+        return [Check(Status.BAD, 'Phase', 'high-pass filtered; nuclei read far too low')]
+    if quality.get('phase_inverted'):
+        return [Check(Status.NOTE, 'Sign of the phase', f'turned; then {told}')]
+    if r <= -STRONG:
+        return [Check(Status.BAD, 'Sign of the phase', f'inverted, and kept; {told}')]
+    if r < STRONG:
+        return [Check(Status.GOOD, 'Sign of the phase', f'kept; {told}, which says little')]
+    return [Check(Status.GOOD, 'Sign of the phase', f'as stored; {told}')]
 
 
 def verdict(checks: Sequence[Check]) -> Verdict:

@@ -14,7 +14,7 @@ from ..anatomy.atlas import region_table
 from ..quality import quality_measures
 from ..tables import read_table, readable
 from .cells import Column, Table, counted, fixed, flatten, make_table, percent
-from .checks import LOW_COVERAGE, Check, region_checks, verdict, warnings_check
+from .checks import LOW_COVERAGE, Check, phase_check, region_checks, verdict, warnings_check
 from .pictures import Picture, anatomy_pictures, run_pictures
 from .profiles import region_profile
 
@@ -155,7 +155,7 @@ def run_page(run: Mapping[str, Any], number: int, names: Mapping[int, str], *, t
         anchor=f'run-{number}',
         title=title,
         facts=fact_pairs(run.get('facts') or {}, run.get('quality') or {}),
-        checks=region_checks(regions, warnings),
+        checks=[*region_checks(regions, warnings), *phase_check(run.get('quality') or {})],
         warnings=warnings,
         figures=run_pictures(run, names),
         profile=Markup(region_profile(regions[regions.region != 'brain'])),

@@ -156,6 +156,26 @@ def asymmetries(regions: pd.DataFrame) -> dict[str, float]:
     }
 
 
+def iron_contrast(regions: pd.DataFrame) -> float:
+    """How much more paramagnetic the pallidum is than the thalamus, ppb.
+
+    Parameters
+    ----------
+    regions
+        Rows of one run with `region`, `hemisphere` and `chi_mean` (ppb).
+
+    Returns
+    -------
+    float
+        Difference of the means of both sides; NaN where one is not known. Iron makes it positive
+        in adults (Hallgren & Sourander 1958, doi 10.1111/j.1471-4159.1958.tb12607.x), unless the
+        phase has the wrong sign.
+    """
+    both = regions[regions.hemisphere == 'both'].set_index('region')['chi_mean']
+    pallidum, thalamus = both.get('pallidum', np.nan), both.get('thalamus', np.nan)
+    return float(pallidum) - float(thalamus)
+
+
 def modified_z(values: NDArray[Any]) -> NDArray[np.float64]:
     """Distance from the median over the scaled median absolute deviation.
 

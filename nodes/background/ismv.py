@@ -12,11 +12,11 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from ..fields import check_field_map
+from ..fields import check_field_map, check_lengths
 from ..grid import Grid
 from ..parallel import Progress
 from .frame import Image, Mask, Stop
-from .spheres import OneBall, check_radius
+from .spheres import OneBall
 
 
 # The defaults on the phantom of `background.frame`: a tolerance of .01 takes 7 steps, slope .982;
@@ -50,7 +50,7 @@ def ismv(
     Wen et al. 2014 (doi 10.1002/mrm.24998); the equations are in the module's docstring.
     """
     stop = Stop(iterations, tolerance, progress)
-    check_radius(radius)
+    check_lengths(radius=radius)
     check_field_map(totalfield, mask, grid)
     ball = OneBall(totalfield, mask, grid, radius, nthreads)
     # `remains` is M (1 - S); every step is zero outside M, so another M before it changes nothing

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import NigraError
-from ..fields import check_field_map, check_settings
+from ..fields import MOST_LAYERS, check_counts, check_field_map
 from ..grid import Grid
 from ..numerics.multigrid import Box, Multigrid, interior, laplacian
 from ..parallel import Progress
@@ -53,8 +53,7 @@ def lbv(
     Zhou et al. 2014 (doi 10.1002/nbm.3064); the equations are in the module's docstring.
     """
     stop = Stop(iterations, tolerance, progress)
-    whole = peel >= 0 and float(peel).is_integer()
-    check_settings(('peel', peel, whole, 'be a number of layers'))
+    check_counts(0, MOST_LAYERS, peel=peel)
     check_field_map(totalfield, mask, grid)
     box = Box.around(mask)
     # what the last `interior` takes off is the boundary, where u = 0

@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import NigraError
-from ..fields import check_field_map, check_settings
+from ..fields import check_counts, check_field_map, check_positive
 from ..grid import Grid
 from ..numerics.multigrid import Box, Multigrid, Stencils, interior, laplacian
 from ..parallel import Progress
@@ -84,10 +84,8 @@ def pdf(
     Liu et al. 2011 (doi 10.1002/nbm.1670); the equations are in the module's docstring.
     """
     stop = Stop(iterations, tolerance, progress)
-    check_settings(
-        ('local_sd', local_sd, 0 < local_sd < np.inf, 'be a positive field in ppm'),
-        ('offset_order', offset_order, offset_order in (0, 1, 2, 3), 'be 0, 1, 2 or 3'),
-    )
+    check_positive(local_sd=local_sd)
+    check_counts(0, 3, offset_order=offset_order)
     check_field_map(totalfield, mask, grid)
     box = Box.around(mask)
     variance = _variances(noise, box, local_sd)

@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..fields import check_field_map, check_positive
+from ..fields import check_field_map, check_lengths, check_positive
 from ..grid import Grid
 from ..numerics.fft import convolver
 from ..parallel import Progress
 from .frame import Image, Mask, Stop
-from .spheres import OneBall, check_radius
+from .spheres import OneBall
 
 
 # The defaults on the phantom of `background.frame`: a penalty of 1e-4 has slope .971; 1e-6 has
@@ -51,7 +51,7 @@ def resharp(
     Sun & Wilman 2014 (doi 10.1002/mrm.24765); the equations are in the module's docstring.
     """
     stop = Stop(iterations, tolerance, progress)
-    check_radius(radius)
+    check_lengths(radius=radius)
     check_positive(regularisation=regularisation)
     check_field_map(totalfield, mask, grid)
     ball = OneBall(totalfield, mask, grid, radius, nthreads)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import NigraError
-from ..fields import check_settings, dot
+from ..fields import dot
 from ..grid import Grid
 from ..numerics.fft import Crop, convolver, crop_to_mask, empty_spectrum, irfftn, rfftn
 from ..numerics.kernels import smv_kernel
@@ -99,8 +99,3 @@ class OneBall:
     def put(self, local: Image) -> tuple[Image, Mask]:
         """Local field and its mask on the full grid."""
         return self._crop.put(local), self._crop.put(self.fits)
-
-
-def check_radius(radius: float) -> None:
-    """Raise where a ball's radius is no length."""
-    check_settings(('radius', radius, 0 < radius < np.inf, 'be a positive length in mm'))

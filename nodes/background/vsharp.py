@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import NigraError
-from ..fields import check_field_map, check_settings
+from ..fields import LONGEST, check_field_map, check_settings
 from ..grid import Grid
 from ..numerics.fft import empty_spectrum, irfftn, rfftn
 from ..parallel import Progress
@@ -63,9 +63,9 @@ def vsharp(
     Schweser et al. 2011, Li et al. 2011, Wu et al. 2012; see the module's docstring.
     """
     ordered = sorted({float(r) for r in radii}, reverse=True)
-    lengths = bool(ordered) and all(0 < r < np.inf for r in ordered)
+    lengths = bool(ordered) and all(0 < r <= LONGEST for r in ordered)
     check_settings(
-        ('radii', list(radii), lengths, 'be positive lengths in mm'),
+        ('radii', list(radii), lengths, f'be positive lengths up to {LONGEST:g} mm'),
         ('threshold', threshold, 0 < threshold < 1, 'lie between 0 and 1'),
     )
     check_field_map(totalfield, mask, grid)

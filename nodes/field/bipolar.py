@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import NigraError
+from ..fields import check_choice
 from .echo_box import EchoBox, subtract
 from .in_time import LEAST_GAIN, MOST_WRAPS
 from .unwrap import difference_phase
@@ -69,8 +70,7 @@ def remove_alternation(
 
 def check_bipolar(bipolar: str, echoes: int | None = None) -> None:
     """Raise where the setting is unknown or, where the echoes are known, cannot be met."""
-    if bipolar not in _BIPOLAR:
-        raise NigraError(f"bipolar must be 'auto', 'on' or 'off', got '{bipolar}'")
+    check_choice(_BIPOLAR, bipolar=bipolar)
     if bipolar == 'on' and echoes is not None and echoes < 3:
         raise NigraError(f'a bipolar readout is corrected from at least 3 echoes, got {echoes}')
 

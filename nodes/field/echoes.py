@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy import special
 
 from ..errors import NigraError
+from ..fields import check_choice, check_not_negative
 from ..volumes import Box, bounding_box
 from .echo_box import EchoBox
 from .wraps import wrap
@@ -92,10 +93,8 @@ def _pairs(axis: int) -> tuple[tuple[slice, ...], tuple[slice, ...]]:
 
 def check_fit(fit: str, phase0_sd: float) -> None:
     """Raise where a setting of the fit is out of range."""
-    if fit not in _FITS:
-        raise NigraError(f"fit must be 'nonlinear' or 'linear', got '{fit}'")
-    if not phase0_sd >= 0:
-        raise NigraError(f'phase0_sd must be 0 (estimated) or more, rad, got {phase0_sd}')
+    check_choice(_FITS, fit=fit)
+    check_not_negative(phase0_sd=phase0_sd)
 
 
 def scan_noise(echoes: EchoBox, fit: str, *, phase0_known: bool, phase0_sd: float = 0.0) -> Fit:

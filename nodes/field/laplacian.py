@@ -6,18 +6,11 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import NigraError
 from ..grid import Grid
 from ..numerics.fft import crop_to_mask, half_shape, irfftn, rfftn
 from ..parallel import run, slabs
 from .echo_box import EchoBox
 from .wraps import wrapped
-
-
-def check_margin(margin: float) -> None:
-    """Raise where the zeros around the mask are no length."""
-    if not margin >= 0:
-        raise NigraError(f'margin must be a length in mm, got {margin}')
 
 
 def unwrap_laplacian(

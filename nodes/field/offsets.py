@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage
 
-from ..errors import NigraError
+from ..fields import check_lengths
 from ..grid import Grid
 from ..parallel import run, slabs
 from .echo_box import EchoBox, cut_echoes, subtract
@@ -57,7 +57,7 @@ def remove_offsets(
     NigraError
         Shapes or echo times do not fit, or `sigma` is not positive.
     """
-    check_sigma(sigma)
+    check_lengths(sigma=sigma)
     echoes = cut_echoes(phase, magnitude, echo_times, mask, nthreads)
     out, offset = phase.astype(np.float32), np.zeros(phase.shape[:3], np.float32)
     if echoes.times.size < 2:
@@ -67,12 +67,6 @@ def remove_offsets(
     for echo in range(echoes.times.size):
         out[echoes.box][..., echo][echoes.inside] = echoes.angle[echo][echoes.inside]
     return out, offset
-
-
-def check_sigma(sigma: float) -> None:
-    """Raise where the width of the offset's Gaussian is not a positive length."""
-    if not (np.isfinite(sigma) and sigma > 0):
-        raise NigraError(f'the width of the phase offset must be positive, mm, got {sigma}')
 
 
 def phase_offset(

@@ -29,6 +29,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
 from ..errors import NigraError
+from ..fields import check_choice
 from ..parallel import run, slabs
 from ..volumes import check_echoes
 from .echoes import magnitude_noise
@@ -158,8 +159,7 @@ def t2star(
 
 
 def _check_settings(method: str, noise_sd: float | None) -> None:
-    if method not in METHODS:
-        raise NigraError(f"method must be one of {', '.join(METHODS)}, got '{method}'")
+    check_choice(METHODS, method=method)
     if noise_sd is not None and not (np.isfinite(noise_sd) and noise_sd >= 0):
         raise NigraError(f'noise_sd must be 0 or more, got {noise_sd}')
 

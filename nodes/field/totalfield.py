@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..errors import NigraError
+from ..fields import check_choice, check_counts, check_lengths, check_margin
 from ..grid import Grid, hz_per_ppm
 from .bipolar import check_bipolar, remove_alternation
 from .echo_box import cut_echoes, subtract
 from .echoes import check_fit, fit_rate, scan_noise
-from .laplacian import check_margin, unwrap_laplacian
-from .offsets import check_sigma, phase_offset
+from .laplacian import unwrap_laplacian
+from .offsets import phase_offset
 from .unwrap import choose_template, unwrap_romeo
 
 _UNWRAP = ('template', 'individual')
@@ -89,10 +89,11 @@ def romeo_field(
     Eckstein et al. 2018 (doi 10.1002/mrm.26963), Dymerska et al. 2021 (doi 10.1002/mrm.28563),
     Liu et al. 2013 (doi 10.1002/mrm.24272).
     """
-    _check_settings(unwrapping, template)
+    check_choice(_UNWRAP, unwrapping=unwrapping)
+    check_counts(0, template=template)  # whether there is such an echo, the echoes tell
     check_fit(fit, phase0_sd)
     check_bipolar(bipolar)
-    check_sigma(offset_sigma)
+    check_lengths(offset_sigma=offset_sigma)
     echoes = cut_echoes(phase, magnitude, echo_times, mask, nthreads)
     scale = 2 * np.pi * hz_per_ppm(b0)
     first = choose_template(echoes.times, template, removed=offsets)
@@ -109,14 +110,6 @@ def romeo_field(
     if echoes.times.size == 1:
         rate[echoes.inside] -= np.median(rate[echoes.inside])
     return echoes.put_back(rate, mask.shape, scale), echoes.put_back(sd, mask.shape, scale)
-
-
-def _check_settings(unwrapping: str, template: int) -> None:
-    """Raise where a setting fits no scan; what needs the echoes is checked with them."""
-    if unwrapping not in _UNWRAP:
-        raise NigraError(f"unwrapping must be 'template' or 'individual', got '{unwrapping}'")
-    if template < 0:
-        raise NigraError(f'template must be 0 (the best) or an echo from 1, got {template}')
 
 
 def laplacian_field(

@@ -34,8 +34,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..field.echoes import magnitude_noise
-from ..fields import check_counts, check_field, check_not_negative, check_positive, check_settings
-from ..grid import Grid
+from ..fields import (
+    LARGEST,
+    check_counts,
+    check_field,
+    check_not_negative,
+    check_positive,
+    check_settings,
+)
+from ..grid import Grid, check_field_strength
 from ..numerics.stencils import reciprocal_steps
 from ..parallel import Progress, Sweep, follow
 from ..volumes import bounding_box, check_mask
@@ -92,11 +99,13 @@ def separate_sources(
         Positive (0 or more) and negative (0 or less) susceptibility, ppm, zero outside the
         mask. Their sum is chimap + `chi_offset`.
     """
-    _check_images(mask, grid, chimap=chimap, r2star=r2star, r2=r2)
-    check_positive(b0=b0, dr_para=dr_para, dr_dia=dr_dia)
+    check_positive(dr_para=dr_para, dr_dia=dr_dia)
     check_not_negative(r2_constant=r2_constant, smoothness=smoothness)
-    check_settings(('chi_offset', chi_offset, bool(np.isfinite(chi_offset)), 'be finite'))
+    fits = abs(chi_offset) <= LARGEST
+    check_settings(('chi_offset', chi_offset, fits, 'be a susceptibility in ppm'))
     check_counts(iterations=iterations)
+    check_field_strength(b0)
+    _check_images(mask, grid, chimap=chimap, r2star=r2star, r2=r2)
     box = bounding_box(mask)
     inside = np.ascontiguousarray(mask[box])
     x = _inside(chimap, box, inside, chi_offset)

@@ -101,8 +101,8 @@ def dual_tv(
     )
     check_not_negative(texture=texture)
     check_fraction(magnitude_edges=magnitude_edges)
-    right = len(cone) == 2 and 0 <= cone[0] < cone[1]
-    check_settings(('cone', cone, right, 'be two rising numbers'))
+    right = len(cone) == 2 and 0 <= cone[0] < cone[1] <= 2 / 3
+    check_settings(('cone', cone, right, 'be two rising numbers from 0 to 2/3'))
     check_counts(first_iterations=first_iterations, iterations=iterations)
     problem = prepare(
         localfield, mask, grid, noise=noise, margin=margin, nthreads=nthreads, reliable=NOISY

@@ -46,7 +46,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..fields import check_field, check_field_map, check_not_negative
+from ..fields import check_field, check_field_map, check_margin
 from ..grid import Grid
 from ..numerics.fft import Crop, crop_to_mask
 from ..numerics.kernels import dipole_kernel
@@ -136,7 +136,7 @@ def prepare(
         Shapes differ, the mask is empty, the field is not finite inside it, or the margin is
         negative.
     """
-    check_not_negative(margin=margin)
+    check_margin(margin)
     check_field_map(localfield, mask, grid)
     if noise is not None:
         check_field(noise, grid, 'the noise')

@@ -43,7 +43,14 @@ from numpy.typing import ArrayLike, NDArray
 from ..errors import NigraError
 from ..field.masks import finite_mask
 from ..field.offsets import remove_offsets
-from ..fields import check_counts, check_field, check_not_negative, check_positive, check_settings
+from ..fields import (
+    MOST_LAYERS,
+    check_counts,
+    check_field,
+    check_margin,
+    check_positive,
+    check_settings,
+)
 from ..grid import Grid, hz_per_ppm
 from ..numerics.fft import crop_to_mask
 from ..parallel import Progress
@@ -68,13 +75,22 @@ class _Solver:
     alpha0: float
     iterations: int
     margin: float
+    erosions: int
     nthreads: int
     progress: Progress | None
 
     def __post_init__(self) -> None:
         check_positive(alpha1=self.alpha1, alpha0=self.alpha0)
         check_counts(iterations=self.iterations)
-        check_not_negative(margin=self.margin)
+        check_margin(self.margin)
+        check_counts(0, MOST_LAYERS, erosions=self.erosions)
+
+    def eroded(self, mask: Mask) -> Mask:
+        """The mask less the layers that are taken off it."""
+        kept = erode(mask, self.erosions)
+        if not kept.any():
+            raise NigraError('the mask has no voxel left after erosion; give fewer erosions')
+        return kept
 
     def reconstruct(self, laplacian: Image, weight: Image, kept: Mask, grid: Grid) -> Image:
         """Map from the field's Laplacian, ppm/mm^2, and the weight of each voxel."""
@@ -117,13 +133,13 @@ def tgv_phase(
         A voxel of an echo counts if its phase differs from its neighbours', and theirs among
         each other, by no more than this, rad; up to pi.
     """
+    solver = _Solver(alpha1, alpha0, iterations, margin, erosions, nthreads, progress)
+    check_settings(('limit', limit, 0 < limit <= np.pi, 'lie between 0 and pi rad'))
     times = check_echoes(phase, magnitude, echo_times, mask)
     check_mask(mask, grid)
-    solver = _Solver(alpha1, alpha0, iterations, margin, nthreads, progress)
-    check_settings(('limit', limit, 0 < limit <= np.pi, 'lie between 0 and pi rad'))
     scale = 2 * np.pi * hz_per_ppm(b0)
     inside = mask & finite_mask(phase, magnitude)
-    kept = _eroded(inside, erosions)
+    kept = solver.eroded(inside)
     angle, signal = (
         np.where(inside[..., None], image, 0).astype(np.float32) for image in (phase, magnitude)
     )
@@ -183,13 +199,13 @@ def tgv(
         A voxel counts if the field differs from its neighbours' by no more than this, ppm, which
         leaves out faults of unwrapping and the brink of air; above 0.
     """
+    solver = _Solver(alpha1, alpha0, iterations, margin, erosions, nthreads, progress)
+    check_positive(limit=limit)
     for name, image in (('totalfield', totalfield), ('noise', noise)):
         if image is not None:
             check_field(image, grid, name)
     check_mask(mask, grid)
-    solver = _Solver(alpha1, alpha0, iterations, margin, nthreads, progress)
-    check_settings(('limit', limit, limit > 0, 'be above 0 ppm'))
-    kept = _eroded(mask & np.isfinite(totalfield), erosions)
+    kept = solver.eroded(mask & np.isfinite(totalfield))
     field = np.nan_to_num(totalfield, posinf=0, neginf=0).astype(np.float32)
     laplacian, trusted = wrapped_laplacian(
         field, kept, grid, limit=limit, period=0, nthreads=nthreads
@@ -199,11 +215,3 @@ def tgv(
         known = trusted & np.isfinite(noise) & (np.nan_to_num(noise) > 0)
         weight = np.where(known, 1 / np.where(known, noise, 1) ** 2, 0).astype(np.float32)
     return solver.reconstruct(laplacian, weight, kept, grid), kept
-
-
-def _eroded(mask: Mask, erosions: int) -> Mask:
-    check_settings(('erosions', erosions, erosions >= 0, 'not be negative'))
-    kept = erode(mask, erosions)
-    if not kept.any():
-        raise NigraError('the mask has no voxel left after erosion; give fewer erosions')
-    return kept

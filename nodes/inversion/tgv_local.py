@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..fields import check_counts, check_not_negative, check_positive
+from ..fields import check_counts, check_positive
 from ..grid import Grid
 from ..parallel import Progress
 from .problem import Image, prepare
@@ -41,7 +41,6 @@ def tgv_inversion(
     """
     check_positive(alpha1=alpha1, alpha0=alpha0)
     check_counts(iterations=iterations)
-    check_not_negative(margin=margin)
     # a voxel of room at least: the solver's differences are not periodic, its transform is
     problem = prepare(
         localfield, mask, grid, noise=noise, margin=margin, nthreads=nthreads,

@@ -9,8 +9,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import NigraError
-from ..fields import check_positive, check_settings
+from ..fields import check_choice, check_positive, check_settings
 from ..grid import Grid
 from ..numerics.fft import irfftn, rfftn
 from ..numerics.kernels import gradient_kernel
@@ -46,8 +45,7 @@ def tkd(
     (doi 10.1002/mrm.24405).
     """
     check_settings(('threshold', threshold, 0 < threshold <= 2 / 3, 'lie between 0 and 2/3'))
-    if inside not in _INSIDE:
-        raise NigraError(f"inside must be one of {', '.join(_INSIDE)}, got '{inside}'")
+    check_choice(_INSIDE, inside=inside)
 
     def divide(spectrum: Spectrum, problem: Problem) -> None:
         kernel, shape = problem.kernel, problem.grid.shape

@@ -111,9 +111,8 @@ def choose_covariates(
         if known and option == '--interactions':
             continue
         if name == group_column or known:
-            raise InputError(
-                f'{option} {text}', 'is the column of groups or given twice', 'leave it out'
-            )
+            wrong = 'names a covariate again' if known else 'is the column of groups'
+            raise InputError(f'{option} {text}', wrong, 'leave it out')
         _check_varies(people[name], option, source)
         chosen.append(Covariate(name, explicit or _is_categorical(people, name, source)))
     return tuple(chosen), warnings

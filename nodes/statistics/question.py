@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from ..errors import InputError
 from .measures import DEFAULT_MEASURES, MEASURES
@@ -68,6 +68,10 @@ class Question:
     seed: int = 1
 
     def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, tuple):  # given twice, it is asked once
+                object.__setattr__(self, field.name, tuple(dict.fromkeys(value)))
         unknown = [m for m in self.measures if m not in MEASURES]
         if unknown or not self.measures:
             raise InputError(
@@ -155,5 +159,8 @@ def choose_contrasts(
             GroupContrast(f'{a} - {b}', (a,), (b,)) for a, b in itertools.combinations(groups, 2)
         )
     found = [parse_contrast(text, groups) for text in asked]
-    # asked for twice, it would pay twice in its family
-    return tuple({contrast.name: contrast for contrast in found}.values())
+    # asked for twice, it would pay twice in its family; the order of a side does not matter
+    different: dict[tuple[frozenset[str], ...], GroupContrast] = {}
+    for contrast in found:
+        different.setdefault((frozenset(contrast.first), frozenset(contrast.second)), contrast)
+    return tuple(different.values())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,16 +17,13 @@ from .covariates import (
     Covariate,
     check_column,
     check_covariates,
-    choose_covariates,
-    choose_scores,
     formula_term,
-    one_spelling_of_sex,
     read_covariate,
 )
-from .measures import MEASURES
+from .people import choose_people
 from .question import GroupContrast, Question, choose_contrasts
 from .values import (
-    TABLE_COLUMNS,
+    DERIVED,
     brain_warnings,
     coverage_warnings,
     first_visits,
@@ -163,10 +160,11 @@ def make_sample(
     Raises
     ------
     InputError
-        A column or level is not there, there is one group only, or a covariate adds nothing of
-        its own.
+        A column, level or measure is not there, there is one group only, or a covariate adds
+        nothing of its own.
     """
     question = question or Question()
+    _check_measured(regions, question.measures)
     column = question.group_column
     regions, warnings = first_visits(regions)
     # the participants' columns are the same in all rows of a person
@@ -203,56 +201,15 @@ def make_sample(
     return _harmonised(sample, people[question.harmonise], question)
 
 
-class Choice(NamedTuple):
-    """Who is compared, and by which columns of the participants' table.
-
-    Attributes
-    ----------
-    people
-        Participants of the groups to compare, and all columns.
-    left_out
-        Why the others are left out.
-    offered
-        Columns of the participants' table.
-    covariates, scores
-        What models adjust for; clinical scores.
-    warnings
-        Sentences.
-    """
-
-    people: pd.DataFrame
-    left_out: dict[Any, str]
-    offered: list[str]
-    covariates: tuple[Covariate, ...]
-    scores: tuple[str, ...]
-    warnings: list[str]
-
-
-def choose_people(everyone: pd.DataFrame, question: Question, *, source: str) -> Choice:
-    """Choose participants, covariates and scores, which needs no region value.
-
-    Parameters
-    ----------
-    everyone
-        One row per participant, with the columns of the participants' table.
-    question, source
-        As in `make_sample`.
-
-    Raises
-    ------
-    InputError
-        A column or level is not there, or a column cannot serve.
-    """
-    column = question.group_column
-    offered = [c for c in everyone.columns if c not in (*TABLE_COLUMNS, *MEASURES)]
-    check_column(column, offered, '--group-column', source)
-    everyone, left_out = _of_groups(everyone, question, source)
-    people = one_spelling_of_sex(everyone)
-    covariates, notes = choose_covariates(
-        people, offered, question.covariates, column, source, question.interactions
-    )
-    scores, more = choose_scores(people, offered, question.scores, column, source)
-    return Choice(people, left_out, offered, covariates, scores, [*notes, *more])
+def _check_measured(regions: pd.DataFrame, measures: Sequence[str]) -> None:
+    """Refuse measures that no region table has."""
+    for name in measures:
+        if name not in regions and name not in DERIVED:
+            raise InputError(
+                f'--measures {name}',
+                'is in no region table, as another version of nigra made them',
+                'process the participants again, or compare others',
+            )
 
 
 def exclusion_table(reasons: Iterable[tuple[Any, str]]) -> pd.DataFrame:
@@ -307,29 +264,6 @@ def _harmonised(sample: Sample, column: pd.Series, question: Question) -> Sample
         volumes=None if sample.volumes is None else freed(sample.volumes),
         exclusions=pd.concat([sample.exclusions, exclusion_table(more)], ignore_index=True),
     )
-
-
-def _of_groups(
-    everyone: pd.DataFrame, question: Question, source: str
-) -> tuple[pd.DataFrame, dict[Any, str]]:
-    """Participants of the groups to compare, and why the others are left out."""
-    column = question.group_column
-    labels = everyone[column].map(str, na_action='ignore')  # 1 is the group called '1'
-    left_out: dict[Any, str] = {who: f'{column} is n/a' for who in labels.index[labels.isna()]}
-    if question.groups is not None:
-        for name in question.groups:
-            if not (labels == name).any():
-                raise InputError(
-                    f'--groups {name}',
-                    f'is no value of column {column!r} in {source}',
-                    f'give some of {", ".join(sorted(labels.dropna().unique()))}',
-                )
-        # told apart from n/a: these people have a group, but not one of the question
-        other = labels.notna() & ~labels.isin(question.groups)
-        left_out |= {
-            who: f'{column} {labels[who]} is not asked for' for who in labels.index[other]
-        }
-    return everyone[~everyone.index.isin(list(left_out))], left_out
 
 
 def order_groups(

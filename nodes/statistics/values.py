@@ -102,7 +102,7 @@ def measure_values(
     regions
         One visit per participant; the rows of `brain` only serve for normalising.
     measures
-        Of `measures.MEASURES`; one without a column is NaN for all.
+        Of `measures.MEASURES`; one without a column is NaN for all (`sample` refuses it).
     """
     derived = {name: DERIVED[name](regions) for name in measures if name in DERIVED}
     regions = regions.assign(**derived)

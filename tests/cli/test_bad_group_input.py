@@ -20,6 +20,7 @@ from toy_cohort import (
 
 from nigra.cli import main
 from nigra.interfaces.methods import Methods
+from nigra.interfaces.reports import boilerplate
 from nigra.interfaces.tables import read_table
 
 QUICK = ['--permutations', '0', '--bootstraps', '0', '--nprocs', '1']
@@ -212,8 +213,65 @@ def test_mixed_field_strengths_and_versions(study, caplog):
     change_sidecar(out, 'sub-009', NigraVersion='0.0.9')
     assert run(out, caplog)[0] == 0
     told = told_of(out)
-    assert 'MagneticFieldStrength differs' in told
-    assert 'NigraVersion differs' in told
+    assert 'differ in field strength (T): 3 in sub-004; 1.5 in the others' in told
+    assert 'differ in the version of nigra: 0.0.9 in sub-009; 0.1.0 in the others' in told
+
+
+def citation(out):
+    return (out / 'logs' / 'CITATION.md').read_text()
+
+
+def test_results_of_an_older_version_do_not_get_the_methods_of_the_command(study, caplog):
+    out, people, _ = study
+    for who in people.participant_id:
+        flat = {'BackgroundRemoval': 'pdf', 'Inversion': 'tkd' if who == 'sub-003' else 'tv'}
+        change_sidecar(out, who, Methods=None, **flat)
+    assert run(out, caplog)[0] == 0
+    assert 'version of nigra does; process these participants again.' in told_of(out)
+    page = (out / 'group.html').read_text()
+    for text in (page, citation(out)):
+        assert 'made is not known' in text
+        assert 'Susceptibility was reconstructed' not in text
+        assert 'Benjamini' in text
+
+
+def test_mixed_methods_reach_the_page_and_the_methods_text(study, caplog):
+    out, _, _ = study
+    other = Methods(inversion='tv', settings={'inversion': {'penalty': 9.0}})
+    change_sidecar(out, 'sub-001', Methods=other.record())
+    assert run(out, caplog)[0] == 0
+    setting = 'Participants differ in the setting inversion.penalty: '
+    assert setting + '9.0 in sub-001; not set in the others.' in told_of(out)
+    assert setting + '`9.0` in sub-001; `not set` in the others.' in citation(out)
+    assert 'Settings that differ from the defaults' not in citation(out)
+    assert setting + '<code>9.0</code>' in (out / 'group.html').read_text()
+
+
+def test_atlases_are_told_by_the_group_level_alone(study, caplog):
+    out, people, _ = study
+    for who in people.participant_id:
+        mine = Methods(inversion='tv', atlases=(out / 'seg-mine_dseg.nii.gz',))
+        change_sidecar(out, who, Methods=mine.record())
+    assert run(out, caplog)[0] == 0
+    assert 'Regions of `seg-mine_dseg.nii.gz` were carried' in citation(out)
+
+
+def test_another_methods_text_is_no_run_with_nothing_to_do(study, caplog, monkeypatch):
+    out, _, _ = study
+    assert run(out, caplog)[0] == 0
+    monkeypatch.setitem(boilerplate._REFERENCE, 'brain', 'In words of tomorrow.')
+    assert run(out, caplog)[0] == 0
+    assert 'In words of tomorrow.' in (out / 'group.html').read_text()
+
+
+def test_the_methods_text_is_whole_after_a_run_with_nothing_to_do(study, caplog):
+    out, _, _ = study
+    assert run(out, caplog)[0] == 0
+    text = citation(out)
+    (out / 'logs' / 'CITATION.md').write_text('that of the participant level')
+    assert run(out, caplog)[0] == 0
+    assert 'nothing to do' in caplog.text
+    assert citation(out) == text
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from nigra.cli import main
-from nigra.cli.app import clean_work, find_all, work_folder
+from nigra.cli.app import clean_work, find_all, tell_phases, work_folder
 from nigra.cli.arguments import parse_settings
 from nigra.cli.checks import check_folders, find_participants_file
 from nigra.cli.run import Progress, plugin_for
@@ -219,3 +219,17 @@ def test_empty_plugin_arguments(tmp_path):
     path.write_text('plugin: Linear\nplugin_args:\n')
     settings = parse_settings(['a', 'b', 'participant', '--use-plugin', str(path)])
     assert plugin_for(settings) == ('Linear', {})
+
+
+def test_what_the_phase_needs_is_told_in_the_log(tmp_path, caplog):
+    for label, inverted in (('01', 1), ('02', 0)):
+        path = tmp_path / f'sub-{label}' / 'anat' / f'sub-{label}_quality.json'
+        path.parent.mkdir(parents=True)
+        path.write_text(f'{{"participant_id": "sub-{label}", "phase_inverted": {inverted}}}')
+    settings = Settings(bids_dir=tmp_path, output_dir=tmp_path, levels=('participant',))
+    tell_phases(settings, ['sub-02'])
+    assert not caplog.records
+    tell_phases(settings)
+    told = [record.getMessage() for record in caplog.records]
+    assert told[0] == '1 of 2 runs had the sign of the phase turned (sub-01).'
+    assert 'mixed' in told[1]

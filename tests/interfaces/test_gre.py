@@ -18,9 +18,10 @@ def test_phase_of_doubtful_reach_is_told(tmp_path, stretch, word):
         files[name] = [tmp_path / f'{name}.nii.gz']
         nib.save(nib.Nifti1Image(image.astype(np.float32), np.eye(4)), files[name][0])
     scan = load_gre(**files, echo_times=[0.02], units='rad')
-    assert scan['note'].startswith('Phase already in radians')
+    assert scan['parameters']['stored_as'] == 'radians'
     if word is None:
         assert scan['warnings'] == []
     else:
-        assert scan['warnings'] == [f'phase.nii.gz: {scan["note"]}']
-        assert word in scan['note']
+        (told,) = scan['warnings']
+        assert told.startswith('phase.nii.gz: Phase already in radians')
+        assert word in told

@@ -120,21 +120,21 @@ def test_wrong_unit_everywhere_is_refused(study):
 
 
 @pytest.mark.parametrize(
-    ('key', 'value', 'shown'),
-    [('MagneticFieldStrength', 3, '3'), ('NigraVersion', '0.2.0', '0.2.0'),
-     ('Methods', Methods(inversion='tkd').record(), 'tkd'),
+    ('key', 'value', 'words'),
+    [('MagneticFieldStrength', 3, 'field strength (T): 3 in sub-005; 1.5 in the others'),
+     ('NigraVersion', '0.2.0', 'the version of nigra: 0.2.0 in sub-005; 0.1.0 in the others'),
+     ('Methods', Methods(inversion='tkd').record(),
+      'inversion: tkd in sub-005; tv in the others'),
      ('Methods', Methods(inversion='tv', settings={'inversion': {'penalty': 9}}).record(),
-      'inversion.penalty=9')],
+      'the setting inversion.penalty: 9 in sub-005; not set in the others')],
 )  # fmt: skip
-def test_mixed_scanners_or_methods_are_told(study, key, value, shown):
+def test_mixed_scanners_or_methods_are_told(study, key, value, words):
     root, _, file = study
     change_sidecar(root, 'sub-005', **{key: value})
     found = gather_regions(root, file)
     (warning,) = found.warnings
     (key,) = (k for k, entry in found.provenance.items() if isinstance(entry, list))
-    assert warning.startswith(f'{key} differs')
-    assert f'{shown} in 1 of 16 tables' in warning
-    assert 'sub-005' in warning
+    assert warning == f'Participants differ in {words}.'
     assert len(found.provenance[key]) == 2
 
 
@@ -149,8 +149,9 @@ def test_field_strength_that_goes_with_the_group(study):
 def test_missing_sidecar_is_told(study):
     root, _, file = study
     one_file(root).with_suffix('.json').unlink()
-    (warning,) = gather_regions(root, file).warnings
-    assert warning.startswith('Sidecars of sub-002 do not tell Methods.reference, Units, ')
+    unknown, silent = gather_regions(root, file).warnings
+    assert unknown.startswith('How the results of sub-002 were made is not known')
+    assert silent.startswith('Sidecars of sub-002 do not tell ReferenceRegion, Units, Magn')
 
 
 def test_half_written_tables_are_not_read(study):

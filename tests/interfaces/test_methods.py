@@ -1,6 +1,6 @@
 """What decides a participant's results is one value: options, record and settings follow it."""
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
@@ -36,6 +36,13 @@ def test_options_reach_the_methods():
     assert methods.atlases == (Path('mine.nii.gz').absolute(),)
 
 
+def test_an_atlas_given_twice_is_one():
+    twice = ['--atlases', 'mine.nii.gz', 'other.nii.gz', 'mine.nii.gz']
+    assert [p.name for p in parse_settings([*COMMAND, *twice]).methods.atlases] == [
+        'mine.nii.gz', 'other.nii.gz',
+    ]  # fmt: skip
+
+
 def test_a_choice_from_a_configuration_file_is_checked():
     with pytest.raises(InputError, match='--label-contrast foo'):
         Methods(label_contrast='foo').check_names()
@@ -57,12 +64,18 @@ def test_settings_of_steps_are_typed():
     [
         (['--set', 'inversion.magic=1'], "no setting 'inversion.magic'"),
         (['--set', 'inversion.offset_cost=much'], 'must be a number'),
-        (['--set', 'inversion.offset_cost'], 'write --set STEP.NAME=VALUE'),
+        (['--set', 'inversion.offset_cost'], 'written STEP.NAME=VALUE'),
         (['--set', 'inversion.strength=-1'], 'strength must be positive'),
         (['--set', 'iterations=3'], 'ambiguous'),
         (['--inversion', 'tgv', '--set', 'background.iterations=3'], 'no setting'),
         (['--inversion', 'magic', '--set', 'inversion.offset_cost=3'], '--inversion magic'),
         (['--set', 'separation.least=1'], 'no setting'),
+        (['--set', 'inversion.margin=1e30'], 'margin must be a length from 0 to 200 mm'),
+        (['--field', 'laplacian', '--set', 'field.margin=inf'], 'field.margin=inf: margin must'),
+        (['--separation', '--set', 'dr_para=-1'], 'dr_para must be positive'),
+        (['--set', 'inversion.strength=2', '--set', 'offset_cost=-1'], '^--set offset_cost=-1: '),
+        (['--set', 'background.iterations=5.5'], 'must be a whole number'),
+        (['--random-seed', '-1', '--set', 'offset_cost=1'], '--random-seed -1'),
     ],
 )
 def test_settings_that_cannot_be_are_refused(arguments, words):
@@ -86,6 +99,39 @@ def test_settings_come_from_a_configuration_file_too(tmp_path, text):
     assert over.methods.settings == {'inversion': {'offset_cost': 3.0}}
 
 
+def test_the_last_setting_counts_and_the_default_is_no_change():
+    asked = ['offset_cost=1', 'inversion.offset_cost=2', 'offset_cost=3', 'strength=0.3']
+    found = Methods().with_settings(asked)
+    assert found.settings == {'inversion': {'offset_cost': 3.0}}
+    assert found.with_settings(['offset_cost=3.7']) == Methods()
+
+
+@pytest.mark.parametrize(
+    ('text', 'words'),
+    [
+        ('set = true\n', r'write a table \[set.STEP\]'),
+        ('set = [3]\n', r'write a table \[set.STEP\]'),
+        ('[set.foo]\n', r'\[set.foo\] holds no setting'),
+        ('[set.inversion]\nmagic = 1\n', 'set inversion.magic=1: there is no setting'),
+        ('[set.inversion]\nstrength = -1\n', 'set inversion.strength=-1: strength must be'),
+        ('measures = []\n', 'give one value at least'),
+    ],
+)
+def test_a_wrong_setting_of_a_file_is_told_with_the_file(tmp_path, text, words):
+    config = tmp_path / 'nigra.toml'
+    config.write_text(text)
+    with pytest.raises(InputError, match=f'nigra.toml.*{words}'):
+        parse_settings([*COMMAND, '--config-file', str(config)])
+
+
+def test_whole_numbers_may_be_written_as_others(tmp_path):
+    config = tmp_path / 'nigra.toml'
+    config.write_text('[set.background]\niterations = 5.0\n')
+    found = parse_settings([*COMMAND, '--config-file', str(config)]).methods
+    assert found.settings == {'background': {'iterations': 5}}
+    assert isinstance(found.settings['background']['iterations'], int)
+
+
 def test_record_tells_everything_and_can_be_read_back():
     methods = Methods(
         inversion='medi', reference='none', separation=True, atlases=(Path('/a/seg-x.nii.gz'),),
@@ -94,14 +140,14 @@ def test_record_tells_everything_and_can_be_read_back():
     record = methods.record()
     assert set(record) == {f.name for f in fields(Methods)}
     assert record['atlases'] == ['seg-x.nii.gz']
-    back = Methods.from_record(record, Methods(atlases=methods.atlases))
-    assert back == methods
-    assert Methods.from_record({}, methods) == methods
+    assert Methods.from_record(record) == replace(methods, atlases=(Path('seg-x.nii.gz'),))
+    assert Methods.from_record({}) == Methods()
+    assert Methods.from_record(Methods(inversion='tgv').record()) == Methods(inversion='tgv')
 
 
 def test_what_must_agree_is_every_field():
-    known = agreeing({'Methods': Methods().record()})
-    assert set(known) == {f.name for f in fields(Methods)}
-    other = agreeing({'Methods': Methods(settings={'inversion': {'strength': 1.0}}).record()})
-    assert {k for k in known if known[k] != other[k]} == {'settings'}
+    known = agreeing(Methods().record())
+    assert set(known) == {f.name for f in fields(Methods)} - {'settings'}
+    other = agreeing(Methods(settings={'inversion': {'strength': 1.0}}).record())
+    assert other == known | {'settings.inversion.strength': '1.0'}
     assert agreeing({}) == {}

@@ -1,6 +1,7 @@
 """Scans: echoes and parts belong together, and what a user reads where they do not."""
 
 import numpy as np
+import pytest
 from helpers import add_run, anat, refused, write_image
 
 from nigra.interfaces.bids import find_visits
@@ -60,9 +61,53 @@ def test_missing_middle_echo_is_a_warning(raw):
 
 
 def test_real_and_imaginary_parts(raw):
-    for path in anat(raw).glob('*T2starw*'):
+    in_parts(raw)
+    (visit,) = find_visits(raw, 'sub-01')
+    (scan,) = visit.scans
+    assert scan.complex_parts
+    assert [path.name for path in (*scan.magnitude, *scan.phase)] == [
+        f'sub-01_part-{part}_T2starw.nii.gz' for part in ('real', 'imag')
+    ]
+    assert (scan.echo_times, scan.b0) == ((0.02,), 1.5)
+
+
+def test_magnitude_and_phase_go_before_real_and_imaginary_parts(raw):
+    add_run(anat(raw), 'sub-01', parts=('part-real_', 'part-imag_'))
+    (scan,) = find_visits(raw, 'sub-01')[0].scans
+    assert not scan.complex_parts
+    for path in anat(raw).glob('*phase*'):
+        path.unlink()
+    (scan,) = find_visits(raw, 'sub-01')[0].scans
+    assert scan.complex_parts
+
+
+def test_a_run_of_parts_is_complete_beside_one_without_phase(raw):
+    in_parts(raw)
+    add_run(anat(raw), 'sub-01_run-2', parts=('part-mag_',))
+    (visit,) = find_visits(raw, 'sub-01')
+    (scan,) = visit.scans
+    assert scan.complex_parts
+    assert 'sub-01_run-2_part-mag' in visit.warnings[0]
+
+
+@pytest.mark.parametrize('part', ['real', 'imag'])
+def test_half_of_a_complex_image_is_refused(raw, part):
+    in_parts(raw)
+    (anat(raw) / f'sub-01_part-{part}_T2starw.nii.gz').unlink()
+    refused(raw, f'has no part-{part} image')
+
+
+def test_real_and_imaginary_parts_of_every_echo_are_needed(raw):
+    folder = raw / 'sub-02' / 'ses-a' / 'anat'
+    in_parts(raw, folder)
+    next(folder.glob('*echo-2*imag*.nii.gz')).unlink()
+    refused(raw, 'has real echoes .* but imaginary echoes', 'sub-02')
+
+
+def in_parts(raw, folder=None):
+    """Rename the parts of a participant's runs."""
+    for path in (folder or anat(raw)).glob('*_part-*'):
         path.rename(path.with_name(path.name.replace('mag', 'real').replace('phase', 'imag')))
-    refused(raw, 'real and imaginary')
 
 
 def test_no_run_with_phase(raw):

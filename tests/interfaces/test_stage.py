@@ -8,9 +8,10 @@ from phantoms import head, signal
 
 from nigra.cli.stage_cli import main
 from nigra.interfaces.stage import run_stage
-from nigra.nodes.errors import InputError, NigraError
+from nigra.nodes.errors import InputError, NigraError, SettingError
 from nigra.nodes.stages import (
     STAGES,
+    by_step,
     choose,
     method_names,
     parameters,
@@ -137,10 +138,13 @@ def test_broken_voxels_are_left_out(folder):
         ('bfr', ['--method', 'magic'], ['magic', 'pdf, vsharp']),
         ('bfr', ['--set', 'iterations=many'], ['iterations', 'whole number', 'many']),
         ('bfr', ['--set', 'colour=red'], ['colour', 'tolerance']),
-        ('bfr', ['--set', 'iterations'], ['KEY=VALUE']),
+        ('bfr', ['--set', 'iterations'], ['STEP.NAME=VALUE']),
         ('bfr+dipole', ['--set', 'iterations=3'], ['ambiguous', 'background.iterations']),
         ('dipole', ['--set', 'strength=-1'], ['strength', 'positive']),
         ('dip', [], ['dip', 'end-to-end']),
+        ('dip', ['--list-methods'], ['dip', 'end-to-end']),
+        ('dipole', ['--set', 'margin=1e30'], ['margin', '200 mm', '1e+30']),
+        ('field-mapping', ['--method', 'laplacian', '--set', 'margin=inf'], ['margin', 'inf']),
     ],
 )
 def test_wrong_options_get_one_sentence(folder, capsys, stage, options, words):
@@ -322,6 +326,23 @@ def test_every_inversion_runs_by_name_whatever_the_parameters_tell(folder, known
         assert np.isfinite(nib.load(folder / 'out' / 'chimap.nii.gz').get_fdata()).all()
 
 
+def test_the_last_of_a_setting_counts():
+    chain = by_step(choose('bfr', 'pdf'))
+    texts = ['iterations=1', 'background.iterations=2', 'iterations=3.0']
+    assert read_settings(chain, texts) == {'background': {'iterations': 3}}
+
+
+def test_settings_are_refused_before_images_are_read(tmp_path):
+    with pytest.raises(SettingError, match='strength'):
+        run_stage('dipole', tmp_path, tmp_path / 'out', settings=['strength=-1'])
+
+
+def test_threads_are_counted_from_one(folder, capsys):
+    with pytest.raises(SystemExit):
+        run('bfr', folder, '--nthreads', '0')
+    assert '--nthreads: 0 is not at least 1' in capsys.readouterr().err
+
+
 def test_arguments_are_needed(capsys):
     with pytest.raises(SystemExit) as stop:
         main(['bfr'])
@@ -331,7 +352,7 @@ def test_arguments_are_needed(capsys):
 
 def test_parameters_hold_every_setting():
     (method,) = choose('bfr', 'vsharp')
-    settings = read_settings({method.step: method}, {'threshold': '0.1'})['background']
+    settings = read_settings({method.step: method}, ['threshold=0.1'])['background']
     assert parameters(method, settings) == {
         'method': 'vsharp',
         'radii': method.defaults['radii'],

@@ -119,6 +119,7 @@ def test_spread_of_an_own_study(tmp_path):
     [
         (['--groups', 'PD30', 'HC=3'], '--groups PD30: is not NAME=N'),
         (['--groups', 'PD=30'], 'names fewer than two groups'),
+        (['--groups', 'HC=30', 'PD=9', 'HC=20'], '--groups HC=20: names HC twice'),
         (['--effects', 'putamen:XX=3'], '--effects putamen:XX=3: is not REGION:GROUP=PPB'),
         (['--regions', 'foo'], '--regions foo: has no known spread'),
         (['--power', '1.2'], 'cannot be'),

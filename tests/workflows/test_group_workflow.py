@@ -5,6 +5,7 @@ import json
 import pytest
 from toy_cohort import make_people, write_participants, write_study
 
+from nigra.interfaces.agreement import Told
 from nigra.interfaces.methods import Methods
 from nigra.nodes.statistics.question import Question
 from nigra.workflows.group import init_group_wf, output_names
@@ -81,7 +82,7 @@ def test_results_have_their_final_names_and_repeat(study):
 def test_methods_text_tells_what_the_comparison_used(study):
     root, people, file = study
     write_participants(file, people.rename(columns={'edss': 'EDSS'}).assign(sex='F'))
-    run(root, file, methods=Methods(inversion='medi'), echo_times=[0.02],
+    run(root, file, told=Told(Methods(inversion='medi'), (0.02,)),
         question=Question(regions=('thalamus',)))  # fmt: skip
     text = (root / 'logs' / 'CITATION.md').read_text()
     assert 'analysis of covariance with `age` in' in text

@@ -84,6 +84,7 @@ def test_references_are_whole():
         ({'unwrap': 'magic'}, "no unwrap 'magic'"),
         ({'magic': 'x'}, "no step 'magic'"),
         ({'unwrap': 'romeo', 'n_echoes': 0}, 'n_echoes must be a positive integer, got 0'),
+        ({'phase_sign': 'sideways'}, 'no phase_sign'),
         ({'registration': 3}, 'registration must be the name'),
         ({'group': {}}, 'group must be a mapping with group_column'),
         ({'separation': 'yes'}, "separation must be True or None, got 'yes'"),

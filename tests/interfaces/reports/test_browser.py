@@ -10,6 +10,7 @@ import pytest
 from toy_cohort import make_people, write_participants, write_study
 from toy_page import NAMES, write_visit
 
+from nigra.interfaces.agreement import Told
 from nigra.interfaces.methods import Methods
 from nigra.interfaces.reports.report import render_participant
 from nigra.nodes.statistics.question import Question
@@ -43,7 +44,7 @@ def page(tmp_path_factory):
     workflow = init_group_wf(
         derivatives_dir=root, participants_file=file, output_dir=root,
         question=Question(interactions=('age',), bootstraps=100),
-        methods=Methods(), echo_times=[0.02],
+        told=Told(Methods(), (0.02,)),
     )  # fmt: skip
     workflow.base_dir = str(root / 'work')
     workflow.run()

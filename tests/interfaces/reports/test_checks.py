@@ -3,7 +3,7 @@
 import pytest
 from toy_page import region_rows
 
-from nigra.interfaces.reports.checks import region_checks, verdict
+from nigra.interfaces.reports.checks import phase_check, region_checks, verdict
 
 
 def lights(frame, warnings=()):
@@ -62,3 +62,23 @@ def test_verdict_counts_the_worst():
     found = [c for c in found if c.status != 'bad']
     assert (verdict(found).status, verdict(found).text) == ('note', '1 check to review')
     assert verdict([]).text == 'all checks passed'
+
+
+@pytest.mark.parametrize(
+    ('quality', 'status', 'text'),
+    [
+        ({'sign_correlation': 0.58, 'phase_inverted': 0}, 'good', 'as stored; correlation 0.58'),
+        ({'sign_correlation': 0.1}, 'good', 'kept; correlation 0.10'),
+        ({'sign_correlation': 0.58, 'phase_inverted': 1}, 'note', 'turned'),
+        ({'sign_correlation': -0.58, 'phase_inverted': 0}, 'bad', 'inverted, and kept'),
+        ({'sign_correlation': 0.1, 'phase_filtered': 1}, 'bad', 'high-pass filtered'),
+    ],
+)
+def test_the_phase_has_a_light_of_its_own(quality, status, text):
+    (light,) = phase_check(quality)
+    assert light.status == status
+    assert text in light.text
+
+
+def test_a_phase_that_was_not_tested_has_no_light():
+    assert phase_check({'snr': 30.0}) == []

@@ -20,6 +20,7 @@ from nigra.interfaces.reports.group_page import quality_table
 from nigra.nodes.anatomy.quality import (
     STANDS_APART,
     asymmetries,
+    iron_contrast,
     modified_z,
     standing_apart,
     tissue_agreement,
@@ -91,6 +92,14 @@ def test_sides_are_compared_by_region_and_unpaired_regions_do_not_count():
     assert asymmetries(table) == {'volume_asymmetry': 0.4, 'chi_asymmetry_ppb': 6.0}
     alone = asymmetries(table[table.region == 'nigra'])
     assert all(np.isnan(v) for v in alone.values())
+
+
+def test_iron_contrast_is_pallidum_less_thalamus():
+    rows = [('pallidum', 'both', 90.0), ('pallidum', 'L', 5.0), ('thalamus', 'both', -10.0)]
+    table = pd.DataFrame(rows, columns=['region', 'hemisphere', 'chi_mean'])
+    assert iron_contrast(table) == 100
+    assert np.isnan(iron_contrast(table[:2]))
+    assert np.isnan(iron_contrast(table.assign(chi_mean=[90.0, 5.0, np.nan])))
 
 
 def test_modified_z_by_hand():
@@ -185,11 +194,13 @@ def test_numbers_of_a_run(tmp_path):
         entities={'participant_id': 'sub-01', 'session_id': None, 'run_id': 'run-1'},
         anatomy={'brain': {'brain_ml': 1400.0}, 'deep_grey': None},
         registration={'gre_to_t1w': {'nmi': 1.2, 'nmi_headers': 1.1}},
+        phase={'sign_correlation': 0.5, 'phase_inverted': 1.0},
         regions_tsv=regions, out_file=str(tmp_path / 'sub-01_quality.json'), **paths,
     ).run(cwd=str(tmp_path)).outputs.out_file  # fmt: skip
     found = json.loads(Path(out).read_text())
     assert found['run_id'] == 'run-1'
     assert (found['brain_ml'], found['nmi'], found['white_overlap']) == (1400.0, 1.2, None)
+    assert (found['sign_correlation'], found['phase_inverted']) == (0.5, 1)
     assert found['mask_kept'] == 0.5
     assert found['chi_sd'] == pytest.approx(50.0)
     assert found['volume_asymmetry'] == pytest.approx(0.2)

@@ -9,6 +9,11 @@ from nigra.nodes.field.wraps import wrap
 ANGLE = np.random.default_rng(0).uniform(-np.pi, np.pi, (20, 20, 20))
 
 
+X = np.linspace(-1, 1, 20)
+SLOPE = 0.9 * X[:, None, None] + 0.1 * X[:, None] ** 2 + 0 * X
+"""A phase without wraps."""
+
+
 def apart(a, b):
     """Largest distance of two angles that remains after wraps and one constant."""
     gap = np.asarray(a, float) - np.asarray(b, float)
@@ -29,6 +34,13 @@ def apart(a, b):
         (ANGLE, 1e-5),
         (ANGLE % (2 * np.pi), 1e-5),
         (ANGLE * 1.17e-3, 0.01),
+        (np.rint(1000 * ANGLE).astype(np.int16), 0.001),
+        (1000 * ANGLE, 0.001),
+        (np.degrees(ANGLE), 1e-4),
+        (ANGLE / np.pi, 1e-5),
+        (ANGLE / (2 * np.pi) + 0.5, 1e-5),
+        (ANGLE / np.pi * 4095.4 * 0.999, 0.005),
+        (np.rint(ANGLE * 1e4).astype(np.int32), 0.01),
     ],
 )
 def test_any_stored_range_becomes_radians(stored, tolerance):
@@ -61,6 +73,46 @@ def test_units_are_believed():
     assert 'it spans only 0.001 of a cycle' in scale.sentence
 
 
+@pytest.mark.parametrize(
+    ('stored', 'units', 'rule'),
+    [(ANGLE / np.pi, 'rad', 'half cycles'), (np.degrees(ANGLE), 'rad', 'degrees'),
+     (ANGLE * 1000, 'rad', 'milliradians'), (ANGLE, 'deg', 'radians')],
+)  # fmt: skip
+def test_units_that_the_wraps_contradict_are_repaired_and_told(stored, units, rule):
+    angle, scale = to_radians(stored, units=units)
+    assert (scale.rule, scale.against) == (rule, units)
+    assert scale.is_doubtful
+    assert f"although its Units are '{units}'" in scale.sentence
+    assert apart(angle, ANGLE) < 1e-3
+
+
+@pytest.mark.parametrize(('stored', 'units'), [(SLOPE, 'rad'), (180 * SLOPE, 'rad')])
+def test_units_are_believed_where_nothing_wraps(stored, units):
+    angle, scale = to_radians(stored, units=units)
+    assert (scale.rule, scale.against) == ('radians', '')
+    assert np.allclose(angle, stored)
+
+
+def test_a_part_of_the_range_of_radians_is_taken_for_it():
+    angle, scale = to_radians(2.4 * SLOPE)
+    assert scale.rule == 'radians'
+    assert np.allclose(angle, 2.4 * SLOPE)
+
+
+def test_scales_that_are_guessed_are_told():
+    told = {
+        rule: to_radians(stored)[1]
+        for rule, stored in (
+            ('half cycles', ANGLE / np.pi), ('cycles', ANGLE / (2 * np.pi) + 0.5),
+            ('range', np.rint(ANGLE * 1e4)), ('steps', np.rint(ANGLE / np.pi * 2047)),
+            ('milliradians', np.rint(ANGLE * 1000)), ('radians', ANGLE),
+        )
+    }  # fmt: skip
+    assert {rule: scale.rule for rule, scale in told.items()} == {r: r for r in told}
+    doubtful = [rule for rule, scale in told.items() if scale.is_doubtful]
+    assert doubtful == ['half cycles', 'cycles', 'range']
+
+
 def test_broken_voxels_stay_out():
     stored = ANGLE.copy()
     stored[0, 0, :2] = np.nan, np.inf
@@ -76,6 +128,10 @@ def test_broken_voxels_stay_out():
         (np.full((3, 3, 3), np.nan), None, 'finite'),
         (ANGLE, 'furlong', 'Units'),
         (ANGLE * 1303, 'rad', 'arbitrary'),
+        (SLOPE * 33.7, None, 'no known scale'),
+        (SLOPE * 33.7 - 14, 'arbitrary', 'no known scale'),
+        (SLOPE * 0.4, None, 'no known scale'),
+        (np.rint(SLOPE * 1500), None, 'no known scale'),
     ],
 )
 def test_impossible_phase_is_refused(stored, units, word):

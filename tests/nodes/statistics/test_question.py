@@ -45,6 +45,26 @@ def test_unknown_measures_are_refused():
         Question(measures=('chi_mean', 'chi'))
 
 
+@pytest.mark.parametrize(
+    'name', ['groups', 'contrasts', 'covariates', 'interactions', 'scores', 'measures']
+)
+def test_what_is_given_twice_is_asked_once(name):
+    twice = ('chi_mean', 'chi_median', 'chi_mean')
+    assert getattr(Question(**{name: twice}), name) == ('chi_mean', 'chi_median')
+
+
+def test_a_contrast_in_another_order_is_the_same():
+    asked = ['NMO + RRMS - HC', 'RRMS + NMO - HC', 'NMO - HC']
+    found = choose_contrasts(asked, ['NMO', 'RRMS', 'HC'])
+    assert [c.first for c in found] == [('NMO', 'RRMS'), ('NMO',)]
+
+
+def test_a_measure_that_no_table_has_is_named():
+    regions = make_regions(make_people())
+    with pytest.raises(InputError, match='--measures chi_pvc: is in no region table'):
+        make_sample(regions, Question(measures=('chi_mean', 'chi_pvc')))
+
+
 def test_a_node_carries_a_question_unchanged():
     question = Question(groups=('NMO', 'HC'), covariates=(), seed=7, harmonise='site')
     plain = plain_question(question)
@@ -76,7 +96,7 @@ def test_pooled_groups_count_alike():
 
 
 def test_derived_measures():
-    regions = make_regions(make_people())
+    regions = make_regions(make_people()).assign(iron_mean=float('nan'))
     asked = ('chi_total', 'chi_median', 'iron_mean')
     sample = make_sample(regions, Question(measures=asked))
     row = regions[(regions.participant_id == 'sub-003') & (regions.region == 'putamen')

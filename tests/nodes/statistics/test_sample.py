@@ -88,8 +88,7 @@ def test_spellings_of_sex_are_one():
         (['age', 'months'], "covariate 'months' adds nothing"),
         (['site'], "covariate 'site' adds nothing"),
         (['group'], 'column of groups'),
-        (['age', 'age'], 'given twice'),
-        (['age', 'C(age)'], 'given twice'),
+        (['age', 'C(age)'], 'names a covariate again'),
         (['length'], "length of sub-002 is '1,75'"),
     ],
 )

@@ -1,0 +1,92 @@
+"""How region tables were made, and in what participants differ."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from nigra.interfaces.agreement import read_told
+from nigra.interfaces.methods import Methods
+
+
+@pytest.fixture
+def tables(tmp_path):
+    """Region tables of four participants, which one command made."""
+    paths = [tmp_path / f'sub-{n:02d}_seg-dgm_regions.tsv' for n in range(1, 5)]
+    for path in paths:
+        tell(path, Methods(inversion='tv'))
+    return paths
+
+
+def tell(table: Path, methods: Methods | None, **entries):
+    """Write the sidecar of a table."""
+    record = {} if methods is None else {'Methods': json.loads(json.dumps(methods.record()))}
+    table.with_suffix('.json').write_text(json.dumps({**record, **entries}))
+
+
+def quoted(value):
+    return f'<{value}>'
+
+
+def test_what_all_share_is_told_once(tables):
+    mine = Methods(
+        background='vsharp', reference='none', atlases=(Path('/home/x/seg-x.nii.gz'),),
+        settings={'background': {'radii': (6.0, 3.0)}},
+    )  # fmt: skip
+    for path in tables:
+        tell(path, mine, EchoTimes=[0.01] if path == tables[0] else [0.01, 0.02])
+    told = read_told(tables)
+    assert told.methods.atlases == (Path('seg-x.nii.gz'),)  # the folder is private
+    assert told.methods.settings == mine.settings
+    assert (told.methods.background, told.methods.reference) == ('vsharp', 'none')
+    assert told.echo_times == (0.01, 0.02)
+    assert told.notes(str) == []
+
+
+def test_the_methods_of_most_are_told_and_what_differs_in_whom(tables):
+    tell(tables[0], Methods(inversion='tkd', separation=True))
+    other = {'inversion': {'penalty': 9.0}}
+    tell(tables[2], Methods(inversion='tv', settings=other))
+    told = read_told(tables)
+    assert told.methods == Methods(inversion='tv')
+    assert told.notes(quoted) == [
+        'Participants differ in inversion: <tkd> in sub-01; <tv> in the others.',
+        'Participants differ in separation: <yes> in sub-01; <no> in the others.',
+        'Participants differ in the setting inversion.penalty: <9.0> in sub-03; <not set> in the '
+        'others.',
+    ]
+
+
+def test_values_are_told_apart_where_there_are_more_than_two(tables):
+    tell(tables[0], Methods(inversion='tkd'))
+    tell(tables[1], Methods(inversion='l2'))
+    (note,) = read_told(tables).notes(str)
+    assert 'tkd in sub-01' in note
+    assert 'l2 in sub-02' in note
+    assert 'tv in the others' in note
+
+
+@pytest.mark.parametrize(
+    'record',
+    [None, {}, 'tv', {'inversion': 'of tomorrow'}, {'inversion': 3}, {'settings': {'field': 3}}],
+)
+def test_methods_of_another_version_are_not_made_up(tables, record):
+    flat = {'BackgroundRemoval': 'pdf', 'Inversion': 'tv'}  # as the first version told them
+    for path in tables:
+        tell(path, None, **flat, **({} if record is None else {'Methods': record}))
+    told = read_told(tables)
+    assert told.methods is None
+    (note,) = told.notes(str)
+    assert note.startswith('How the results of sub-01, sub-02, sub-03, sub-04 were made is not')
+    tell(tables[3], Methods(inversion='tkd'))
+    told = read_told(tables)
+    assert told.methods == Methods(inversion='tkd')
+    assert 'sub-04' not in told.notes(str)[0]
+
+
+def test_a_broken_sidecar_tells_nothing(tables):
+    tables[0].with_suffix('.json').write_text('{')
+    tables[1].with_suffix('.json').unlink()
+    told = read_told(tables)
+    assert told.untold == ('sub-01', 'sub-02')
+    assert told.methods == Methods(inversion='tv')
