@@ -111,6 +111,16 @@ def test_mixed_references_or_units_are_refused(study, entry, key, value):
         gather_regions(root, file)
 
 
+def test_the_reference_is_compared_by_its_name_and_by_words_where_that_is_not_known(study):
+    root, people, file = study
+    change_sidecar(root, 'sub-005', ReferenceRegion='mean over the whole brain, in new words')
+    assert gather_regions(root, file).warnings == ()
+    for who in people.participant_id:
+        change_sidecar(root, who, Methods=None)
+    with pytest.raises(InputError, match=r"sub-005.*json: ReferenceRegion is 'mean over"):
+        gather_regions(root, file)
+
+
 def test_wrong_unit_everywhere_is_refused(study):
     root, people, file = study
     for who in people.participant_id:
