@@ -50,6 +50,8 @@ class Recipe:
         The scan, as `GreProtocol` has them.
     white_matter
         Factor on white matter's anisotropy (24 ppb) and microstructure shift (-18 ppb).
+    rough_rad
+        Phase at echo time zero that is neither the conducting tissues' nor harmonic.
     """
 
     seed: int
@@ -62,6 +64,7 @@ class Recipe:
     oversampling: tuple[int, int, int] = (1, 1, 1)
     tilt_deg: tuple[float, float, float] = (0.0, 0.0, 0.0)
     white_matter: float = 1.0
+    rough_rad: float = 0.02
 
 
 _SLAB = {
@@ -83,6 +86,11 @@ RECIPES: dict[str, Recipe] = {
     'cal-3T': Recipe(11, 3.0, white_matter=0.55),
     'cal-1.5T': Recipe(12, 1.5, tuple(1.6 * t for t in FIVE_ECHOES), white_matter=0.55),
     'cal2-3T': Recipe(13, 3.0, white_matter=0.6),
+    'one-1.5T': Recipe(16, 1.5, (0.030,), 35.0, white_matter=0.55, **_SLAB),  # type: ignore[arg-type]
+    'one-3T': Recipe(
+        17, 3.0, (0.020,), 35.0, white_matter=0.55, tilt_deg=(-12.0, 0.0, 5.0), **_SLAB
+    ),  # type: ignore[arg-type]
+    'rough-3T': Recipe(18, 3.0, (0.020,), 35.0, white_matter=0.55, rough_rad=0.06, **_SLAB),  # type: ignore[arg-type]
     # Not looked at when methods and constants are chosen: for the figures that are reported.
     'unseen-1.5T': Recipe(14, 1.5, tuple(1.6 * t for t in FIVE_ECHOES), white_matter=0.5),
     'unseen-3T': Recipe(15, 3.0, white_matter=0.55),
@@ -128,7 +136,7 @@ def make(recipe: Recipe) -> dict[str, Any]:
         echo_times=recipe.echo_times, b0=recipe.b0, snr=recipe.snr, phase='rad', noise=1.0,
         matrix=recipe.matrix, voxel_mm=recipe.voxel_mm, oversampling=recipe.oversampling,
         tilt_deg=recipe.tilt_deg, centre_mm=(0.0, -18.0, 2.0), repetition_time=0.05,
-        flip_angle=15.0,
+        flip_angle=15.0, rough_rad=recipe.rough_rad,
     )  # fmt: skip
     # cropping k-space averages noise: it comes after the crop, so that the SNR is that asked for
     if recipe.crop:

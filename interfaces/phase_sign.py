@@ -31,6 +31,7 @@ class _CheckSignInputSpec(BaseInterfaceInputSpec):
     totalfield = File(exists=True, mandatory=True, desc='its total field, ppm')
     magnitude = File(exists=True, mandatory=True, desc='(x, y, z, echo)')
     mask = File(exists=True, mandatory=True, desc='where the field is known')
+    conductivity = traits.Float(0.0, usedefault=True, desc='of its phase at time zero, S/m')
     sign = traits.Enum(*PHASE_SIGNS, usedefault=True, desc='what to do about it')
     metadata = traits.Dict(desc='sidecar of the phase')
     loaded = traits.Dict(desc='what loading the phase has found')
@@ -62,6 +63,7 @@ class CheckSign(SimpleInterface):
                 field, combine_magnitude(data['magnitude']), mask, grid
             ),
             'smooth_ratio': smooth_ratio(field, mask, grid),
+            'conductivity': inputs.conductivity,
         }
         done = decide(found, inputs.sign, metadata)
         self._results['phase'], self._results['totalfield'] = inputs.phase, inputs.totalfield
@@ -81,7 +83,7 @@ def decide(found: Mapping[str, float], sign: str, metadata: Mapping[str, Any]) -
     Parameters
     ----------
     found
-        `sign_correlation` and `smooth_ratio`.
+        `sign_correlation` and `smooth_ratio`; `conductivity` where it is known.
     sign
         One of `PHASE_SIGNS`.
     metadata
@@ -90,14 +92,15 @@ def decide(found: Mapping[str, float], sign: str, metadata: Mapping[str, Any]) -
     Returns
     -------
     dict
-        `phase_sign` (what was asked for), `sign_correlation` and `smooth_ratio` as found,
-        `sign_verdict`, `manufacturer`, `phase_filtered` and `phase_inverted`.
+        `phase_sign` (what was asked for), `sign_correlation`, `smooth_ratio` and `conductivity`
+        as found, `sign_verdict`, `manufacturer`, `phase_filtered` and `phase_inverted`.
     """
     maker = metadata.get('Manufacturer')
     manufacturer = maker if isinstance(maker, str) else ''
     hints = [word for key in _HINTS for word in _words(metadata.get(key))]
     filtered = is_filtered(found['smooth_ratio'], hinted=names_filtered(*hints))
-    verdict = judge_sign(found['sign_correlation'], manufacturer)
+    conductivity = found.get('conductivity', 0.0)
+    verdict = judge_sign(found['sign_correlation'], manufacturer, conductivity)
     if filtered:
         verdict = SignVerdict.UNCLEAR  # what is left is not the head's field
     inverted = sign == 'invert' or (sign == 'auto' and verdict is SignVerdict.INVERTED)
@@ -107,6 +110,7 @@ def decide(found: Mapping[str, float], sign: str, metadata: Mapping[str, Any]) -
         'sign_correlation': round(found['sign_correlation'], 3),
         'sign_verdict': verdict.value,
         'manufacturer': manufacturer or None,
+        'conductivity': round(conductivity, 3),
         'smooth_ratio': round(ratio, 2) if np.isfinite(ratio) else None,
         'phase_filtered': filtered,
         'phase_inverted': inverted,
@@ -120,6 +124,8 @@ def _words(value: Any) -> list[str]:
 def sign_warnings(done: Mapping[str, Any]) -> list[str]:
     """Sentences on the sign and on filters, from what `decide` returns."""
     r = f'correlation {done["sign_correlation"]:.2f} with the field that the head itself makes'
+    if done.get('conductivity'):
+        r += f', {done["conductivity"]:.2f} S/m by the phase at time zero'
     asked, verdict = done['phase_sign'], SignVerdict(done['sign_verdict'])
     inverted = verdict is SignVerdict.INVERTED
     told = []
@@ -168,6 +174,7 @@ def phase_quality(facts: Mapping[str, Any]) -> dict[str, float]:
     numbers = {
         'sign_correlation': turned * facts['sign_correlation'],
         'phase_inverted': facts.get('phase_inverted'),
+        'conductivity': turned * facts.get('conductivity', 0.0) or None,
         'phase_filtered': facts.get('phase_filtered'),
         'smooth_ratio': facts.get('smooth_ratio'),
         'slice_step_rad': facts.get('slice_step_rad'),

@@ -18,6 +18,7 @@ from nipype.interfaces.base import (
 from numpy.typing import NDArray
 
 from ..nodes.field.masks import finite_mask, trusted_mask
+from ..nodes.field.parabola import conducting_curvature
 from ..nodes.field.relaxometry import r2star_method, t2star
 from ..nodes.grid import Grid
 from ..nodes.methods import BACKGROUND, FIELD, INVERSION, ONE_STEP, RELAXOMETRY, SEPARATION, Method
@@ -98,6 +99,7 @@ class _FieldMapOutputSpec(_StepOutputSpec):
     noise = File(desc='its standard deviation, ppm')
     mask = File(desc='part of the brain in which the phase can be trusted')
     warnings = traits.List(traits.Str, desc='what the user should know')
+    conductivity = traits.Float(desc='by the curvature of the phase at time zero, S/m')
 
 
 class FieldMap(_Step):
@@ -117,6 +119,10 @@ class FieldMap(_Step):
             nthreads=self.inputs.nthreads,
         )  # fmt: skip
         self._results['warnings'] = _mask_warnings(brain, data['mask'])
+
+    def _finish(self, data: Arrays) -> None:
+        per_siemens = conducting_curvature(self.inputs.b0)
+        self._results['conductivity'] = float(data['curvature']) / per_siemens
 
 
 class _RemoveBackgroundInputSpec(_StepInputSpec):

@@ -39,7 +39,7 @@ READS: dict[str, tuple[str, ...]] = {
 }
 OPTIONAL: dict[str, tuple[str, ...]] = {'dipole': ('magnitude',), 'bfr+dipole': ('magnitude',)}
 UNITS = {'relaxometry': '1/s'}
-_BESIDE = ('mask', 'noise')
+_BESIDE = ('mask', 'noise', 'curvature')
 """What a step makes beside its result: the mask is written where it has changed."""
 SIZE_TOLERANCE = 0.01
 """The voxel size in params.json may differ from that of the images by this fraction."""

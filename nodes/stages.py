@@ -19,15 +19,15 @@ from .methods import ONE_STEP, STEPS, Method
 Arrays = dict[str, NDArray[Any]]
 
 _MAKES = {
-    'field': ('totalfield', 'noise'),
+    'field': ('totalfield', 'noise', 'curvature'),
     'background': ('localfield', 'mask'),
     'inversion': ('chimap', 'mask'),
     'field-to-chi': ('chimap', 'mask'),
-    'phase-to-chi': ('chimap', 'mask'),
+    'phase-to-chi': ('chimap', 'mask', 'curvature'),
     'relaxometry': ('r2star', 's0'),
     'separation': ('paramagnetic', 'diamagnetic'),
 }
-"""What each step makes; a mask only where the method changes it."""
+"""What each step makes; a mask only where the method changes it. The curvature is a number."""
 
 
 @dataclass(frozen=True)

@@ -141,7 +141,9 @@ def _add_sign(workflow: Workflow, make: _StepMaker, metadata: Mapping[str, Any])
     )
     workflow.connect([
         (inputnode, check_sign, [(name, name) for name in ('phase', 'magnitude', 'loaded')]),
-        (field_map, check_sign, [('totalfield', 'totalfield'), ('mask', 'mask')]),
+        (field_map, check_sign, [
+            (name, name) for name in ('totalfield', 'mask', 'conductivity')
+        ]),
         (check_sign, outputnode, [('totalfield', 'totalfield'), ('quality', 'quality')]),
     ])  # fmt: skip
     merge_warnings(workflow, 'field_map', 'check_sign')

@@ -22,7 +22,9 @@ from .references import (
 
 _OFFSETS = {
     'mcpc3ds': 'The phase at echo time zero was estimated from the first two echoes, smoothed and '
-    'subtracted (MCPC-3D-S) [@eckstein2018].'
+    'subtracted (MCPC-3D-S) [@eckstein2018].',
+    'parabola': 'Of the phase at echo time zero, which one echo cannot tell from the field, the '
+    'parabola that a conducting head makes [@katscher2009] was estimated and subtracted.',
 }
 _PHASE_SIGN = {
     'auto': 'The sign of the phase was tested against the field of the head itself, and inverted '
@@ -91,11 +93,10 @@ def _steps(methods: Methods, echo_times: Sequence[float]) -> dict[str, Any]:
     """The steps of a participant, for `methods_text`."""
     several = len(echo_times) > 1
     r2star = methods.settings_of('relaxometry').get('method', METHODS[0])
-    offsets = methods.field == 'romeo' and methods.settings_of('field').get('offsets', True)
     return {
         'phase_sign': methods.phase_sign,
         'unwrap': methods.field,
-        'offsets': 'mcpc3ds' if several and offsets else None,
+        'offsets': _offset_step(methods, several),
         'n_echoes': len(echo_times),
         'background': None if methods.one_step else methods.background,
         'inversion': methods.inversion,
@@ -108,6 +109,14 @@ def _steps(methods: Methods, echo_times: Sequence[float]) -> dict[str, Any]:
         'label_contrast': True if methods.label_contrast == 'hybrid' else None,
         'atlases': [path.name for path in methods.atlases] or None,
     }
+
+
+def _offset_step(methods: Methods, several: bool) -> str | None:
+    """What becomes of the phase at echo time zero."""
+    asked = methods.field != 'romeo' or methods.settings_of('field').get('offsets', True)
+    if not several:
+        return 'parabola' if asked else None
+    return 'mcpc3ds' if asked and methods.field == 'romeo' else None
 
 
 def methods_text(steps: Mapping[str, Any], *, version: str) -> Boilerplate:

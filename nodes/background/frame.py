@@ -39,7 +39,7 @@ NigraError
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -76,6 +76,17 @@ class Stop:
     def __post_init__(self) -> None:
         check_counts(iterations=self.iterations)
         check_not_negative(tolerance=self.tolerance)
+
+    def at_least(self, tolerance: float) -> Stop:
+        """The same with no smaller tolerance, unless all steps are asked for."""
+        return replace(self, tolerance=max(self.tolerance, tolerance) if self.tolerance else 0.0)
+
+    def part(self, n: int, parts: int) -> Stop:
+        """The same for one of several equal parts of a longer work, from 0."""
+        tell = self.progress
+        if tell is None:
+            return self
+        return replace(self, progress=lambda done, most: tell(n * most + done, parts * most))
 
 
 def field_in_box(totalfield: NDArray[Any], box: Box) -> Image:

@@ -1,4 +1,4 @@
-"""The part of the phase that does not grow with echo time (MCPC-3D-S)."""
+"""The part of the phase that does not grow with echo time: measured, or of one echo estimated."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from ..fields import check_lengths
 from ..grid import Grid
 from ..parallel import run, slabs
 from .echo_box import EchoBox, cut_echoes, subtract
+from .parabola import fit_parabola
 from .unwrap import difference_phase
 from .wraps import wrapped
 
@@ -31,10 +32,11 @@ def remove_offsets(
     mask: NDArray[np.bool_],
     grid: Grid,
     *,
+    b0: float,
     sigma: float = 5.0,
     nthreads: int = 1,
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Subtract the phase at echo time zero, estimated from the first two echoes.
+) -> tuple[NDArray[np.float32], NDArray[np.float32], float]:
+    """Subtract the phase at echo time zero: that of the first two echoes, or one's parabola.
 
     Parameters
     ----------
@@ -42,15 +44,16 @@ def remove_offsets(
         As `echo_box.cut_echoes` has them.
     grid
         Geometry of one echo.
+    b0
+        Main field, T.
     sigma
-        Standard deviation of the Gaussian that smooths the offset, mm.
+        Standard deviation of the Gaussian that smooths the offset of several echoes, mm.
 
     Returns
     -------
     tuple
-        Wrapped phase without the offset, float32; and the offset, rad, (x, y, z), zero outside
-        the mask. With one echo the phase is returned unchanged and the offset is zero: it cannot
-        be known.
+        Wrapped phase without the offset, float32; the offset, rad, (x, y, z), zero outside the
+        mask; and its Laplacian in the mask, rad/m^2 (`phase_offset`).
 
     Raises
     ------
@@ -60,26 +63,28 @@ def remove_offsets(
     check_lengths(sigma=sigma)
     echoes = cut_echoes(phase, magnitude, echo_times, mask, nthreads)
     out, offset = phase.astype(np.float32), np.zeros(phase.shape[:3], np.float32)
-    if echoes.times.size < 2:
-        return out, offset
-    offset[echoes.box] = phase_offset(echoes, grid.voxel_size, sigma)
+    offset[echoes.box], curvature = phase_offset(echoes, grid.voxel_size, sigma, b0)
     subtract(echoes, offset[echoes.box])
     for echo in range(echoes.times.size):
         out[echoes.box][..., echo][echoes.inside] = echoes.angle[echo][echoes.inside]
-    return out, offset
+    return out, offset, curvature
 
 
 def phase_offset(
-    echoes: EchoBox, voxel_size: tuple[float, float, float], sigma: float
-) -> NDArray[np.float32]:
-    """Phase at echo time zero, rad, (x, y, z), zero outside the mask.
+    echoes: EchoBox, voxel_size: tuple[float, float, float], sigma: float, b0: float
+) -> tuple[NDArray[np.float32], float]:
+    """Phase at echo time zero, rad, (x, y, z), zero outside the mask; its Laplacian, rad/m^2.
 
     Notes
     -----
     MCPC-3D-S, Eckstein et al. 2018 (doi 10.1002/mrm.26963): the phase difference of two echoes,
     unwrapped and scaled, extrapolates the first echo to time zero; what is left there is smooth
     (coils, eddy currents), so it is smoothed as a complex number, weighted with the magnitude.
+    With one echo it is the parabola of `parabola`.
     """
+    if echoes.times.size == 1:
+        one = fit_parabola(echoes, voxel_size, b0)
+        return one.image, one.curvature
     # 1. phase evolution: the unwrapped angle of the Hermitian inner product of two echoes
     grown = difference_phase(echoes, (0, 1))
     # 2. offset: theta_1 - TE_1 / (TE_2 - TE_1) evolution
@@ -111,8 +116,8 @@ def _smooth_angle(
     echoes: EchoBox,
     voxel_size: tuple[float, float, float],
     sigma: float,
-) -> NDArray[np.float32]:
-    """Angle of the weighted complex mean under a Gaussian, in the mask.
+) -> tuple[NDArray[np.float32], float]:
+    """Angle of the weighted complex mean under a Gaussian, in the mask; its mean Laplacian.
 
     Means over blocks of at most half of sigma are smoothed and interpolated: nothing finer
     survives the Gaussian.
@@ -120,11 +125,11 @@ def _smooth_angle(
     bright = weight[echoes.inside]
     limit = np.float32(np.percentile(bright[:: max(1, bright.size // _SAMPLE)], _BRIGHT))
     # a slope would be flattened where the mask ends, so it is taken out and put back
-    slope = _mean_slopes(angle, weight, echoes)
+    trend = _parabola(angle, weight, echoes)
     block = np.array([max(1, int(sigma / (2 * h))) for h in voxel_size])
     coarse_shape = tuple(-(-n // b) for n, b in zip(angle.shape, block, strict=True))
     coarse = np.zeros((2, *coarse_shape), np.float32)
-    run(lambda s: _block_sums(angle, weight, limit, slope, block, coarse, s.start, s.stop),
+    run(lambda s: _block_sums(angle, weight, limit, trend, block, coarse, s.start, s.stop),
         slabs(coarse_shape[0]), echoes.nthreads)  # fmt: skip
     width = [sigma / (h * b) for h, b in zip(voxel_size, block, strict=True)]
     # outside the mask the weight is zero, so zeros beyond the box are right too
@@ -132,18 +137,75 @@ def _smooth_angle(
         ndimage.gaussian_filter(part, width, output=part, mode='constant', truncate=_TRUNCATE)
     out = np.zeros(angle.shape, np.float32)
     echoes.planes(lambda first, last: _fine_angle(
-        coarse, slope, block, echoes.inside, out, first, last
+        coarse, trend, block, echoes.inside, out, first, last
     ))  # fmt: skip
-    return out
+    bend = trend[6:].reshape(3, 3)
+    return out, float(1e6 * np.sum(np.diag(bend) / np.square(voxel_size)))
 
 
-def _mean_slopes(
+def _parabola(
     angle: NDArray[np.float32], weight: NDArray[np.float32], echoes: EchoBox
-) -> NDArray[np.float32]:
-    """Weighted mean slope of an angle along each axis, rad a voxel."""
+) -> NDArray[np.float64]:
+    """The parabola that an angle follows on the whole, as `_trend` wants it.
+
+    A conducting head makes one (`parabola`): a mean slope alone would leave it, flattened at the
+    rim. Its slopes follow from the wrapped rises along each
+    axis, which are regressed on position: wraps do not matter to them.
+    """
+    centre = (np.array(angle.shape) - 1) / 2
     sums = echoes.planes(lambda first, last: _slope_sums(angle, weight, first, last))
     total = np.sum(sums, axis=0)
-    return np.arctan2(total[:, 1], total[:, 0]).astype(np.float32)
+    slope = np.arctan2(total[:, 1], total[:, 0])
+    moments = np.sum(
+        echoes.planes(
+            lambda first, last: _rise_moments(angle, weight, centre, slope, first, last)
+        ),
+        axis=0,
+    )
+    # rise along axis a less the mean one: (1, x, y, z) . row a; pinv where the mask is a plane
+    rows = np.stack([np.linalg.pinv(m[:, :4]) @ m[:, 4] for m in moments])
+    bend = (rows[:, 1:] + rows[:, 1:].T) / 2
+    # from the near end of an edge to the far one the slope rises by half of the bend
+    slope = slope + rows[:, 0] - np.diag(bend) / 2
+    return np.concatenate([centre, slope, bend.ravel()])
+
+
+@numba.njit(cache=True, nogil=True, inline='always')
+def _trend(trend, i, j, k):
+    """Slope . x + x . bend . x / 2, x from the centre; centre, slope and bend in one array."""
+    x, y, z = i - trend[0], j - trend[1], k - trend[2]
+    bent = x * (x * trend[6] + 2 * (y * trend[7] + z * trend[8]))
+    bent += y * (y * trend[10] + 2 * z * trend[11]) + z * z * trend[14]
+    return x * trend[3] + y * trend[4] + z * trend[5] + bent / 2
+
+
+@numba.njit(cache=True, nogil=True)
+def _rise_moments(angle, weight, centre, slope, first, last):
+    """Normal equations of the rises along each axis on (1, x, y, z): (axis, 4, 5)."""
+    nx, ny, nz = angle.shape
+    out = np.zeros((3, 4, 5))
+    row = np.empty(5)
+    row[0] = 1
+    for i in range(first, last):
+        for j in range(ny):
+            for k in range(nz):
+                w = weight[i, j, k]
+                if w == 0:
+                    continue
+                row[1], row[2], row[3] = i - centre[0], j - centre[1], k - centre[2]
+                for axis in range(3):
+                    a = i + 1 if axis == 0 else i
+                    b = j + 1 if axis == 1 else j
+                    c = k + 1 if axis == 2 else k
+                    if a >= nx or b >= ny or c >= nz or weight[a, b, c] == 0:
+                        continue
+                    shared = min(w, weight[a, b, c])
+                    rise = np.float32(angle[a, b, c] - angle[i, j, k] - slope[axis])
+                    row[4] = wrapped(rise)
+                    for n in range(4):
+                        for m in range(5):
+                            out[axis, n, m] += shared * row[n] * row[m]
+    return out
 
 
 @numba.njit(cache=True, nogil=True)
@@ -172,15 +234,15 @@ def _slope_sums(angle, weight, first, last):
 
 
 @numba.njit(cache=True, nogil=True)
-def _block_sums(angle, weight, limit, slope, block, coarse, first, last):
-    """Sums of w exp(i angle) over blocks of voxels, the mean slope taken out."""
+def _block_sums(angle, weight, limit, trend, block, coarse, first, last):
+    """Sums of w exp(i angle) over blocks of voxels, the trend taken out."""
     nx, ny, nz = angle.shape
     for i in range(first * block[0], min(nx, last * block[0])):
         for j in range(ny):
             for k in range(nz):
                 w = min(limit, weight[i, j, k])
                 if w > 0:
-                    a = angle[i, j, k] - (slope[0] * i + slope[1] * j + slope[2] * k)
+                    a = angle[i, j, k] - _trend(trend, i, j, k)
                     p, q, r = i // block[0], j // block[1], k // block[2]
                     coarse[0, p, q, r] += w * np.cos(a)
                     coarse[1, p, q, r] += w * np.sin(a)
@@ -197,8 +259,8 @@ def _between(n, block, length):
 
 
 @numba.njit(cache=True, nogil=True)
-def _fine_angle(coarse, slope, block, inside, out, first, last):
-    """Angle of the coarse complex image, interpolated linearly, with the slope put back."""
+def _fine_angle(coarse, trend, block, inside, out, first, last):
+    """Angle of the coarse complex image, interpolated linearly, with the trend put back."""
     _, cx, cy, cz = coarse.shape
     for i in range(first, last):
         i0, i1, u = _between(i, block[0], cx)
@@ -216,5 +278,4 @@ def _fine_angle(coarse, slope, block, inside, out, first, last):
                     c, h = (k1, w) if n & 1 else (k0, 1 - w)
                     x += f * g * h * coarse[0, a, b, c]
                     y += f * g * h * coarse[1, a, b, c]
-                plane = slope[0] * i + slope[1] * j + slope[2] * k
-                out[i, j, k] = wrapped(np.float32(np.arctan2(y, x) + plane))
+                out[i, j, k] = wrapped(np.float32(np.arctan2(y, x) + _trend(trend, i, j, k)))

@@ -29,6 +29,9 @@ STRONG = 0.35
 those of one echo .08 and .36; a real spine, whose field is not that of a head, -.27 to -.15."""
 STRONG_WITH_PRIOR = 0.1
 """The same where the vendor is known to invert the phase, and the image agrees."""
+LEAST_CONDUCTIVITY, MOST_CONDUCTIVITY = 0.3, 1.5
+"""S/m, of a head as its phase at time zero tells it: real ones .69 (Philips, two echoes) and
+simulated ones .55 to .65; tissues reach from .3 (white matter) to 2.1 (fluid)."""
 INVERTING_VENDORS = ('ge ', 'ge_', 'general electric')
 """Vendors whose phase is known to be inverted (seen on a GE MR450 DV26), as their names begin."""
 
@@ -95,8 +98,10 @@ def sign_evidence(
     return float(np.mean(measured * expected)) / spread if spread > 0 else 0.0
 
 
-def judge_sign(correlation: float, manufacturer: str = '') -> SignVerdict:
-    """What `sign_evidence` and the vendor tell together.
+def judge_sign(
+    correlation: float, manufacturer: str = '', conductivity: float = 0.0
+) -> SignVerdict:
+    """What `sign_evidence`, the vendor and the phase at time zero tell together.
 
     Parameters
     ----------
@@ -104,15 +109,24 @@ def judge_sign(correlation: float, manufacturer: str = '') -> SignVerdict:
         From `sign_evidence`.
     manufacturer
         As the sidecar names it; empty where it is silent.
+    conductivity
+        That the phase at time zero speaks of, S/m (`parabola`): tissue's is positive, so a
+        negative one is that of an inverted phase. Scanners may have taken that phase away; then
+        it is about 0.
 
     Examples
     --------
-    >>> judge_sign(-0.15).value, judge_sign(-0.15, 'GE').value
-    ('unclear', 'inverted')
+    >>> judge_sign(-0.15).value, judge_sign(-0.15, 'GE').value, judge_sign(-0.15, '', -0.6).value
+    ('unclear', 'inverted', 'inverted')
     """
     if correlation <= -(STRONG_WITH_PRIOR if inverts_phase(manufacturer) else STRONG):
         return SignVerdict.INVERTED
-    return SignVerdict.RIGHT if correlation >= STRONG else SignVerdict.UNCLEAR
+    if correlation >= STRONG:
+        return SignVerdict.RIGHT
+    if -MOST_CONDUCTIVITY <= conductivity <= -LEAST_CONDUCTIVITY:
+        return SignVerdict.INVERTED
+    agrees = LEAST_CONDUCTIVITY <= conductivity <= MOST_CONDUCTIVITY and correlation >= 0
+    return SignVerdict.RIGHT if agrees else SignVerdict.UNCLEAR
 
 
 def inverts_phase(manufacturer: str) -> bool:

@@ -14,6 +14,7 @@ from .echo_box import cut_echoes, subtract
 from .echoes import check_fit, fit_rate, scan_noise
 from .laplacian import unwrap_laplacian
 from .offsets import phase_offset
+from .parabola import fit_parabola
 from .unwrap import choose_template, unwrap_romeo
 
 _UNWRAP = ('template', 'individual')
@@ -35,7 +36,7 @@ def romeo_field(
     offset_sigma: float = 5.0,
     phase0_sd: float = 0.0,
     nthreads: int = 1,
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+) -> tuple[NDArray[np.float32], NDArray[np.float32], float]:
     """Total field by MCPC-3D-S, ROMEO and a weighted fit.
 
     Parameters
@@ -60,8 +61,8 @@ def romeo_field(
     fit
         `nonlinear` fits the complex signal, `linear` the unwrapped phase.
     offsets
-        Remove the phase at echo time zero first (several echoes); false where that has been done
-        before. The fit's intercept is then free.
+        Remove the phase at echo time zero first: that of several echoes, or the parabola of a
+        single one; false where that has been done before. The fit's intercept is then free.
     bipolar
         `on`, `off` or `auto`: remove the phase that alternates from echo to echo along a bipolar
         readout (3 or more echoes).
@@ -75,9 +76,10 @@ def romeo_field(
     Returns
     -------
     tuple
-        Total field and its standard deviation, ppm; zero outside the mask. With a single echo the
-        field's median is zero: the constant cannot be told from the phase at echo time zero,
-        whose smooth rest stays in the field until the background is removed.
+        Total field and its standard deviation, ppm; zero outside the mask; and the Laplacian of
+        the phase at time zero that was removed, rad/m^2 (0 where none was). With a single echo
+        the field's median is zero: the constant cannot be told from the phase at time zero, of
+        which only the parabola is known (`parabola`).
 
     Raises
     ------
@@ -99,17 +101,20 @@ def romeo_field(
     first = choose_template(echoes.times, template, removed=offsets)
     # first what alternates: the offset is taken from a first and a second echo
     remove_alternation(echoes, bipolar)
-    # one echo's offset cannot be told from its field
-    offsets = offsets and echoes.times.size > 1
+    curvature = 0.0
     if offsets:
-        subtract(echoes, phase_offset(echoes, grid.voxel_size, offset_sigma))
+        offset, curvature = phase_offset(echoes, grid.voxel_size, offset_sigma, b0)
+        subtract(echoes, offset)
+    # of one echo only the parabola is known
+    offsets = offsets and echoes.times.size > 1
     unwrap_romeo(echoes, first, individual=unwrapping == 'individual')
     known = scan_noise(echoes, fit, phase0_known=offsets, phase0_sd=phase0_sd)
     rate, sd = fit_rate(echoes, known)
     # the constant would be the phase at time zero over TE
     if echoes.times.size == 1:
         rate[echoes.inside] -= np.median(rate[echoes.inside])
-    return echoes.put_back(rate, mask.shape, scale), echoes.put_back(sd, mask.shape, scale)
+    field, noise = (echoes.put_back(image, mask.shape, scale) for image in (rate, sd))
+    return field, noise, curvature
 
 
 def laplacian_field(
@@ -122,7 +127,7 @@ def laplacian_field(
     b0: float,
     margin: float = 10.0,
     nthreads: int = 1,
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+) -> tuple[NDArray[np.float32], NDArray[np.float32], float]:
     """Total field by Laplacian unwrapping of each echo and a weighted fit.
 
     Parameters
@@ -135,7 +140,8 @@ def laplacian_field(
     Returns
     -------
     tuple
-        Field and its standard deviation, ppm; zero outside the mask.
+        Field and its standard deviation, ppm; zero outside the mask; and the Laplacian of the
+        parabola that was removed from a single echo's phase, rad/m^2, else 0.
 
     Raises
     ------
@@ -152,8 +158,14 @@ def laplacian_field(
     check_margin(margin)
     echoes = cut_echoes(phase, magnitude, echo_times, mask, nthreads)
     scale = 2 * np.pi * hz_per_ppm(b0)
+    curvature = 0.0
+    if echoes.times.size == 1:
+        one = fit_parabola(echoes, grid.voxel_size, b0)
+        curvature = one.curvature
+        subtract(echoes, one.image)
     unwrap_laplacian(echoes, grid.voxel_size, margin)
     # each echo has lost a constant of its own, so the intercept is free
     known = scan_noise(echoes, 'linear', phase0_known=False)
     rate, sd = fit_rate(echoes, known)
-    return echoes.put_back(rate, mask.shape, scale), echoes.put_back(sd, mask.shape, scale)
+    field, noise = (echoes.put_back(image, mask.shape, scale) for image in (rate, sd))
+    return field, noise, curvature

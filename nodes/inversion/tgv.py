@@ -9,9 +9,9 @@ the mask. This holds just if v = f - D * chi - h, with f any field of that Lapla
 dipole kernel and h any harmonic function. Solving for that instead of for v keeps the
 Laplacian, whose condition number makes the usual iteration need a thousand steps, out of it:
 
-1. lap phi from wrapped differences; echoes are averaged with weight (magnitude TE)^2. Of one
-   echo's phase at time zero only what is not harmonic enters; of several it is removed first
-   (Eckstein 2018).
+1. lap phi from wrapped differences; echoes are averaged with weight (magnitude TE)^2. The phase
+   at time zero is removed first (Eckstein 2018; of one echo its parabola, `field.parabola`); what
+   is harmonic of it never enters.
 2. f: one Poisson problem, zero outside the mask (conjugate gradients).
 3. h is the field of susceptibility outside the mask, which nothing penalises.
 4. chi, w: the primal-dual steps of `tgv_solver`.
@@ -28,7 +28,8 @@ alpha0
 erosions
     Layers of voxels taken off the mask beforehand; the Laplacian takes one more.
 
-Both return the susceptibility, ppm, mean zero over its mask and zero outside, and that mask. They
+Both return the susceptibility, ppm, mean zero over its mask and zero outside, and that mask;
+`tgv_phase` also the Laplacian of the phase at time zero, rad/m^2. They
 raise `NigraError` where shapes, echo times, `b0` or a setting do not fit, or no voxel is left.
 """
 
@@ -114,7 +115,7 @@ def tgv_phase(
     echo_times: ArrayLike, b0: float, alpha1: float = 4e-4, alpha0: float = 1e-3,
     erosions: int = 0, limit: float = 2.0, iterations: int = 40, margin: float = 10.0,
     nthreads: int = 1, progress: Progress | None = None,
-) -> tuple[Image, Mask]:  # fmt: skip
+) -> tuple[Image, Mask, float]:  # fmt: skip
     """Susceptibility from wrapped phase: no unwrapping, no background removal.
 
     Other settings, results and errors stand in this module's docstring.
@@ -143,14 +144,15 @@ def tgv_phase(
     angle, signal = (
         np.where(inside[..., None], image, 0).astype(np.float32) for image in (phase, magnitude)
     )
-    if times.size > 1:
-        angle, _ = remove_offsets(angle, signal, times, inside, grid, nthreads=nthreads)
+    angle, _, curvature = remove_offsets(
+        angle, signal, times, inside, grid, b0=b0, nthreads=nthreads
+    )
     # weight of an echo's field: phase noise falls with the magnitude, and the field's with TE
     weights = (signal * times.astype(np.float32)) ** 2
     laplacian, weight = _field_laplacian(
         angle, weights, kept, grid, scale * times, limit=limit, nthreads=nthreads
     )
-    return solver.reconstruct(laplacian, weight, kept, grid), kept
+    return solver.reconstruct(laplacian, weight, kept, grid), kept, curvature
 
 
 def _field_laplacian(

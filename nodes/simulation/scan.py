@@ -17,10 +17,14 @@ from .body import Body, SampledBody, head_corners, sample_body, transform
 from .head import Material
 from .scanner import Slab
 from .tissue import TissueModel
+from .transceive import conductivity, transceive_phase
 from .truth import RegionValues, WantedRegions, scan_values, tissue_values
+from .warp import smooth_noise
 
 _SLICES = 16
 """Slices of a T1-weighted image that are computed together, which bounds the memory."""
+ROUGH_MM = 8.0
+"""Width (sigma) of the Gaussian that the rough rest of the phase offset is smoothed by."""
 
 
 @dataclass(frozen=True)
@@ -86,8 +90,13 @@ class GreProtocol:
         How phase is stored: `0..4095`, `-4096..4094` or `rad`.
     shim_order
         Order of the solid harmonics that shimming removes, 0 to 2.
-    offset_rad, gain
-        Spread of the receiver's phase offset and of its logarithmic gain.
+    conducting
+        Factor on the tissues' conductivity, whose phase is there at echo time zero.
+    coil_rad, rough_rad
+        Spread of the coils' part of that phase, a harmonic function, and standard deviation of a
+        rest that varies over some 15 mm.
+    gain
+        Spread of the receiver's logarithmic gain.
     orientation
         Axis codes of the stored array.
     padding
@@ -108,7 +117,9 @@ class GreProtocol:
     noise: float = 2.5
     phase: str = '0..4095'
     shim_order: int = 2
-    offset_rad: float = 0.4
+    conducting: float = 1.0
+    coil_rad: float = 0.4
+    rough_rad: float = 0.02
     gain: float = 0.1
     orientation: str = 'RAS'
     padding: float = 1.6
@@ -232,7 +243,8 @@ def simulate_gre(
         inside.materials, inside.intensity, inside.labels, chi[slab.fine_scan], b0=protocol.b0,
         repetition_time=protocol.repetition_time, flip_angle=protocol.flip_angle,
     )  # fmt: skip
-    magnitude, phase = _acquire(signal, total, slab, protocol, brain, rng)
+    offset = _offset(fine, slab, protocol, rng)
+    magnitude, phase = _acquire(signal, total, offset, slab, protocol, brain, rng)
     labels = scanner.majority(inside.labels, slab.oversampling)
     chi_map = block_mean(chi[slab.fine_scan], slab.oversampling)
     # A field says nothing of a constant susceptibility, so the truth is one without its mean.
@@ -322,14 +334,25 @@ def _local_field(
     return block_mean(field[slab.fine_scan], slab.oversampling)
 
 
+def _offset(
+    fine: SampledBody, slab: Slab, protocol: GreProtocol, rng: np.random.Generator
+) -> NDArray[np.float32]:
+    """Phase at echo time zero, in scan voxels, rad: tissue, coils, a rough rest, a constant."""
+    sigma = conductivity(fine.materials, fine.intensity, protocol.b0)
+    sigma = block_mean(sigma * np.float32(protocol.conducting), slab.oversampling)
+    offset = transceive_phase(sigma, slab.coarse_grid, protocol.b0, pad=protocol.padding)
+    offset = offset[slab.scan]
+    offset += scanner.harmonic_phase(rng, slab.affine, slab.shape, protocol.coil_rad)
+    length = float(np.prod(protocol.voxel_mm)) ** (1 / 3)
+    rough = smooth_noise(rng, slab.shape, ROUGH_MM / length)
+    return offset + protocol.rough_rad * rough + np.float32(rng.uniform(-np.pi, np.pi))
+
+
 def _acquire(
-    maps: tissue_models.SignalMaps, field: NDArray[np.float32], slab: Slab,
-    protocol: GreProtocol, brain: NDArray[np.bool_], rng: np.random.Generator,
+    maps: tissue_models.SignalMaps, field: NDArray[np.float32], offset: NDArray[np.float32],
+    slab: Slab, protocol: GreProtocol, brain: NDArray[np.bool_], rng: np.random.Generator,
 ) -> tuple[NDArray, NDArray]:  # fmt: skip
     """Stored magnitude and phase of all echoes."""
-    # Phase that is there at echo time zero: coil sensitivity and a constant (Eckstein 2018).
-    offset = scanner.smooth_polynomial(rng, slab.affine, slab.shape, protocol.offset_rad)
-    offset += np.float32(rng.uniform(-np.pi, np.pi))
     gain = np.exp(scanner.smooth_polynomial(rng, slab.affine, slab.shape, protocol.gain))
     receiver = (gain * np.exp(1j * offset)).astype(np.complex64)
     # Fat is off by its chemical shift wherever it lies, beyond what the field does to it.

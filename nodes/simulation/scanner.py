@@ -283,10 +283,20 @@ def remove_shim(
     return out
 
 
+def harmonic_phase(
+    rng: np.random.Generator, affine: NDArray[np.float64], shape: tuple[int, ...], spread: float
+) -> NDArray[np.float32]:
+    """Random solid harmonics up to degree 2, without mean: the coils' own phase, rad."""
+    terms = _harmonics(world_points(affine, shape), 2)
+    weights = rng.normal(0, spread, len(terms)).astype(np.float32)
+    total = np.tensordot(weights, terms, 1)
+    return total - total.mean()
+
+
 def smooth_polynomial(
     rng: np.random.Generator, affine: NDArray[np.float64], shape: tuple[int, ...], spread: float
 ) -> NDArray[np.float32]:
-    """Random smooth function of position (receiver phase or gain), order 3 along each axis."""
+    """Random smooth function of position (a gain), order 3 along each axis."""
     x, y, z = world_points(affine, shape)
     # cubes and products by choice, not harmonics: coil sensitivities need not solve Laplace's
     terms = [x, y, z, x * y, y * z, x * z, x**2, y**2, z**2, x**3, y**3, x * y * z]

@@ -81,6 +81,11 @@ def test_an_inverted_phase_is_turned_and_told(files):
         (WEAK | {'sign_correlation': -0.12}, 'auto', 'GE MEDICAL SYSTEMS', True, ['was turned']),
         (WEAK | {'sign_correlation': 0.1}, 'auto', 'Siemens', False, []),
         (WEAK | {'sign_correlation': 0.1}, 'auto', 'GE', False, ['not certain']),
+        (WEAK | {'conductivity': -0.65}, 'auto', '', True, ['was turned', '-0.65 S/m']),
+        (WEAK | {'conductivity': -0.05}, 'auto', '', False, ['not certain']),
+        (WEAK | {'conductivity': -9.0}, 'auto', '', False, ['not certain']),
+        (RIGHT | {'conductivity': -0.65}, 'auto', '', False, []),
+        (WEAK | {'sign_correlation': 0.1, 'conductivity': 0.6}, 'auto', 'GE', False, []),
     ],
 )
 def test_the_sign_is_turned_only_where_evidence_is_strong(found, sign, maker, inverted, words):

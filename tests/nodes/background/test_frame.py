@@ -105,7 +105,8 @@ def test_turning_the_axes_turns_the_result(phantom, name):
     grid, b = phantom['grid'], phantom['grid'].b0_dir
     turned = Grid(turn(first).shape, grid.voxel_size, (-b[2], b[0], b[1]))
     local, kept = METHODS[name](turn(phantom['total']), turn(phantom['mask']), turned)
-    assert np.abs(local - turn(first))[kept].max() < 2e-4
+    # PDF's further passes end a little sooner or later
+    assert np.abs(local - turn(first))[kept].max() < (5e-4 if name == 'pdf' else 2e-4)
 
 
 @pytest.mark.parametrize('name', ['pdf', 'lbv', 'vsharp', 'ismv'])
@@ -127,6 +128,7 @@ def test_the_mask_may_fill_the_array(name):
 def test_progress_is_told(phantom, name):
     seen = []
     settings = {'radii': (8, 6, 4)} if name == 'vsharp' else {'iterations': 3, 'tolerance': 0}
+    settings |= {'passes': 1} if name == 'pdf' else {}
     METHODS[name](phantom['total'], phantom['mask'], phantom['grid'],
                   progress=lambda i, n: seen.append((i, n)), **settings)  # fmt: skip
     assert seen == [(1, 3), (2, 3), (3, 3)]

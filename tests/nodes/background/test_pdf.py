@@ -12,7 +12,7 @@ from nigra.nodes.grid import Grid
 from nigra.nodes.numerics.fft import convolver, crop_to_mask
 from nigra.nodes.numerics.kernels import voxel_dipole_kernel
 
-EXACT = {'iterations': 400, 'tolerance': 1e-7}
+EXACT = {'iterations': 400, 'tolerance': 1e-7, 'passes': 1}
 
 
 @pytest.fixture(scope='module')
@@ -97,7 +97,9 @@ def test_the_objective_falls_with_every_step(phantom):
     field = phantom['total'] - np.median(phantom['total'][mask])
     values = []
     for iterations in (1, 2, 3, 5, 8, 12):
-        local = pdf(field, mask, phantom['grid'], noise=noise, iterations=iterations, tolerance=0)
+        local = pdf(
+            field, mask, phantom['grid'], noise=noise, iterations=iterations, tolerance=0, passes=1
+        )
         weight = 1 / (1 + (noise[mask] / 0.006) ** 2)
         values.append((weight * (0.5 * local[mask] ** 2 - local[mask] * field[mask])).sum())
     assert (np.diff(values) < 0).all()
@@ -140,3 +142,33 @@ def test_a_mask_without_interior_is_refused():
     mask[:, :, 3:5] = True
     with pytest.raises(NigraError, match='three voxels thick'):
         pdf(np.zeros(mask.shape), mask, Grid(mask.shape))
+
+
+def test_what_deep_sources_share_with_outer_ones_is_given_back(phantom):
+    """The projection takes part of the local field along; further passes return most of it."""
+    mask, local = phantom['mask'], phantom['local']
+    core = ndimage.binary_erosion(mask, iterations=3)
+    lost = []
+    for passes in (1, 3, 8):
+        found = pdf(local, mask, phantom['grid'], passes=passes, tolerance=1e-3)
+        gap = (found - local)[core]
+        lost.append(gap.std())
+    assert lost[1] < 0.95 * lost[0]
+    assert lost[2] < lost[1]
+
+
+def test_outer_sources_get_nothing_back(phantom):
+    mask = phantom['mask']
+    ones, more = (
+        pdf(phantom['background'], mask, phantom['grid'], passes=n, tolerance=1e-3) for n in (1, 4)
+    )
+    core = ndimage.binary_erosion(mask, iterations=3)
+    assert more[core].std() < 1.5 * ones[core].std() + 1e-4
+    assert more[core].std() < 0.005 * phantom['background'][core].std()
+
+
+def test_progress_counts_all_passes(phantom):
+    seen = []
+    pdf(phantom['total'], phantom['mask'], phantom['grid'], passes=2, iterations=3, tolerance=0,
+        progress=lambda i, n: seen.append((i, n)))  # fmt: skip
+    assert seen == [(i, 6) for i in range(1, 7)]

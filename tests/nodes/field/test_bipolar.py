@@ -58,7 +58,7 @@ def test_field_of_a_bipolar_scan_is_as_good(scan):
     for name, phase, bipolar in (
         ('plain', angle, 'auto'), ('corrected', given, 'auto'), ('uncorrected', given, 'off'),
     ):  # fmt: skip
-        field, _ = romeo_field(
+        field, *_ = romeo_field(
             phase, magnitude, phantom['mask'], phantom['grid'], echo_times=times, b0=3.0,
             bipolar=bipolar,
         )  # fmt: skip

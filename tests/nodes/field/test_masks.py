@@ -147,7 +147,7 @@ def test_broken_voxels_leave_the_mask():
     assert (~finite_mask(angle, magnitude)).sum() == 4
     trusted = trusted_mask(angle, magnitude, phantom['mask'])
     assert not trusted[20:24, 20, 20].any()
-    field, _ = romeo_field(
+    field, *_ = romeo_field(
         angle, magnitude, phantom['mask'], phantom['grid'], echo_times=TIMES[:2], b0=3.0
     )
     assert np.isfinite(field).all()

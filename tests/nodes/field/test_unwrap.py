@@ -119,7 +119,7 @@ def test_template_is_the_first_echo_where_the_second_is_near():
 def test_individual_echoes_agree():
     phantom = head()
     magnitude, angle, _ = signal(phantom, TIMES, 3.0, np.random.default_rng(0))
-    out, _ = remove_offsets(angle, magnitude, TIMES, phantom['mask'], phantom['grid'])
+    out, *_ = remove_offsets(angle, magnitude, TIMES, phantom['mask'], phantom['grid'], b0=3.0)
     a, b = (
         unwrapped(out, magnitude, TIMES, phantom['mask'], individual=individual)
         for individual in (False, True)

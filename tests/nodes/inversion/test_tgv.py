@@ -335,7 +335,7 @@ def test_map_from_wrapped_phase_with_strong_background(settings):
     phantom, data = scan(**settings)
     turns = np.ptp(phantom['total'][phantom['mask']]) * 42.58 * data['b0'] * data['echo_times'][-1]
     assert turns > 1.2  # so it wraps
-    chi, kept = tgv_phase(**data)
+    chi, kept, _ = tgv_phase(**data)
     assert chi.dtype == np.float32
     assert not chi[~kept].any()
     assert abs(chi[kept].mean()) < 1e-6
@@ -377,7 +377,7 @@ def test_bad_voxels_are_left_out():
     for value in (np.nan, np.inf):
         bad = data['phase'].copy()
         bad[18, 20, 18] = value
-        chi, kept = tgv_phase(**data | {'phase': bad})
+        chi, kept, _ = tgv_phase(**data | {'phase': bad})
         assert np.isfinite(chi).all()
         assert not kept[18, 20, 18]
         assert slope(chi, phantom) > 0.85
@@ -392,12 +392,12 @@ def test_threads_change_nothing():
 def test_padding_changes_nothing():
     _, data = scan()
     grid = data['grid']
-    chi, kept = tgv_phase(**data, iterations=10)
+    chi, kept, _ = tgv_phase(**data, iterations=10)
     pad = [(3, 0), (1, 6), (2, 5)]
     wide = {k: np.pad(data[k], [*pad, (0, 0)]) for k in ('phase', 'magnitude')}
     wide['mask'] = np.pad(data['mask'], pad)
     wide['grid'] = Grid(wide['mask'].shape, grid.voxel_size, grid.b0_dir)
-    padded, more = tgv_phase(**data | wide, iterations=10)
+    padded, more, _ = tgv_phase(**data | wide, iterations=10)
     inner = tuple(slice(a, a + n) for (a, _), n in zip(pad, grid.shape, strict=True))
     assert np.array_equal(more[inner], kept)
     assert np.allclose(padded[inner], chi, atol=1e-6)
@@ -405,14 +405,14 @@ def test_padding_changes_nothing():
 
 def test_flips_and_orders_of_axes_only_flip_the_map():
     _, data = scan(shape=(40, 36, 32), size=(2.0, 2.2, 2.4), b0_dir=(0.2, 0.1, 0.97))
-    chi, _ = tgv_phase(**data, iterations=20)
+    chi, *_ = tgv_phase(**data, iterations=20)
     size, b = data['grid'].voxel_size, data['grid'].b0_dir
     turned = {
         k: np.ascontiguousarray(data[k].swapaxes(0, 2)[::-1])
         for k in ('phase', 'magnitude', 'mask')
     }
     turned['grid'] = Grid(turned['mask'].shape, size[::-1], (-b[2], b[1], b[0]))
-    other, _ = tgv_phase(**data | turned, iterations=20)
+    other, *_ = tgv_phase(**data | turned, iterations=20)
     back = other[::-1].swapaxes(0, 2)
     assert np.corrcoef(back[data['mask']], chi[data['mask']])[0, 1] > 0.99
 

@@ -20,7 +20,9 @@ SCAN = GreProtocol(
     centre_mm=tuple(CENTRE),
     oversampling=(2, 2, 3),
     snr=4000.0,
-    offset_rad=0.0,
+    conducting=0.0,
+    coil_rad=0.0,
+    rough_rad=0.0,
     gain=0.0,
     shim_order=0,
     phase='rad',
@@ -183,7 +185,7 @@ def test_anisotropy_follows_the_direction_of_the_fibres(head):
 
 
 def test_the_same_seed_gives_the_same_bits(head):
-    protocol = replace(SCAN, snr=30.0, offset_rad=0.5)
+    protocol = replace(SCAN, snr=30.0, coil_rad=0.5)
     a, b, c = (scan_of(still_body(head), protocol, seed=s, maps=False) for s in (1, 1, 2))
     assert np.array_equal(a.phase, b.phase)
     assert np.array_equal(a.magnitude, b.magnitude)
