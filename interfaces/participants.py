@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import pandas as pd
 from ..nodes.errors import InputError
 from ..nodes.statistics.groups import with_groups
 from ..nodes.statistics.values import name_some
+from .files import read_json
 
 MISSING = ('n/a', '')
 OLDEST = '89+'
@@ -175,12 +175,9 @@ def read_dictionary(path: Path) -> dict[str, Any]:
         The file is not JSON.
     """
     sidecar = path.with_suffix('.json')
-    try:
-        content = json.loads(sidecar.read_text(encoding='utf-8-sig'))
-    except FileNotFoundError:
+    if not sidecar.exists():
         return {}
-    except (OSError, ValueError) as error:
-        raise InputError(sidecar, f'cannot be read as JSON ({error})', 'mend the file') from error
+    content = read_json(sidecar)
     if not isinstance(content, dict):
         raise InputError(sidecar, 'is no JSON object', 'describe each column by its name')
     return {k: v for k, v in content.items() if isinstance(v, dict)}

@@ -6,13 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from ...nodes.errors import NigraError
+from ...nodes.statistics.multiplicity import ADJUSTMENT
 from .references import code_span, join_words
 
 _ADJUSTMENTS = {
-    'holm': 'Holm’s method [@holm1979]',
-    'fdr_bh': 'the false discovery rate of Benjamini and Hochberg [@benjamini1995]',
-    'tukey': 'Tukey’s honest significant difference',
-    'bonferroni': 'Bonferroni’s method',
+    ADJUSTMENT: 'the false discovery rate of Benjamini and Hochberg [@benjamini1995]',
 }
 
 
@@ -22,8 +20,8 @@ def describe_group(steps: Mapping[str, Any]) -> str:
     Parameters
     ----------
     steps
-        `group` with `group_column` and what else was asked for; `compared` is False for a study
-        of one group.
+        `group`: settings of a `GroupComparison`, of which `group_column` must be there; one
+        group alone in `groups` is not compared.
 
     Raises
     ------
@@ -38,14 +36,19 @@ def describe_group(steps: Mapping[str, Any]) -> str:
         known = ', '.join(_ADJUSTMENTS)
         raise NigraError(f'methods text knows no adjustment {adjustment!r}, only {known}')
     adjusted = f' by {_ADJUSTMENTS[adjustment]}' if adjustment else ''
-    compared = group.get('compared', True)
-    sentences = _comparison(group, adjusted) if compared else _description(group, adjusted)
+    write = _description if _is_one(group) else _comparison
+    sentences = write(group, adjusted)
     sentences += _group_extras(group)
     sentences.append(
         'Regions and measures follow a published comparison of iron in deep grey matter '
         '[@pudlac2020].'
     )
     return ' '.join(sentences)
+
+
+def _is_one(group: Mapping[str, Any]) -> bool:
+    """Whether there is one group alone; without any told, groups are compared."""
+    return len(group.get('groups') or ()) == 1
 
 
 def _comparison(group: Mapping[str, Any], adjusted: str) -> list[str]:
@@ -110,7 +113,7 @@ def _group_extras(group: Mapping[str, Any]) -> list[str]:
         )
     if group.get('voxelwise'):
         what = 'compared'
-        if not group.get('compared', True):
+        if _is_one(group):
             what = 'tested (mean, covariates, scores)'
         sentences.append(
             f'Maps were also {what} voxel by voxel in template space, smoothed by '

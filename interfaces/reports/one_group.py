@@ -12,7 +12,7 @@ from markupsafe import Markup
 from ..tables import readable
 from . import charts
 from .cells import fixed, together
-from .group_data import GroupData, both_sides, capital, describe
+from .group_data import GroupData, both_sides, capital, measure_words
 from .group_sentences import equals
 
 
@@ -27,7 +27,7 @@ def means_chart(data: GroupData, measure: str) -> Markup:
             readable(row['region']), str(row['group']), mean, low, high,
             f'{shown[0]} [{shown[1]}, {shown[2]}]', False,
         ))  # fmt: skip
-    known = describe(measure)
+    known = measure_words(measure)
     label = f'Means of {known.title}'
     return _chart(effects, unit=known.page_unit, label=label, what='mean')
 
@@ -35,7 +35,7 @@ def means_chart(data: GroupData, measure: str) -> Markup:
 def covariate_charts(data: GroupData, measure: str) -> list[tuple[str, Markup]]:
     """Slopes with their intervals, one chart for each covariate or level of one."""
     both = both_sides(data['covariates'])
-    known = describe(measure)
+    known = measure_words(measure)
     found = []
     slopes = both[(both['measure'] == measure) & both['slope'].notna()]
     for (_, level), rows in slopes.groupby(['covariate', 'level'], sort=False, dropna=False):
@@ -53,7 +53,7 @@ def regression_findings(data: GroupData) -> list[tuple[str, str]]:
     hits = both[(both['p_adjusted'] < data.alpha) & both['slope'].notna()]
     sentences = []
     for row in hits.sort_values('p_adjusted', kind='stable').to_dict('records'):
-        known, slope = describe(row['measure']), float(row['slope'])
+        known, slope = measure_words(row['measure']), float(row['slope'])
         turned = -1 if slope < 0 else 1
         ends = sorted((turned * row['ci_low'], turned * row['ci_high']))
         shown, low, high = together(abs(slope), *ends)

@@ -22,6 +22,9 @@ CONTROL_NAMES = frozenset([
 MAX_GROUPS = 20
 """A column with more levels holds something else than groups."""
 
+MIN_GROUP = 3
+"""Fewest participants of a group that a test is made of; two have a spread with one degree of
+freedom."""
 EVERYONE = 'everyone'
 """Name of the one group of a study whose table has no column of groups."""
 

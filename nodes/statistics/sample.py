@@ -15,29 +15,19 @@ from .combat import check_sites, harmonise, site_labels, site_warnings
 from .covariates import (
     Covariate,
     check_column,
-    check_covariates,
-    choose_covariates,
-    choose_scores,
     formula_term,
-    one_spelling_of_sex,
     read_covariate,
 )
-from .doubts import doubtful_values
-from .groups import of_groups, one_group_warnings, order_groups
-from .measures import MEASURES
+from .groups import MIN_GROUP, one_group_warnings
+from .people import choose_people
 from .question import GroupContrast, Question, choose_contrasts
 from .values import (
     DERIVED,
-    TABLE_COLUMNS,
     brain_warnings,
     coverage_warnings,
     first_visits,
     measure_values,
 )
-
-MIN_GROUP = 3
-"""Fewest participants of a group that a test is made of; two have a spread with one degree of
-freedom."""
 
 EXCLUSION_COLUMNS = ('participant_id', 'reason', 'scope')
 EVERY_MODEL = 'all'
@@ -171,24 +161,12 @@ def make_sample(
     question = question or Question()
     _check_measured(regions, question.measures)
     column = question.group_column
-    offered = [c for c in regions.columns if c not in (*TABLE_COLUMNS, *MEASURES)]
-    check_column(column, offered, '--group-column', source)
     regions, warnings = first_visits(regions)
     # the participants' columns are the same in all rows of a person
     everyone = regions.drop_duplicates('participant_id').set_index('participant_id')
-    everyone, left_out = of_groups(everyone, question, source)
-    people = one_spelling_of_sex(everyone)
-    labels = people[column].astype(str)
-    groups = order_groups(labels, question.reference_group, source, column)
+    chosen = choose_people(everyone, question, source=source)
+    people, labels, groups, left_out, offered, covariates, scores, notes = chosen
     warnings += one_group_warnings(groups, question, source)
-    covariates, notes = choose_covariates(
-        people, offered, question.covariates, column, source, question.interactions
-    )
-    asked = [read_covariate(text)[0] for text in (*(question.covariates or ()),
-                                                  *question.interactions)]  # fmt: skip
-    covariates, idle = _useful(people, labels, covariates, asked, source)
-    notes += idle
-    scores, more = choose_scores(people, offered, question.scores, column, source)
     # they stay in the sample, since correlations need no covariates
     left_out |= _without_covariates(people, covariates)
     names = [c.name for c in covariates]
@@ -204,7 +182,7 @@ def make_sample(
         scores=scores,
         formula=f'value ~ {" + ".join(terms)}',
         exclusions=exclusion_table(left_out.items()),
-        warnings=(*warnings, *notes, *more, *_doubts(people, covariates, scores),
+        warnings=(*warnings, *notes,
                   *site_warnings(people[offered], labels, (*names, question.harmonise)),
                   *coverage_warnings(regions), *brain_warnings(regions)),
         volumes=measure_values(regions, ['volume_normalised']).reindex(people.index),
@@ -214,15 +192,6 @@ def make_sample(
         return sample
     check_column(question.harmonise, offered, '--harmonise', source)
     return _harmonised(sample, people[question.harmonise], question)
-
-
-def _doubts(
-    people: pd.DataFrame, covariates: Sequence[Covariate], scores: Sequence[str]
-) -> list[str]:
-    """Sentences on values of covariates and scores that look as if they informed and do not."""
-    categories = [c.name for c in covariates if c.categorical]
-    names = list(dict.fromkeys([*(c.name for c in covariates), *scores]))
-    return [doubt.sentence for doubt in doubtful_values(people, names, categories=categories)]
 
 
 def _check_measured(regions: pd.DataFrame, measures: Sequence[str]) -> None:
@@ -250,37 +219,6 @@ def _without_covariates(people: pd.DataFrame, covariates: Sequence[Covariate]) -
         for who, lacks in missing.iterrows()
         if lacks.any()
     }
-
-
-def _useful(
-    people: pd.DataFrame, labels: pd.Series, covariates: Sequence[Covariate],
-    asked: Sequence[str], source: str,
-) -> tuple[tuple[Covariate, ...], list[str]]:  # fmt: skip
-    """Covariates that say something of their own, judged among those who can be tested at all.
-
-    A group too small for a test is no reason to refuse: its own sex or site may be constant.
-    """
-    kept: list[Covariate] = []
-    warnings = []
-    for covariate in covariates:
-        complete = people[[c.name for c in (*kept, covariate)]].notna().all(axis=1)
-        sizes = labels[complete].value_counts()
-        used = complete & labels.isin(sizes.index[sizes >= MIN_GROUP])
-        if labels[used].nunique() < min(2, labels.nunique()):
-            kept.append(covariate)  # nothing can be tested with or without it
-            continue
-        try:
-            check_covariates(people[used], labels[used], [*kept, covariate], source)
-        except InputError:
-            if covariate.name in asked:
-                raise
-            warnings.append(
-                f'{covariate.name} adds nothing to the group and the covariates before it, so '
-                'models do not adjust for it.'
-            )
-        else:
-            kept.append(covariate)
-    return tuple(kept), warnings
 
 
 def _harmonised(sample: Sample, column: pd.Series, question: Question) -> Sample:

@@ -13,6 +13,8 @@ from .regressions import design_columns
 from .sample import MIN_GROUP, Sample
 from .voxelwise import partition_design
 
+TOO_FEW = 'too few participants with maps for a voxel-wise comparison'
+
 
 @dataclass(frozen=True)
 class VoxelTest:
@@ -68,9 +70,11 @@ def voxel_tests(sample: Sample) -> list[VoxelTest]:
     matrix, who = design.matrix, np.flatnonzero(everyone)
     full = matrix.size and np.linalg.matrix_rank(matrix) == matrix.shape[1] < len(matrix)
     if len(design.groups) < (2 if sample.contrasts else 1) or not full:
-        raise NigraError('too few participants with maps for a voxel-wise comparison')
+        raise NigraError(TOO_FEW)
     if sample.contrasts:
         shared = [c for c in sample.contrasts if c.groups <= set(design.groups)]
+        if not shared:
+            raise NigraError(TOO_FEW)
         return [
             VoxelTest(c.columns, c.sides,
                       *partition_design(matrix, design.weights(c.first, c.second)), who)

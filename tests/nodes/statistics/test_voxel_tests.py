@@ -54,6 +54,15 @@ def test_one_of_two_groups_with_too_few_maps_is_no_study_of_one():
         voxel_tests(sample)
 
 
+def test_contrasts_of_groups_without_maps_are_told():
+    people = make_people({'MS': 6, 'HC': 6, 'NMO': 6})
+    question = Question(contrasts=('MS - NMO',))
+    mapped = list(people.participant_id[:12])
+    sample, _ = voxel_sample(make_regions(people), question, mapped, source='p.tsv')
+    with pytest.raises(NigraError, match='too few participants with maps'):
+        voxel_tests(sample)
+
+
 def test_permutation_is_of_people_and_not_of_signs():
     """A lone constant column would make nilearn exchange signs."""
     two = np.repeat(np.eye(2), 5, axis=0)
