@@ -71,13 +71,7 @@ def plan_power(
         raise InputError(
             f'--alpha {alpha} --power {chance}', 'cannot be', 'give 0 < alpha < power < 1'
         )
-    if sum(sizes.values()) - len(sizes) - n_covariates < 1:
-        shown = ' '.join(f'{name}={n}' for name, n in sizes.items())
-        raise InputError(
-            f'--groups {shown} --covariates {n_covariates}',
-            'leave no degrees of freedom for a test',
-            'plan more people or adjust for fewer columns',
-        )
+    _check_sizes(sizes, n_covariates)
     precision = load_precision()
     slopes = {name: how.chi_slope for name, how in precision.items()}
     if derivatives is None:
@@ -125,6 +119,17 @@ def _sizes(groups: Sequence[str]) -> dict[str, int]:
     if len(sizes) < 2:
         raise InputError('--groups', 'names fewer than two groups', 'give at least two')
     return sizes
+
+
+def _check_sizes(sizes: Mapping[str, int], n_covariates: int) -> None:
+    """Refuse a study whose models would fit exactly."""
+    if sum(sizes.values()) - len(sizes) - n_covariates < 1:
+        shown = ' '.join(f'{name}={n}' for name, n in sizes.items())
+        raise InputError(
+            f'--groups {shown} --covariates {n_covariates}',
+            'leave no degrees of freedom for a test',
+            'plan more people or adjust for fewer columns',
+        )
 
 
 def _choose(spreads: Mapping[str, float], regions: Sequence[str] | None) -> dict[str, float]:
