@@ -28,7 +28,9 @@ def draw_people(rng: np.random.Generator) -> pd.DataFrame:
     """Participants of a small study whose columns may hold anything that a table may."""
     n = int(rng.integers(2, 13))
     levels = [['A'], ['A', 'B'], ['A', 'B', 'HC'], ['NMO AQP4+', '1', 'HC', 'x (y)']]
-    group = rng.choice(levels[rng.integers(4)], n).astype(object)
+    names = levels[rng.integers(4)]
+    group = rng.choice(names, n) if rng.random() < 0.5 else np.resize(np.repeat(names, 2), n)
+    group = group.astype(object)
     ages = [rng.integers(20, 80, n), np.resize([30, 60], n), np.full(n, 40)]
     age = ages[rng.choice(3, p=[0.6, 0.3, 0.1])]
     people = pd.DataFrame({
@@ -51,10 +53,12 @@ def draw_values(rng: np.random.Generator, people: pd.DataFrame) -> np.ndarray:
     """One region's values: noise, few levels, ranks that fit the groups, constants."""
     n = len(people)
     steps = pd.factorize(people.group)[0]
-    kind = rng.integers(5)
+    kind = rng.integers(6)
+    # ranks of even cells fit group and age exactly, the values themselves do not
+    even = np.exp(2.0 * steps + (people.age.fillna(30).to_numpy(float) > 45))
     values = [
         rng.normal(40, 5, n), rng.integers(0, 2, n), steps * 10.0, np.full(n, 7.0),
-        steps + rng.integers(0, 2, n) * 1e-9,
+        steps + rng.integers(0, 2, n) * 1e-9, even,
     ][kind].astype(float)  # fmt: skip
     values[rng.random(n) < rng.choice([0, 0.2])] = np.nan
     return values

@@ -153,6 +153,23 @@ class Ancova:
             return self.fit.get_robustcov_results('HC3')
         return None
 
+    def robust_p(self, hypothesis: NDArray[np.float64]) -> float:
+        """P of linear hypotheses with covariance HC3; NaN where that covariance has no room.
+
+        Parameters
+        ----------
+        hypothesis
+            (coefficients,) or (restrictions, coefficients).
+        """
+        if self.robust is None:
+            return float('nan')
+        lines = np.atleast_2d(hypothesis)
+        # residuals of 0 in a whole group leave restrictions without a variance
+        covariance = lines @ self.robust.cov_params() @ lines.T
+        if np.linalg.matrix_rank(covariance, hermitian=True) < len(lines):
+            return float('nan')
+        return float(np.squeeze(self.robust.f_test(lines).pvalue))
+
     @functools.cached_property
     def ranked(self) -> Ancova | None:
         """The same model on ranks; None where they fit exactly, as in 1 2 3 and 4 4 4."""
@@ -214,10 +231,9 @@ class Ancova:
         pair = len(_names(a)) == len(_names(b)) == 1
         # bound and effect size take their unit from the residuals: people alike in covariates
         bound = EQUIVALENT * np.sqrt(self.fit.scale)
-        robust = self.robust.t_test(self.design.weights(a, b)) if self.robust else None
         return {
             **found,
-            'p_hc3': float(np.squeeze(robust.pvalue)) if robust else np.nan,
+            'p_hc3': self.robust_p(self.design.weights(a, b)),
             'effect_size': hedges_g(found['estimate'], self.fit.scale, df),
             'p_tukey': tukey_p(t, len(self.design.groups), df) if pair else np.nan,
             # variance over squared standard error is n_a n_b / (n_a + n_b) without covariates
@@ -261,10 +277,10 @@ class Ancova:
         if len(self.design.groups) < 2:
             return dict.fromkeys(('p_hc3', 'p_rank', 'p_welch', 'p_kruskal'), np.nan)
         groups = by_group(np.asarray(self.fit.model.endog), self.design.labels)
-        robust, ranked = self.robust, self.ranked
+        ranked = self.ranked
         return {
             # Wald's test of the same hypothesis with the sandwich covariance
-            'p_hc3': float(robust.f_test(self._hypothesis()).pvalue) if robust else np.nan,
+            'p_hc3': self.robust_p(self._hypothesis()),
             'p_rank': ranked.omnibus()['p'] if ranked else np.nan,
             'p_welch': welch(groups)['p'],
             'p_kruskal': kruskal_wallis(groups)['p'],

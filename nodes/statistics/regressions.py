@@ -134,7 +134,7 @@ def _joint(model: Ancova, columns: list[DesignColumn]) -> dict[str, Any]:
     return {
         'covariate': columns[0].covariate.name, 'statistic': float(np.squeeze(test.fvalue)),
         'df_num': float(len(columns)), 'df_den': float(test.df_denom), 'p': float(test.pvalue),
-        'p_hc3': float(model.robust.f_test(hypothesis).pvalue) if model.robust else np.nan,
+        'p_hc3': model.robust_p(hypothesis),
     }  # fmt: skip
 
 
@@ -145,12 +145,11 @@ def _slope(model: Ancova, column: DesignColumn) -> dict[str, Any]:
     test = model.fit.t_test(weights)
     low, high = np.squeeze(test.conf_int(alpha=1 - CONFIDENCE))
     t, df = float(np.squeeze(test.tvalue)), float(model.fit.df_resid)
-    robust = model.robust.t_test(weights) if model.robust else None
     return {
         'covariate': column.covariate.name, 'level': column.level,
         'slope': float(np.squeeze(test.effect)), 'ci_low': float(low), 'ci_high': float(high),
         'statistic': t, 'df_num': 1.0, 'df_den': df, 'p': float(np.squeeze(test.pvalue)),
         # the square of t over that of t and its degrees of freedom is the partial R2
         'r_partial': t / np.hypot(t, np.sqrt(df)),
-        'p_hc3': float(np.squeeze(robust.pvalue)) if robust else np.nan,
+        'p_hc3': model.robust_p(weights),
     }  # fmt: skip
