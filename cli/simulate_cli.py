@@ -16,6 +16,7 @@ from .numbers import natural, positive
 def parser() -> argparse.ArgumentParser:
     """Options of `nigra-simulate`."""
     out = argparse.ArgumentParser(
+        allow_abbrev=False,
         prog='nigra-simulate',
         description='Simulate a BIDS study: T1-weighted and gradient-echo scans with known truth.',
     )

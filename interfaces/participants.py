@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from ..nodes.errors import InputError
-from ..nodes.statistics.covariates import check_column
+from ..nodes.statistics.covariates import check_column, one_spelling_of_sex
 from ..nodes.statistics.values import name_some
 
-MISSING = ('n/a', '')
+MISSING = frozenset(['', 'n/a', 'na', 'nan', 'n.a.', '#n/a', '#na', '<na>', 'null', '.', '-', '?'])
+"""How missing values are written, in lower case: as BIDS says, by programs, and by people."""
 OLDEST = '89+'
 """How BIDS writes ages that privacy rules do not allow to be told."""
+
+CODES = tuple(sign * int(digit * n) for sign in (-1, 1) for digit in '789' for n in range(1, 6))
+"""Numbers that people and programs write for missing: -9, 99, -999, 8888 ..."""
+_FEW_LEVELS = 3
+"""People for each level, on average, from which a column of words holds categories (by eye)."""
 
 _LIMITS = {'age': (0, 120, 'years'), 'edss': (0, 10, 'points')}
 
@@ -24,7 +32,8 @@ def read_participants(
 ) -> tuple[pd.DataFrame, list[str]]:
     """Read the table of participants.
 
-    A byte order mark and any line ends are accepted, as are participants without the key `sub-`.
+    A byte order mark and any line ends are accepted, as are participants without the key `sub-`;
+    all of `MISSING` counts as missing.
     Columns of numbers become numbers; the group column stays text.
 
     Parameters
@@ -67,6 +76,7 @@ def read_participants(
     for name in offered:
         if name.lower() in _LIMITS:
             _check_limits(table, name, path)
+        warnings += _odd_values(table, name, path)
     return table, warnings
 
 
@@ -99,7 +109,7 @@ def _read_text_table(path: Path) -> pd.DataFrame:
                 f'has {len(row)} cells in the row of {row[0]!r} but {len(header)} columns',
                 'separate all cells by one tab and write n/a where a value is missing',
             )
-    cells = [[None if cell in MISSING else cell for cell in row] for row in rows]
+    cells = [[None if cell.casefold() in MISSING else cell for cell in row] for row in rows]
     return pd.DataFrame(cells, columns=header, dtype=object)
 
 
@@ -125,6 +135,66 @@ def _full_ids(ids: pd.Series, path: Path) -> pd.Series:
     if len(twice):
         raise InputError(path, f'names {name_some(twice)} more than once', 'keep one row for each')
     return full
+
+
+def check_known(people: Sequence[str], table: Sequence[str], where: Path, column: str) -> None:
+    """Refuse people whom the participants' table does not name.
+
+    Parameters
+    ----------
+    people
+        Those with images or results, with `sub-`.
+    table
+        Those of the table.
+    where
+        The table.
+    column
+        Of the groups.
+
+    Raises
+    ------
+    InputError
+        Somebody is not in the table; where the table has them by another spelling, it is named.
+    """
+    unknown = sorted(set(people) - set(table))
+    if not unknown:
+        return
+    missing = f'has no row for {name_some(unknown)}, of whom there are region tables or images'
+    pairs = same_people(unknown, sorted(set(table) - set(people)))
+    if pairs:
+        shown = name_some((f'{written} for {folder}' for folder, written in pairs), 3)
+        raise InputError(
+            where,
+            f'{missing}; it has {shown}',
+            'write the ids as the folders are called',
+        )
+    raise InputError(
+        where, missing, f'add a row for each, with n/a as {column} for those not to be compared'
+    )
+
+
+def same_people(folders: Sequence[str], table: Sequence[str]) -> list[tuple[str, str]]:
+    """Ids that differ only in spelling: upper case, leading zeros, signs, a doubled key.
+
+    Examples
+    --------
+    >>> same_people(['sub-01', 'sub-P2'], ['sub-1', 'sub-SUB-p02', 'sub-7'])
+    [('sub-01', 'sub-1'), ('sub-P2', 'SUB-p02')]
+    """
+    spelt = {_plain_id(who): who for who in table}
+    known = [(who, spelt.get(_plain_id(who))) for who in folders]
+    # a label has no hyphen: what still has one was written with another key
+    return [
+        (who, other.removeprefix('sub-') if other.count('-') > 1 else other)
+        for who, other in known
+        if other is not None
+    ]
+
+
+def _plain_id(who: str) -> str:
+    """An id without what people spell differently."""
+    plain = re.sub(r'[^a-z0-9]|^sub(?=-)', '', who.casefold())
+    return re.sub(r'(?<!\d)0+(?=\d)', '', plain.removeprefix('sub'))
 
 
 def _check_levels(table: pd.DataFrame, path: Path, group_column: str) -> None:
@@ -172,6 +242,35 @@ def _clean_ages(table: pd.DataFrame, path: Path) -> list[str]:
                 f'{name} is {OLDEST} for {name_some(who)} in {path.name}; models take it as 89.'
             )
     return warnings
+
+
+def _odd_values(table: pd.DataFrame, name: str, path: Path) -> list[str]:
+    """Warn of numbers that look like a code for missing, and of a category with one member."""
+    values = one_spelling_of_sex(table[[name]])[name].dropna()
+    if pd.api.types.is_numeric_dtype(values):
+        return [
+            f'{name} is {code:g} for {name_some(table.participant_id[table[name] == code])} in '
+            f'{path.name}, which looks like a code for a missing value but counts as a number; '
+            'write n/a if it is one.'
+            for code in values[values.isin(CODES)].unique()
+            if _stands_apart(code, values[~values.isin(CODES)])
+        ]
+    counts = values.value_counts()
+    if not 1 < len(counts) <= len(values) / _FEW_LEVELS:
+        return []
+    return [
+        f'{name} is {level} for {table.participant_id[values.index[values == level][0]]} alone in '
+        f'{path.name}; a category with one member tells nothing in a model, so look whether it is '
+        'a slip.'
+        for level in counts.index[counts == 1]
+    ]
+
+
+def _stands_apart(code: float, others: pd.Series) -> bool:
+    """Whether a number is on the other side of zero from all others, or far above them."""
+    if others.empty:
+        return False
+    return bool((others >= 0).all()) if code < 0 else bool(code > 2 * others.max())
 
 
 def _numbers_where_possible(column: pd.Series) -> pd.Series:
