@@ -22,7 +22,13 @@ from .checks import (
     check_reference_echoes,
     find_participants_file,
 )
-from .citation import as_processed, describe, library_versions, write_citation
+from .citation import (
+    as_processed,
+    group_plan,
+    library_versions,
+    methods_section,
+    write_citation,
+)
 from .settings import Settings
 
 if TYPE_CHECKING:
@@ -59,6 +65,10 @@ def run_levels(settings: Settings) -> int:
             failed |= group_level(settings)
         except NigraError as error:
             failed['group'] = [str(error)]
+    # where groups are compared, the group level writes what their comparison used
+    if 'participant' in settings.levels and ('group' not in settings.levels or 'group' in failed):
+        told = as_processed(settings, region_tables(settings))
+        write_citation(settings, methods_section(told))
     for name, sentences in sorted(failed.items()):
         for sentence in sentences:
             LOGGER.error('%s failed: %s', name, sentence)
@@ -75,7 +85,6 @@ def participant_level(settings: Settings) -> Failures:
     from ..interfaces.bids import list_participants
     from ..interfaces.completion import marker_folder
     from ..interfaces.dataset import prepare_output
-    from ..interfaces.gather import find_region_tables
     from ..interfaces.queries import load_filters
 
     labels = list_participants(settings.bids_dir, settings.participant_label)
@@ -94,12 +103,11 @@ def participant_level(settings: Settings) -> Failures:
     failed |= missing
     if settings.boilerplate_only:
         fullest = max((s.echo_times for v in visits for s in v.scans), key=len, default=(0.0,))
-        write_citation(settings, describe(settings, Told(settings.methods, fullest)))
+        told = Told(settings.methods, fullest)
+        group = group_plan(settings) if 'group' in settings.levels else None
+        write_citation(settings, methods_section(told, group=group))
         return failed
-    failed |= process(settings, visits)
-    told = as_processed(settings, find_region_tables(settings.output_dir))
-    write_citation(settings, describe(settings, told))
-    return failed
+    return failed | process(settings, visits)
 
 
 def group_forecast(settings: Settings) -> Failures:
@@ -128,7 +136,7 @@ def process(settings: Settings, visits: Sequence[Visit]) -> Failures:
         if is_complete(marker, key, settings.output_dir):
             LOGGER.info('%s is complete; nothing to do', visit.prefix)
         else:
-            marker.unlink(missing_ok=True)  # what is there belongs to other inputs or options
+            marker.unlink(missing_ok=True)  # those results are of other inputs or options
             todo.append((visit, key))
     if not todo:
         return {}
@@ -190,7 +198,7 @@ def find_all(
             failed[label] = [str(error)]
             for marker in marker_folder(settings.output_dir).glob(f'{label}*.json'):
                 if marker.stem.split('_')[0] == label:
-                    marker.unlink()  # earlier results no longer answer to the data
+                    marker.unlink()  # so that results of earlier data do not count as finished
             if settings.stop_on_first_crash:
                 raise
     return visits, failed
@@ -256,8 +264,7 @@ def make_plan(settings: Settings, visits: Sequence[Visit]) -> Plan:
         version=__version__,
         versions=library_versions(),
         methods_html={
-            n: describe(settings, Told(settings.methods, times)).html
-            for n, times in echoes.items()
+            n: methods_section(Told(settings.methods, times)).html for n, times in echoes.items()
         },
     )
 
@@ -265,46 +272,56 @@ def make_plan(settings: Settings, visits: Sequence[Visit]) -> Plan:
 def group_level(settings: Settings) -> Failures:
     """Compare the groups from the derivatives alone; return what failed."""
     from ..interfaces.completion import is_complete, mark_complete
+    from ..interfaces.files import read_json
+    from ..interfaces.reports.methods_text import COMPARISON
     from ..workflows.group import output_names
     from .run import run_graph
 
     tables = finished_tables(settings)
     participants = find_participants_file(settings)
-    text = describe(settings, as_processed(settings, tables))
-    key = group_fingerprint(settings, participants, tables, text.markdown)
+    told = as_processed(settings, tables)
+    planned = methods_section(told, group=group_plan(settings)).markdown
+    key = group_fingerprint(settings, participants, tables, planned)
     marker = settings.output_dir / 'logs' / 'group_complete.json'
     if is_complete(marker, key, settings.output_dir):
         LOGGER.info('The group level is complete; nothing to do')
-        write_citation(settings, text)  # the participant level may have written its own since
+        # the participant level may have written its own text since
+        group = read_json(settings.output_dir / COMPARISON)
+        write_citation(settings, methods_section(told, group=group))
         return {}
     marker.unlink(missing_ok=True)
     tell_phases(settings)
     LOGGER.info('Comparing groups of %s', participants)
-    workflow = group_workflow(settings, participants, text.html)
-    here = replace(settings, nprocs=settings.nprocs if settings.voxelwise else 1, use_plugin=None)
+    workflow = group_workflow(settings, participants, told)
+    voxelwise = bool(settings.question.voxelwise)
+    here = replace(settings, nprocs=settings.nprocs if voxelwise else 1, use_plugin=None)
     failed = run_graph(workflow, here, log_dir=settings.output_dir / 'logs')
     if failed:
         return {'group': [s for sentences in failed.values() for s in sentences]}
-    write_citation(settings, text)
-    names = output_names(voxelwise=bool(settings.voxelwise))
+    names = (*output_names(voxelwise=voxelwise), COMPARISON)
     outputs = [settings.output_dir / name for name in names]
-    if settings.voxelwise:
+    if voxelwise:
         outputs += sorted(settings.output_dir.glob('group_space-*'))
     mark_complete(marker, key, outputs, settings.output_dir)
     return {}
 
 
+def region_tables(settings: Settings) -> list[Path]:
+    """Region tables of finished participants."""
+    from ..interfaces.gather import find_region_tables
+
+    return find_region_tables(settings.output_dir)
+
+
 def finished_tables(settings: Settings) -> list[Path]:
-    """Region tables of finished participants.
+    """Region tables to compare.
 
     Raises
     ------
     InputError
         There is none.
     """
-    from ..interfaces.gather import find_region_tables
-
-    tables = find_region_tables(settings.output_dir)
+    tables = region_tables(settings)
     if not tables:
         raise InputError(
             settings.output_dir,
@@ -323,17 +340,15 @@ def group_fingerprint(
 
     options = {
         **asdict(settings.question),
-        'regions': settings.regions,
         'methods_text': methods_text,
         'sessions': settings.session_label,
-        'voxelwise': (settings.voxelwise, settings.smoothing) if settings.voxelwise else None,
     }
     quality = find_outputs(settings.output_dir, PATTERN)
     sidecars = [p.with_suffix('.json') for p in tables if p.with_suffix('.json').is_file()]
     return fingerprint([participants, *tables, *sidecars, *quality], {**options, **software()})
 
 
-def group_workflow(settings: Settings, participants: Path, methods_html: str) -> Any:
+def group_workflow(settings: Settings, participants: Path, told: Told) -> Any:
     """Graph of the group level."""
     from ..workflows.group import init_group_wf
 
@@ -342,12 +357,9 @@ def group_workflow(settings: Settings, participants: Path, methods_html: str) ->
         participants_file=participants,
         output_dir=settings.output_dir,
         question=settings.question,
-        regions=settings.regions,
+        told=told,
         sessions=settings.session_label,
         nthreads=max(settings.omp_nthreads, settings.nprocs),
-        voxelwise=settings.voxelwise,
-        smoothing=settings.smoothing,
-        methods_html=methods_html,
     )
     workflow.base_dir = str(work_folder(settings))
     return workflow

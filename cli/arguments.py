@@ -126,7 +126,7 @@ def _read_config(path: Path, parser: argparse.ArgumentParser) -> dict[str, Any]:
     try:
         content = tomllib.loads(path.read_text(encoding='utf-8'))
     except (OSError, ValueError) as error:
-        raise InputError(path, f'cannot be read as TOML ({error})', 'mend the file') from error
+        raise InputError(path, f'cannot be read as TOML ({error})', 'correct the file') from error
     actions = {
         action.option_strings[-1].lstrip('-'): action
         for action in parser._actions
@@ -163,7 +163,7 @@ def _config_value(path: Path, key: str, value: Any, action: argparse.Action) -> 
             raise ValueError('write one value')
         return kind(str(value))
     except (ValueError, argparse.ArgumentTypeError) as error:
-        raise InputError(path, f'has {key} = {value!r}', f'mend it ({error})') from error
+        raise InputError(path, f'has {key} = {value!r}', f'correct it ({error})') from error
 
 
 def _assignments(value: Any, prefix: str = '') -> Iterator[str]:

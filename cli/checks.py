@@ -121,7 +121,7 @@ def check_bids(settings: Settings) -> None:
         raise InputError(
             settings.bids_dir,
             f'is not valid BIDS ({first})',
-            'mend it as `bids-validator-deno` says or give --skip-bids-validation',
+            'correct it as `bids-validator-deno` says or give --skip-bids-validation',
         )
 
 
@@ -205,6 +205,7 @@ def check_group(settings: Settings) -> None:
         The table, its group column or a chosen column is missing or unusable.
     """
     from ..interfaces.participants import read_participants
+    from ..nodes.statistics.covariates import DEFAULT_SCORES, read_covariate
 
     path, question = find_participants_file(settings), settings.question
     table, _ = read_participants(path, group_column=question.group_column)
@@ -216,8 +217,9 @@ def check_group(settings: Settings) -> None:
     }
     for option, names in asked.items():
         for name in names:
-            column = name.removeprefix('C(').removesuffix(')')
-            if column not in table.columns and (option, column) != ('scores', 'edss'):
+            column, _ = read_covariate(name)
+            default = option == 'scores' and column in DEFAULT_SCORES
+            if column not in table.columns and not default:
                 raise InputError(
                     path,
                     f'has no column {column!r} for --{option}',

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import importlib.metadata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import __version__
 from ..interfaces.agreement import Told, read_told
 from ..nodes.errors import NigraError
-from ..nodes.statistics.covariates import DEFAULT_COVARIATES, DEFAULT_SCORES
 from .settings import Settings
 
 if TYPE_CHECKING:
@@ -25,49 +24,34 @@ def library_versions() -> dict[str, str]:
     return {name: importlib.metadata.version(name) for name in COMPUTING} | {'nigra': __version__}
 
 
-def describe(settings: Settings, told: Told) -> Boilerplate:
-    """Methods text of results that were made as told, and of what these settings add to them."""
-    from ..interfaces.reports.boilerplate import code_span, describe_methods
+def methods_section(told: Told, *, group: Mapping[str, Any] | None = None) -> Boilerplate:
+    """Methods text of results that were made as told.
 
-    return describe_methods(
-        told.methods,
-        told.echo_times,
-        group=_group_methods(settings) if 'group' in settings.levels else None,
-        notes=told.notes(code_span),
-        version=__version__,
-    )
+    `group` is as in `boilerplate.methods_text`; None leaves the group comparison out.
+    """
+    from ..interfaces.reports.methods_text import describe_told
+
+    return describe_told(told, group=group, version=__version__)
 
 
-def _group_methods(settings: Settings) -> dict[str, Any]:
-    columns = _participant_columns(settings)
-    chosen = settings.question.covariates
-    if chosen is None:
-        chosen = tuple(name for name in DEFAULT_COVARIATES if name in columns)
-    scores = DEFAULT_SCORES if settings.question.scores is None else settings.question.scores
-    return {
-        'group_column': settings.question.group_column,
-        'covariates': list(chosen),
-        'scores': [name for name in scores if name in columns],
-        'adjustment': 'fdr_bh',
-        'permutations': settings.question.permutations,
-        'bootstraps': settings.question.bootstraps,
-        'harmonise': settings.question.harmonise,
-        'interactions': list(settings.question.interactions),
-        'voxelwise': settings.voxelwise,
-        'smoothing': settings.smoothing,
-    }
+def group_plan(settings: Settings) -> dict[str, Any] | None:
+    """What the group comparison will use if everyone in the table of participants is processed.
 
-
-def _participant_columns(settings: Settings) -> list[str]:
+    None where the table cannot serve, which `check_group` has told.
+    """
     from ..interfaces.participants import read_participants
+    from ..nodes.statistics.comparison import describe_question
+    from ..nodes.statistics.people import choose_people
     from .checks import find_participants_file
 
+    question = settings.question
     try:
         path = find_participants_file(settings)
-        table, _ = read_participants(path, group_column=settings.question.group_column)
-        return list(table.columns)
+        table, _ = read_participants(path, group_column=question.group_column)
+        chosen = choose_people(table.set_index('participant_id'), question, source=str(path))
     except NigraError:
-        return []  # the group level itself says what is wrong with the table
+        return None
+    return describe_question(question, chosen.covariates, chosen.scores)
 
 
 def as_processed(settings: Settings, tables: Sequence[Path]) -> Told:
@@ -77,7 +61,6 @@ def as_processed(settings: Settings, tables: Sequence[Path]) -> Told:
 
 def write_citation(settings: Settings, text: Boilerplate) -> None:
     """Write the methods text and its references into the log folder."""
-    from ..interfaces.files import save_text
+    from ..interfaces.reports.methods_text import save_methods_text
 
-    save_text(text.markdown, settings.output_dir / 'logs' / 'CITATION.md')
-    save_text(text.bib, settings.output_dir / 'logs' / 'CITATION.bib')
+    save_methods_text(text, settings.output_dir)

@@ -6,9 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from ..nodes.statistics.measures import DEFAULT_MEASURES, MEASURES
-from ..nodes.statistics.question import Question
+from ..nodes.statistics.question import (
+    BOOTSTRAPS,
+    PERMUTATIONS,
+    VOXEL_PERMUTATIONS,
+    Question,
+)
 from .numbers import amount, natural, positive, positive_amount
-from .settings import Settings
 
 Options = dict[tuple[str, ...], dict[str, Any]]
 """Keywords of `add_argument` by flags."""
@@ -113,37 +117,39 @@ COMPARISON: Options = {
     },
     ('--permutations',): {
         'type': natural,
-        'default': 5000,
+        'default': PERMUTATIONS,
         'metavar': 'N',
-        'help': 'of the permutation tests, 0 for none (default: %(default)s)',
+        'help': 'number of permutations for the permutation tests, 0 for none (default: '
+        '%(default)s)',
     },
     ('--bootstraps',): {
         'type': natural,
-        'default': 2000,
+        'default': BOOTSTRAPS,
         'metavar': 'N',
-        'help': 'resamples of the bootstrap intervals, 0 for none (default: %(default)s)',
+        'help': 'number of resamples for the bootstrap intervals, 0 for none (default: '
+        '%(default)s)',
     },
 }
-"""Group comparison."""
+"""Group comparison, region by region."""
 
 VOXELWISE: Options = {
     ('--voxelwise',): {
         'type': natural,
         'nargs': '?',
-        'const': 1000,
-        'default': Settings.voxelwise,
+        'const': VOXEL_PERMUTATIONS,
+        'default': Question.voxelwise,
         'metavar': 'N',
-        'help': 'also compare maps voxel by voxel in template space, with N permutations (default '
-        'of N: 1000)',
+        'help': 'also compare maps voxel by voxel in template space, with N permutations '
+        f'(default of N: {VOXEL_PERMUTATIONS})',
     },
     ('--smoothing',): {
         'type': amount,
-        'default': Settings.smoothing,
+        'default': Question.smoothing,
         'metavar': 'MM',
         'help': 'full width at half maximum of the smoothing before that (default: %(default)s)',
     },
 }
-"""Group comparison."""
+"""Group comparison, voxel by voxel."""
 
 RUNNING: Options = {
     ('-w', '--work-dir'): {

@@ -1,4 +1,4 @@
-"""Nipype's process pool, mended: a killed worker fails its steps instead of hanging the run."""
+"""Nipype's process pool, in which a killed worker fails its steps instead of hanging the run."""
 
 from __future__ import annotations
 

@@ -43,9 +43,11 @@ def parser() -> argparse.ArgumentParser:
         '--covariates', type=natural, default=2, metavar='N',
         help='columns that models adjust for (default: %(default)s)',
     )  # fmt: skip
-    out.add_argument('--alpha', type=float, default=0.05, help='level (default: %(default)s)')
     out.add_argument(
-        '--power', type=float, default=0.8, help='chance to find (default: %(default)s)'
+        '--alpha', type=float, default=0.05, help='level of significance (default: %(default)s)'
+    )
+    out.add_argument(
+        '--power', type=float, default=0.8, help='wanted power (default: %(default)s)'
     )
     out.add_argument(
         '--repetitions', type=natural, default=0, metavar='N',

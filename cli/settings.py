@@ -14,7 +14,7 @@ class Settings:
     """Everything that decides a run; `arguments.build_parser` describes each field for users.
 
     `methods` decide a participant's results, `question` the comparison of groups.
-    Times and memory limits are those of the whole run, not of one participant.
+    Processes and memory are those of the whole run, not of one participant.
     """
 
     bids_dir: Path
@@ -37,9 +37,6 @@ class Settings:
     write_graph: bool = False
     clean_workdir: bool = False
     participants_file: Path | None = None
-    regions: tuple[str, ...] | None = None
-    voxelwise: int = 0
-    smoothing: float = 3.0
     verbose: int = 0
 
     @property

@@ -16,7 +16,9 @@ from ..nodes.errors import InputError
 from ..nodes.statistics.values import name_some
 from .methods import Methods, agreeing
 
-MUST_AGREE = ('ReferenceRegion', 'Units')
+_SENTENCE = 'ReferenceRegion'
+"""Tells people what `Methods.reference` names: compared only where methods are not known."""
+MUST_AGREE = ('Methods.reference', _SENTENCE, 'Units')
 """Sidecar entries without whose agreement values cannot be compared at all."""
 SHOULD_AGREE = {
     'MagneticFieldStrength': 'field strength (T)',
@@ -25,7 +27,7 @@ SHOULD_AGREE = {
 """Sidecar entries, in words, whose disagreement is a warning, beside all that `Methods` hold."""
 UNIT = 'ppb'
 AGAIN = 'run the participant level again'
-"""What mends a damaged result."""
+"""What to do about a damaged result."""
 
 _METHODS, _SETTINGS = 'Methods.', 'Methods.settings.'
 _NOT_SET = 'not set'
@@ -133,7 +135,7 @@ def compare_sidecars(paths: Sequence[Path], labels: pd.Series) -> tuple[dict[str
         values = table[key].dropna().unique().tolist()
         if values:
             provenance[key] = values[0] if len(values) == 1 else values
-        difference = _difference(table, key)
+        difference = _difference(table[~table.told] if key == _SENTENCE else table, key)
         if difference is None:
             continue
         if key in MUST_AGREE:

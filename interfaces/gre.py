@@ -41,7 +41,7 @@ class _LoadGreInputSpec(BaseInterfaceInputSpec):
 class _LoadGreOutputSpec(TraitedSpec):
     magnitude = File(desc='(x, y, z, echo)')
     phase = File(desc='(x, y, z, echo), rad; NaN where either image is not finite')
-    first_magnitude = File(desc='root of the sum of squares over echoes, for registration')
+    combined_magnitude = File(desc='root of the sum of squares over echoes, for registration')
     echo_times = traits.List(traits.Float, desc='rising, s')
     warnings = traits.List(traits.Str, desc='what the user should know')
     parameters = traits.Dict(desc='how the phase was stored, and what was repaired')
@@ -64,7 +64,7 @@ class LoadGre(SimpleInterface):
             acquisition=inputs.acquisition if isdefined(inputs.acquisition) else '',
         )
         folder = Path(runtime.cwd)
-        for name in ('magnitude', 'phase', 'first_magnitude'):
+        for name in ('magnitude', 'phase', 'combined_magnitude'):
             self._results[name] = save_step(scan[name], scan['affine'], folder, name)
         self._results['echo_times'] = scan['echo_times']
         self._results['warnings'] = scan['warnings']
@@ -99,7 +99,7 @@ def load_gre(
     Returns
     -------
     dict
-        `magnitude`, `phase`, `first_magnitude` (float32), `affine`, `echo_times` (rising),
+        `magnitude`, `phase`, `combined_magnitude` (float32), `affine`, `echo_times` (rising),
         `warnings` and `parameters` (how the phase was stored, and what was repaired).
 
     Raises
@@ -122,7 +122,7 @@ def load_gre(
     return {
         'magnitude': magnitudes,
         'phase': angle,
-        'first_magnitude': combine_magnitude(magnitudes),
+        'combined_magnitude': combine_magnitude(magnitudes),
         'affine': affine,
         'echo_times': times,
         'warnings': [*negative, *broken, *told, *jumps, *interpolated],

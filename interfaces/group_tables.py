@@ -13,7 +13,9 @@ from importlib import resources
 from types import MappingProxyType
 from typing import Any
 
+from ..nodes.statistics.group_models import CHECKS
 from ..nodes.statistics.measures import MEASURES
+from .regions import SIDES
 
 KINDS = ('tsv', 'json')
 """What a table consists of: itself and its data dictionary."""
@@ -83,9 +85,12 @@ def _load() -> Mapping[str, GroupTable]:
     path = resources.files('nigra.data') / 'group_tables.json'
     content = json.loads(path.read_text(encoding='utf-8'))
     shared = content['columns']
+    shared['hemisphere']['Levels'] = SIDES
     shared['measure']['Levels'] = {
         name: f'{measure.meaning} ({measure.unit})' for name, measure in MEASURES.items()
     }
+    failed = content['tables']['models']['columns']['failed_checks']
+    failed['Levels'] = {check.code: check.column for check in CHECKS}
     found = {}
     for name, entry in content['tables'].items():
         entry |= {key: tuple(entry.get(key, ())) for key in ('needs', 'text')}

@@ -1,4 +1,4 @@
-"""The participant level's results: names, types, units and sidecars, from `data/io_spec.json`."""
+"""Names of results; type, unit and sidecar of the participant level's (`data/io_spec.json`)."""
 
 from __future__ import annotations
 
@@ -46,6 +46,21 @@ class Output:
     needs: tuple[str, ...] = ()
     parameters: str | None = 'parameters'
     metadata: Mapping[str, Any] = field(default_factory=dict)
+
+
+T_STATISTIC, P_STATISTIC = 't', 'pfwe'
+"""Maps of a voxel-wise test: Student's t, and its family-wise p."""
+
+
+def stat_map(statistic: str) -> str:
+    """How the name of a map of the voxel-wise comparison ends, but for its suffix.
+
+    Examples
+    --------
+    >>> stat_map(T_STATISTIC)
+    '_stat-t_statmap'
+    """
+    return f'_stat-{statistic}_statmap'
 
 
 @functools.cache

@@ -84,7 +84,7 @@ class SaveFile(SimpleInterface):
 class _SaveFolderInputSpec(BaseInterfaceInputSpec):
     in_files = traits.List(File(exists=True), mandatory=True, desc='files to save')
     out_dir = traits.Str(mandatory=True, desc='where they go, under their own names')
-    pattern = traits.Str(mandatory=True, desc='others of this pattern there are of an earlier run')
+    pattern = traits.Str(mandatory=True, desc='older files of this pattern are removed')
 
 
 class _SaveFolderOutputSpec(TraitedSpec):
@@ -92,7 +92,7 @@ class _SaveFolderOutputSpec(TraitedSpec):
 
 
 class SaveFolder(SimpleInterface):
-    """Save files whose number is known only when they are made; what they replace goes."""
+    """Save files whose number is known only when they are made; remove those of earlier runs."""
 
     input_spec = _SaveFolderInputSpec
     output_spec = _SaveFolderOutputSpec
@@ -116,7 +116,7 @@ class _DiscardOutputSpec(TraitedSpec):
 
 
 class Discard(SimpleInterface):
-    """Remove results of earlier options, which would lie beside results that they do not fit."""
+    """Remove results that an earlier run with other options left and this one does not make."""
 
     input_spec = _DiscardInputSpec
     output_spec = _DiscardOutputSpec
@@ -139,7 +139,7 @@ class _GatherInputSpec(DynamicTraitedSpec, BaseInterfaceInputSpec):
 
 
 class _GatherOutputSpec(TraitedSpec):
-    out = traits.Dict(desc='the fields by name; fields that nothing fed are None')
+    out = traits.Dict(desc='the fields by name; those that are not connected are None')
 
 
 class Gather(IOBase):
@@ -166,7 +166,7 @@ class Gather(IOBase):
 
 
 class _MarkCompleteInputSpec(BaseInterfaceInputSpec):
-    files = traits.List(traits.Str, mandatory=True, desc='results that must be whole')
+    files = traits.List(traits.Str, mandatory=True, desc='results that must be complete')
     root = traits.Str(mandatory=True, desc='output folder')
     key = traits.Str(mandatory=True, desc='fingerprint of inputs and options')
     marker = traits.Str(mandatory=True, desc='file that says so')

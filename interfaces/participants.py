@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,6 +12,7 @@ import pandas as pd
 from ..nodes.errors import InputError
 from ..nodes.statistics.covariates import check_column, one_spelling_of_sex
 from ..nodes.statistics.values import name_some
+from .files import read_json
 
 MISSING = frozenset(['', 'n/a', 'na', 'nan', 'n.a.', '#n/a', '#na', '<na>', 'null', '.', '-', '?'])
 """How missing values are written, in lower case: as BIDS says, by programs, and by people."""
@@ -220,12 +220,9 @@ def read_dictionary(path: Path) -> dict[str, Any]:
         The file is not JSON.
     """
     sidecar = path.with_suffix('.json')
-    try:
-        content = json.loads(sidecar.read_text(encoding='utf-8-sig'))
-    except FileNotFoundError:
+    if not sidecar.exists():
         return {}
-    except (OSError, ValueError) as error:
-        raise InputError(sidecar, f'cannot be read as JSON ({error})', 'mend the file') from error
+    content = read_json(sidecar)
     if not isinstance(content, dict):
         raise InputError(sidecar, 'is no JSON object', 'describe each column by its name')
     return {k: v for k, v in content.items() if isinstance(v, dict)}

@@ -50,7 +50,7 @@ def tell_scale(scale: PhaseScale, stored: Image, angle: Image, files: Sequence[P
     """How the phase was stored, and warnings on a doubtful scale and on strays, by file."""
     data = {
         'stored_as': scale.rule,
-        'stored_per_turn': scale.per_wrap,
+        'stored_per_cycle': scale.per_wrap,
         'stored_limits': [scale.low, scale.high],
         'units_contradicted': scale.against or None,
         'stray_voxels': scale.strays,

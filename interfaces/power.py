@@ -14,6 +14,7 @@ from ..nodes.errors import InputError
 from ..nodes.power import Precision, contrast_power, draw_values, measured_spread
 from ..nodes.simulation.cohort import GroupModel, RegionModel
 from ..nodes.statistics.group_models import group_tables
+from .group_tables import GROUP_TABLES
 from .study import Study, read_study
 from .tables import read_table
 
@@ -75,7 +76,7 @@ def plan_power(
     if derivatives is None:
         spreads = measured_spread(plan.regions, precision)
     else:
-        spreads = spread_within_groups(derivatives / 'group_means.tsv')
+        spreads = spread_within_groups(derivatives / GROUP_TABLES['means'].files[0])
     chosen = _choose(spreads, regions)
     changes = _effects(effects, chosen, sizes) if effects else _of_study(plan, sizes)
     table = contrast_power(
@@ -163,7 +164,7 @@ def spread_within_groups(path: Path) -> dict[str, float]:
     Parameters
     ----------
     path
-        `group_means.tsv`.
+        Table `means` of `GROUP_TABLES`.
 
     Raises
     ------

@@ -224,7 +224,7 @@ class FitR2star(_Step):
         data['t2star'] = t2star(data['r2star'], data['mask'])
         times = list(self.inputs.echo_times)
         known = self._results['parameters']
-        known |= {'method': r2star_method(times, known['method']), 'echo_times': times}
+        known |= {'method': r2star_method(known['method']), 'echo_times': times}
 
 
 class _SeparateSourcesInputSpec(_StepInputSpec):

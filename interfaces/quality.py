@@ -22,6 +22,8 @@ from nipype.interfaces.base import (
 )
 
 from ..nodes.anatomy.quality import (
+    LEAST_RUNS,
+    STANDS_APART,
     asymmetries,
     iron_contrast,
     modified_z,
@@ -201,8 +203,8 @@ def quality_dictionary() -> dict[str, dict[str, Any]]:
         **measures,
         'flags': {
             'Description': 'Measures whose modified z (0.6745 times the distance from the median '
-            'over the median absolute deviation) is 3.5 or more to the bad side; only from eight '
-            'runs on'
+            f'over the median absolute deviation) is {STANDS_APART:g} or more to the bad side; '
+            f'only from {LEAST_RUNS} runs on'
         },
     }
 

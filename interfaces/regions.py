@@ -27,6 +27,8 @@ from .files import save_json
 from .headers import check_same_grid, load_data, load_image
 from .tables import save_table
 
+SIDES = {'L': 'left', 'R': 'right', 'both': 'left and right together'}
+"""Levels of the column `hemisphere`."""
 TABLE_ENTITIES = (*VISIT, 'atlas')
 """Columns that tell one region table from another."""
 _OWN: dict[str, dict[str, Any]] = {
@@ -37,7 +39,7 @@ _OWN: dict[str, dict[str, Any]] = {
     'region': {'Description': 'Region; brain is the complete brain, for normalising volumes'},
     'hemisphere': {
         'Description': 'Side; both pools the voxels of the two sides',
-        'Levels': {'L': 'left', 'R': 'right', 'both': 'left and right together'},
+        'Levels': SIDES,
     },
     'n_voxels': {'Description': 'Voxels of the region in acquisition space'},
     'coverage': {

@@ -70,7 +70,7 @@ def anat_folder(output_dir: Path, participant_id: str, session_id: str | None) -
 
 
 def marker_path(output_dir: Path, visit: Visit) -> Path:
-    """The file that says that a visit is whole."""
+    """The file that says that a visit is complete."""
     return marker_folder(output_dir) / f'{visit.prefix}.json'
 
 

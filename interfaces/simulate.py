@@ -16,7 +16,7 @@ from ..nodes.simulation.body import make_body, move
 from ..nodes.simulation.cohort import Person, draw_cohort
 from ..nodes.simulation.head import HeadModel, build_head
 from ..nodes.simulation.scan import simulate_gre, simulate_t1w
-from ..nodes.simulation.truth import Parts
+from ..nodes.simulation.truth import WantedRegions
 from .anatomy.atlas import load_template, load_whole_atlas
 from .simulated_files import (
     write_dataset_files,
@@ -120,7 +120,7 @@ def template_head() -> HeadModel:
     return build_head(np.asarray(template.dataobj, dtype=np.float32), labels, template.affine)
 
 
-def region_parts() -> Parts:
+def region_parts() -> WantedRegions:
     """Labels of every region, hemisphere and composite, and of the whole brain."""
     parts: dict[tuple[str, str], tuple[int, ...]] = {('brain', 'both'): ()}
     regions = load_whole_atlas().regions

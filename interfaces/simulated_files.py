@@ -17,7 +17,7 @@ from ..nodes.simulation.cohort import Person
 from ..nodes.simulation.scan import GreProtocol, SimulatedScan, T1wProtocol, T1wScan
 from ..nodes.simulation.truth import RegionValues
 from ..nodes.statistics.values import REGION_COLUMNS
-from .anatomy.atlas import load_whole_atlas
+from .anatomy.atlas import DGM, load_whole_atlas
 from .files import save_image, save_json, save_text
 from .study import Study
 from .tables import save_table
@@ -129,7 +129,7 @@ def write_true_values(
 
 def _region_rows(participant: str, values: RegionValues) -> pd.DataFrame:
     rows = [
-        {'participant_id': participant, 'session_id': np.nan, 'run_id': np.nan, 'atlas': 'dgm',
+        {'participant_id': participant, 'session_id': np.nan, 'run_id': np.nan, 'atlas': DGM,
          'region': region, 'hemisphere': hemisphere, **row}
         for (region, hemisphere), row in values.items()
     ]  # fmt: skip

@@ -84,7 +84,6 @@ class _GroupModelsInputSpec(BaseInterfaceInputSpec):
     regions_tsv = File(exists=True, mandatory=True, desc='from GatherRegions')
     exclusions_tsv = File(exists=True, desc='who is left out already')
     question = traits.Dict(desc='from plain_question')
-    regions = traits.List(traits.Str, desc='regions to compare; the usual ones if absent')
     nthreads = traits.Int(1, usedefault=True, nohash=True, desc='threads')
     source = traits.Str('participants.tsv', usedefault=True, desc='for messages')
 
@@ -110,9 +109,8 @@ class GroupModels(SimpleInterface):
     def _run_interface(self, runtime):
         inputs = self.inputs
         question = read_question(inputs.question if isdefined(inputs.question) else {})
-        asked = list(inputs.regions) if isdefined(inputs.regions) else None
         regions = choose_regions(
-            read_table(inputs.regions_tsv, text=(question.group_column,)), asked
+            read_table(inputs.regions_tsv, text=(question.group_column,)), question.regions
         )
         result = compare_groups(regions, question, source=inputs.source, nthreads=inputs.nthreads)
         if isdefined(inputs.exclusions_tsv):

@@ -84,7 +84,7 @@ def read_study(source: str | Path) -> Study:
     try:
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise InputError(name, f'is not valid TOML ({error})', 'mend that line') from None
+        raise InputError(name, f'is not valid TOML ({error})', 'correct that line') from None
     study = _study(table, name)
     _check(study, name)
     return study

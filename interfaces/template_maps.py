@@ -31,9 +31,8 @@ GRID_MM = 2
 """Voxel of the comparison: the resolution of the scans, and few enough for permutations."""
 NEAR_MM = 6.0
 """How far from the nuclei voxels are compared."""
-FWHM_MM = 3.0
-"""Smoothing by default, about the width of the substantia nigra."""
-_FWHM = 2 * np.sqrt(2 * np.log(2))
+_FWHM_PER_SD = 2 * np.sqrt(2 * np.log(2))
+"""Of a Gaussian."""
 
 
 @functools.cache
@@ -142,7 +141,7 @@ class _MapInTemplateInputSpec(BaseInterfaceInputSpec):
     mask = File(exists=True, mandatory=True, desc='where the map is valid')
     gre_to_t1w_xfm = File(exists=True, mandatory=True, desc='transform of images')
     t1w_to_template_xfm = File(exists=True, mandatory=True, desc='transform of images')
-    fwhm = traits.Float(FWHM_MM, usedefault=True, desc='of the smoothing, mm')
+    fwhm = traits.Float(mandatory=True, desc='of the smoothing, mm')
 
 
 class _MapInTemplateOutputSpec(TraitedSpec):
@@ -169,7 +168,7 @@ class MapInTemplate(SimpleInterface):
             source = save_image(data, chimap.affine, folder / f'{name}.nii.gz')
             carried.append(engine.resample(source, grid, transforms))
         total, known = carried
-        sigma = self.inputs.fwhm / _FWHM / GRID_MM
+        sigma = self.inputs.fwhm / _FWHM_PER_SD / GRID_MM
         # interpolation has weighed the values by what is known of them already
         smooth = smooth_known(total / np.maximum(known, 1e-3), known, (sigma,) * 3)
         self._results['out_file'] = str(

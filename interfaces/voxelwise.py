@@ -14,14 +14,13 @@ from nipype.interfaces.base import (
     File,
     SimpleInterface,
     TraitedSpec,
-    isdefined,
     traits,
 )
 from numpy.typing import NDArray
 
 from ..nodes.errors import InputError, NigraError
 from ..nodes.statistics.ancova import make_design
-from ..nodes.statistics.question import GroupContrast
+from ..nodes.statistics.question import GroupContrast, Question
 from ..nodes.statistics.sample import Sample
 from ..nodes.statistics.voxelwise import (
     Ground,
@@ -37,6 +36,7 @@ from .descriptions import save_described, tell
 from .files import save_image, save_json
 from .group_tables import GROUP_TABLES
 from .headers import load_data
+from .names import P_STATISTIC, T_STATISTIC, stat_map
 from .stats import read_question
 from .tables import read_table, readable
 from .template_maps import GRID_MM, comparison_ground
@@ -119,9 +119,7 @@ class _VoxelModelsInputSpec(BaseInterfaceInputSpec):
     maps = traits.List(File(exists=True), mandatory=True, desc='from MapInTemplate, ppb')
     participants = traits.List(traits.Str, mandatory=True, desc='of the maps')
     regions_tsv = File(exists=True, mandatory=True, desc='from GatherRegions')
-    question = traits.Dict(desc='from plain_question')
-    permutations = traits.Int(1000, usedefault=True, desc='of the residuals')
-    fwhm = traits.Float(desc='for the sidecars')
+    question = traits.Dict(mandatory=True, desc='from plain_question')
     nthreads = traits.Int(1, usedefault=True, nohash=True, desc='contrasts at a time')
     source = traits.Str('participants.tsv', usedefault=True, desc='for messages')
 
@@ -141,7 +139,7 @@ class VoxelModels(SimpleInterface):
 
     def _run_interface(self, runtime):
         inputs, folder = self.inputs, Path(runtime.cwd)
-        question = read_question(inputs.question if isdefined(inputs.question) else {})
+        question = read_question(inputs.question)
         regions = read_table(inputs.regions_tsv, text=(question.group_column,))
         ground = comparison_ground()
         read = {
@@ -156,8 +154,8 @@ class VoxelModels(SimpleInterface):
             raise InputError(
                 'maps of all participants', 'have no voxel in common', 'leave out --voxelwise'
             )
-        results = _test_all(sample, values, mask, ground, question.seed, inputs)
-        facts = self._facts(sample, mask, question.seed)
+        results = _test_all(sample, values, mask, ground, question, inputs.nthreads)
+        facts = _facts(sample, mask, question)
         files = _save_maps(folder, results, values, mask, ground, facts)
         tables = [
             cluster_table(contrast, t, p, ground.affine, ground.labels, cluster_region_names())
@@ -172,21 +170,22 @@ class VoxelModels(SimpleInterface):
         )
         return runtime
 
-    def _facts(self, sample: Sample, mask: NDArray[np.bool_], seed: int) -> dict[str, Any]:
-        """What sidecars tell of the comparison."""
-        return {
-            'Participants': list(sample.labels.index),
-            'Formula': sample.formula,
-            'Permutations': self.inputs.permutations,
-            'Seed': seed,
-            'SmoothingFWHM': self.inputs.fwhm if isdefined(self.inputs.fwhm) else None,
-            'Voxels': int(mask.sum()),
-        }
+
+def _facts(sample: Sample, mask: NDArray[np.bool_], question: Question) -> dict[str, Any]:
+    """What sidecars tell of the comparison."""
+    return {
+        'Participants': list(sample.labels.index),
+        'Formula': sample.formula,
+        'Permutations': question.voxelwise,
+        'Seed': question.seed,
+        'SmoothingFWHM': question.smoothing,
+        'Voxels': int(mask.sum()),
+    }
 
 
 def _test_all(
     sample: Sample, values: NDArray[np.floating], mask: NDArray[np.bool_], ground: Ground,
-    seed: int, inputs: Any,
+    question: Question, nthreads: int,
 ) -> dict[GroupContrast, tuple[NDArray[np.float64], NDArray[np.float64]]]:  # fmt: skip
     """T and p on the whole grid, by contrast; NaN where nothing was tested."""
     from joblib import Parallel, delayed
@@ -195,10 +194,10 @@ def _test_all(
     if len(design.groups) < 2 or np.linalg.matrix_rank(design.matrix) < design.matrix.shape[1]:
         raise NigraError('too few participants with maps for a voxel-wise comparison')
     contrasts = [c for c in sample.contrasts if c.groups <= set(design.groups)]
-    found = Parallel(n_jobs=inputs.nthreads, max_nbytes=None)(
+    found = Parallel(n_jobs=nthreads, max_nbytes=None)(
         delayed(enhance_contrast)(
             values, design.matrix, design.weights(contrast.first, contrast.second), mask,
-            ground.affine, permutations=inputs.permutations, seed=seed,
+            ground.affine, permutations=question.voxelwise, seed=question.seed,
         )
         for contrast in contrasts
     )  # fmt: skip
@@ -222,11 +221,11 @@ def _save_maps(
     for label, (contrast, (t, p)) in zip(
         contrast_labels(list(results)), results.items(), strict=True
     ):
-        images[f'contrast-{label}_stat-t_statmap'] = (
+        images[f'contrast-{label}{stat_map(T_STATISTIC)}'] = (
             t, {'Contrast': contrast.name,
                 'Description': f'Student’s t of {contrast.name}, adjusted for covariates'},
         )  # fmt: skip
-        images[f'contrast-{label}_stat-pfwe_statmap'] = (
+        images[f'contrast-{label}{stat_map(P_STATISTIC)}'] = (
             np.nan_to_num(p, nan=1.0),
             {'Contrast': contrast.name,
              'Description': f'Family-wise p of {contrast.name}, two-sided, by threshold-free '

@@ -2,7 +2,7 @@
 
 
 class NigraError(ValueError):
-    """An error whose message is one sentence that says what is wrong and how to mend it.
+    """An error whose message is one sentence that says what is wrong and how to correct it.
 
     Examples
     --------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,13 @@ from nipype.interfaces.utility import IdentityInterface, Merge
 from nipype.pipeline.engine import MapNode, Node, Workflow
 
 from .. import __version__
+from ..interfaces.agreement import Told
 from ..interfaces.gather import GatherRegions
 from ..interfaces.group_tables import GROUP_TABLES, KINDS
 from ..interfaces.outputs import SaveFile, SaveFolder
 from ..interfaces.quality import GatherQuality
+from ..interfaces.reports.methods_text import GroupMethods
+from ..interfaces.reports.references import code_span
 from ..interfaces.reports.report import GroupReport
 from ..interfaces.stats import GroupModels, plain_question
 from ..interfaces.template_maps import GatherMaps, MapInTemplate
@@ -31,9 +35,8 @@ def output_names(*, voxelwise: bool = False) -> tuple[str, ...]:
 
 def init_group_wf(
     *, derivatives_dir: str | Path, participants_file: str | Path, output_dir: str | Path,
-    question: Question | None = None, regions: Sequence[str] | None = None,
-    sessions: Sequence[str] = (), nthreads: int = 1, voxelwise: int = 0, smoothing: float = 3.0,
-    methods_html: str = '', name: str = 'group_wf',
+    question: Question | None = None, sessions: Sequence[str] = (), nthreads: int = 1,
+    told: Told | None = None, name: str = 'group_wf',
 ) -> Workflow:  # fmt: skip
     """Gather region tables, compare groups, save tables, report.
 
@@ -46,41 +49,40 @@ def init_group_wf(
     participants_file
         Table of participants.
     output_dir
-        Where `output_names` go; all that the workflow gives.
+        Where the files of `output_names` go; the workflow has no other results.
     question
         Who is compared, in what; the default by default.
-    regions
-        Regions to compare; all but the fine parts of nuclei if None.
     sessions
         Sessions to compare; the first of each participant if empty.
     nthreads
         Threads of permutations and resamples.
-    voxelwise, smoothing
-        Permutations of the voxel-wise comparison, 0 for none; and the full width at half maximum
-        of the smoothing before it, mm.
-    methods_html
-        Methods text for the report.
+    told
+        How the derivatives were made, for the methods text, which goes into the folder `logs` of
+        `output_dir`; no text if None.
     name
         Of the workflow.
     """
     workflow, output_dir = Workflow(name=name), Path(output_dir)
+    question = question or Question()
     shared: dict[str, Any] = {
         'derivatives_dir': str(derivatives_dir), 'participants_file': str(participants_file),
-        'question': question or Question(), 'sessions': list(sessions), 'nthreads': nthreads,
+        'question': question, 'sessions': list(sessions), 'nthreads': nthreads,
     }  # fmt: skip
-    nodes = _comparison(workflow, regions=regions, **shared)
-    page = GroupReport(
-        methods_html=methods_html, version=__version__, out_file=str(output_dir / REPORT)
-    )
+    nodes = _comparison(workflow, **shared)
+    page = GroupReport(version=__version__, out_file=str(output_dir / REPORT))
     report = Node(page, name='report')
     workflow.connect(nodes['models'], 'settings', report, 'settings')
+    if told is not None:
+        text = _methods_text(told, output_dir)
+        workflow.connect([
+            (nodes['models'], text, [('settings', 'settings')]),
+            (text, report, [('html', 'methods_html')]),
+        ])  # fmt: skip
     for table, save in _save_tables(workflow, nodes, output_dir):
         workflow.connect(save, 'out_file', report, f'{table}_tsv')
     sentences = [(node, 'warnings') for node in nodes.values()]
-    if voxelwise:
-        voxels_wf = init_voxels_wf(
-            output_dir=output_dir, permutations=voxelwise, smoothing=smoothing, **shared
-        )
+    if question.voxelwise:
+        voxels_wf = init_voxels_wf(output_dir=output_dir, **shared)
         workflow.connect([
             (nodes['gather'], voxels_wf, [('regions_tsv', 'inputnode.regions_tsv')]),
             (voxels_wf, report, [('outputnode.clusters_tsv', 'clusters_tsv'),
@@ -89,6 +91,17 @@ def init_group_wf(
         sentences += [(voxels_wf, f'outputnode.{n}') for n in ('gather_warnings', 'warnings')]
     _collect(workflow, sentences, report)
     return workflow
+
+
+def _methods_text(told: Told, output_dir: Path) -> Node:
+    """Node that writes the methods text of the study."""
+    text = GroupMethods(
+        echo_times=list(told.echo_times), notes=told.notes(code_span), version=__version__,
+        out_dir=str(output_dir),
+    )  # fmt: skip
+    if told.methods is not None:
+        text.inputs.methods = {f.name: getattr(told.methods, f.name) for f in fields(told.methods)}
+    return Node(text, name='methods_text')
 
 
 def _collect(workflow: Workflow, sentences: Sequence[tuple[Any, str]], report: Node) -> None:
@@ -101,7 +114,7 @@ def _collect(workflow: Workflow, sentences: Sequence[tuple[Any, str]], report: N
 
 def _comparison(
     workflow: Workflow, *, derivatives_dir: str, participants_file: str, question: Question,
-    regions: Sequence[str] | None, sessions: list[str], nthreads: int,
+    sessions: list[str], nthreads: int,
 ) -> dict[str, Node]:  # fmt: skip
     """Nodes that make tables, by name; parameters as in `init_group_wf`."""
     gather = Node(
@@ -117,8 +130,6 @@ def _comparison(
         ),
         name='models',
     )
-    if regions is not None:
-        models.inputs.regions = list(regions)
     quality = Node(GatherQuality(derivatives_dir=derivatives_dir), name='quality')
     workflow.connect([
         (gather, models, [('regions_tsv', 'regions_tsv'), ('exclusions_tsv', 'exclusions_tsv')]),
@@ -144,8 +155,7 @@ def _save_tables(
 
 def init_voxels_wf(
     *, derivatives_dir: str | Path, participants_file: str | Path, output_dir: Path,
-    question: Question, sessions: Sequence[str], permutations: int, smoothing: float,
-    nthreads: int, name: str = 'voxels_wf',
+    question: Question, sessions: Sequence[str], nthreads: int, name: str = 'voxels_wf',
 ) -> Workflow:  # fmt: skip
     """Carry all maps into template space and compare the groups voxel by voxel.
 
@@ -153,10 +163,8 @@ def init_voxels_wf(
 
     Parameters
     ----------
-    derivatives_dir, participants_file, output_dir, question, sessions, smoothing, nthreads, name
+    derivatives_dir, participants_file, output_dir, question, sessions, nthreads, name
         As in `init_group_wf`.
-    permutations
-        Of the residuals.
 
     Inputs
     ------
@@ -180,16 +188,17 @@ def init_voxels_wf(
     )
     gather = GatherMaps(derivatives_dir=str(derivatives_dir), sessions=list(sessions))
     maps = Node(gather, name='maps')
-    fields = ['chimap', 'mask', 'gre_to_t1w_xfm', 't1w_to_template_xfm']
-    in_template = MapNode(MapInTemplate(fwhm=smoothing), iterfield=fields, name='in_template')
+    names = ['chimap', 'mask', 'gre_to_t1w_xfm', 't1w_to_template_xfm']
+    in_template = MapNode(
+        MapInTemplate(fwhm=question.smoothing), iterfield=names, name='in_template'
+    )
     compare = VoxelModels(
-        question=plain_question(question), permutations=permutations, fwhm=smoothing,
-        nthreads=nthreads, source=str(participants_file),
+        question=plain_question(question), nthreads=nthreads, source=str(participants_file)
     )  # fmt: skip
     models = Node(compare, name='models')
     save_maps = Node(SaveFolder(out_dir=str(output_dir), pattern=f'{STEM}_*'), name='save_maps')
     workflow.connect([
-        (maps, in_template, [(f'{field}s', field) for field in fields]),
+        (maps, in_template, [(f'{field}s', field) for field in names]),
         (maps, models, [('participants', 'participants')]),
         (in_template, models, [('out_file', 'maps')]),
         (inputnode, models, [('regions_tsv', 'regions_tsv')]),

@@ -47,7 +47,8 @@ def init_qsm_wf(
     """Reconstruct susceptibility from the phase of one run.
 
     Phase is unwrapped and echoes are combined before the background field is removed, and the
-    map is referenced to the whole brain (Bilgic 2024, doi 10.1002/mrm.30006).
+    map is relative to the mean over `Methods.reference`: the QSM mask by default, as a consensus
+    suggests (Bilgic 2024, doi 10.1002/mrm.30006).
 
     Parameters
     ----------

@@ -105,7 +105,7 @@ def _add_registration(workflow: Workflow, plan: Plan) -> None:
     inputnode, load_gre = nodes_of(workflow, 'inputnode', 'load_gre')
     registration_wf = init_registration_wf(plan.methods, nthreads=plan.nthreads)
     workflow.connect([
-        (load_gre, registration_wf, [('first_magnitude', 'inputnode.gre_magnitude')]),
+        (load_gre, registration_wf, [('combined_magnitude', 'inputnode.gre_magnitude')]),
         (inputnode, registration_wf, [(f, f'inputnode.{f}') for f in
                                       ('t1w_preproc', 'brain_mask', 'template_to_t1w_xfm')]),
     ])  # fmt: skip
@@ -161,11 +161,11 @@ def _connect_measures(workflow: Workflow, *, several_echoes: bool) -> None:
     )
     workflow.connect([
         (inputnode, measure, [('brain_mask', 't1w_brain_mask')]),
-        (load_gre, measure, [('first_magnitude', 'magnitude')]),
+        (load_gre, measure, [('combined_magnitude', 'magnitude')]),
         (registration_wf, measure, [('outputnode.brain_mask_in_gre', 'brain_mask')]),
         (qsm_wf, measure, [('outputnode.chimap', 'chimap'), ('outputnode.qsm_mask', 'mask')]),
         (inputnode, quality, [('anat_quality', 'anatomy'), ('tissues', 'tissues')]),
-        (load_gre, quality, [('first_magnitude', 'magnitude')]),
+        (load_gre, quality, [('combined_magnitude', 'magnitude')]),
         (registration_wf, quality, [('outputnode.quality', 'registration'),
                                     ('outputnode.brain_mask_in_gre', 'brain_mask')]),
         (qsm_wf, quality, [('outputnode.chimap', 'chimap'), ('outputnode.qsm_mask', 'mask'),
@@ -183,7 +183,7 @@ def _connect_facts(workflow: Workflow, maps: Sequence[str]) -> None:
         'registration_warnings', 'facts', 'outputnode'
     )  # fmt: skip
     workflow.connect([
-        (load_gre, facts, [('first_magnitude', 'magnitude'), ('warnings', 'load_warnings')]),
+        (load_gre, facts, [('combined_magnitude', 'magnitude'), ('warnings', 'load_warnings')]),
         (qsm_wf, facts, [(f'outputnode.{f}', f) for f in maps if f in RUN_MAPS]
                         + [('outputnode.parameters', 'parameters')]
                         + [('outputnode.warnings', 'field_warnings')]),
@@ -232,7 +232,7 @@ def _add_hybrid(workflow: Workflow, plan: Plan) -> Workflow:
     hybrid_wf = init_hybrid_wf(plan.methods, nthreads=plan.nthreads)
     parameters = Node(Gather(['t1w', 'susceptibility']), name='label_parameters')
     workflow.connect([
-        (load_gre, hybrid_wf, [('first_magnitude', 'inputnode.gre_magnitude')]),
+        (load_gre, hybrid_wf, [('combined_magnitude', 'inputnode.gre_magnitude')]),
         (inputnode, hybrid_wf, [(f, f'inputnode.{f}') for f in
                                 ('t1w_preproc', 'brain_mask', 't1w_to_template_xfm',
                                  'template_to_t1w_xfm')]),
@@ -266,8 +266,8 @@ def _add_atlas(
         name=f'atlas_{source.name}_wf',
     )
     workflow.connect([
-        (node('load_gre'), atlas_wf, [('first_magnitude', 'inputnode.gre_magnitude'),
-                                      ('first_magnitude', 'inputnode.magnitude')]),
+        (node('load_gre'), atlas_wf, [('combined_magnitude', 'inputnode.gre_magnitude'),
+                                      ('combined_magnitude', 'inputnode.magnitude')]),
         (node('inputnode'), atlas_wf, [(f, f'inputnode.{f}') for f in
                                        ('t1w_preproc', 'brain_mask', 'template_to_t1w_xfm')]),
         (node('registration_wf'), atlas_wf, [(f'outputnode.{f}', f'inputnode.{f}') for f in

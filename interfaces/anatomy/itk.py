@@ -47,7 +47,9 @@ def load_preset(name: str) -> dict[str, Any]:
     """
     known = presets()
     if name not in known:
-        raise InputError('--registration', f'{name!r} is no preset', f'choose of {sorted(known)}')
+        raise InputError(
+            '--registration', f'{name!r} is no preset', f'use one of {", ".join(known)}'
+        )
     return dict(known[name])
 
 

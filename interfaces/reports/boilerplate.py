@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ...nodes.errors import NigraError
-from ...nodes.field.relaxometry import r2star_method
+from ...nodes.field.relaxometry import METHODS, r2star_method
 from ...nodes.methods import BACKGROUND, FIELD, INVERSION, ONE_STEP, SEPARATION, Method
+from ...nodes.statistics.multiplicity import ADJUSTMENT
 from ..methods import Methods
 from .references import (
     Boilerplate,
@@ -50,13 +51,8 @@ _REFERENCE = {
     'none': 'Susceptibility was left without a reference region.',
 }
 _ADJUSTMENTS = {
-    'holm': 'Holm’s method [@holm1979]',
-    'fdr_bh': 'the false discovery rate of Benjamini and Hochberg [@benjamini1995]',
-    'tukey': 'Tukey’s honest significant difference',
-    'bonferroni': 'Bonferroni’s method',
+    ADJUSTMENT: 'the false discovery rate of Benjamini and Hochberg [@benjamini1995]',
 }
-
-
 _HYBRID = (
     'Substantia nigra and red nucleus were placed by the contrast of the susceptibility map as '
     'well as by that of the T1w image.'
@@ -96,7 +92,7 @@ def describe_methods(
 def _steps(methods: Methods, echo_times: Sequence[float]) -> dict[str, Any]:
     """The steps of a participant, for `methods_text`."""
     several = len(echo_times) > 1
-    r2star = methods.settings_of('relaxometry').get('method', 'auto')
+    r2star = methods.settings_of('relaxometry').get('method', METHODS[0])
     return {
         'phase_sign': methods.phase_sign,
         'unwrap': methods.field,
@@ -104,7 +100,7 @@ def _steps(methods: Methods, echo_times: Sequence[float]) -> dict[str, Any]:
         'n_echoes': len(echo_times),
         'background': None if methods.one_step else methods.background,
         'inversion': methods.inversion,
-        'r2star': r2star_method(echo_times, r2star) if several else None,
+        'r2star': r2star_method(r2star) if several else None,
         'reference': methods.reference,
         'separation': True if several and methods.separation else None,
         'iron': None if methods.reference == 'none' else True,
@@ -132,10 +128,9 @@ def methods_text(steps: Mapping[str, Any], *, version: str) -> Boilerplate:
         What ran: `phase_sign`, `unwrap`, `offsets`, `n_echoes`, `background`, `inversion`,
         `r2star`, `reference`, `separation`, `iron` and `label_contrast` (True), `registration`
         (preset's name), `settings` (by step and name), `atlases` (files by name), `notes`
-        (sentences on participants who were processed otherwise) and `group`: None or a mapping
-        with `group_column`, `covariates`, `scores`, `permutations`, `bootstraps`, `harmonise`,
-        `interactions`, `voxelwise`, `smoothing` and `adjustment`, of which only the
-        first must be there. A step that did not run is None or absent.
+        (sentences on participants who were processed otherwise) and `group`: settings of a
+        `GroupComparison`, of which `group_column` must be there. A step that did not run is None
+        or absent.
     version
         Of nigra.
 
@@ -232,13 +227,6 @@ def _zero_region(steps: Mapping[str, Any]) -> str:
     if name in _REFERENCE:
         return _REFERENCE[name]
     return f'Susceptibility is relative to its mean over {code_span(name)} of both sides.'
-
-
-def _r2star(steps: Mapping[str, Any]) -> str:
-    # Auto-regression needs three echoes at least; with two the fit is log-linear.
-    if steps['r2star'] == 'arlo' and steps.get('n_echoes') == 2:
-        return _R2STAR['loglinear']
-    return _choose('r2star', _R2STAR)(steps)
 
 
 def _flag(step: str, sentence: str) -> Callable[[Mapping[str, Any]], str]:
@@ -354,7 +342,7 @@ _STEPS: Sequence[tuple[str, Callable[[Mapping[str, Any]], str]]] = (
     ('background', _choose('background', _sentences(BACKGROUND))),
     ('inversion', _choose('inversion', _sentences(INVERSION | ONE_STEP['end-to-end']))),
     ('reference', _zero_region),
-    ('r2star', _r2star),
+    ('r2star', _choose('r2star', _R2STAR)),
     ('separation', _flag('separation', SEPARATION['r2star'].sentence)),
     ('iron', _flag('iron', _IRON)),
     ('settings', _settings),

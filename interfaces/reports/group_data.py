@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from ...nodes.statistics.covariates import DEFAULT_COVARIATES, DEFAULT_SCORES
 from ...nodes.statistics.measures import MEASURES, Measure
 from ...nodes.statistics.sample import EVERY_MODEL
 from ..group_tables import GROUP_TABLES
@@ -80,6 +81,18 @@ class GroupData:
         return str(self.settings.get('group_column', 'group'))
 
     @property
+    def covariates(self) -> Sequence[str]:
+        """What the models adjusted for; the default where the settings do not tell."""
+        told = self.settings.get('covariates')
+        return DEFAULT_COVARIATES if told is None else told
+
+    @property
+    def scores(self) -> Sequence[str]:
+        """Clinical scores that were correlated; the default where the settings do not tell."""
+        told = self.settings.get('scores')
+        return DEFAULT_SCORES if told is None else told
+
+    @property
     def alpha(self) -> float:
         """Adjusted p below which a difference counts as significant."""
         return float(self.settings.get('alpha', 0.05))
@@ -128,7 +141,7 @@ def both_sides(frame: pd.DataFrame) -> pd.DataFrame:
     return frame[frame['hemisphere'] == 'both'] if 'hemisphere' in frame else frame
 
 
-def describe(measure: str) -> Measure:
+def measure_words(measure: str) -> Measure:
     """Words and units of any measure, known or not."""
     return MEASURES.get(measure) or Measure(measure, readable(measure), '', '', '')
 

@@ -13,13 +13,14 @@ from markupsafe import Markup
 
 from ..files import sidecar_of
 from ..group_tables import GROUP_TABLES, GroupTable
+from ..names import P_STATISTIC, T_STATISTIC, stat_map
 from ..quality import quality_measures
 from ..tables import read_table, readable
 from . import charts
 from .cells import Column, Table, fixed, flatten, make_table, p_value, significant, together
 from .colours import group_colours
 from .effect_maps import draw_effects, draw_tests
-from .group_data import GroupData, both_sides, capital, describe, score_name
+from .group_data import GroupData, both_sides, capital, measure_words, score_name
 from .group_sentences import equals, findings, more_findings, overview, relations
 
 
@@ -112,11 +113,12 @@ def voxel_part(clusters: str | Path, maps: Sequence[str | Path], alpha: float) -
     known = GROUP_TABLES['clusters']
     table = read_table(clusters, text=known.text, needs=('contrast',))
     pictures = []
-    for path in (Path(p) for p in maps if str(p).endswith('_stat-t_statmap.nii.gz')):
+    t_map, p_map = (f'{stat_map(name)}.nii.gz' for name in (T_STATISTIC, P_STATISTIC))
+    for path in (Path(p) for p in maps if str(p).endswith(t_map)):
         sidecar = sidecar_of(path)
         name = json.loads(sidecar.read_text(encoding='utf-8'))['Contrast']
         svg = draw_tests(
-            path, path.with_name(path.name.replace('_stat-t_', '_stat-pfwe_')),
+            path, path.with_name(path.name.removesuffix(t_map) + p_map),
             alpha=alpha, label=f'Voxel-wise test of {name}',
         )  # fmt: skip
         pictures.append((name, Markup(svg)))
@@ -130,9 +132,8 @@ def _count(data: GroupData, group: str) -> int:
 
 def people_table(data: GroupData) -> Table:
     """Who was compared: size, covariates and scores of each group."""
-    wanted = [*(data.settings.get('covariates') or ('age', 'sex')),
-              *(data.settings.get('scores') or ('edss',)), 'disease_duration']  # fmt: skip
-    names = [n for n in dict.fromkeys(map(str, wanted)) if n in data.compared]
+    wanted = (*data.covariates, *data.scores, 'disease_duration')
+    names = [n for n in dict.fromkeys(wanted) if n in data.compared]
     rows = []
     for group in data.groups:
         members = data.compared[data.compared[data.group_column] == group]
@@ -167,7 +168,7 @@ def _exclusion_table(exclusions: pd.DataFrame) -> Table:
 
 def _measure_part(data: GroupData, measure: str, colours: Mapping[str, str]) -> dict[str, Any]:
     """Distributions, forest, effect map and slices of one measure."""
-    known = describe(measure)
+    known = measure_words(measure)
     values = data.values[data.values['measure'] == measure]
     panels = []
     for region, rows in values.groupby('region', sort=False):
@@ -253,14 +254,14 @@ def _score_parts(data: GroupData, colours: Mapping[str, str]) -> Iterator[dict[s
             rows = table[(table['score'] == score) & (table['measure'] == measure)]
             panels = _scatter_panels(data, colours, score, measure, rows)
             if panels:
-                blocks.append((capital(describe(measure).title), panels))
+                blocks.append((capital(measure_words(measure).title), panels))
         yield {'anchor': f'score-{number}', 'score': score_name(score), 'blocks': blocks}
 
 
 def _scatter_panels(
     data: GroupData, colours: Mapping[str, str], score: str, measure: str, rows: pd.DataFrame
 ) -> list[tuple[str, Markup]]:
-    known = describe(measure)
+    known = measure_words(measure)
     values = data.values[data.values['measure'] == measure]
     points = pd.to_numeric(data.people.set_index('participant_id')[score], errors='coerce')
     panels = []
@@ -295,7 +296,7 @@ def _auto_table(table: GroupTable, frame: pd.DataFrame, alpha: float) -> Table:
     columns = {
         str(name): _auto_column(str(name), frame[name], table.hint(str(name))) for name in frame
     }
-    shown = frame.assign(measure=[describe(m).title for m in frame['measure']])
+    shown = frame.assign(measure=[measure_words(m).title for m in frame['measure']])
 
     def mark(row: Mapping[Any, Any]) -> str:
         p = row.get('p_adjusted', row.get('p'))

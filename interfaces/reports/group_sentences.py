@@ -11,7 +11,7 @@ from ...nodes.statistics.group_models import CHECKS
 from ...nodes.statistics.hemispheres import GROUP_BY_SIDE, SIDE
 from ..tables import readable
 from .cells import fixed, p_value, together
-from .group_data import GroupData, both_sides, capital, describe, score_name
+from .group_data import GroupData, both_sides, capital, measure_words, score_name
 
 
 def overview(data: GroupData) -> list[tuple[str, str]]:
@@ -44,7 +44,7 @@ def more_findings(data: GroupData) -> list[tuple[str, str]]:
     sentences = []
     hits = data['sides'][data['sides']['p_adjusted'] < data.alpha].to_dict('records')
     for row in (r for r in hits if r['effect'] == SIDE):
-        known = describe(row['measure'])
+        known = measure_words(row['measure'])
         left = row['estimate'] > 0
         shown = together(abs(row['estimate']), row['ci_low'], row['ci_high'])[0]
         lead = (
@@ -54,7 +54,7 @@ def more_findings(data: GroupData) -> list[tuple[str, str]]:
         sentences.append((lead, f'mixed model; adjusted p {equals(row["p_adjusted"])}'))
     for row in (r for r in hits if r['effect'] == GROUP_BY_SIDE):
         lead = (
-            f'The difference between sides in {describe(row["measure"]).title} of the '
+            f'The difference between sides in {measure_words(row["measure"]).title} of the '
             f'{readable(row["region"])} was not the same in all groups.'
         )
         sentences.append((lead, f'mixed model; adjusted p {equals(row["p_adjusted"])}'))
@@ -62,7 +62,7 @@ def more_findings(data: GroupData) -> list[tuple[str, str]]:
     for row in joint[joint['p_adjusted'] < data.alpha].to_dict('records'):
         lead = (
             f'{capital(readable(row["covariate"]))} acted differently in the groups on '
-            f'{describe(row["measure"]).title} of the {readable(row["region"])}.'
+            f'{measure_words(row["measure"]).title} of the {readable(row["region"])}.'
         )
         sentences.append((lead, f'interaction; adjusted p {equals(row["p_adjusted"])}'))
     return sentences
@@ -70,7 +70,7 @@ def more_findings(data: GroupData) -> list[tuple[str, str]]:
 
 def _difference(row: Mapping[Any, Any], failed: Collection[str]) -> tuple[str, str]:
     """A difference told so that it is positive, and its numbers."""
-    known = describe(row['measure'])
+    known = measure_words(row['measure'])
     turned = -1 if row['estimate'] < 0 else 1
     ends = sorted((turned * row['ci_low'], turned * row['ci_high']))
     shown, low, high = together(abs(row['estimate']), *ends)
@@ -116,7 +116,7 @@ def relations(data: GroupData) -> list[tuple[str, str]]:
     hits = both[both['p_adjusted'] < data.alpha].sort_values('p_adjusted', kind='stable')
     sentences = []
     for row in hits.to_dict('records'):
-        known, rho = describe(row['measure']), float(row['rho'])
+        known, rho = measure_words(row['measure']), float(row['rho'])
         lead = (
             f'In {row["group"]}, a higher {score_name(row["score"])} went with '
             f'{known.more if rho > 0 else known.less} {known.title} of the '

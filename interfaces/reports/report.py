@@ -19,6 +19,7 @@ from nipype.interfaces.base import (
     traits,
 )
 
+from ...nodes.anatomy.quality import LEAST_RUNS, STANDS_APART
 from ..files import save_text
 from ..group_tables import GROUP_TABLES
 
@@ -160,6 +161,8 @@ def render_group(
     context = {
         **page.group_context(data, voxelwise='clusters' in tables),
         'quality': page.quality_table(quality) if quality else None,
+        'stands_apart': f'{STANDS_APART:g}',
+        'least_runs': LEAST_RUNS,
         'voxels': page.voxel_part(tables['clusters'], voxel_maps, data.alpha)
         if 'clusters' in tables
         else None,

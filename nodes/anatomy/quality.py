@@ -15,12 +15,12 @@ from .similarity import dice
 
 TISSUES = ('fluid', 'grey', 'white')
 """Classes of a T1w image, from dark to bright."""
-LEAST_PEOPLE = 8
-"""With fewer people nobody is told to stand apart: their spread is not known. By eye."""
+LEAST_RUNS = 8
+"""With fewer runs none is said to stand apart: their spread is not known. By eye."""
 LEAST_MM3 = 150.0
 """Smaller regions are left out where sides are compared: their few voxels differ by chance. By
 eye: one side has 38 mm3 of ventral tegmental area and 187 mm3 of compact substantia nigra."""
-FAR = 3.5
+STANDS_APART = 3.5
 """Modified z from which a value stands apart (Iglewicz & Hoaglin 1993)."""
 _LEVELS = 1000
 """Quantiles that stand for all voxels of an image in k-means."""
@@ -188,7 +188,7 @@ def modified_z(values: NDArray[Any]) -> NDArray[np.float64]:
     -------
     NDArray
         .6745 (x - median) / MAD (Iglewicz & Hoaglin 1993, How to Detect and Handle Outliers). NaN
-        where unknown, with fewer than `LEAST_PEOPLE` values, or where half of them are equal.
+        where unknown, with fewer than `LEAST_RUNS` values, or where half of them are equal.
 
     Examples
     --------
@@ -198,7 +198,7 @@ def modified_z(values: NDArray[Any]) -> NDArray[np.float64]:
     x = np.asarray(values, np.float64)
     known = x[np.isfinite(x)]
     out = np.full(x.shape, np.nan)
-    if known.size < LEAST_PEOPLE:
+    if known.size < LEAST_RUNS:
         return out
     middle = np.median(known)
     spread = np.median(np.abs(known - middle))
@@ -221,12 +221,12 @@ def standing_apart(table: pd.DataFrame, worse: Mapping[str, str]) -> pd.DataFram
     Returns
     -------
     DataFrame
-        As `table`, True where a value lies `FAR` or more on the bad side of the median.
+        As `table`, True where a value lies `STANDS_APART` or more on the bad side of the median.
     """
     out = pd.DataFrame(False, index=table.index, columns=table.columns)
     for name in table.columns:
         z = modified_z(table[name].to_numpy(float))
         # distance to the bad side; where both are bad, to either
         bad = {'low': -z, 'high': z}.get(worse[name], np.abs(z))
-        out[name] = np.nan_to_num(bad, nan=0.0) >= FAR
+        out[name] = np.nan_to_num(bad, nan=0.0) >= STANDS_APART
     return out

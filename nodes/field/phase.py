@@ -18,12 +18,12 @@ _UNITS = {
 }  # fmt: skip
 _SILENT = {'arbitrary', 'n/a', ''}
 _SCALES = {
-    'radians': TWO_PI, 'milliradians': 1000 * TWO_PI, 'degrees': 360.0, 'half turns': 2.0,
-    'turns': 1.0,
+    'radians': TWO_PI, 'milliradians': 1000 * TWO_PI, 'degrees': 360.0, 'half cycles': 2.0,
+    'cycles': 1.0,
 }  # fmt: skip
-"""Stored difference that makes one turn, by rule, where limits alone tell it."""
+"""Stored difference that makes one cycle, by rule, where limits alone tell it."""
 _STEPS = (4096, 8192)
-"""Steps a turn of scanners, known also where interpolation has left fractions."""
+"""Steps a cycle of scanners, known also where interpolation has left fractions."""
 _MOST_REACH = 100
 """Wraps that no phase spans; 4096 steps that `Units` calls rad span 652."""
 _UNWRAPPED = 1.05
@@ -35,7 +35,7 @@ _TOLERANCE = 0.02
 _LEAST_STEPS = 64
 """Fewest integer steps that pass for a scanner's quantisation; 4096 are usual."""
 _PART = 1.1
-"""Least limit of numbers within -pi to pi that are taken for a part of it: half turns end at 1."""
+"""Least limit of numbers within -pi to pi that are taken for part of it: half cycles end at 1."""
 _SAMPLE = 200_000
 """Voxels that are asked whether values are integers, and for their step."""
 _TOLD = 3
@@ -64,7 +64,7 @@ class PhaseScale:
     Attributes
     ----------
     rule
-        `radians`, `milliradians`, `degrees`, `half turns` or `turns`, in which the values were;
+        `radians`, `milliradians`, `degrees`, `half cycles` or `cycles`, in which the values were;
         `steps`, integers that fill one wrap; or `range`, the whole range fills one wrap.
     per_wrap
         Stored difference that makes 2 pi.
@@ -107,7 +107,7 @@ class PhaseScale:
     @property
     def is_doubtful(self) -> bool:
         """Whether the user should know of it."""
-        unusual = self.rule in ('half turns', 'turns', 'range')
+        unusual = self.rule in ('half cycles', 'cycles', 'range')
         return unusual or bool(self.against) or self.looks_unwrapped or self.looks_narrow
 
     @property
@@ -117,19 +117,19 @@ class PhaseScale:
         Examples
         --------
         >>> PhaseScale('steps', 8192.0, -4096.0, 4094.0, 4096).sentence
-        'Phase scaled from 4096 integer steps a turn (stored -4096 to 4094).'
+        'Phase scaled from 4096 integer steps a cycle (stored -4096 to 4094).'
         """
         note = {
             'radians': 'already in radians',
-            'steps': f'scaled from {self.steps} integer steps a turn',
-            'range': f'scaled so that its whole range of {self.per_wrap:g} is one turn',
+            'steps': f'scaled from {self.steps} integer steps a cycle',
+            'range': f'scaled so that its whole range of {self.per_wrap:g} is one cycle',
         }.get(self.rule, f'converted from {self.rule}')
         if self.against:
             note += f" although its Units are '{self.against}', as it wraps at these limits"
         elif self.looks_unwrapped:
-            note += f'; it spans {self.reach:.1f} turns, so it may have been unwrapped before'
+            note += f'; it spans {self.reach:.1f} cycles, so it may have been unwrapped before'
         elif self.looks_narrow:
-            note += f'; it spans only {self.reach:.2g} of a turn, so its units may be wrong'
+            note += f'; it spans only {self.reach:.2g} of a cycle, so its units may be wrong'
         return f'Phase {note} (stored {self.low:g} to {self.high:g}).'
 
 
@@ -168,7 +168,7 @@ def to_radians(
 
     1. `rad` and `deg` are believed, unless the values wrap at the limits of another known scale;
     2. -pi..pi or 0..2 pi (to 2 per cent) is radians, a thousandfold milliradians, -180..180 or
-       0..360 degrees, -1..1 or 0..1, where the values wrap, half or whole turns;
+       0..360 degrees, -1..1 or 0..1, where the values wrap, half or whole cycles;
     3. integers whose number of steps is within 2 per cent of a power of two of at least 64, such
        as -4096..4094 by twos or 0..4095, fill one wrap with that many (scanners quantise so), as
        do fractions on a scale of 4096 or 8192;
@@ -233,7 +233,7 @@ def _scale(
         return believed
     if given not in _SILENT:
         raise NigraError(f"phase Units must be 'rad', 'deg' or 'arbitrary', got '{units}'")
-    if known and (known.rule not in ('half turns', 'turns') or _wraps(values, kept, low, high)):
+    if known and (known.rule not in ('half cycles', 'cycles') or _wraps(values, kept, low, high)):
         return known
     found = _other_scale(values[kept], low, high)
     if found.rule == 'range' and not _wraps(values, kept, low, high):
@@ -246,15 +246,15 @@ def _scale(
 
 
 def _known_scale(low: float, high: float) -> PhaseScale | None:
-    """The scale that has these limits, from -1/2 to 1/2 of a turn or from 0 to a whole one."""
+    """The scale that has these limits, from -1/2 to 1/2 of a cycle or from 0 to a whole one."""
     for rule, per_wrap in _SCALES.items():
-        if _fills(low, high, per_wrap) and not (rule == 'turns' and low < -_TOLERANCE):
+        if _fills(low, high, per_wrap) and not (rule == 'cycles' and low < -_TOLERANCE):
             return PhaseScale(rule, per_wrap, low, high)
     return None
 
 
 def _fills(low: float, high: float, per_wrap: float) -> bool:
-    """Whether the values fill one turn, with zero as its middle or its begin."""
+    """Whether the values fill one cycle, with zero as its middle or its begin."""
     slack = _TOLERANCE * per_wrap
     zero_in_place = abs(low) < slack or abs(low + high) < slack
     return abs(high - low - per_wrap) < slack and zero_in_place

@@ -50,12 +50,12 @@ _SAMPLE = 50_000
 _LOGLINEAR, _ARLO = 0, 1
 
 
-def r2star_method(echo_times: ArrayLike, method: str = 'auto') -> str:
-    """Name of the fit that `fit_r2star` runs on these echoes.
+def r2star_method(method: str = 'auto') -> str:
+    """Name of the fit that `fit_r2star` runs for a value of its `method`.
 
     Examples
     --------
-    >>> r2star_method([0.01, 0.02, 0.03]), r2star_method([0.01, 0.02], 'loglinear')
+    >>> r2star_method(), r2star_method('loglinear')
     ('nonlinear', 'loglinear')
     """
     return 'nonlinear' if method == 'auto' else method
@@ -104,7 +104,7 @@ def fit_r2star(
     _check_settings(method, noise_sd)
     times = check_echoes(magnitude, magnitude, echo_times, mask)
     _check_times(times, method)
-    method = r2star_method(times, method)
+    method = r2star_method(method)
     steps = _STEPS if method == 'nonlinear' else 0
     start = _ARLO if method == 'arlo' else _LOGLINEAR
     if noise_sd is None:

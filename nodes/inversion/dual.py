@@ -51,7 +51,7 @@ NOISY = 3.0
 """Noise over its median from which a voxel counts less; the dark deep nuclei stay below it. From 2
 on errors are the same, 6.1 and 4.4 ppb; 1 costs contrast: 9.6 and 9.3 ppb, slopes .89 and .88."""
 PENALTY = 24.0
-"""Ratio mu / lambda of the splitting, times the voxel's length, 1/ppm. The steps end early, so it
+"""Ratio mu / lambda of the splitting over the voxel's length, 1/ppm. The steps end early, so it
 counts: half of it gives 8.4 and 6.4 ppb, twice as much 7.1 and 3.8, instead of 6.1 and 4.4."""
 LEAST_NOISE = 0.03
 """Noise of a field at least, over its root mean square: interpolated images hide theirs. By eye;

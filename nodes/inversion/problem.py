@@ -11,7 +11,8 @@ grid
     Voxel size and direction of the main field.
 noise
     Standard deviation of the field, ppm, same shape. Voxels noisier than the median weigh less,
-    voxels without a noise nothing. Without a map all voxels of the mask weigh the same.
+    those whose noise is zero or not finite have no weight. Without a map all voxels of the mask
+    weigh the same.
 magnitude
     Magnitude image, same shape; the method says what its edges do.
 iterations

@@ -26,7 +26,7 @@ from .splitting import EdgeSplitting, relative_change
 def tv_admm(
     localfield: NDArray[Any], mask: NDArray[np.bool_], grid: Grid, *,
     noise: NDArray[Any] | None = None, magnitude: NDArray[Any] | None = None,
-    regularisation: float = 4e-4, outside: float = 0.0, edge_weight: float = 0.9,
+    regularisation: float = 4e-4, outside: float = 0.0, magnitude_edges: float = 0.9,
     penalty: float = 30.0, iterations: int = 50, tolerance: float = 2e-4, margin: float = 10.0,
     nthreads: int = 1, progress: Progress | None = None,
 ) -> Image:  # fmt: skip
@@ -37,24 +37,24 @@ def tv_admm(
     Parameters
     ----------
     magnitude
-        Where given and `edge_weight` is above 0, edges seen in it cost less.
+        Where given and `magnitude_edges` is above 0, edges seen in it cost less.
     regularisation
         Weight lambda of the total variation, ppm mm.
     outside
         Fraction of that weight outside the mask: sources there cost little, so that they, not the
         brain, take up what background removal left over or took too much of.
-    edge_weight
+    magnitude_edges
         How much a strong magnitude edge lowers the cost of a susceptibility edge, 0 to 1.
     penalty
-        Ratio mu / lambda of the splitting, 1/ppm/mm.
+        Ratio mu / lambda of the splitting, mm/ppm.
     """
     check_positive(regularisation=regularisation, penalty=penalty)
     check_counts(iterations=iterations)
-    check_fraction(edge_weight=edge_weight, outside=outside)
+    check_fraction(magnitude_edges=magnitude_edges, outside=outside)
     check_not_negative(tolerance=tolerance)
     problem = prepare(localfield, mask, grid, noise=noise, margin=margin, nthreads=nthreads)
     costs = np.where(problem.inside, np.float32(1), np.float32(outside))
-    costs *= problem.edge_costs(magnitude, edge_weight)
+    costs *= problem.edge_costs(magnitude, magnitude_edges)
     maps = _alternate(
         problem, costs, np.float32(regularisation), np.float32(1 / penalty), iterations, tolerance
     )

@@ -185,7 +185,8 @@ def _demographics(rng: np.random.Generator, group: GroupModel) -> pd.DataFrame:
         duration = np.minimum(median * np.exp(spread * _quantiles(rng, n)), age - 15)
         duration = np.round(np.maximum(duration, 0.5), 1)
     if group.edss is not None:
-        # the scale has half points and ends at 10, death by multiple sclerosis (Kurtzke 1983)
+        # the scale has half points and ends at 10, death by multiple sclerosis (Kurtzke 1983,
+        # doi 10.1212/WNL.33.11.1444)
         score = group.edss[0] + group.edss[1] * _quantiles(rng, n)
         edss = np.clip(np.rint(2 * score) / 2, 0, 9.5)
     return pd.DataFrame({'age': age, 'sex': sex, 'disease_duration': duration, 'edss': edss})

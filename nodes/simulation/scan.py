@@ -18,7 +18,7 @@ from .head import Material
 from .scanner import Slab
 from .tissue import TissueModel
 from .transceive import conductivity, transceive_phase
-from .truth import Parts, RegionValues, scan_values, tissue_values
+from .truth import RegionValues, WantedRegions, scan_values, tissue_values
 from .warp import smooth_noise
 
 _SLICES = 16
@@ -205,7 +205,7 @@ def simulate_t1w(body: Body, protocol: T1wProtocol, rng: np.random.Generator) ->
 
 def simulate_gre(
     body: Body, protocol: GreProtocol, tissue: TissueModel, values: Mapping[int, float],
-    rng: np.random.Generator, *, parts: Parts, maps: bool = False,
+    rng: np.random.Generator, *, parts: WantedRegions, maps: bool = False,
 ) -> SimulatedScan:  # fmt: skip
     """Gradient-echo scan of a person.
 
@@ -266,7 +266,7 @@ def _total_field(
     """Field of everything on the model grid, and white matter's own part in scan voxels, ppm."""
     source = tissue_models.background_ppm(fine.materials, tissue)
     source += chi
-    # Dipole field: F = D X, D(k) = 1/3 - (k.b)^2 / k^2 (Marques & Bowtell 2005).
+    # Dipole field: F = D X, D(k) = 1/3 - (k.b)^2 / k^2 (`numerics.kernels`).
     total = forward_field(source, slab.fine_grid, pad=padding)
     white = _white_matter_field(body, fine, slab, tissue)
     total += scanner.upsample(white, slab)

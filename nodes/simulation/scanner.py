@@ -242,7 +242,8 @@ def anisotropic_field(
 def _harmonics(points: NDArray, order: int) -> NDArray:
     """Solid harmonics up to an order of at most 2; points (3, ...) in units of 100 mm."""
     x, y, z = points
-    # real solutions of Laplace's equation, as shim coils make them (Romeo & Hoult 1984)
+    # real solutions of Laplace's equation, as shim coils make them (Romeo & Hoult 1984, doi
+    # 10.1002/mrm.1910010107)
     terms = [np.ones_like(x)]
     if order >= 1:
         terms += [x, y, z]

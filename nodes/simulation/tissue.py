@@ -43,12 +43,14 @@ class TissueModel:
     csf_ppb: float = 19.0
     vein_ppb: float = 300.0  # assumed
     dentate_ppb: float = 152.0
-    anisotropy_ppb: float = 24.0  # assumed, about Li 2012
-    microstructure_ppb: float = -18.0  # assumed, about Wharton & Bowtell 2012
+    # assumed; van Gelderen et al. 2015 (PMC4431960) measured 13.6 to 19.2 in spinal cord
+    anisotropy_ppb: float = 24.0
+    microstructure_ppb: float = -18.0  # assumed; the effect: Wharton & Bowtell 2012
     texture_ppb: float = 6.0  # assumed
-    # Hopkins & Wehrli 1997: -0.90 ppm in CGS units, which is -11.3 in SI against water's -9.05
+    # Hopkins & Wehrli 1997, doi 10.1002/mrm.1910370404: bovine rib has -0.90 ppm in CGS units,
+    # which is -11.3 in SI against water's -9.05
     bone_ppm: float = -2.0
-    # Schenck 1996: air 0.36, water -9.05
+    # Schenck 1996, doi 10.1118/1.597854: air 0.36, water -9.05
     air_ppm: float = 9.4
 
 
@@ -85,7 +87,8 @@ VEIN = Substance(0.85, 1.40, 6.0, 9.0, 30.0)
 R2STAR_PER_PPM_TESLA = 55.0
 """R2* that iron adds, 1/s per ppm of susceptibility and tesla; at 3 T about the pallidum's."""
 # Static dephasing around spheres is R2' = 2 pi / (9 sqrt 3) gamma B0 chi, 108 per ppm and tesla
-# (Yablonskiy & Haacke 1994). Tissue has about half of it: 137 per ppm at 3 T (Shin 2021).
+# (Yablonskiy & Haacke 1994, doi 10.1002/mrm.1910320610). Tissue has about half of it: 137 per ppm
+# at 3 T (Shin et al. 2021, doi 10.1016/j.neuroimage.2021.118371).
 
 SUBSTANCES: dict[Material, Substance] = {
     Material.AIR: Substance(0.0, 1.0, 0.0, 0.0, 0.0),
@@ -242,14 +245,18 @@ def signal_maps(
 
 def _steady(s: Substance, b0: float, repetition_time: float, flip_angle: float) -> float:
     """Signal of a spoiled gradient echo without decay."""
-    # T1 = A nu^B (Bottomley 1984), with B = 0.3 for all tissues assumed; free fluid keeps its own
+    # T1 = A nu^B (Bottomley et al. 1984, doi 10.1118/1.595535), with B = 0.3 for all tissues
+    # assumed; free fluid keeps its own
     t1 = s.t1 * (1.0 if s.t1 > 3 else (b0 / 1.5) ** 0.3)
     e, angle = np.exp(-repetition_time / t1), np.deg2rad(flip_angle)
     return float(s.density * np.sin(angle) * (1 - e) / (1 - np.cos(angle) * e))
 
 
 def _decay(s: Substance, b0: float) -> float:
-    """R2* of a substance, 1/s; linear in the field (Peters 2007)."""
+    """R2* of a substance, 1/s; linear in the field, as Peters et al. 2007 found.
+
+    doi 10.1016/j.mri.2007.02.014
+    """
     return s.r2star + s.r2star_slope * b0
 
 

@@ -15,14 +15,14 @@ from . import tissue as tissue_models
 from .body import SampledBody
 from .scanner import Slab
 
-Parts = Mapping[tuple[str, str], tuple[int, ...]]
+WantedRegions = Mapping[tuple[str, str], tuple[int, ...]]
 """Regions whose truth is wanted: (region, hemisphere) -> labels, none for the whole brain."""
 RegionValues = dict[tuple[str, str], dict[str, float]]
 """Columns of the region table from `n_voxels` on, for each region and hemisphere."""
 
 
 def tissue_values(
-    fine: SampledBody, chi: NDArray[np.float32], slab: Slab, b0: float, parts: Parts
+    fine: SampledBody, chi: NDArray[np.float32], slab: Slab, b0: float, parts: WantedRegions
 ) -> RegionValues:
     """Values of the tissue, over the model grid of the whole head.
 
@@ -65,7 +65,7 @@ def tissue_values(
 
 def scan_values(
     chi: NDArray[np.float32], r2star: NDArray[np.float32], labels: NDArray[np.uint8],
-    brain: NDArray[np.bool_], tissue: RegionValues, parts: Parts,
+    brain: NDArray[np.bool_], tissue: RegionValues, parts: WantedRegions,
 ) -> RegionValues:  # fmt: skip
     """Values at the scan's resolution: what a perfect map and perfect labels give.
 

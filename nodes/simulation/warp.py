@@ -20,11 +20,9 @@ from ..numerics.resample import block_fraction
 SPACING_MM = 2.0
 MARGIN_MM = 40
 """Spacing of a local warp's grid, and how far it reaches beyond the regions that it changes."""
-
-
-# Corrections of the rates by the volumes reached. The worst error of three touching balls of 18 mm
-# under a person's own warp is 10 % after one, 1.5 % after three and 0.1 % after six.
 _ROUNDS = 6
+"""Corrections of the rates by the volumes reached. The worst error of three touching balls of 18
+mm under a person's own warp is 10 % after one, 1.5 % after three and 0.1 % after six."""
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,11 @@ from numpy.typing import NDArray
 from scipy import special
 
 from ..parallel import run
+from .question import BOOTSTRAPS
 
 _BATCH = 250
-"""Resamples drawn together from one seed, whatever the number of threads: the default 2000 are
-eight batches, so that threads have equal work."""
+"""Resamples drawn together from one seed, whatever the number of threads: the default
+2000 are eight batches, so that threads have equal work."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class Intervals:
 
 def bootstrap_contrasts(
     values: NDArray[np.float64], matrix: NDArray[np.float64], strata: NDArray[np.intp],
-    weights: NDArray[np.float64], *, n_bootstraps: int = 2000, confidence: float = 0.95,
+    weights: NDArray[np.float64], *, n_bootstraps: int = BOOTSTRAPS, confidence: float = 0.95,
     seed: int = 1, nthreads: int = 1,
 ) -> Intervals:  # fmt: skip
     """Intervals of contrasts of least-squares models by resampling people within their groups.

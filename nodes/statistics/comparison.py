@@ -10,15 +10,16 @@ import pandas as pd
 
 from .ancova import CONFIDENCE
 from .correlations import correlation_table
+from .covariates import Covariate, read_covariate
 from .group_models import CHECKS, group_tables
 from .hemispheres import side_table
 from .interactions import interaction_table
-from .multiplicity import FAMILY
+from .multiplicity import ADJUSTMENT, FAMILY
 from .question import Question
 from .sample import EXCLUSION_COLUMNS, MIN_GROUP, Sample, exclusion_table, make_sample
 from .values import PLACE, name_some
 
-FAR = 0.001
+CLEARLY_FAILED = 0.001
 """p of a check below which a warning counts its model. Of the fifty and more models of a study,
 .05 would count two or three where nothing is wrong."""
 INFLUENTIAL = 1
@@ -40,7 +41,8 @@ class GroupComparison:
     warnings
         Sentences.
     settings
-        What was decided: groups, reference group, covariates, scores, formulae, adjustment.
+        What was decided, for report and methods text: groups, reference group, covariates and
+        scores as they were chosen, formulae, adjustment, and what was asked for besides.
     """
 
     models: pd.DataFrame
@@ -106,27 +108,42 @@ def compare_groups(
     )
 
 
-def _settings(question: Question, sample: Sample) -> dict[str, Any]:
-    """What was decided, for the report and the methods text."""
+def describe_question(
+    question: Question, covariates: Sequence[Covariate], scores: Sequence[str]
+) -> dict[str, Any]:
+    """What a question asks for, with the covariates and scores that were chosen for it."""
+    asked: dict[str, Any] = {}
+    if question.regions is not None:
+        asked['regions'] = list(question.regions)
+    if question.voxelwise:
+        asked |= {'voxelwise': question.voxelwise, 'smoothing': question.smoothing}
     return {
         'group_column': question.group_column,
-        'groups': list(sample.groups),
-        'reference_group': sample.reference_group,
-        'contrasts': [c.name for c in sample.contrasts],
         'measures': list(question.measures),
-        'covariates': [c.name for c in sample.covariates],
-        'interactions': list(sample.interactions),
-        'scores': list(sample.scores),
-        'harmonised': question.harmonise or 'no',
-        'formulae': [sample.formula],
+        'covariates': [c.name for c in covariates],
+        'interactions': [read_covariate(text)[0] for text in question.interactions],
+        'scores': list(scores),
+        'harmonise': question.harmonise,
         'sums_of_squares': 'type II',
-        'adjustment': 'fdr_bh',
+        'adjustment': ADJUSTMENT,
         'adjustment_family': FAMILY,
         'permutations': question.permutations,
         'bootstraps': question.bootstraps,
+        **asked,
         'random_seed': question.seed,
         'confidence': CONFIDENCE,
         'alpha': 0.05,
+    }
+
+
+def _settings(question: Question, sample: Sample) -> dict[str, Any]:
+    """What was decided, for the report and the methods text."""
+    return {
+        'groups': list(sample.groups),
+        'reference_group': sample.reference_group,
+        'contrasts': [c.name for c in sample.contrasts],
+        'formulae': [sample.formula],
+        **describe_question(question, sample.covariates, sample.scores),
     }
 
 
@@ -213,10 +230,10 @@ def _model_warnings(models: pd.DataFrame) -> list[str]:
             f'number of models in brackets): {name_some(shown)}.'
         )
     checks = [check.column for check in CHECKS]
-    doubtful = int((models[checks].min(axis=1) < FAR).sum())
+    doubtful = int((models[checks].min(axis=1) < CLEARLY_FAILED).sum())
     if doubtful:
         warnings.append(
             f'In {doubtful} of {len(models)} models the residuals are far from normal or of '
-            f'unequal variance (p < {FAR:g}; columns normality_p and equal_variance_p).'
+            f'unequal variance (p < {CLEARLY_FAILED:g}; columns normality_p and equal_variance_p).'
         )
     return warnings

@@ -129,7 +129,7 @@ def _check_varies(values: pd.Series, option: str, source: str) -> None:
 def _default_covariates(
     people: pd.DataFrame, offered: Sequence[str], group_column: str, source: str
 ) -> tuple[list[Covariate], list[str]]:
-    """Age and sex as far as they are there and vary; nobody asked, so nothing is refused."""
+    """Age and sex as far as they are there and vary; what cannot serve is a warning, no error."""
     chosen: list[Covariate] = []
     warnings = []
     for default in DEFAULT_COVARIATES:

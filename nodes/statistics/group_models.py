@@ -46,7 +46,7 @@ MIN_BOOTSTRAP = 8
 resamples, seven 1716, fewer than the 2000 that are drawn by default."""
 
 
-class Check(NamedTuple):
+class Assumption(NamedTuple):
     """An assumption of the models that is tested.
 
     Attributes
@@ -71,10 +71,10 @@ class Check(NamedTuple):
 
 
 CHECKS = (
-    Check('equal_variance', 'equal_variance_p', 'unequal variances: see p_hc3',
-          'p_hc3', 'allowing for unequal variances'),
-    Check('normality', 'normality_p', 'residuals not normal: see p_rank and p_permutation',
-          'p_permutation', 'by permutation'),
+    Assumption('equal_variance', 'equal_variance_p', 'unequal variances: see p_hc3',
+               'p_hc3', 'allowing for unequal variances'),
+    Assumption('normality', 'normality_p', 'residuals not normal: see p_rank and p_permutation',
+               'p_permutation', 'by permutation'),
 )  # fmt: skip
 
 

@@ -9,6 +9,8 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
+ADJUSTMENT = 'fdr_bh'
+"""Method of `p_adjusted`, by its name in statsmodels and R."""
 FAMILY = (
     'p_adjusted is by Benjamini and Hochberg (false discovery rate) over all tests of one measure '
     'in the table (regions times contrasts, or regions times groups of one score); rows of both '

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from ..errors import NigraError
 from ..parallel import run
+from .question import PERMUTATIONS
 
 _BATCH = 250
 """Permutations drawn together from one seed, whatever the number of threads: the default
@@ -62,7 +63,7 @@ class PermutationResult:
 
 
 def permute_contrasts(
-    contrasts: Sequence[Contrast], *, n_participants: int, n_permutations: int = 5000,
+    contrasts: Sequence[Contrast], *, n_participants: int, n_permutations: int = PERMUTATIONS,
     seed: int = 1, nthreads: int = 1,
 ) -> PermutationResult:  # fmt: skip
     """Test contrasts by permuting the residuals of their reduced models.

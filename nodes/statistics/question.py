@@ -9,6 +9,9 @@ from dataclasses import dataclass, fields
 from ..errors import InputError
 from .measures import DEFAULT_MEASURES, MEASURES
 
+PERMUTATIONS, BOOTSTRAPS, VOXEL_PERMUTATIONS = 5000, 2000, 1000
+"""How many the command draws unless told otherwise; a `Question` by itself asks for none."""
+
 
 @dataclass(frozen=True)
 class Question:
@@ -33,10 +36,17 @@ class Question:
         Clinical scores to correlate; None for `edss` where it is present.
     measures
         Of `measures.MEASURES`.
+    regions
+        Regions to compare; None for all but the fine parts of nuclei.
     harmonise
         Column of scanners or sites whose differences are taken out; None for none.
     permutations, bootstraps
         Drawn for permutation tests and bootstrap intervals; 0 for none.
+    voxelwise
+        Permutations of the voxel-wise comparison; 0 for none.
+    smoothing
+        Full width at half maximum of the smoothing before that, mm; by default about the width of
+        the substantia nigra.
     seed
         Of the drawing.
     """
@@ -49,9 +59,12 @@ class Question:
     interactions: tuple[str, ...] = ()
     scores: tuple[str, ...] | None = None
     measures: tuple[str, ...] = DEFAULT_MEASURES
+    regions: tuple[str, ...] | None = None
     harmonise: str | None = None
     permutations: int = 0
     bootstraps: int = 0
+    voxelwise: int = 0
+    smoothing: float = 3.0
     seed: int = 1
 
     def __post_init__(self) -> None:

@@ -17,17 +17,13 @@ from .covariates import (
     Covariate,
     check_column,
     check_covariates,
-    choose_covariates,
-    choose_scores,
     formula_term,
-    one_spelling_of_sex,
     read_covariate,
 )
-from .measures import MEASURES
+from .people import choose_people
 from .question import GroupContrast, Question, choose_contrasts
 from .values import (
     DERIVED,
-    TABLE_COLUMNS,
     brain_warnings,
     coverage_warnings,
     first_visits,
@@ -170,19 +166,14 @@ def make_sample(
     question = question or Question()
     _check_measured(regions, question.measures)
     column = question.group_column
-    offered = [c for c in regions.columns if c not in (*TABLE_COLUMNS, *MEASURES)]
-    check_column(column, offered, '--group-column', source)
     regions, warnings = first_visits(regions)
     # the participants' columns are the same in all rows of a person
     everyone = regions.drop_duplicates('participant_id').set_index('participant_id')
-    everyone, left_out = _of_groups(everyone, question, source)
-    people = one_spelling_of_sex(everyone)
+    people, left_out, offered, covariates, scores, notes = choose_people(
+        everyone, question, source=source
+    )
     labels = people[column].astype(str)
     groups = order_groups(labels, question.reference_group, source, column)
-    covariates, notes = choose_covariates(
-        people, offered, question.covariates, column, source, question.interactions
-    )
-    scores, more = choose_scores(people, offered, question.scores, column, source)
     # they stay in the sample, since correlations need no covariates
     left_out |= _without_covariates(people, covariates)
     names = [c.name for c in covariates]
@@ -197,7 +188,7 @@ def make_sample(
         scores=scores,
         formula=f'value ~ {" + ".join(terms)}',
         exclusions=exclusion_table(left_out.items()),
-        warnings=(*warnings, *notes, *more,
+        warnings=(*warnings, *notes,
                   *site_warnings(people[offered], labels, (*names, question.harmonise)),
                   *coverage_warnings(regions), *brain_warnings(regions)),
         volumes=measure_values(regions, ['volume_normalised']).reindex(people.index),
@@ -273,29 +264,6 @@ def _harmonised(sample: Sample, column: pd.Series, question: Question) -> Sample
         volumes=None if sample.volumes is None else freed(sample.volumes),
         exclusions=pd.concat([sample.exclusions, exclusion_table(more)], ignore_index=True),
     )
-
-
-def _of_groups(
-    everyone: pd.DataFrame, question: Question, source: str
-) -> tuple[pd.DataFrame, dict[Any, str]]:
-    """Participants of the groups to compare, and why the others are left out."""
-    column = question.group_column
-    labels = everyone[column].map(str, na_action='ignore')  # 1 is the group called '1'
-    left_out: dict[Any, str] = {who: f'{column} is n/a' for who in labels.index[labels.isna()]}
-    if question.groups is not None:
-        for name in question.groups:
-            if not (labels == name).any():
-                raise InputError(
-                    f'--groups {name}',
-                    f'is no value of column {column!r} in {source}',
-                    f'give some of {", ".join(sorted(labels.dropna().unique()))}',
-                )
-        # told apart from n/a: these people have a group, but not one of the question
-        other = labels.notna() & ~labels.isin(question.groups)
-        left_out |= {
-            who: f'{column} {labels[who]} is not asked for' for who in labels.index[other]
-        }
-    return everyone[~everyone.index.isin(list(left_out))], left_out
 
 
 def order_groups(

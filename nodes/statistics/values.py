@@ -24,7 +24,7 @@ PLACE = ('measure', 'region', 'hemisphere')
 VISIT = ('participant_id', 'session_id', 'run_id')
 """Columns that tell one visit from another."""
 HEMISPHERES = ('both', 'L', 'R')
-LOW_COVERAGE = 0.5
+WARN_COVERAGE = 0.5
 """Fraction of a region under the map below which a warning names it: the smaller part."""
 
 
@@ -158,7 +158,7 @@ DERIVED: Mapping[str, Callable[[pd.DataFrame], pd.Series]] = MappingProxyType(
 def coverage_warnings(regions: pd.DataFrame) -> list[str]:
     """Name the regions of which the map covers less than half."""
     low = regions[
-        (regions.coverage < LOW_COVERAGE) & (regions.region != BRAIN) & regions.chi_mean.notna()
+        (regions.coverage < WARN_COVERAGE) & (regions.region != BRAIN) & regions.chi_mean.notna()
     ]
     low = low[low.hemisphere != 'both']  # which only repeats its two sides
     if low.empty:

@@ -15,18 +15,14 @@ from toy_cohort import (
 )
 
 from nigra.interfaces.gather import GatherRegions, gather_regions, read_region_tables
-from nigra.interfaces.group_tables import GROUP_TABLES
 from nigra.interfaces.methods import Methods
 from nigra.interfaces.stats import GroupModels
 from nigra.interfaces.tables import read_table
 from nigra.nodes.errors import InputError
 from nigra.nodes.statistics.correlations import CORRELATION_COLUMNS
-from nigra.nodes.statistics.group_models import CONTRAST_COLUMNS, MEAN_COLUMNS, MODEL_COLUMNS
-from nigra.nodes.statistics.hemispheres import SIDE_COLUMNS
-from nigra.nodes.statistics.interactions import INTERACTION_COLUMNS
+from nigra.nodes.statistics.group_models import CONTRAST_COLUMNS, MODEL_COLUMNS
 from nigra.nodes.statistics.sample import EXCLUSION_COLUMNS
 from nigra.nodes.statistics.values import REGION_COLUMNS
-from nigra.nodes.statistics.voxelwise import CLUSTER_COLUMNS
 
 
 @pytest.fixture
@@ -103,11 +99,25 @@ def test_no_derivatives(tmp_path):
         gather_regions(tmp_path, file)
 
 
-@pytest.mark.parametrize('key', ['ReferenceRegion', 'Units'])
-def test_mixed_references_or_units_are_refused(study, key):
+@pytest.mark.parametrize(
+    ('entry', 'key', 'value'),
+    [({'Methods': Methods(inversion='tv', reference='csf').record()}, 'Methods.reference', 'csf'),
+     ({'Units': 'another'}, 'Units', 'another')],
+)  # fmt: skip
+def test_mixed_references_or_units_are_refused(study, entry, key, value):
     root, _, file = study
-    change_sidecar(root, 'sub-005', **{key: 'another'})
-    with pytest.raises(InputError, match=f"sub-005.*json: {key} is 'another', but"):
+    change_sidecar(root, 'sub-005', **entry)
+    with pytest.raises(InputError, match=f"sub-005.*json: {key} is '{value}', but"):
+        gather_regions(root, file)
+
+
+def test_the_reference_is_compared_by_its_name_and_by_words_where_that_is_not_known(study):
+    root, people, file = study
+    change_sidecar(root, 'sub-005', ReferenceRegion='mean over the whole brain, in new words')
+    assert gather_regions(root, file).warnings == ()
+    for who in people.participant_id:
+        change_sidecar(root, who, Methods=None)
+    with pytest.raises(InputError, match=r"sub-005.*json: ReferenceRegion is 'mean over"):
         gather_regions(root, file)
 
 
@@ -254,15 +264,3 @@ def test_groups_called_like_numbers_or_nothing(study, monkeypatch):
     contrasts = read_table(found.contrasts_tsv)
     assert list(contrasts.contrast[:3]) == ['1 - None', '1 - 0', 'None - 0']
     assert set(read_table(found.models_tsv).formula) == {'value ~ C(group)'}
-
-
-def test_every_column_is_described():
-    for name, order in (('models', MODEL_COLUMNS), ('contrasts', CONTRAST_COLUMNS),
-                        ('correlations', CORRELATION_COLUMNS), ('means', MEAN_COLUMNS),
-                        ('sides', SIDE_COLUMNS),
-                        ('interactions', INTERACTION_COLUMNS), ('clusters', CLUSTER_COLUMNS),
-                        ('exclusions', EXCLUSION_COLUMNS)):  # fmt: skip
-        table = GROUP_TABLES[name]
-        assert list(table.dictionary(order)) == list(order)
-        assert all(table.hint(column) for column in order)
-        assert {*table.needs, *table.text} <= set(order)

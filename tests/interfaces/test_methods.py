@@ -8,6 +8,7 @@ import pytest
 from nigra.cli.arguments import build_parser, parse_settings
 from nigra.interfaces.methods import OPTIONS, Methods, agreeing
 from nigra.nodes.errors import InputError
+from nigra.nodes.methods import STEPS
 
 COMMAND = ['raw', 'out', 'participant']
 
@@ -17,6 +18,12 @@ def test_every_field_but_the_settings_is_an_option():
     flags = build_parser().format_help()
     assert all('--' + o.name.replace('_', '-') in flags for o in OPTIONS)
     assert parse_settings(COMMAND).methods == Methods()
+
+
+def test_defaults_are_the_first_of_each_step():
+    methods = Methods()
+    for step in ('field', 'background', 'inversion'):
+        assert getattr(methods, step) == next(iter(STEPS[step]))
 
 
 def test_options_reach_the_methods():

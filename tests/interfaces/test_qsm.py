@@ -146,7 +146,7 @@ def test_broken_voxels_are_counted(echoes, work):
     assert len(gre.warnings) == 1
     assert '3 voxels' in gre.warnings[0]
     assert np.isfinite(load(gre.magnitude)).all()
-    assert np.isfinite(load(gre.first_magnitude)).all()
+    assert np.isfinite(load(gre.combined_magnitude)).all()
     assert np.isnan(load(gre.phase)[..., 0]).sum() == 3
 
 

@@ -1,4 +1,5 @@
 import json
+import re
 
 import nibabel as nib
 import numpy as np
@@ -12,6 +13,7 @@ from nigra.nodes.stages import (
     STAGES,
     by_step,
     choose,
+    method_names,
     parameters,
     read_settings,
     stage_methods,
@@ -310,7 +312,7 @@ def test_chi_separation_writes_both_parts(folder, phantom):
 
 def test_a_method_may_name_some_of_the_steps(folder):
     assert [m.name for m in choose('end-to-end', 'tkd')] == ['romeo', 'pdf', 'tkd']
-    with pytest.raises(NigraError, match='tkd,l2'):
+    with pytest.raises(NigraError, match=re.escape(method_names('end-to-end'))):
         choose('end-to-end', 'tkd+magic')
 
 

@@ -44,8 +44,8 @@ def test_an_effect_is_found_where_it_is(tmp_path, monkeypatch):
         paths.append(str(tmp_path / f'{person.participant_id}.nii.gz'))
         nib.save(nib.Nifti1Image(data, ground.affine), paths[-1])
     given = {
-        'maps': paths, 'participants': list(people.participant_id), 'permutations': 60,
-        'regions_tsv': 'regions.tsv', 'fwhm': 3.0, 'question': {'covariates': []},
+        'maps': paths, 'participants': list(people.participant_id), 'regions_tsv': 'regions.tsv',
+        'question': {'covariates': [], 'voxelwise': 60},
     }  # fmt: skip
     found = VoxelModels(**given).run().outputs
     clusters = pd.read_csv(found.clusters_tsv, sep='\t')

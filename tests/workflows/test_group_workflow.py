@@ -5,6 +5,8 @@ import json
 import pytest
 from toy_cohort import make_people, write_participants, write_study
 
+from nigra.interfaces.agreement import Told
+from nigra.interfaces.methods import Methods
 from nigra.nodes.statistics.question import Question
 from nigra.workflows.group import init_group_wf, output_names
 
@@ -33,8 +35,9 @@ def run(root, file, **options):
         {},
         {'question': Question(covariates=(), scores=())},
         {
-            'question': Question(covariates=('age', 'C(sex)'), scores=('edss',)),
-            'regions': ['thalamus'],
+            'question': Question(
+                covariates=('age', 'C(sex)'), scores=('edss',), regions=('thalamus',)
+            ),
         },
     ],
 )
@@ -74,6 +77,19 @@ def test_results_have_their_final_names_and_repeat(study):
     assert b'AQP4 - HC' in (root / 'group_contrasts.tsv').read_bytes()
     settings = json.loads((root / 'group_models.json').read_text())
     assert settings['ReferenceGroup'] == 'HC'
+
+
+def test_methods_text_tells_what_the_comparison_used(study):
+    root, people, file = study
+    write_participants(file, people.rename(columns={'edss': 'EDSS'}).assign(sex='F'))
+    run(root, file, told=Told(Methods(inversion='medi'), (0.02,)),
+        question=Question(regions=('thalamus',)))  # fmt: skip
+    text = (root / 'logs' / 'CITATION.md').read_text()
+    assert 'analysis of covariance with `age` in' in text
+    assert 'Association with `EDSS`' in text
+    assert 'MEDI' in text
+    assert '<code>EDSS</code>' in (root / 'group.html').read_text()
+    assert 'liu2013' in (root / 'logs' / 'CITATION.bib').read_text()
 
 
 def test_labels_are_text_in_the_report(study):

@@ -13,12 +13,14 @@ from nipype.interfaces.base import isdefined
 from nipype.interfaces.utility import IdentityInterface, Merge
 from nipype.pipeline.engine import MapNode
 
+from nigra.interfaces.agreement import Told
 from nigra.interfaces.bids import Visit, find_visits
 from nigra.interfaces.methods import Methods
 from nigra.interfaces.outputs import Discard, Gather
 from nigra.interfaces.scans import GreScan
 from nigra.interfaces.sidecars import Plan
 from nigra.nodes.methods import BACKGROUND, INVERSION, ONE_STEP
+from nigra.nodes.statistics.question import Question
 from nigra.workflows.base import init_nigra_wf
 from nigra.workflows.group import init_group_wf
 
@@ -83,7 +85,7 @@ def test_group_graph(tmp_path, voxelwise):
     table.write_text('participant_id\tgroup\n')
     workflow = init_group_wf(
         derivatives_dir=tmp_path, participants_file=table, output_dir=tmp_path,
-        voxelwise=voxelwise,
+        question=Question(voxelwise=voxelwise), told=Told(Methods(), (0.02,)),
     )  # fmt: skip
     assert faults(workflow) == []
 

@@ -44,7 +44,7 @@ def test_every_preset_is_whole():
 
 
 def test_unknown_preset_is_one_sentence_that_names_the_known():
-    with pytest.raises(InputError, match=r"--registration: 'best' is no preset; choose of .*test"):
+    with pytest.raises(InputError, match=r"--registration: 'best' is no preset; use .*test"):
         load_preset('best')
 
 

@@ -4,19 +4,22 @@ import itertools
 import re
 
 import pytest
+from toy_cohort import make_people, make_regions
 
 from nigra.interfaces.reports.boilerplate import methods_text
 from nigra.interfaces.reports.references import read_references
 from nigra.nodes.errors import NigraError
 from nigra.nodes.field.relaxometry import METHODS, r2star_method
 from nigra.nodes.methods import BACKGROUND, FIELD, INVERSION
+from nigra.nodes.statistics.comparison import compare_groups
+from nigra.nodes.statistics.multiplicity import ADJUSTMENT
 
 STEPS = {
     'unwrap': ['romeo'], 'offsets': ['mcpc3ds', None], 'n_echoes': [1, 2, 4],
     'background': ['pdf', 'lbv'], 'inversion': ['dual', 'tkd', 'medi', None],
     'r2star': ['arlo', None], 'reference': ['brain'], 'registration': ['precise'],
     'group': [None, {'group_column': 'group', 'covariates': ['age'], 'scores': ['edss'],
-                     'adjustment': 'holm'}],
+                     'adjustment': ADJUSTMENT}],
 }  # fmt: skip
 CITES = {
     'romeo': 'dymerska2021', 'mcpc3ds': 'eckstein2018', 'pdf': 'liu2011', 'lbv': 'zhou2014',
@@ -43,8 +46,7 @@ def test_just_what_ran_is_cited():
             ran = any(v == value for v in steps.values() if isinstance(v, str))
             assert (key in cited) == ran, (value, steps)
         assert ('seabold2010' in cited) == (steps['group'] is not None)
-        several = steps['r2star'] == 'arlo' and steps['n_echoes'] != 2
-        assert ('pei2015' in cited) == several
+        assert ('pei2015' in cited) == (steps['r2star'] == 'arlo')
 
 
 def test_all_three_forms_have_the_same_references():
@@ -129,14 +131,25 @@ def test_what_is_made_of_the_map_is_told(steps, cited):
 
 @pytest.mark.parametrize('method', METHODS)
 def test_every_fit_of_r2star_has_its_sentence(method):
-    name = r2star_method([0.01, 0.02, 0.03], method)
+    name = r2star_method(method)
     assert 'R2*' in methods_text({'r2star': name}, version='1').markdown
 
 
-def test_two_echoes_are_fitted_by_logarithm():
-    steps = {'unwrap': 'romeo', 'r2star': 'arlo', 'n_echoes': 2}
+def test_two_echoes_are_fitted_as_asked():
+    steps = {'unwrap': 'romeo', 'r2star': 'nonlinear', 'n_echoes': 2}
+    assert 'logarithm' not in methods_text(steps, version='1').markdown
+    steps['r2star'] = 'loglinear'
     assert 'logarithm' in methods_text(steps, version='1').markdown
     assert 'single echo' in methods_text({'unwrap': 'romeo', 'n_echoes': 1}, version='1').markdown
+
+
+def test_text_and_comparison_use_the_same_columns():
+    people = make_people().rename(columns={'edss': 'EDSS', 'age': 'Age'}).assign(sex='F')
+    found = compare_groups(make_regions(people))
+    text = methods_text({'group': found.settings}, version='1').markdown
+    assert '`EDSS`' in text
+    assert '`Age`' in text
+    assert '`sex`' not in text  # everyone's is the same
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,8 @@ import pytest
 from toy_cohort import make_people, write_participants, write_study
 from toy_page import NAMES, write_visit
 
+from nigra.interfaces.agreement import Told
+from nigra.interfaces.methods import Methods
 from nigra.interfaces.reports.report import render_participant
 from nigra.nodes.statistics.question import Question
 from nigra.workflows.group import init_group_wf
@@ -41,7 +43,8 @@ def page(tmp_path_factory):
     write_participants(file, people.assign(group=people.group.replace('NMO', EVIL)))
     workflow = init_group_wf(
         derivatives_dir=root, participants_file=file, output_dir=root,
-        question=Question(interactions=('age',), bootstraps=100), methods_html='<p>text</p>',
+        question=Question(interactions=('age',), bootstraps=100),
+        told=Told(Methods(), (0.02,)),
     )  # fmt: skip
     workflow.base_dir = str(root / 'work')
     workflow.run()

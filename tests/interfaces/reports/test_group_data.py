@@ -3,7 +3,8 @@
 import pandas as pd
 import pytest
 
-from nigra.interfaces.reports.group_data import GroupData, describe
+from nigra.interfaces.reports.group_data import GroupData, measure_words, score_name
+from nigra.interfaces.reports.group_page import people_table
 from nigra.interfaces.reports.group_sentences import findings
 
 CONTRAST = {
@@ -55,6 +56,21 @@ def test_failed_checks_choose_the_tests_beside_a_finding(failed, there, absent):
     assert not any(words in details for words in absent)
 
 
+@pytest.mark.parametrize(
+    ('settings', 'shown'),
+    [
+        ({}, ['age', 'edss']),
+        ({'covariates': [], 'scores': []}, []),
+        ({'covariates': ['dose'], 'scores': []}, ['dose']),
+    ],
+)
+def test_no_covariates_are_none_and_not_the_default(settings, shown):
+    known = data()
+    people = known['regions'].assign(age=30.0, edss=1.0, dose=2.0)
+    page = GroupData({**known.tables, 'regions': people}, settings)
+    assert [c.title for c in people_table(page).columns][2:] == [score_name(n) for n in shown]
+
+
 def test_measures_without_a_row_have_a_name():
-    assert describe('myelin_water').title == 'myelin water'
-    assert describe('volume_mm3').page_unit == 'mm³'
+    assert measure_words('myelin_water').title == 'myelin water'
+    assert measure_words('volume_mm3').page_unit == 'mm³'

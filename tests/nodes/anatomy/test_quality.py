@@ -18,7 +18,7 @@ from nigra.interfaces.quality import (
 )
 from nigra.interfaces.reports.group_page import quality_table
 from nigra.nodes.anatomy.quality import (
-    FAR,
+    STANDS_APART,
     asymmetries,
     iron_contrast,
     modified_z,
@@ -117,7 +117,7 @@ def test_only_the_bad_side_stands_apart():
     apart = standing_apart(table, {'low': 'low', 'high': 'high', 'both': 'both'})
     assert apart.iloc[-1].tolist() == [False, True, True]
     assert not apart.iloc[:-1].any(axis=None)
-    assert modified_z(column)[-1] > FAR
+    assert modified_z(column)[-1] > STANDS_APART
 
 
 def write_quality(folder, label, **numbers):

@@ -67,15 +67,15 @@ def test_units_are_believed():
     assert scale.rule == 'radians'
     assert scale.looks_unwrapped
     assert np.isclose(scale.reach, 3, atol=0.01)
-    assert scale.sentence.startswith('Phase already in radians; it spans 3.0 turns')
+    assert scale.sentence.startswith('Phase already in radians; it spans 3.0 cycles')
     _, scale = to_radians(ANGLE / 1000, units='rad')
     assert scale.looks_narrow
-    assert 'it spans only 0.001 of a turn' in scale.sentence
+    assert 'it spans only 0.001 of a cycle' in scale.sentence
 
 
 @pytest.mark.parametrize(
     ('stored', 'units', 'rule'),
-    [(ANGLE / np.pi, 'rad', 'half turns'), (np.degrees(ANGLE), 'rad', 'degrees'),
+    [(ANGLE / np.pi, 'rad', 'half cycles'), (np.degrees(ANGLE), 'rad', 'degrees'),
      (ANGLE * 1000, 'rad', 'milliradians'), (ANGLE, 'deg', 'radians')],
 )  # fmt: skip
 def test_units_that_the_wraps_contradict_are_repaired_and_told(stored, units, rule):
@@ -103,14 +103,14 @@ def test_scales_that_are_guessed_are_told():
     told = {
         rule: to_radians(stored)[1]
         for rule, stored in (
-            ('half turns', ANGLE / np.pi), ('turns', ANGLE / (2 * np.pi) + 0.5),
+            ('half cycles', ANGLE / np.pi), ('cycles', ANGLE / (2 * np.pi) + 0.5),
             ('range', np.rint(ANGLE * 1e4)), ('steps', np.rint(ANGLE / np.pi * 2047)),
             ('milliradians', np.rint(ANGLE * 1000)), ('radians', ANGLE),
         )
     }  # fmt: skip
     assert {rule: scale.rule for rule, scale in told.items()} == {r: r for r in told}
     doubtful = [rule for rule, scale in told.items() if scale.is_doubtful]
-    assert doubtful == ['half turns', 'turns', 'range']
+    assert doubtful == ['half cycles', 'cycles', 'range']
 
 
 def test_broken_voxels_stay_out():

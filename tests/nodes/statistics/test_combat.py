@@ -66,7 +66,7 @@ def test_who_has_no_site_is_left_out():
     regions.loc[regions.participant_id == 'sub-007', 'site'] = np.nan
     found = compare_groups(regions, Question(harmonise='site'))
     assert found.exclusions.to_numpy().tolist() == [['sub-007', 'site n/a', 'all']]
-    assert found.settings['harmonised'] == 'site'
+    assert found.settings['harmonise'] == 'site'
     assert 'sub-007' not in set(found.values.participant_id)
 
 
