@@ -17,7 +17,7 @@ from .checks import (
     check_atlases,
     check_bids,
     check_folders,
-    check_group,
+    check_harmonise,
     check_own_atlases,
     check_reference_echoes,
     find_participants_file,
@@ -29,6 +29,7 @@ from .citation import (
     methods_section,
     write_citation,
 )
+from .look import check_study, forecast, tell_look
 from .settings import Settings
 
 if TYPE_CHECKING:
@@ -56,9 +57,11 @@ def run_levels(settings: Settings) -> int:
     check_folders(settings)
     settings.methods.check_names()
     failed: Failures = {}
+    if settings.dry_run and settings.levels == ('group',):
+        return 1 if group_look(settings) else 0
     if 'participant' in settings.levels:
         failed = participant_level(settings)
-        if settings.boilerplate_only:
+        if settings.boilerplate_only or settings.dry_run:
             return 1 if failed else 0
     if 'group' in settings.levels and 'group' not in failed:
         try:
@@ -84,23 +87,22 @@ def participant_level(settings: Settings) -> Failures:
     """Process every participant that is not yet complete; return what failed, by visit."""
     from ..interfaces.bids import list_participants
     from ..interfaces.completion import marker_folder
-    from ..interfaces.dataset import prepare_output
     from ..interfaces.queries import load_filters
 
     labels = list_participants(settings.bids_dir, settings.participant_label)
     filters = load_filters(settings.bids_filter_file)
-    check_bids(settings)
-    check_atlases(settings)
-    failed = group_forecast(settings)
-    prepare_output(
-        settings.output_dir,
-        bids_dir=settings.bids_dir,
-        participants_file=settings.participants_file,
-        version=__version__,
-    )
-    marker_folder(settings.output_dir).mkdir(parents=True, exist_ok=True)
+    checks = (check_bids, check_atlases, check_harmonise, prepare)
+    failed = check_study(settings, checks)
+    expected = forecast(settings, labels, list_participants(settings.bids_dir))
+    if 'group' in settings.levels and expected.errors:
+        failed['group'] = list(expected.errors)
     visits, missing = find_all(settings, labels, filters)
     failed |= missing
+    states = {v.prefix: 'complete' if finished(settings, v) else 'process' for v in visits}
+    tell_look(settings, visits, failed, states=states, expected=expected)
+    if settings.dry_run:
+        return failed
+    marker_folder(settings.output_dir).mkdir(parents=True, exist_ok=True)
     if settings.boilerplate_only:
         fullest = max((s.echo_times for v in visits for s in v.scans), key=len, default=(0.0,))
         told = Told(settings.methods, fullest)
@@ -110,21 +112,35 @@ def participant_level(settings: Settings) -> Failures:
     return failed | process(settings, visits)
 
 
-def group_forecast(settings: Settings) -> Failures:
-    """What will keep the group level from running, told before the participants are processed."""
-    if 'group' not in settings.levels:
-        return {}
+def prepare(settings: Settings) -> None:
+    """Create the folder of the derivatives and describe it."""
+    from ..interfaces.dataset import prepare_output
+
+    prepare_output(
+        settings.output_dir,
+        bids_dir=settings.bids_dir,
+        participants_file=settings.participants_file,
+        version=__version__,
+    )
+
+
+def group_look(settings: Settings) -> Failures:
+    """What a group level alone would say, from the derivatives and the participants' table."""
+    failed = check_study(settings, (check_harmonise,))
+    people: list[str] = []
     try:
-        check_group(settings)
+        people = sorted({path.name.split('_')[0] for path in finished_tables(settings)})
     except NigraError as error:
-        LOGGER.error('the group level will not run: %s', error)
-        return {'group': [str(error)]}
-    return {}
+        failed['group'] = [str(error)]
+    expected = forecast(settings, people, people)
+    if expected.errors:
+        failed.setdefault('group', []).extend(expected.errors)
+    tell_look(settings, [], failed, states={}, expected=expected)
+    return failed
 
 
 def process(settings: Settings, visits: Sequence[Visit]) -> Failures:
     """Run the visits whose results are not complete."""
-    from ..interfaces.completion import is_complete
     from ..interfaces.sidecars import marker_path
     from ..workflows.base import init_nigra_wf
     from .run import run_graph
@@ -133,7 +149,7 @@ def process(settings: Settings, visits: Sequence[Visit]) -> Failures:
     for visit in visits:
         key = visit_fingerprint(visit, settings)
         marker = marker_path(settings.output_dir, visit)
-        if is_complete(marker, key, settings.output_dir):
+        if finished(settings, visit):
             LOGGER.info('%s is complete; nothing to do', visit.prefix)
         else:
             marker.unlink(missing_ok=True)  # those results are of other inputs or options
@@ -148,6 +164,15 @@ def process(settings: Settings, visits: Sequence[Visit]) -> Failures:
     if 'group' not in settings.levels:  # which tells of everybody
         tell_phases(settings, [scan.prefix for visit, _ in todo for scan in visit.scans])
     return failed
+
+
+def finished(settings: Settings, visit: Visit) -> bool:
+    """Tell whether a visit's results are complete and made of these inputs with these options."""
+    from ..interfaces.completion import is_complete
+    from ..interfaces.sidecars import marker_path
+
+    marker = marker_path(settings.output_dir, visit)
+    return is_complete(marker, visit_fingerprint(visit, settings), settings.output_dir)
 
 
 def tell_phases(settings: Settings, prefixes: Sequence[str] | None = None) -> None:
@@ -182,6 +207,7 @@ def find_all(
     """Find every participant's scans; one that has none fails alone."""
     from ..interfaces.bids import find_visits
     from ..interfaces.completion import marker_folder
+    from ..interfaces.survey import participant_problems
 
     visits: list[Visit] = []
     failed: Failures = {}
@@ -194,8 +220,12 @@ def find_all(
             check_own_atlases(settings, label)
             visits += _with_brain_masks(settings, found, filters)
         except NigraError as error:
-            LOGGER.error('%s is left out: %s', label, error)
-            failed[label] = [str(error)]
+            more = participant_problems(
+                settings.bids_dir, label, sessions=settings.session_label, filters=filters
+            )
+            failed[label] = list(dict.fromkeys([str(error), *more]))
+            if settings.dry_run:
+                continue
             for marker in marker_folder(settings.output_dir).glob(f'{label}*.json'):
                 if marker.stem.split('_')[0] == label:
                     marker.unlink()  # so that results of earlier data do not count as finished

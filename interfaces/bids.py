@@ -124,9 +124,7 @@ def _find_images(
     folder: Path, sessions: Sequence[str], filters: Mapping[str, Mapping[str, Any]]
 ) -> tuple[list[BidsFile], list[BidsFile]]:
     """Gradient-echo images of the sessions kept (of all where none is named), and T1w images."""
-    files = list_files(folder)
-    gre = select(files, 'gre', filters.get('gre', {}))
-    gre = [f for f in gre if not sessions or f.labelled('ses') in sessions]
+    gre, t1w = select_images(folder, sessions, filters)
     if not gre:
         where = f' in {" or ".join(sessions)}' if sessions else ''
         raise InputError(
@@ -135,14 +133,23 @@ def _find_images(
             '(looked for anat/*_part-mag and *_part-phase named MEGRE or T2starw)',
             'rename them as BIDS says, or widen the filter',
         )
-    t1w = select(files, 't1w', filters.get('t1w', {}))
     if not t1w:
         raise InputError(
             folder,
             'has no T1w image (looked for anat/*_T1w.nii.gz)',
             'add one, or widen the filter',
         )
-    return gre, sorted(t1w, key=plainness)
+    return gre, t1w
+
+
+def select_images(
+    folder: Path, sessions: Sequence[str], filters: Mapping[str, Mapping[str, Any]]
+) -> tuple[list[BidsFile], list[BidsFile]]:
+    """Gradient-echo images of a participant, of the sessions asked for, and T1w images."""
+    files, kept = list_files(folder), with_key('ses', sessions)
+    gre = select(files, 'gre', filters.get('gre', {}))
+    gre = [f for f in gre if not kept or f.labelled('ses') in kept]
+    return gre, sorted(select(files, 't1w', filters.get('t1w', {})), key=plainness)
 
 
 def plainness(file: BidsFile) -> tuple[bool, int, Path]:

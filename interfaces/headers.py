@@ -76,7 +76,7 @@ def position_warnings(path: Path) -> list[str]:
     if not apart > TRANSFORMS_MM:
         return []
     return [
-        f'{path.name}: sform and qform put its voxels up to {apart:.1f} mm apart; the sform is used.'
+        f'{path.name}: sform and qform put its voxels up to {apart:.1f} mm apart; sform is used.'
     ]
 
 
