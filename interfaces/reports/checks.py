@@ -28,7 +28,8 @@ _ASYMMETRY = 0.25
 PROBLEMS = {
     'region_missing': 'have a nucleus without a value',
     'coverage': 'have a nucleus most of which lies outside the map',
-    'iron_contrast': 'show the pallidum darker than the thalamus, as a wrong sign of the phase does',
+    'iron_contrast': 'show the pallidum darker than the thalamus, as a wrong sign of the phase '
+    'does',
     'phase_sign': 'have a phase whose sign the field of the head itself speaks against',
     'phase_filtered': 'have a phase that was high-pass filtered, so that nuclei read far too low',
 }

@@ -29,7 +29,8 @@ def test_lights_are_green_where_all_is_well():
         ({'coverage': 0.8}, 'Nuclei inside the QSM mask', 'note', 'right caudate, 80 %'),
         ({'coverage': 0.3}, 'Nuclei inside the QSM mask', 'bad', 'right caudate, 30 %'),
         ({'volume_mm3': 900.0}, 'Left/right volume difference', 'note', 'caudate, 43 %'),
-        ({'n_voxels': 0}, 'Nuclei without voxels', 'bad', 'right caudate'),
+        ({'n_voxels': 0}, 'Nuclei without a value', 'bad', 'right caudate'),
+        ({'chi_mean': float('nan')}, 'Nuclei without a value', 'bad', 'right caudate'),
     ],
 )
 def test_lights_tell_what_is_wrong(changes, title, status, text):
