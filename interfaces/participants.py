@@ -21,7 +21,7 @@ OLDEST = '89+'
 
 CODES = tuple(sign * int(digit * n) for sign in (-1, 1) for digit in '789' for n in range(1, 6))
 """Numbers that people and programs write for missing: -9, 99, -999, 8888 ..."""
-_FEW_LEVELS = 3
+_FEW_LEVELS = 2
 """People for each level, on average, from which a column of words holds categories (by eye)."""
 
 _LIMITS = {'age': (0, 120, 'years'), 'edss': (0, 10, 'points')}
