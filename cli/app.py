@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 from .. import __version__
 from ..interfaces.agreement import Told
 from ..nodes.errors import InputError, NigraError
-from ..nodes.statistics.values import VISIT, name_some
 from .checks import (
     check_atlases,
     check_bids,
@@ -32,10 +31,9 @@ from .citation import (
 )
 from .look import check_study, forecast, tell_look
 from .settings import Settings
+from .told import tell_phases, tell_problems
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from ..interfaces.bids import Visit
     from ..interfaces.sidecars import Plan
 
@@ -177,45 +175,6 @@ def finished(settings: Settings, visit: Visit) -> bool:
 
     marker = marker_path(settings.output_dir, visit)
     return is_complete(marker, visit_fingerprint(visit, settings), settings.output_dir)
-
-
-def tell_phases(settings: Settings, prefixes: Sequence[str] | None = None) -> None:
-    """Say in the log what the pages call problems; of all runs where none are named."""
-    from ..interfaces.quality import problem_warnings
-
-    for sentence in problem_warnings(quality_of(settings, prefixes)):
-        LOGGER.warning('%s', sentence)
-
-
-def tell_problems(settings: Settings) -> None:
-    """Name at the end all finished runs whose pages show problems."""
-    try:
-        table = quality_of(settings)
-    except NigraError:
-        return  # what is damaged has been told by what needed it
-    bad = table[table.problems.notna()]
-    if len(bad):
-        shown = [
-            f'{"_".join(str(v) for v in visit if v)} ({problems})'
-            for *visit, problems in bad[[*VISIT, 'problems']].itertuples(index=False)
-        ]
-        LOGGER.warning(
-            'Look at the pages of %d of %d runs, which show problems: %s',
-            len(bad), len(table), name_some(shown),
-        )  # fmt: skip
-
-
-def quality_of(settings: Settings, prefixes: Sequence[str] | None = None) -> pd.DataFrame:
-    """Quality of the finished runs, of some where they are named."""
-    from ..interfaces.completion import find_outputs
-    from ..interfaces.names import outputs
-    from ..interfaces.quality import PATTERN, gather_quality
-
-    ending = outputs('scan')['quality'].name
-    paths = find_outputs(settings.output_dir, PATTERN)
-    if prefixes is not None:
-        paths = [path for path in paths if path.name.removesuffix(ending) in prefixes]
-    return gather_quality(paths)
 
 
 def write_graph(workflow: Any, path: Path) -> None:

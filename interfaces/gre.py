@@ -164,7 +164,7 @@ def _from_polar(
 
 
 def _check_magnitudes(magnitudes: NDArray[np.float32], paths: Sequence[Path]) -> None:
-    """Refuse an echo whose magnitude shows nothing, by its own name and not that of a later step."""
+    """Refuse an echo whose magnitude shows nothing, before a later step names its own file."""
     for echo, path in enumerate(paths):
         values = magnitudes[..., echo]
         finite = values[np.isfinite(values)]

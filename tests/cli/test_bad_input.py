@@ -262,14 +262,14 @@ def test_the_more_specific_sidecar_wins_whatever_the_order_of_files(two, monkeyp
 
 
 def test_plain_t1w_images_go_first(two):
-    for name in ('sub-01_ce-gd_T1w', 'sub-01_acq-a_T1w', 'sub-01_part-phase_T1w'):
+    for name in ('sub-01_ce-gd_T1w', 'sub-01_run-1_T1w', 'sub-01_part-phase_T1w'):
         write_image(anat(two) / f'{name}.nii.gz')
     shutil.copy(anat(two) / T1W, anat(two) / 'sub-01_T1w_old')
     _, scans, _ = look(two)
     assert scans.t1w[0] == T1W
     (anat(two) / T1W).unlink()
-    assert look(two)[1].t1w[0] == 'sub-01_acq-a_T1w.nii.gz'
-    write_sidecar(anat(two) / 'sub-01_acq-a_T1w.nii.gz', ImageType=['ORIGINAL', 'P', 'ND'])
+    assert look(two)[1].t1w[0] == 'sub-01_run-1_T1w.nii.gz'
+    write_sidecar(anat(two) / 'sub-01_run-1_T1w.nii.gz', ImageType=['ORIGINAL', 'P', 'ND'])
     assert look(two)[1].t1w[0] == 'sub-01_ce-gd_T1w.nii.gz'
 
 
