@@ -17,7 +17,6 @@ from .checks import (
     check_atlases,
     check_bids,
     check_folders,
-    check_harmonise,
     check_own_atlases,
     check_reference_echoes,
     find_participants_file,
@@ -93,8 +92,7 @@ def participant_level(settings: Settings) -> Failures:
 
     labels = list_participants(settings.bids_dir, settings.participant_label)
     filters = load_filters(settings.bids_filter_file)
-    checks = (check_bids, check_atlases, check_harmonise, prepare)
-    failed = check_study(settings, checks)
+    failed = check_study(settings, (check_bids, check_atlases, prepare))
     expected = forecast(settings, labels, list_participants(settings.bids_dir))
     if 'group' in settings.levels and expected.errors:
         failed['group'] = list(expected.errors)
@@ -128,7 +126,7 @@ def prepare(settings: Settings) -> None:
 
 def group_look(settings: Settings) -> Failures:
     """What a group level alone would say, from the derivatives and the participants' table."""
-    failed = check_study(settings, (check_harmonise,))
+    failed: Failures = {}
     people: list[str] = []
     try:
         people = sorted({path.name.split('_')[0] for path in finished_tables(settings)})

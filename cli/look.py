@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from ..nodes.errors import NigraError
-from .checks import find_participants_file
+from .checks import check_harmonise, find_participants_file
 from .settings import Settings
 
 if TYPE_CHECKING:
@@ -108,7 +109,12 @@ def forecast(settings: Settings, chosen: Sequence[str], everyone: Sequence[str])
     except NigraError as error:
         return Forecast((str(error),) if comparing else ())
     people = chosen if comparing else everyone
-    return forecast_group(path, settings.question, people, everyone)
+    found = forecast_group(path, settings.question, people, everyone)
+    try:
+        check_harmonise(settings)
+    except NigraError as error:
+        return replace(found, errors=(*found.errors, str(error)))
+    return found
 
 
 def tell_look(
@@ -182,8 +188,11 @@ def _show(rows: pd.DataFrame) -> None:
     shown = rows[list(SHOWN)].rename(columns=SHOWN)
     for name in ('magnitude', 'phase'):
         shown[name] = shown[name].map(_first_file, na_action='ignore')
-    for line in shown.to_string(index=False, na_rep='n/a', justify='left').splitlines():
-        LOGGER.info('%s', line)
+    cells = [list(shown), *shown.fillna('n/a').astype(str).to_numpy().tolist()]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    for row in cells:
+        line = '  '.join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        LOGGER.info('%s', line.rstrip())
 
 
 def _first_file(names: str) -> str:
@@ -199,7 +208,7 @@ def _tell_costs(settings: Settings, visits: Sequence[Visit]) -> None:
     hours = sum(hours_of(visit, settings.methods.registration) for visit in visits)
     results, work = (sum(sizes) / 1000 for sizes in zip(*map(disk_mb, visits), strict=True))
     LOGGER.info(
-        'Estimated from the sizes of the images: %d visits take about %s with %d at once, %.1f GB '
+        "To process: %d. Estimated from the images' sizes: about %s with %d at once, %.1f GB "
         'of results and %.1f GB of working folder.',
         len(visits), _duration(hours / settings.nprocs), settings.nprocs, results, work,
     )  # fmt: skip
