@@ -190,8 +190,9 @@ def _table(paths: Sequence[Path], sidecars: Sequence[Mapping[str, Any]]) -> pd.D
         entries = agreeing(sidecar['Methods']) if told else {}
         rows.append(
             {'run': run, 'participant': run.split('_')[0], 'told': told}
-            | {key: _word(sidecar.get(key)) for key in (*MUST_AGREE, *SHOULD_AGREE)}
+            | {key: _word(sidecar.get(key)) for key in MUST_AGREE}
             | {key: in_words(key, sidecar.get(key)) for key in PROTOCOL}
+            | {key: _word(sidecar.get(key)) for key in SHOULD_AGREE}
             | {_METHODS + name: value for name, value in entries.items()}
         )
     table = pd.DataFrame(rows, dtype=object)
