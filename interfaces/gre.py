@@ -168,9 +168,10 @@ def _check_magnitudes(magnitudes: NDArray[np.float32], paths: Sequence[Path]) ->
     for echo, path in enumerate(paths):
         values = magnitudes[..., echo]
         finite = values[np.isfinite(values)]
-        if not finite.size or finite.max() == finite.min():
-            problem = f'is {finite[0]:g} in every voxel' if finite.size else 'has no finite value'
-            raise InputError(path, problem, 'give the magnitude of this echo, or leave it out')
+        if not (finite > 0).any():
+            raise InputError(
+                path, 'has no value above 0', 'give the magnitude of this echo, or leave it out'
+            )
 
 
 def _empty_negative(magnitudes: NDArray[np.float32], name: str) -> list[str]:

@@ -53,7 +53,7 @@ CASES = {
     'sub-35': (voxels(np.ones_like), 'part-phase_T2starw.nii.gz'),
     'sub-37': (voxels(lambda data: np.full_like(data, np.nan)), 'part-phase_T2starw.nii.gz'),
     'sub-39': (swap, 'T2starw.nii.gz'),
-    'sub-50': (voxels(np.zeros_like, 'mag'), 'part-mag_T2starw.nii.gz: is 0 in every voxel'),
+    'sub-50': (voxels(np.zeros_like, 'mag'), 'part-mag_T2starw.nii.gz: has no value above 0'),
     'sub-74': (voxels(ramp), 'part-phase_T2starw.nii.gz'),
 }
 """What is wrong, by a participant with the number of the case, and what a refusal must name."""
