@@ -43,9 +43,10 @@ class TissueModel:
     csf_ppb: float = 19.0
     vein_ppb: float = 300.0  # assumed
     dentate_ppb: float = 152.0
-    # assumed; van Gelderen et al. 2015 (PMC4431960) measured 13.6 to 19.2 in spinal cord
-    anisotropy_ppb: float = 24.0
-    microstructure_ppb: float = -18.0  # assumed; the effect: Wharton & Bowtell 2012
+    # the true map then leaves as much of the field as in a real brain (`benchmarks/realism.py`);
+    # van Gelderen et al. 2015 (PMC4431960) measured 13.6 to 19.2 in spinal cord
+    anisotropy_ppb: float = 13.0
+    microstructure_ppb: float = -10.0  # the effect: Wharton & Bowtell 2012
     texture_ppb: float = 6.0  # assumed
     # Hopkins & Wehrli 1997, doi 10.1002/mrm.1910370404: bovine rib has -0.90 ppm in CGS units,
     # which is -11.3 in SI against water's -9.05

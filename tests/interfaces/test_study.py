@@ -84,7 +84,7 @@ def test_values_and_defaults_arrive(tmp_path):
     path.write_text(TEXT + '\n[tissue]\nvein_ppb = 250\n', encoding='utf-8')
     study = read_study(path)
     assert study.tissue.vein_ppb == 250.0
-    assert study.tissue.anisotropy_ppb == 24.0
+    assert study.tissue.anisotropy_ppb == 13.0
     assert study.groups['RRMS'].edss_ppb == {'putamen': 8.0}
     assert study.protocols['oblique'].tilt_deg == (12.0, 0.0, 0.0)
     assert study.protocols['single'].matrix == (116, 144, 48)
