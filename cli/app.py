@@ -350,6 +350,7 @@ def group_fingerprint(
     """Hash of everything that decides the group level's results."""
     from ..interfaces.completion import find_outputs, fingerprint
     from ..interfaces.quality import PATTERN
+    from ..interfaces.sessions import find_session_tables, session_folders
 
     options = {
         **asdict(settings.question),
@@ -358,7 +359,10 @@ def group_fingerprint(
     }
     quality = find_outputs(settings.output_dir, PATTERN)
     sidecars = [p.with_suffix('.json') for p in tables if p.with_suffix('.json').is_file()]
-    return fingerprint([participants, *tables, *sidecars, *quality], {**options, **software()})
+    people = (path.name.split('_')[0] for path in tables)
+    visits = find_session_tables(session_folders(participants, settings.bids_dir), people)
+    files = [participants, *tables, *sidecars, *quality, *visits.values()]
+    return fingerprint(files, {**options, **software()})
 
 
 def group_workflow(settings: Settings, participants: Path, told: Told) -> Any:
@@ -373,6 +377,7 @@ def group_workflow(settings: Settings, participants: Path, told: Told) -> Any:
         told=told,
         sessions=settings.session_label,
         nthreads=max(settings.omp_nthreads, settings.nprocs),
+        bids_dir=settings.bids_dir,
     )
     workflow.base_dir = str(work_folder(settings))
     return workflow

@@ -51,7 +51,8 @@ def group_plan(settings: Settings) -> dict[str, Any] | None:
         chosen = choose_people(table.set_index('participant_id'), question, source=str(path))
     except NigraError:
         return None
-    return describe_question(question, chosen.covariates, chosen.scores)
+    asked = describe_question(question, chosen.covariates, chosen.scores)
+    return {'groups': list(chosen.groups), **asked}
 
 
 def as_processed(settings: Settings, tables: Sequence[Path]) -> Told:

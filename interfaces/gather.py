@@ -34,6 +34,7 @@ from .descriptions import save_described, tell
 from .group_tables import GROUP_TABLES
 from .participants import check_known, read_dictionary, read_participants
 from .regions import DESCRIPTIONS
+from .sessions import find_session_tables, read_sessions, session_folders, use_sessions
 from .tables import save_table
 
 REGION_TABLES = 'sub-*/**/*_seg-*_regions.tsv'
@@ -65,7 +66,7 @@ class Gathered:
 
 def gather_regions(
     derivatives_dir: str | Path, participants_file: str | Path, *, group_column: str = 'group',
-    sessions: Sequence[str] = (),
+    sessions: Sequence[str] = (), bids_dir: str | Path | None = None,
 ) -> Gathered:  # fmt: skip
     """Collect the region tables below a folder and join them with the participants' table.
 
@@ -79,6 +80,8 @@ def gather_regions(
         Column of groups.
     sessions
         Sessions to take, with or without `ses-`; all if empty.
+    bids_dir
+        Where tables of sessions lie that are not beside the participants' table.
 
     Raises
     ------
@@ -106,6 +109,9 @@ def gather_regions(
         )
     warnings += notes_on_columns
     regions = regions.merge(participants.drop(columns=taken), on='participant_id', how='left')
+    tables = find_session_tables(session_folders(source, bids_dir), measured)
+    regions, told = use_sessions(regions, read_sessions(tables, group_column=group_column))
+    warnings += told
     regions['volume_normalised'] = normalised_volume(regions)
     exclusions = exclusion_table(
         (who, 'no region table of a finished visit in the derivatives') for who in absent
@@ -221,6 +227,7 @@ class _GatherRegionsInputSpec(BaseInterfaceInputSpec):
     participants_file = traits.Str(mandatory=True, desc='table of participants')
     group_column = traits.Str('group', usedefault=True, desc='column of groups')
     sessions = traits.List(traits.Str, desc='sessions to take; all if absent')
+    bids_dir = traits.Str(desc='data set, for tables of sessions')
 
 
 class _GatherRegionsOutputSpec(TraitedSpec):
@@ -243,6 +250,7 @@ class GatherRegions(SimpleInterface):
             inputs.derivatives_dir, inputs.participants_file,
             group_column=inputs.group_column,
             sessions=inputs.sessions if isdefined(inputs.sessions) else (),
+            bids_dir=inputs.bids_dir if isdefined(inputs.bids_dir) else None,
         )  # fmt: skip
         dictionary = _region_dictionary(found, Path(inputs.participants_file))
         regions, exclusions = (

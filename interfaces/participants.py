@@ -10,7 +10,9 @@ from typing import Any
 import pandas as pd
 
 from ..nodes.errors import InputError
-from ..nodes.statistics.covariates import check_column, one_spelling_of_sex
+from ..nodes.statistics.covariates import one_spelling_of_sex
+from ..nodes.statistics.doubts import doubtful_values
+from ..nodes.statistics.groups import with_groups
 from ..nodes.statistics.values import name_some
 from .files import read_json
 
@@ -19,10 +21,6 @@ MISSING = frozenset(['', 'n/a', 'na', 'nan', 'n.a.', '#n/a', '#na', '<na>', 'nul
 OLDEST = '89+'
 """How BIDS writes ages that privacy rules do not allow to be told."""
 
-CODES = tuple(sign * int(digit * n) for sign in (-1, 1) for digit in '789' for n in range(1, 6))
-"""Numbers that people and programs write for missing: -9, 99, -999, 8888 ..."""
-_FEW_LEVELS = 2
-"""People for each level, on average, from which a column of words holds categories (by eye)."""
 
 _LIMITS = {'age': (0, 120, 'years'), 'edss': (0, 10, 'points')}
 
@@ -42,7 +40,7 @@ def read_participants(
         `participants.tsv`; a JSON file of the same name beside it may list the `Levels` of the
         group column.
     group_column
-        Column of groups.
+        Column of groups; without that of the default everyone is of one group.
 
     Returns
     -------
@@ -53,26 +51,50 @@ def read_participants(
     ------
     InputError
         The file is missing, is no tab-separated table, names a participant twice or none, lacks
-        the group column, or holds a group, age or EDSS that cannot be.
+        a group column that was asked for, or holds a group, age or EDSS that cannot be.
     """
     path = Path(path)
-    table = _read_text_table(path)
+    table = read_text_table(path)
     if 'participant_id' not in table:
         raise InputError(
             path,
             f'has no column participant_id but {", ".join(table.columns)}',
             'name the first column participant_id',
         )
+    table, told = with_groups(table, group_column, str(path))
     offered = [c for c in table.columns if c != 'participant_id']
-    check_column(group_column, offered, '--group-column', str(path))
     table = table[['participant_id', *offered]].assign(
         participant_id=_full_ids(table.participant_id, path)
     )
     _check_levels(table, path, group_column)
+    table, warnings = tidy_columns(table, path, text=('participant_id', group_column))
+    return table, [*told, *warnings]
+
+
+def tidy_columns(
+    table: pd.DataFrame, path: Path, *, text: Sequence[str]
+) -> tuple[pd.DataFrame, list[str]]:
+    """Numbers as numbers and ages as BIDS writes them, in a table with `participant_id`.
+
+    Parameters
+    ----------
+    table
+        Cells as text.
+    path
+        For messages.
+    text
+        Columns that stay text.
+
+    Raises
+    ------
+    InputError
+        An age or EDSS cannot be.
+    """
+    table = table.copy()
     warnings = _clean_ages(table, path)
+    offered = [c for c in table.columns if c not in text]
     for name in offered:
-        if name != group_column:
-            table[name] = _numbers_where_possible(table[name])
+        table[name] = numbers_where_possible(table[name])
     for name in offered:
         if name.lower() in _LIMITS:
             _check_limits(table, name, path)
@@ -80,8 +102,8 @@ def read_participants(
     return table, warnings
 
 
-def _read_text_table(path: Path) -> pd.DataFrame:
-    """Cells as text, None where missing."""
+def read_text_table(path: Path) -> pd.DataFrame:
+    """Cells as text, None where missing; refuses what is no tab-separated table."""
     try:
         text = path.read_text(encoding='utf-8-sig')
     except FileNotFoundError as error:
@@ -243,34 +265,11 @@ def _clean_ages(table: pd.DataFrame, path: Path) -> list[str]:
 
 def _odd_values(table: pd.DataFrame, name: str, path: Path) -> list[str]:
     """Warn of numbers that look like a code for missing, and of a category with one member."""
-    values = one_spelling_of_sex(table[[name]])[name].dropna()
-    if pd.api.types.is_numeric_dtype(values):
-        return [
-            f'{name} is {code:g} for {name_some(table.participant_id[table[name] == code])} in '
-            f'{path.name}, which looks like a code for a missing value but counts as a number; '
-            'write n/a if it is one.'
-            for code in values[values.isin(CODES)].unique()
-            if _stands_apart(code, values[~values.isin(CODES)])
-        ]
-    counts = values.value_counts()
-    if not 1 < len(counts) <= len(values) / _FEW_LEVELS:
-        return []
-    return [
-        f'{name} is {level} for {table.participant_id[values.index[values == level][0]]} alone in '
-        f'{path.name}; a category with one member tells nothing in a model, so look whether it is '
-        'a slip.'
-        for level in counts.index[counts == 1]
-    ]
+    people = one_spelling_of_sex(table[[name]]).set_axis(table.participant_id, axis=0)
+    return [f'{path.name}: {doubt.sentence}' for doubt in doubtful_values(people, [name])]
 
 
-def _stands_apart(code: float, others: pd.Series) -> bool:
-    """Whether a number is on the other side of zero from all others, or far above them."""
-    if others.empty:
-        return False
-    return bool((others >= 0).all()) if code < 0 else bool(code > 2 * others.max())
-
-
-def _numbers_where_possible(column: pd.Series) -> pd.Series:
+def numbers_where_possible(column: pd.Series) -> pd.Series:
     """Numbers where all known cells are finite numbers, else the text."""
     numbers = pd.to_numeric(column, errors='coerce').astype(float)
     finite = numbers.abs() < float('inf')

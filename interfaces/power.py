@@ -71,6 +71,7 @@ def plan_power(
         raise InputError(
             f'--alpha {alpha} --power {chance}', 'cannot be', 'give 0 < alpha < power < 1'
         )
+    _check_sizes(sizes, n_covariates)
     precision = load_precision()
     slopes = {name: how.chi_slope for name, how in precision.items()}
     if derivatives is None:
@@ -78,12 +79,12 @@ def plan_power(
     else:
         spreads = spread_within_groups(derivatives / GROUP_TABLES['means'].files[0])
     chosen = _choose(spreads, regions)
-    changes = _effects(effects, chosen, sizes) if effects else _of_study(plan, sizes)
+    changes = _effects(effects, chosen, sizes) if effects else _of_study(plan, sizes, chosen)
     table = contrast_power(
         sizes, chosen, n_covariates=n_covariates, effects=changes or None, slopes=slopes,
         alpha=alpha, chance=chance,
     )  # fmt: skip
-    if repetitions and changes:
+    if repetitions:  # of no effect at all, it tells how often one is found by chance
         models: Mapping[str, RegionModel] = plan.regions
         if derivatives is not None:
             models, precision = _as_measured(chosen, slopes)
@@ -120,6 +121,17 @@ def _sizes(groups: Sequence[str]) -> dict[str, int]:
     return sizes
 
 
+def _check_sizes(sizes: Mapping[str, int], n_covariates: int) -> None:
+    """Refuse a study whose models would fit exactly."""
+    if sum(sizes.values()) - len(sizes) - n_covariates < 1:
+        shown = ' '.join(f'{name}={n}' for name, n in sizes.items())
+        raise InputError(
+            f'--groups {shown} --covariates {n_covariates}',
+            'leave no degrees of freedom for a test',
+            'plan more people or adjust for fewer columns',
+        )
+
+
 def _choose(spreads: Mapping[str, float], regions: Sequence[str] | None) -> dict[str, float]:
     for name in regions or ():
         if name not in spreads:
@@ -149,12 +161,15 @@ def _effects(
     return found
 
 
-def _of_study(plan: Study, sizes: Mapping[str, int]) -> dict[tuple[str, str], float]:
+def _of_study(
+    plan: Study, sizes: Mapping[str, int], regions: Mapping[str, float]
+) -> dict[tuple[str, str], float]:
+    """The study's effects on the regions and groups in question."""
     return {
         (region, group.name): ppb
         for group in plan.groups.values()
         for region, ppb in group.chi_ppb.items()
-        if group.name in sizes
+        if group.name in sizes and region in regions
     }
 
 
@@ -189,7 +204,8 @@ def _groups(
     return [
         replace(
             plan.groups.get(name, replace(usual, name=name)),
-            n=n, chi_ppb={r: v for (r, g), v in effects.items() if g == name}, edss_ppb={},
+            n=n, chi_ppb={r: v for (r, g), v in effects.items() if g == name},
+            volume_percent={}, edss_ppb={},
         )
         for name, n in sizes.items()
     ]  # fmt: skip

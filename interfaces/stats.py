@@ -124,7 +124,7 @@ class GroupModels(SimpleInterface):
 def save_tables(result: GroupComparison, folder: Path) -> dict[str, str]:
     """Save all tables with their dictionaries; returns the paths by the names of the outputs."""
     decided = {
-        'ReferenceGroup': result.settings['reference_group'],
+        'ReferenceGroup': result.settings['reference_group'] or 'none',
         'Formulae': result.settings['formulae'],
         'Adjustment': FAMILY,
         'Warnings': list(result.warnings),

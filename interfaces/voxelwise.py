@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +19,13 @@ from nipype.interfaces.base import (
 from numpy.typing import NDArray
 
 from ..nodes.errors import InputError, NigraError
-from ..nodes.statistics.ancova import make_design
 from ..nodes.statistics.question import GroupContrast, Question
 from ..nodes.statistics.sample import Sample
+from ..nodes.statistics.voxel_tests import TOO_FEW, VoxelTest, voxel_tests, without_constant
 from ..nodes.statistics.voxelwise import (
     Ground,
     cluster_table,
     covered_maps,
-    partition_design,
     spread_values,
     stack_known,
     voxel_sample,
@@ -54,8 +53,8 @@ def cluster_region_names() -> dict[int, str]:
     }
 
 
-def contrast_labels(contrasts: Sequence[GroupContrast]) -> list[str]:
-    """Names for files: letters and digits of the groups, with `v` between the two sides.
+def contrast_labels(tests: Sequence[GroupContrast | VoxelTest]) -> list[str]:
+    """Names for files: letters and digits of the names, with `v` between the two sides.
 
     Examples
     --------
@@ -64,17 +63,15 @@ def contrast_labels(contrasts: Sequence[GroupContrast]) -> list[str]:
     ['NMOvHC']
     """
     labels: list[str] = []
-    for number, contrast in enumerate(contrasts, start=1):
-        sides = (
-            re.sub(r'[^A-Za-z0-9]', '', ''.join(s)) for s in (contrast.first, contrast.second)
-        )
+    for number, test in enumerate(tests, start=1):
+        sides = (re.sub(r'[^A-Za-z0-9]', '', ''.join(s)) for s in test.sides)
         label = 'v'.join(sides)
         labels.append(label if label not in labels else f'{label}{number}')
     return labels
 
 
 def enhance_contrast(
-    values: NDArray[np.floating], matrix: NDArray[np.float64], weights: NDArray[np.float64],
+    values: NDArray[np.floating], tested: NDArray[np.float64], rest: NDArray[np.float64],
     mask: NDArray[np.bool_], affine: NDArray[np.float64], *, permutations: int, seed: int,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:  # fmt: skip
     """Student's t of each voxel and its family-wise p by threshold-free cluster enhancement.
@@ -83,8 +80,8 @@ def enhance_contrast(
     ----------
     values
         (people, voxels of the mask).
-    matrix, weights
-        Design and contrast.
+    tested, rest
+        Of a `VoxelTest`: a constant column tests the mean, by exchanging signs.
     mask, affine
         Of the voxels.
     permutations
@@ -106,11 +103,12 @@ def enhance_contrast(
     from nilearn.maskers import NiftiMasker
     from nilearn.mass_univariate import permuted_ols
 
-    tested, rest = partition_design(matrix, weights)
+    others, intercept = without_constant(rest)
     masker = NiftiMasker(mask_img=nib.Nifti1Image(mask.astype(np.uint8), affine)).fit()
     found = permuted_ols(
-        tested, np.asarray(values, float), rest, model_intercept=False, n_perm=permutations,
-        two_sided_test=True, random_state=seed, n_jobs=1, masker=masker, tfce=True, verbose=0,
+        tested, np.asarray(values, float), others if others.size else None,
+        model_intercept=intercept, n_perm=permutations, two_sided_test=True, random_state=seed,
+        n_jobs=1, masker=masker, tfce=True, verbose=0,
     )  # fmt: skip
     return found['t'][0], 10.0 ** -found['logp_max_tfce'][0]
 
@@ -149,6 +147,8 @@ class VoxelModels(SimpleInterface):
         maps, told = covered_maps(read, ground.mask)
         sample, warnings = voxel_sample(regions, question, list(maps), source=inputs.source)
         warnings += told
+        if sample.labels.empty:
+            raise NigraError(TOO_FEW)
         values, mask = stack_known([maps[who] for who in sample.labels.index], ground.mask)
         if not mask.any():
             raise InputError(
@@ -158,8 +158,8 @@ class VoxelModels(SimpleInterface):
         facts = _facts(sample, mask, question)
         files = _save_maps(folder, results, values, mask, ground, facts)
         tables = [
-            cluster_table(contrast, t, p, ground.affine, ground.labels, cluster_region_names())
-            for contrast, (t, p) in results.items()
+            cluster_table(test.columns, t, p, ground.affine, ground.labels, cluster_region_names())
+            for test, t, p in results
         ]
         clusters = pd.concat([t for t in tables if len(t)] or tables[:1], ignore_index=True)
         table = GROUP_TABLES['clusters']
@@ -186,49 +186,45 @@ def _facts(sample: Sample, mask: NDArray[np.bool_], question: Question) -> dict[
 def _test_all(
     sample: Sample, values: NDArray[np.floating], mask: NDArray[np.bool_], ground: Ground,
     question: Question, nthreads: int,
-) -> dict[GroupContrast, tuple[NDArray[np.float64], NDArray[np.float64]]]:  # fmt: skip
-    """T and p on the whole grid, by contrast; NaN where nothing was tested."""
+) -> list[tuple[VoxelTest, NDArray[np.float64], NDArray[np.float64]]]:  # fmt: skip
+    """Every test with its t and p on the whole grid; p NaN where nothing was tested."""
     from joblib import Parallel, delayed
 
-    design = make_design(sample.labels, sample.people, sample.groups, sample.covariates)
-    if len(design.groups) < 2 or np.linalg.matrix_rank(design.matrix) < design.matrix.shape[1]:
-        raise NigraError('too few participants with maps for a voxel-wise comparison')
-    contrasts = [c for c in sample.contrasts if c.groups <= set(design.groups)]
+    tests = voxel_tests(sample)
     found = Parallel(n_jobs=nthreads, max_nbytes=None)(
         delayed(enhance_contrast)(
-            values, design.matrix, design.weights(contrast.first, contrast.second), mask,
-            ground.affine, permutations=question.voxelwise, seed=question.seed,
+            values[test.who], test.tested, test.rest, mask, ground.affine,
+            permutations=question.voxelwise, seed=question.seed,
         )
-        for contrast in contrasts
+        for test in tests
     )  # fmt: skip
-    return {
-        contrast: (spread_values(t, mask, 0.0), spread_values(p, mask, np.nan))
-        for contrast, (t, p) in zip(contrasts, found, strict=True)
-    }
+    return [
+        (test, spread_values(t, mask, 0.0), spread_values(p, mask, np.nan))
+        for test, (t, p) in zip(tests, found, strict=True)
+    ]
 
 
 def _save_maps(
-    folder: Path, results: Mapping[GroupContrast, tuple[NDArray[np.float64], NDArray[np.float64]]],
+    folder: Path, results: Sequence[tuple[VoxelTest, NDArray[np.float64], NDArray[np.float64]]],
     values: NDArray[np.floating], mask: NDArray[np.bool_], ground: Ground, facts: dict[str, Any],
 ) -> list[str]:  # fmt: skip
-    """Images with sidecars: t and p of each contrast, and everyone's mean."""
-    images = {
+    """Images with sidecars: t and p of each test, and everyone's mean."""
+    images: dict[str, tuple[NDArray[np.float64], dict[str, Any]]] = {
         'desc-mean_Chimap': (
             spread_values(values.mean(axis=0), mask, 0.0),
             {'Description': 'Mean smoothed susceptibility of the participants', 'Units': 'ppb'},
         )
     }
-    for label, (contrast, (t, p)) in zip(
-        contrast_labels(list(results)), results.items(), strict=True
-    ):
+    labels = contrast_labels([test for test, _, _ in results])
+    for label, (test, t, p) in zip(labels, results, strict=True):
+        about: dict[str, Any] = {'Contrast': test.name, 'ParticipantsTested': len(test.who)}
         images[f'contrast-{label}{stat_map(T_STATISTIC)}'] = (
-            t, {'Contrast': contrast.name,
-                'Description': f'Student’s t of {contrast.name}, adjusted for covariates'},
+            t, {**about, 'Description': f'Student’s t of {test.name}, adjusted for covariates'},
         )  # fmt: skip
         images[f'contrast-{label}{stat_map(P_STATISTIC)}'] = (
             np.nan_to_num(p, nan=1.0),
-            {'Contrast': contrast.name,
-             'Description': f'Family-wise p of {contrast.name}, two-sided, by threshold-free '
+            {**about,
+             'Description': f'Family-wise p of {test.name}, two-sided, by threshold-free '
                             'cluster enhancement and permutation'},
         )  # fmt: skip
     files = []

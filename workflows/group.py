@@ -36,7 +36,7 @@ def output_names(*, voxelwise: bool = False) -> tuple[str, ...]:
 def init_group_wf(
     *, derivatives_dir: str | Path, participants_file: str | Path, output_dir: str | Path,
     question: Question | None = None, sessions: Sequence[str] = (), nthreads: int = 1,
-    told: Told | None = None, name: str = 'group_wf',
+    told: Told | None = None, bids_dir: str | Path | None = None, name: str = 'group_wf',
 ) -> Workflow:  # fmt: skip
     """Gather region tables, compare groups, save tables, report.
 
@@ -45,7 +45,7 @@ def init_group_wf(
     Parameters
     ----------
     derivatives_dir
-        Root of the participants' derivatives; nothing else of the study is read.
+        Root of the participants' derivatives; no image of the study is read.
     participants_file
         Table of participants.
     output_dir
@@ -59,6 +59,8 @@ def init_group_wf(
     told
         How the derivatives were made, for the methods text, which goes into the folder `logs` of
         `output_dir`; no text if None.
+    bids_dir
+        Where tables of sessions lie that are not beside the participants' table.
     name
         Of the workflow.
     """
@@ -69,6 +71,8 @@ def init_group_wf(
         'question': question, 'sessions': list(sessions), 'nthreads': nthreads,
     }  # fmt: skip
     nodes = _comparison(workflow, **shared)
+    if bids_dir is not None:
+        nodes['gather'].inputs.bids_dir = str(bids_dir)
     page = GroupReport(version=__version__, out_file=str(output_dir / REPORT))
     report = Node(page, name='report')
     workflow.connect(nodes['models'], 'settings', report, 'settings')

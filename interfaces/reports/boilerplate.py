@@ -8,8 +8,8 @@ from typing import Any
 from ...nodes.errors import NigraError
 from ...nodes.field.relaxometry import METHODS, r2star_method
 from ...nodes.methods import BACKGROUND, FIELD, INVERSION, ONE_STEP, SEPARATION, Method
-from ...nodes.statistics.multiplicity import ADJUSTMENT
 from ..methods import Methods
+from .group_methods import describe_group
 from .references import (
     Boilerplate,
     cited_keys,
@@ -49,9 +49,6 @@ _REFERENCE = {
     'csf': 'Susceptibility is relative to its mean over the fluid of the lateral ventricles, '
     'found by its slow decay [@liu2018].',
     'none': 'Susceptibility was left without a reference region.',
-}
-_ADJUSTMENTS = {
-    ADJUSTMENT: 'the false discovery rate of Benjamini and Hochberg [@benjamini1995]',
 }
 _HYBRID = (
     'Substantia nigra and red nucleus were placed by the contrast of the susceptibility map as '
@@ -255,85 +252,6 @@ def _registration(steps: Mapping[str, Any]) -> str:
     )
 
 
-def _group(steps: Mapping[str, Any]) -> str:
-    group = steps['group']
-    if not (isinstance(group, Mapping) and group.get('group_column')):
-        raise NigraError(f'group must be a mapping with group_column, got {group!r}')
-    covariates = [code_span(c) for c in group.get('covariates') or ()]
-    model = (
-        f'Groups ({code_span(group["group_column"])}) were compared per nucleus and measure by '
-    )
-    if covariates:
-        model += f'analysis of covariance with {join_words(covariates)}'
-    else:
-        model += 'analysis of variance'
-    sentences = [model + ' in statsmodels [@seabold2010].']
-    adjustment = group.get('adjustment')
-    if adjustment is not None:
-        if adjustment not in _ADJUSTMENTS:
-            known = ', '.join(_ADJUSTMENTS)
-            raise NigraError(f'methods text knows no adjustment {adjustment!r}, only {known}')
-        sentences.append(
-            'Pairwise differences of adjusted means are given with 95 % confidence intervals and '
-            f'p values adjusted by {_ADJUSTMENTS[adjustment]}.'
-        )
-    else:
-        sentences.append(
-            'Pairwise differences of adjusted means are given with 95 % confidence intervals and '
-            'adjusted p values.'
-        )
-    sentences += _group_extras(group)
-    sentences.append(
-        'Regions and measures follow a published comparison of iron in deep grey matter '
-        '[@pudlac2020].'
-    )
-    return ' '.join(sentences)
-
-
-def _group_extras(group: Mapping[str, Any]) -> list[str]:
-    """Sentences on what was asked for beside the models."""
-    sentences = [
-        'Left and right nuclei together were analysed by a mixed model with a random intercept '
-        'for each participant. Tukey’s, Welch’s, Kruskal and Wallis’, Dunn’s and rank-based '
-        'tests, two one-sided tests of equivalence [@schuirmann1987] and Bayes factors '
-        '[@rouder2009] stand beside each test.'
-    ]
-    if group.get('permutations'):
-        sentences.append(
-            f'Family-wise p values are those of the largest statistic in {group["permutations"]} '
-            'permutations of the residuals [@freedman1983; @winkler2014].'
-        )
-    if group.get('bootstraps'):
-        sentences.append(
-            f'Bootstrap intervals are bias-corrected and accelerated [@efron1987], from '
-            f'{group["bootstraps"]} resamples within groups.'
-        )
-    if group.get('harmonise'):
-        sentences.append(
-            f'Differences between the values of {code_span(group["harmonise"])} were taken out by '
-            'ComBat [@johnson2007; @fortin2018].'
-        )
-    if group.get('voxelwise'):
-        sentences.append(
-            'Maps were also compared voxel by voxel in template space, smoothed by '
-            f'{group["smoothing"]:g} mm, by threshold-free cluster enhancement [@smith2009] with '
-            f'{group["voxelwise"]} permutations in nilearn [@abraham2014].'
-        )
-    interactions = [code_span(name) for name in group.get('interactions') or ()]
-    if interactions:
-        sentences.append(
-            f'Interaction of the group with {join_words(interactions)} was tested in models of '
-            'its own.'
-        )
-    scores = [code_span(s) for s in group.get('scores') or ()]
-    if scores:
-        sentences.append(
-            f'Association with {join_words(scores)} was tested within each patient group by '
-            'Spearman’s rank correlation.'
-        )
-    return sentences
-
-
 _STEPS: Sequence[tuple[str, Callable[[Mapping[str, Any]], str]]] = (
     ('registration', _registration),
     ('phase_sign', _choose('phase_sign', _PHASE_SIGN)),
@@ -349,7 +267,7 @@ _STEPS: Sequence[tuple[str, Callable[[Mapping[str, Any]], str]]] = (
     ('label_contrast', _flag('label_contrast', _HYBRID)),
     ('atlases', _atlases),
     ('notes', lambda steps: ' '.join(steps['notes'])),
-    ('group', _group),
+    ('group', describe_group),
 )
 _PARAGRAPHS = (
     ('Anatomy and regions', ('registration', 'label_contrast', 'atlases')),

@@ -237,8 +237,9 @@ def _draw_fit(
 
 
 def forest_chart(
-    effects: Sequence[Effect], *, unit: str, label: str, width: float = 1100.0
-) -> str:
+    effects: Sequence[Effect], *, unit: str, label: str, what: str = 'difference',
+    width: float = 1100.0,
+) -> str:  # fmt: skip
     """Estimates with intervals, contrasts side by side below each region; filled if significant.
 
     Parameters
@@ -249,6 +250,8 @@ def forest_chart(
         Of the estimates.
     label
         What the chart shows.
+    what
+        The estimates are, before the unit.
     width
         px.
     """
@@ -262,7 +265,7 @@ def forest_chart(
     left, right = 330.0, width - 330.0
     axis = Axis.around(bounds, left, right)
     axis.draw_below(root, top=6, bottom=height - 32)
-    add(root, 'text', f'difference, {unit}', x=(left + right) / 2, y=height - 3,
+    add(root, 'text', f'{what}, {unit}', x=(left + right) / 2, y=height - 3,
         class_='name mid')  # fmt: skip
     y, last = 4.0, None
     for effect in effects:

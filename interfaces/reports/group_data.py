@@ -13,6 +13,7 @@ import pandas as pd
 from ...nodes.statistics.covariates import DEFAULT_COVARIATES, DEFAULT_SCORES
 from ...nodes.statistics.measures import MEASURES, Measure
 from ...nodes.statistics.sample import EVERY_MODEL
+from ...nodes.statistics.values import first_visits
 from ..group_tables import GROUP_TABLES
 from ..tables import read_table, readable
 
@@ -67,8 +68,9 @@ class GroupData:
 
     @functools.cached_property
     def people(self) -> pd.DataFrame:
-        """One row per participant with the columns of the participants' table."""
-        return self['regions'].drop_duplicates('participant_id')
+        """One row per participant, of the visit that is compared."""
+        visits, _ = first_visits(self['regions'])  # as the models do
+        return visits.drop_duplicates('participant_id')
 
     @functools.cached_property
     def values(self) -> pd.DataFrame:
@@ -105,6 +107,16 @@ class GroupData:
         return [g for g in sorted(labels) if g != reference] + [
             g for g in labels if g == reference
         ]
+
+    @property
+    def is_compared(self) -> bool:
+        """Whether there are groups to compare, or one alone."""
+        return len(self.groups) != 1
+
+    def shown(self, name: str) -> pd.DataFrame:
+        """A table for the page; of one group without what only a comparison fills."""
+        frame = self[name]
+        return frame if self.is_compared else frame.dropna(axis=1, how='all')
 
     @property
     def compared(self) -> pd.DataFrame:

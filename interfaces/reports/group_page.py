@@ -22,6 +22,7 @@ from .colours import group_colours
 from .effect_maps import draw_effects, draw_tests
 from .group_data import GroupData, both_sides, capital, measure_words, score_name
 from .group_sentences import equals, findings, more_findings, overview, relations
+from .one_group import covariate_charts, means_chart, overview_of_one, regression_findings
 
 
 def group_context(data: GroupData, *, voxelwise: bool = False) -> dict[str, Any]:
@@ -41,8 +42,9 @@ def group_context(data: GroupData, *, voxelwise: bool = False) -> dict[str, Any]
     return {
         'groups': groups,
         'chips': [f'{g}: n = {_count(data, g)}' for g in groups],
-        'overview': overview(data),
-        'findings': findings(data),
+        'compared': data.is_compared,
+        'overview': overview(data) if data.is_compared else overview_of_one(data),
+        'findings': findings(data) if data.is_compared else regression_findings(data),
         'more': more_findings(data),
         'relations': relations(data),
         'alpha': f'{data.alpha:g}',
@@ -52,7 +54,7 @@ def group_context(data: GroupData, *, voxelwise: bool = False) -> dict[str, Any]
         'scores': scores,
         'legend': [(g, colours[g]) for g in groups],
         'tables': [
-            (table.name, table.title, _auto_table(table, data[table.name], data.alpha))
+            (table.name, table.title, _auto_table(table, data.shown(table.name), data.alpha))
             for table in shown_tables()
             if len(data[table.name])
         ],
@@ -193,6 +195,8 @@ def _measure_part(data: GroupData, measure: str, colours: Mapping[str, str]) -> 
         'map': Markup(charts.effect_map(effects, label=f'Effect sizes, {known.title}')),
         'sized': any(np.isfinite(e.effect_size) for e in effects),
         'has_effects': bool(effects),
+        'means': '' if data.is_compared else means_chart(data, measure),
+        'covariates': covariate_charts(data, measure),
         'slices': _slices(data, measure),
     }
 

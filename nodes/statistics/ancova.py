@@ -48,11 +48,14 @@ class Design:
         Group of each participant.
     groups
         Of the first columns.
+    compared
+        Whether the study has groups to compare; one group alone has means and regressions.
     """
 
     matrix: NDArray[np.float64]
     labels: NDArray[Any]
     groups: tuple[str, ...]
+    compared: bool = True
 
     def weights(self, a: Side, b: Side) -> NDArray[np.float64]:
         """Weights of the coefficients in the difference of the adjusted means of two sides."""
@@ -78,7 +81,8 @@ def make_design(
     people
         Covariates of the same participants, none missing.
     groups
-        Levels to compare; those without a participant are passed over.
+        Levels to compare; those without a participant are passed over. A single one is a study
+        of one group.
     covariates
         Columns of `people`.
 
@@ -91,11 +95,12 @@ def make_design(
     present = tuple(g for g in groups if (labels == g).any())
     if people[[c.name for c in covariates]].isna().any(axis=None):
         raise NigraError('covariates must be complete; leave out participants who miss one')
+    compared = len(groups) > 1
     if not present:
-        return Design(np.zeros((0, 0)), labels.to_numpy(), present)
+        return Design(np.zeros((0, 0)), labels.to_numpy(), present, compared)
     columns = [group_columns(labels, present)]
     columns += [covariate_columns(people[c.name], c) for c in covariates]
-    return Design(np.hstack(columns), labels.to_numpy(), present)
+    return Design(np.hstack(columns), labels.to_numpy(), present, compared)
 
 
 class Ancova:
@@ -125,8 +130,10 @@ class Ancova:
         from statsmodels.regression.linear_model import OLS
 
         n, k = design.matrix.shape
-        if len(design.groups) < 2:
+        if design.compared and len(design.groups) < 2:
             raise NigraError('fewer than two groups have enough participants')
+        if not design.groups:
+            raise NigraError('there are not enough participants')
         # refused here, because least squares would pick one of many solutions without a word
         if np.linalg.matrix_rank(design.matrix) < k:
             raise NigraError('a covariate is constant or collinear among these participants')
@@ -146,12 +153,24 @@ class Ancova:
             return self.fit.get_robustcov_results('HC3')
         return None
 
+    @functools.cached_property
+    def ranked(self) -> Ancova | None:
+        """The same model on ranks; None where they fit exactly, as in 1 2 3 and 4 4 4."""
+        try:
+            return Ancova(rank_values(np.asarray(self.fit.model.endog)), self.design)
+        except NigraError:
+            return None
+
     def omnibus(self) -> dict[str, float]:
         """Test of no difference between groups, adjusted for the covariates (type II).
 
         Without interactions, the type II test of the group is that its adjusted means are equal.
+        One group has nothing to be tested against: NaN, with 0 degrees of freedom.
         """
         n_groups = len(self.design.groups)
+        if n_groups < 2:
+            nothing = dict.fromkeys(('statistic', 'p', 'partial_eta_squared'), np.nan)
+            return {**nothing, 'df_num': 0, 'df_den': float(self.fit.df_resid)}
         test = self.fit.f_test(self._hypothesis())
         f, df_num, df_den = float(np.squeeze(test.fvalue)), n_groups - 1, float(test.df_denom)
         return {
@@ -239,16 +258,32 @@ class Ancova:
         & Iman 1982, doi 10.2307/2530051); both keep the covariates. Welch's and Kruskal and
         Wallis' tests do without covariates.
         """
-        values = np.asarray(self.fit.model.endog)
-        groups = by_group(values, self.design.labels)
-        robust = self.robust
+        if len(self.design.groups) < 2:
+            return dict.fromkeys(('p_hc3', 'p_rank', 'p_welch', 'p_kruskal'), np.nan)
+        groups = by_group(np.asarray(self.fit.model.endog), self.design.labels)
+        robust, ranked = self.robust, self.ranked
         return {
             # Wald's test of the same hypothesis with the sandwich covariance
             'p_hc3': float(robust.f_test(self._hypothesis()).pvalue) if robust else np.nan,
-            'p_rank': Ancova(rank_values(values), self.design).omnibus()['p'],
+            'p_rank': ranked.omnibus()['p'] if ranked else np.nan,
             'p_welch': welch(groups)['p'],
             'p_kruskal': kruskal_wallis(groups)['p'],
         }
+
+    def untested(self) -> list[str]:
+        """Which of the tests beside the usual one cannot be made, and why."""
+        reasons = []
+        if self.robust is None:
+            reasons.append('p_hc3 n/a: a participant has leverage 1')
+        if len(self.design.groups) < 2:
+            return reasons
+        if self.ranked is None:
+            reasons.append('p_rank n/a: the ranks do not vary within groups')
+        groups = by_group(np.asarray(self.fit.model.endog), self.design.labels)
+        constant = [name for name, values in groups.items() if np.ptp(values) == 0]
+        if constant:
+            reasons.append(f'p_welch n/a: values do not vary in {", ".join(constant)}')
+        return reasons
 
     def checks(self, names: Sequence[Any]) -> dict[str, Any]:
         """How far the residuals keep to what the tests assume.
@@ -263,16 +298,26 @@ class Ancova:
         """
         residuals = np.asarray(self.fit.resid)
         parts = [residuals[self.design.labels == g] for g in self.design.groups]
-        # Brown and Forsythe's test is Levene's with medians, which skewed residuals mislead less
         normal = len(residuals) <= _SHAPIRO_LIMIT
         distance = cooks_distance(self.fit)
         known = np.isfinite(distance).any()
         return {
             'normality_p': float(stats.shapiro(residuals).pvalue) if normal else np.nan,
-            'equal_variance_p': float(stats.levene(*parts, center='median').pvalue),
+            'equal_variance_p': _brown_forsythe(parts),
             'max_cooks_distance': float(np.nanmax(distance)) if known else np.nan,
             'most_influential': names[int(np.nanargmax(distance))] if known else None,
         }
+
+
+def _brown_forsythe(parts: Sequence[NDArray[np.float64]]) -> float:
+    """P of equal variances of several groups' residuals; NaN for one group or equal distances."""
+    # Levene's test with medians, which skewed residuals mislead less
+    distances = [np.abs(part - np.median(part)) for part in parts]
+    largest = max(float(d.max()) for d in distances)
+    # no group's distances vary (two values each, half of them above): F would divide by rounding
+    if len(parts) < 2 or max(float(np.ptp(d)) for d in distances) <= 1e-9 * largest:
+        return float('nan')
+    return float(stats.levene(*parts, center='median').pvalue)
 
 
 def _names(groups: Side) -> tuple[str, ...]:

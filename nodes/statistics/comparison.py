@@ -16,6 +16,7 @@ from .hemispheres import side_table
 from .interactions import interaction_table
 from .multiplicity import ADJUSTMENT, FAMILY
 from .question import Question
+from .regressions import covariate_table
 from .sample import EXCLUSION_COLUMNS, MIN_GROUP, Sample, exclusion_table, make_sample
 from .values import PLACE, name_some
 
@@ -32,7 +33,7 @@ class GroupComparison:
 
     Attributes
     ----------
-    models, contrasts, means, sides, interactions, correlations
+    models, contrasts, means, covariates, sides, interactions, correlations
         Tables in long form.
     values
         What entered the models (harmonised where that was asked for), in long form.
@@ -48,6 +49,7 @@ class GroupComparison:
     models: pd.DataFrame
     contrasts: pd.DataFrame
     means: pd.DataFrame
+    covariates: pd.DataFrame
     sides: pd.DataFrame
     interactions: pd.DataFrame
     correlations: pd.DataFrame
@@ -64,7 +66,7 @@ def compare_groups(
     source: str = 'participants.tsv',
     nthreads: int = 1,
 ) -> GroupComparison:
-    """Compare groups in every region, measure and hemisphere.
+    """Compare groups in every region, measure and hemisphere, or describe one group.
 
     Parameters
     ----------
@@ -93,6 +95,7 @@ def compare_groups(
         models=tables.models,
         contrasts=tables.contrasts,
         means=tables.means,
+        covariates=covariate_table(sample),
         sides=side_table(sample),
         interactions=interaction_table(sample, question.group_column),
         correlations=correlations,
@@ -214,7 +217,7 @@ def _absent_values(keys: Sequence[tuple[str, str, str]]) -> dict[str, str]:
 def _model_warnings(models: pd.DataFrame) -> list[str]:
     """Models that could not be tested, by reason; and those whose assumptions look doubtful."""
     # fifty models often fail for one reason, which is one sentence
-    untested = models[models.statistic.isna()]
+    untested = models[models.df_den.isna()]  # one group alone has no statistic either
     warnings = []
     for reason, rows in untested.groupby('note', sort=False):
         places = [f'{r.measure} {r.region} {r.hemisphere}' for r in rows.itertuples()]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -180,7 +180,7 @@ def _one_model(
 
 def _dunn(fit: Ancova | None) -> dict[frozenset[str], float]:
     """Holm-adjusted p of Dunn's test by pair of groups."""
-    if fit is None:
+    if fit is None or len(fit.design.groups) < 2:
         return {}
     values = np.asarray(fit.fit.model.endog)
     table = dunn(by_group(values, fit.design.labels))
@@ -205,7 +205,7 @@ def _at_equal_volume(
         return None
     added = ((volume - volume.mean()) / volume.std())[:, None]
     design = fit.design
-    wider = Design(np.hstack([design.matrix, added]), design.labels, design.groups)
+    wider = replace(design, matrix=np.hstack([design.matrix, added]))
     try:
         return Ancova(np.asarray(fit.fit.model.endog), wider)
     except NigraError:
@@ -277,7 +277,7 @@ def _model_row(
         'n_excluded': int((~used).sum()),
     }
     small = [g for g in sample.groups if g not in design.groups]
-    note = f'fewer than {MIN_GROUP} participants in {", ".join(small)}' if small else None
+    notes = [f'fewer than {MIN_GROUP} participants in {", ".join(small)}'] if small else []
     try:
         fit = Ancova(values, design)
     except NigraError as error:
@@ -287,7 +287,7 @@ def _model_row(
     told = {
         'failed_checks': ' '.join(check.code for check in failed) or None,
         'advice': '; '.join(check.advice for check in failed) or None,
-        'note': note,
+        'note': '; '.join([*notes, *fit.untested()]) or None,
     }
     return {**row, **fit.omnibus(), **checks, **told}, fit
 

@@ -43,7 +43,8 @@ def side_table(sample: Sample) -> pd.DataFrame:
     -------
     DataFrame
         `SIDE_COLUMNS`, a row for the test of the group, one for each contrast, one for the side
-        (left less right, the mean of all groups, each counting alike) and one for the interaction.
+        (left less right, the mean of all groups, each counting alike) and one for the interaction;
+        of one group only that of the side.
         Adjusted p values are by false discovery rate over the regions of one measure and kind of
         effect.
     """
@@ -79,16 +80,14 @@ def _one_region(
         between = Ancova(mean[used], make_design(labels, people, sample.groups, sample.covariates))
         within = Ancova((left - right)[used], make_design(labels, people, sample.groups))
     except NigraError as error:
-        effects = [
-            _named(GROUP),
-            *map(_named, sample.contrasts),
-            _named(SIDE),
-            _named(GROUP_BY_SIDE),
-        ]
+        effects = [_named(SIDE)]
+        if sample.compared:
+            effects = [_named(GROUP), *map(_named, sample.contrasts), _named(SIDE),
+                       _named(GROUP_BY_SIDE)]  # fmt: skip
         return [{**effect, 'n': n, 'note': f'not tested: {error}'} for effect in effects]
     # between-person and within-person residual variances give the two variance components
     icc = intraclass(between.fit.scale, within.fit.scale)
-    rows = [{**_named(GROUP), **_test(between.omnibus())}]
+    rows = [{**_named(GROUP), **_test(between.omnibus())}] if sample.compared else []
     for contrast in sample.contrasts:
         row = _named(contrast)
         if contrast.groups <= set(between.design.groups):
@@ -98,7 +97,8 @@ def _one_region(
         rows.append(row)
     # without covariates: what is constant within a person cancels in the difference
     rows.append({**_named(SIDE), **_laterality(within.fit, within.design)})
-    rows.append({**_named(GROUP_BY_SIDE), **_test(within.omnibus())})
+    if sample.compared:
+        rows.append({**_named(GROUP_BY_SIDE), **_test(within.omnibus())})
     return [{**row, 'n': n, 'icc': icc} for row in rows]
 
 

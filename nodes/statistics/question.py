@@ -104,6 +104,11 @@ class GroupContrast:
         return {'contrast': self.name, **sides}
 
     @property
+    def sides(self) -> tuple[tuple[str, ...], ...]:
+        """The groups on either side."""
+        return (self.first, self.second)
+
+    @property
     def groups(self) -> frozenset[str]:
         """All that take part."""
         return frozenset([*self.first, *self.second])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -16,10 +15,10 @@ from .combat import check_sites, harmonise, site_labels, site_warnings
 from .covariates import (
     Covariate,
     check_column,
-    check_covariates,
     formula_term,
     read_covariate,
 )
+from .groups import MIN_GROUP, one_group_warnings
 from .people import choose_people
 from .question import GroupContrast, Question, choose_contrasts
 from .values import (
@@ -28,25 +27,11 @@ from .values import (
     coverage_warnings,
     first_visits,
     measure_values,
-    name_some,
 )
-
-MIN_GROUP = 3
-"""Fewest participants of a group that a test is made of; two have a spread with one degree of
-freedom."""
 
 EXCLUSION_COLUMNS = ('participant_id', 'reason', 'scope')
 EVERY_MODEL = 'all'
 """Scope of an exclusion from all models; another scope is the measure whose models it concerns."""
-
-CONTROL_NAMES = frozenset([
-    'hc', 'hv', 'nc', 'cn', 'con', 'ctl', 'ctrl', 'control', 'controls', 'healthy', 'normal',
-    'healthycontrol', 'healthycontrols', 'healthyvolunteer', 'healthyvolunteers',
-])  # fmt: skip
-"""Names that controls go by, in lower case and without anything but letters."""
-
-MAX_GROUPS = 20
-"""A column with more levels holds something else than groups."""
 
 
 @dataclass(frozen=True)
@@ -100,9 +85,14 @@ class Sample:
             object.__setattr__(self, 'contrasts', choose_contrasts(None, self.groups))
 
     @property
-    def reference_group(self) -> str:
-        """The group that others are compared with."""
-        return self.groups[-1]
+    def compared(self) -> bool:
+        """Whether there are groups to compare; one alone has means, regressions, correlations."""
+        return len(self.groups) > 1
+
+    @property
+    def reference_group(self) -> str | None:
+        """The group that others are compared with; None where there is one only."""
+        return self.groups[-1] if self.compared else None
 
     @property
     def complete(self) -> pd.Series:
@@ -160,8 +150,13 @@ def make_sample(
     Raises
     ------
     InputError
-        A column, level or measure is not there, there is one group only, or a covariate adds
-        nothing of its own.
+        A column, level or measure is not there, nobody has a group, or a covariate that was
+        asked for adds nothing of its own.
+
+    Notes
+    -----
+    One group alone is a study of its own: nothing is compared, all else is done. A covariate of
+    the default that adds nothing is left out with a warning, since nobody asked for it.
     """
     question = question or Question()
     _check_measured(regions, question.measures)
@@ -169,15 +164,14 @@ def make_sample(
     regions, warnings = first_visits(regions)
     # the participants' columns are the same in all rows of a person
     everyone = regions.drop_duplicates('participant_id').set_index('participant_id')
-    people, left_out, offered, covariates, scores, notes = choose_people(
-        everyone, question, source=source
-    )
-    labels = people[column].astype(str)
-    groups = order_groups(labels, question.reference_group, source, column)
+    chosen = choose_people(everyone, question, source=source)
+    people, labels, groups, left_out, offered, covariates, scores, notes = chosen
+    warnings += one_group_warnings(groups, question, source)
     # they stay in the sample, since correlations need no covariates
     left_out |= _without_covariates(people, covariates)
     names = [c.name for c in covariates]
-    terms = [formula_term(column, categorical=True), *(c.term for c in covariates)]
+    group = formula_term(column, categorical=True) if len(groups) > 1 else '1'
+    terms = [group, *(c.term for c in covariates)]
     sample = Sample(
         values=measure_values(regions, question.measures).reindex(people.index),
         labels=labels,
@@ -194,7 +188,6 @@ def make_sample(
         volumes=measure_values(regions, ['volume_normalised']).reindex(people.index),
         interactions=tuple(read_covariate(text)[0] for text in question.interactions),
     )  # fmt: skip
-    _check_testable(sample, people, source)
     if question.harmonise is None:
         return sample
     check_column(question.harmonise, offered, '--harmonise', source)
@@ -228,17 +221,6 @@ def _without_covariates(people: pd.DataFrame, covariates: Sequence[Covariate]) -
     }
 
 
-def _check_testable(sample: Sample, people: pd.DataFrame, source: str) -> None:
-    """Refuse covariates that say nothing, judged among those who can be compared at all.
-
-    A group too small for a test is no reason to refuse: its own sex or site may be constant.
-    """
-    large = sample.large_groups
-    if len(large) > 1:
-        used = sample.complete & sample.labels.isin(large)
-        check_covariates(people[used], sample.labels[used], sample.covariates, source)
-
-
 def _harmonised(sample: Sample, column: pd.Series, question: Question) -> Sample:
     """The sample with values freed of differences between sites; who has no site is left out."""
     name = str(question.harmonise)
@@ -264,68 +246,3 @@ def _harmonised(sample: Sample, column: pd.Series, question: Question) -> Sample
         volumes=None if sample.volumes is None else freed(sample.volumes),
         exclusions=pd.concat([sample.exclusions, exclusion_table(more)], ignore_index=True),
     )
-
-
-def order_groups(
-    labels: pd.Series, reference: str | None, source: str, column: str = 'group'
-) -> tuple[str, ...]:
-    """Levels in alphabetical order, the reference group last.
-
-    Parameters
-    ----------
-    labels
-        One per participant, text.
-    reference
-        Asked-for reference group; None looks for one named like controls, else takes the first.
-    source, column
-        For messages.
-
-    Raises
-    ------
-    InputError
-        There is one level or none, two differ only by letter case or spaces, or `reference` is
-        none of them.
-
-    Examples
-    --------
-    >>> order_groups(pd.Series(['RRMS', 'HC', 'NMO', 'HC']), None, 'participants.tsv')
-    ('NMO', 'RRMS', 'HC')
-    """
-    levels = sorted(labels.unique())
-    _check_levels(levels, source, column)
-    if reference is None:
-        # differences read best against healthy people, whatever a study calls them
-        like = (g for g in levels if re.sub(r'[^a-z]', '', g.casefold()) in CONTROL_NAMES)
-        reference = next(like, levels[0])
-    if reference not in levels:
-        raise InputError(
-            f'--reference-group {reference}',
-            f'is no value of column {column!r} in {source}',
-            f'give one of {", ".join(levels)}',
-        )
-    return (*(g for g in levels if g != reference), reference)
-
-
-def _check_levels(levels: Sequence[str], source: str, column: str) -> None:
-    """Refuse a column that holds one group, something else than groups, or one spelt twice."""
-    if len(levels) < 2:
-        found = f'only {levels[0]!r}' if levels else 'no group'
-        raise InputError(
-            source,
-            f'column {column!r} holds {found} among the participants with region tables',
-            'a comparison needs at least two groups',
-        )
-    if len(levels) > MAX_GROUPS:
-        raise InputError(
-            source,
-            f'column {column!r} holds {len(levels)} values ({name_some(levels, 3)})',
-            'give --group-column the column that holds the groups',
-        )
-    # HC and hc, or NMO AQP4 and NMO_AQP4: more often a slip than two groups
-    alike: dict[str, str] = {}
-    for level in levels:
-        other = alike.setdefault(re.sub(r'[\s_-]+', '', level).casefold(), level)
-        if other != level:
-            raise InputError(
-                source, f'column {column!r} holds both {other!r} and {level!r}', 'spell them alike'
-            )

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from ..errors import NigraError
-from .question import GroupContrast, Question
+from .question import Question
 from .sample import MIN_GROUP, Sample, make_sample
 from .values import name_some
 
@@ -248,7 +248,7 @@ def partition_design(
 
 
 def cluster_table(
-    contrast: GroupContrast, statistic: NDArray[np.floating], p: NDArray[np.floating],
+    columns: Mapping[str, str | None], statistic: NDArray[np.floating], p: NDArray[np.floating],
     affine: NDArray[np.float64], labels: NDArray[np.integer], names: Mapping[int, str], *,
     alpha: float = 0.05,
 ) -> pd.DataFrame:  # fmt: skip
@@ -256,8 +256,8 @@ def cluster_table(
 
     Parameters
     ----------
-    contrast
-        The difference that was tested.
+    columns
+        What was tested: `contrast` and its two sides, as every row tells it.
     statistic
         Student's t, (x, y, z).
     p
@@ -283,7 +283,7 @@ def cluster_table(
         peak = np.unravel_index(np.argmax(heights), statistic.shape)
         x, y, z = (affine @ [*peak, 1.0])[:3]
         rows.append({
-            **contrast.columns, 'sign': word, 'p': float(np.min(p[inside])),
+            **columns, 'sign': word, 'p': float(np.min(p[inside])),
             'statistic': float(statistic[peak]), 'x': x, 'y': y, 'z': z,
             'volume_mm3': float(inside.sum() * volume),
             'regions': _regions_of(labels[inside], names),

@@ -123,9 +123,12 @@ def test_a_misspelt_level(study, caplog, capsys):
 def test_a_single_level(study, caplog, capsys):
     out, _, file = study
     change(file, group='NMO')
-    told = refused(out, caplog, capsys)
-    assert "holds only 'NMO'" in told
-    assert 'a comparison needs at least two groups' in told
+    assert run(out, caplog)[0] == 0
+    assert 'holds only &#39;NMO&#39; among' in told_of(out)
+    assert read_table(out / 'group_contrasts.tsv').empty
+    slopes = read_table(out / 'group_covariates.tsv')
+    assert slopes.slope.notna().all()
+    assert 'nothing was compared' in (out / 'logs' / 'CITATION.md').read_text()
 
 
 def test_two_people_are_no_group(study, caplog):

@@ -90,9 +90,9 @@ GROUP_WARNINGS = {
     '64 oldest': (lambda rows: [change(rows[0], 2, '89+'), *rows[1:]], 'age is 89+ for sub-01'),
     '67 no images': (lambda rows: [*rows, 'sub-77\tB\t40\tM'], 'names sub-77, of whom there'),
     '103 one member': (lambda rows: [change(rows[0], 3, 'Femlae'), *rows[1:]],
-                       'sex is Femlae for sub-01 alone'),
+                       'sub-01 alone has Femlae as sex'),
     '103 code': (lambda rows: [change(rows[0], 2, '99'), *(change(r, 2, '30') for r in rows[1:2]),
-                               *rows[2:]], 'age is 99 for sub-01 in participants.tsv, which'),
+                               *rows[2:]], 'age is 99 for sub-01, far from'),
 }  # fmt: skip
 
 

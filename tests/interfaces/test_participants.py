@@ -65,10 +65,6 @@ def test_oldest_age(tmp_path):
         (lambda t: t.replace('sub-02', '01'), 'names sub-01 more than once'),
         (lambda t: t.replace('sub-02', 'n/a'), 'a row without participant_id'),
         (lambda t: t.replace('participant_id', 'subject'), 'no column participant_id but subject'),
-        (
-            lambda t: t.replace('group', 'diagnosis'),
-            "no column 'group'.*diagnosis, age, sex, edss",
-        ),
         (lambda t: t.replace('edss', 'age'), "column 'age' twice"),
         (lambda t: t.replace('3.5', '10.5'), 'edss of sub-02 is 10.5; give 0 to 10 points'),
         (lambda t: t.replace('3.5', '-1'), 'edss of sub-02 is'),
@@ -111,3 +107,12 @@ def test_other_columns_are_kept(tmp_path):
     text = GOOD.replace('edss', 'NfL pg/mL').replace('n/a', '<0.1')
     table, _ = read_participants(write(tmp_path, text))
     assert table['NfL pg/mL'].tolist() == ['<0.1', '3.5']
+
+
+def test_without_a_column_of_groups_everyone_is_one(tmp_path):
+    path = write(tmp_path, GOOD.replace('group', 'diagnosis'))
+    table, (told,) = read_participants(path)
+    assert set(table.group) == {'everyone'}
+    assert '--group-column one of diagnosis, age, sex, edss' in told
+    with pytest.raises(InputError, match=r"no column 'cohort'.*diagnosis, age, sex, edss"):
+        read_participants(path, group_column='cohort')

@@ -72,3 +72,33 @@ def test_an_effect_is_found_where_it_is(tmp_path, monkeypatch):
     np.testing.assert_array_equal(nib.load(
         next(f for f in again.out_files if f.endswith('stat-pfwe_statmap.nii.gz'))
     ).get_fdata(), p)  # fmt: skip
+
+
+def test_one_group_is_tested_by_itself(tmp_path, monkeypatch):
+    """The caudate's iron rises with age; the mean differs from zero nearly everywhere."""
+    monkeypatch.chdir(tmp_path)
+    people = make_people({'MS': 12})
+    make_regions(people).to_csv('regions.tsv', sep='\t', index=False, na_rep='n/a')
+    ground, rng = comparison_ground(), np.random.default_rng(3)
+    names = cluster_region_names()
+    inside = np.isin(ground.labels, [v for v, n in names.items() if n == 'caudate L'])
+    paths = []
+    for person in people.itertuples():
+        data = rng.normal(30, 8, ground.mask.shape) + 3 * (person.age - 50) * inside
+        paths.append(str(tmp_path / f'{person.participant_id}.nii.gz'))
+        nib.save(nib.Nifti1Image(data.astype(np.float32), ground.affine), paths[-1])
+    found = VoxelModels(
+        maps=paths, participants=list(people.participant_id), regions_tsv='regions.tsv',
+        question={'covariates': ['age'], 'voxelwise': 40},
+    ).run().outputs  # fmt: skip
+    maps = {Path(f).name.split('contrast-')[1].split('_')[0] for f in found.out_files
+            if '_stat-t_' in f and f.endswith('.nii.gz')}  # fmt: skip
+    assert maps == {'mean', 'age', 'edss'}
+    clusters = pd.read_csv(found.clusters_tsv, sep='\t')
+    age = clusters[clusters.contrast == 'age']
+    assert len(age)
+    assert age.iloc[0].regions.startswith('caudate L')
+    assert age.iloc[0].sign == 'higher'
+    assert clusters.group_a.isna().all()
+    pictures = voxel_part(found.clusters_tsv, found.out_files, 0.05)['pictures']
+    assert [name for name, _ in pictures] == ['mean', 'age', 'edss']

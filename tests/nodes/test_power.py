@@ -123,6 +123,7 @@ def test_spread_of_an_own_study(tmp_path):
         (['--effects', 'putamen:XX=3'], '--effects putamen:XX=3: is not REGION:GROUP=PPB'),
         (['--regions', 'foo'], '--regions foo: has no known spread'),
         (['--power', '1.2'], 'cannot be'),
+        (['--groups', 'PD=2', 'HC=2'], 'PD=2 HC=2 --covariates 2: leave no degrees of freedom'),
         (['--study', 'nope.toml'], 'nope.toml: cannot be read'),
         (['--derivatives', '/nowhere'], 'group_means.tsv: cannot be read'),
     ],
@@ -148,3 +149,11 @@ def test_command_prints_and_saves(tmp_path, capsys):
 def test_nothing_to_refuse_in_the_example():
     with pytest.raises(InputError, match='is not NAME=N'):
         plan_power(study='example', groups=['HC=1', 'PD=3'])
+
+
+@pytest.mark.parametrize('regions', [['thalamus'], ['putamen'], ['substantia_nigra', 'putamen']])
+def test_some_regions_of_a_study_are_drawn(regions):
+    """The study's effects on other regions are no business of these."""
+    table = plan_power(study='pudlac2020', regions=regions, repetitions=2)
+    assert set(table.region) == set(regions)
+    assert table.power_drawn.between(0, 1).all()

@@ -128,8 +128,13 @@ def test_a_deleted_result_comes_back_the_same(run):
 def test_group_level_tells_what_it_cannot_do(run, caplog):
     caplog.set_level('INFO')
     root, raw = run
-    assert command(root, raw, 'group') == 1
+    assert command(root, raw, 'group', '--contrasts', 'NMO - HC') == 1
     messages = [r.getMessage() for r in caplog.records]
-    assert any("holds only 'NMO'" in m for m in messages)
+    assert any("names 'HC', which is no group" in m for m in messages)
     assert not any('group: report' in m for m in messages)  # it did not run, so nobody says so
     assert not (root / 'out' / 'group.html').exists()
+    # one person of one group is nothing to test, which the page says
+    assert command(root, raw, 'group') == 0
+    page = (root / 'out' / 'group.html').read_text()
+    assert 'holds only &#39;NMO&#39;' in page
+    assert 'Groups with fewer than 3 participants' in page

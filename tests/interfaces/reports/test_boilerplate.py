@@ -143,6 +143,21 @@ def test_two_echoes_are_fitted_as_asked():
     assert 'single echo' in methods_text({'unwrap': 'romeo', 'n_echoes': 1}, version='1').markdown
 
 
+def test_one_group_is_not_compared():
+    group = {
+        'group_column': 'group', 'groups': ['MS'], 'covariates': ['age'], 'scores': ['edss'],
+        'adjustment': 'fdr_bh', 'permutations': 5000, 'voxelwise': 9, 'smoothing': 3.0,
+    }  # fmt: skip
+    text = methods_text({'group': group}, version='1').markdown
+    assert 'values were regressed on `age`' in text
+    assert 'Association with `edss`' in text
+    assert 'tested (mean, covariates, scores) voxel by voxel' in text
+    for absent in ('Groups (', 'Pairwise', 'Tukey', '5000 permutations'):
+        assert absent not in text
+    plain = methods_text({'group': {**group, 'covariates': []}}, version='1').markdown
+    assert 'Means per nucleus' in plain
+
+
 def test_text_and_comparison_use_the_same_columns():
     people = make_people().rename(columns={'edss': 'EDSS', 'age': 'Age'}).assign(sex='F')
     found = compare_groups(make_regions(people))

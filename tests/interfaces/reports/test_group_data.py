@@ -14,7 +14,10 @@ CONTRAST = {
 
 
 def data(contrast=None, failed=None, exclusions=()):
-    people = pd.DataFrame({'participant_id': ['sub-1', 'sub-2', 'sub-3'], 'group': list('AAB')})
+    people = pd.DataFrame({
+        'participant_id': ['sub-1', 'sub-2', 'sub-3'], 'session_id': None, 'run_id': None,
+        'region': 'putamen', 'hemisphere': 'both', 'group': list('AAB'),
+    })  # fmt: skip
     model = {'measure': 'chi_mean', 'region': 'putamen', 'failed_checks': failed}
     value = {'participant_id': 'sub-1', 'measure': 'chi_mean', 'region': 'putamen'}
     return GroupData({
@@ -29,6 +32,13 @@ def data(contrast=None, failed=None, exclusions=()):
 def test_whom_single_models_lack_is_compared():
     left_out = [('sub-1', 'in any words', 'all'), ('sub-2', 'in any words', 'chi_mean')]
     assert list(data(exclusions=left_out).compared.participant_id) == ['sub-2', 'sub-3']
+
+
+def test_people_are_those_of_the_visit_that_is_compared():
+    rows = [('sub-1', 'ses-10', 60.0), ('sub-1', 'ses-2', 50.0), ('sub-2', 'ses-2', 40.0)]
+    people = pd.DataFrame(rows, columns=['participant_id', 'session_id', 'age'])
+    people = people.assign(run_id=None, region='putamen', hemisphere='both', group='A')
+    assert list(GroupData({'regions': people}).people.age) == [50.0, 40.0]
 
 
 @pytest.mark.parametrize(

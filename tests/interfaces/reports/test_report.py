@@ -22,7 +22,8 @@ def study(root, groups=('NMO', 'RRMS', 'HC'), n=4, empty=False):
     rows = [
         {'participant_id': f'sub-{g}-{i}', 'region': r, 'hemisphere': h, 'chi_mean':
             rng.normal(40, 2) + 20 * (r == 'putamen' and g == groups[0]),
-         'volume_mm3': 1000.0, 'group': g, 'age': 30 + i, 'sex': 'FM'[i % 2],
+         'session_id': None, 'run_id': None, 'volume_mm3': 1000.0, 'group': g, 'age': 30 + i,
+         'sex': 'FM'[i % 2],
          'edss': float(i) if g != groups[-1] else np.nan}
         for g in groups for i in range(n) for r in ('putamen', 'caudate')
         for h in ('L', 'R', 'both')

@@ -179,7 +179,6 @@ def test_checks_find_what_is_wrong():
 @pytest.mark.parametrize(
     ('values', 'groups', 'covariate', 'match'),
     [
-        ([1.0, 2, 4, 3, 5, 6], 'A', None, 'fewer than two groups'),
         ([1.0, 2, 4, 3, 5, 6], 'AB', [1.0] * 6, 'constant or collinear'),
         ([1.0, 2, 4, 3, 5, 6], 'AB', [1.0] * 3 + [2.0] * 3, 'constant or collinear'),
         ([0.0] * 6, 'AB', None, 'do not vary'),
@@ -192,6 +191,37 @@ def test_models_that_cannot_be_tested(values, groups, covariate, match):
     chosen = [Covariate('c', False)] if covariate else []
     with pytest.raises(NigraError, match=match):
         Ancova(np.array(values)[: len(labels)], make_design(labels, people, groups, chosen))
+
+
+def test_one_of_several_groups_is_not_compared():
+    people = pd.DataFrame(index=range(3))
+    with pytest.raises(NigraError, match='fewer than two groups'):
+        Ancova(np.array([1.0, 2, 4]), make_design(pd.Series(list('AAA')), people, 'AB'))
+    alone = Ancova(np.array([1.0, 2, 4]), make_design(pd.Series(list('AAA')), people, 'A'))
+    assert np.isnan(alone.omnibus()['p'])
+    assert alone.counterparts().keys() == {'p_hc3', 'p_rank', 'p_welch', 'p_kruskal'}
+
+
+def test_ranks_that_fit_exactly_take_nothing_else_down():
+    labels = pd.Series(list('AAABBB'))
+    design = make_design(labels, pd.DataFrame(index=labels.index), 'AB')
+    fit = Ancova(np.array([1.0, 1, 1, 2, 2, 2.5]), design)
+    assert 0 < fit.omnibus()['p'] < 0.05
+    assert fit.untested() == ['p_welch n/a: values do not vary in A']
+    people = pd.DataFrame({'age': [30.0, 40, 50, 30, 40, 50]})
+    slope = make_design(labels, people, 'AB', [Covariate('age', False)])
+    fit = Ancova(np.array([1.0, 2, 4, 11, 12, 14]), slope)  # ranks 1 to 6: exact in age and group
+    assert fit.ranked is None
+    assert np.isnan(fit.counterparts()['p_rank'])
+    assert fit.omnibus()['p'] < 0.01
+    assert fit.untested() == ['p_rank n/a: the ranks do not vary within groups']
+
+
+def test_distances_that_do_not_vary_are_no_sign_of_unequal_variance():
+    labels = pd.Series(list('AAAABBBB'))
+    design = make_design(labels, pd.DataFrame(index=labels.index), 'AB')
+    fit = Ancova(np.array([1.0, 1, 2, 2, 10, 10, 14, 14]), design)
+    assert np.isnan(fit.checks(list('abcdefgh'))['equal_variance_p'])
 
 
 def test_missing_covariates_are_refused():

@@ -7,8 +7,9 @@ from toy_cohort import make_people, make_regions
 
 from nigra.nodes.errors import InputError
 from nigra.nodes.statistics.covariates import covariate_columns
+from nigra.nodes.statistics.groups import EVERYONE, order_groups, with_groups
 from nigra.nodes.statistics.question import Question
-from nigra.nodes.statistics.sample import make_sample, order_groups
+from nigra.nodes.statistics.sample import make_sample
 
 
 def sample_of(people, source='participants.tsv', **options):
@@ -24,6 +25,7 @@ def sample_of(people, source='participants.tsv', **options):
         (['b', 'a', 'c'], None, ('b', 'c', 'a')),
         (['b', 'a', 'c'], 'b', ('a', 'c', 'b')),
         (['2', '1'], None, ('2', '1')),
+        (['MS', 'MS'], None, ('MS',)),
     ],
 )
 def test_reference_group_is_last(levels, asked, expected):
@@ -33,7 +35,6 @@ def test_reference_group_is_last(levels, asked, expected):
 @pytest.mark.parametrize(
     ('levels', 'asked', 'match'),
     [
-        (['HC', 'HC'], None, "only 'HC'.*two groups"),
         ([], None, 'no group'),
         (['HC', 'MS'], 'NMO', 'reference-group NMO.*give one of HC, MS'),
         (['HC', 'hc', 'MS'], None, "both 'HC' and 'hc'"),
@@ -173,3 +174,54 @@ def test_regions_of_a_second_atlas_stand_beside_the_first():
             sample.values[measure, 'own.putamen', 'L'], sample.values[measure, 'putamen', 'L']
         )
     assert not [w for w in sample.warnings if 'several region tables' in w]
+
+
+def test_one_group_is_a_study():
+    sample = sample_of(make_people({'MS': 8}))
+    assert sample.groups == ('MS',)
+    assert (sample.compared, sample.reference_group, sample.contrasts) == (False, None, ())
+    assert sample.formula == 'value ~ 1 + age + C(sex)'
+    assert any("holds only 'MS'" in w and 'nothing is compared' in w for w in sample.warnings)
+
+
+@pytest.mark.parametrize(
+    ('options', 'match'),
+    [
+        ({'interactions': ('age',)}, "--interactions age: needs groups that differ.*only 'MS'"),
+        ({'contrasts': ('MS - HC',)}, "names 'HC', which is no group"),
+        ({'reference_group': 'HC'}, 'reference-group HC'),
+        ({'groups': ('HC',)}, 'groups HC'),
+    ],
+)
+def test_what_needs_two_groups_is_refused_of_one(options, match):
+    with pytest.raises(InputError, match=match):
+        sample_of(make_people({'MS': 8}), **options)
+
+
+def test_everyone_is_one_group_without_a_column():
+    table = pd.DataFrame({'participant_id': ['sub-1', 'sub-2'], 'diagnosis': ['a', 'b']})
+    found, (told,) = with_groups(table, 'group', 'p.tsv')
+    assert list(found.group) == [EVERYONE] * 2
+    assert "no column 'group'" in told
+    assert '--group-column one of diagnosis' in told
+    with pytest.raises(InputError, match=r"no column 'dx'.*diagnosis"):
+        with_groups(table, 'dx', 'p.tsv')
+    assert with_groups(table, 'diagnosis', 'p.tsv') == (table, [])
+
+
+def test_a_default_covariate_that_goes_with_the_group_is_left_out():
+    people = make_people({'A': 5, 'B': 5})
+    people['sex'] = np.where(people.group == 'A', 'F', 'M')
+    sample = sample_of(people)
+    assert [c.name for c in sample.covariates] == ['age']
+    assert any('sex adds nothing to the group' in w for w in sample.warnings)
+    with pytest.raises(InputError, match="'sex' adds nothing"):  # somebody asked for it
+        sample_of(people, covariates=('age', 'sex'))
+
+
+def test_what_looks_like_a_sign_is_told():
+    people = make_people({'A': 6, 'B': 6}).assign(edss=[2.0, 3, 2, 1, 4, 3, 2, 3, 4, 1, 2, 999])
+    people['site'] = ['x'] * 11 + ['y']
+    told = ' '.join(sample_of(people, covariates=('age', 'site')).warnings)
+    assert 'edss is 999 for sub-012' in told
+    assert 'sub-012 alone has y as site' in told

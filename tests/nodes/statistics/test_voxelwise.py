@@ -60,7 +60,7 @@ def test_clusters_have_place_size_and_name():
     affine = np.diag([2.0, 2, 2, 1])
     affine[:3, 3] = [-10, 0, 5]
     (contrast,) = choose_contrasts(None, 'AB')
-    table = cluster_table(contrast, t, p, affine, labels, {4: 'putamen L'})
+    table = cluster_table(contrast.columns, t, p, affine, labels, {4: 'putamen L'})
     assert table.sign.tolist() == ['higher', 'lower']
     first = table.iloc[0]
     assert first[['x', 'y', 'z']].tolist() == [-2.0, 8.0, 13.0]
@@ -68,7 +68,7 @@ def test_clusters_have_place_size_and_name():
     assert (first.p, first.statistic) == (0.002, 9.0)
     assert first.regions == 'putamen L 67%, outside the nuclei 33%'
     assert table[['contrast', 'group_a', 'group_b']].eq(['A - B', 'A', 'B']).all(axis=None)
-    assert cluster_table(contrast, t, np.ones_like(p), affine, labels, {}).empty
+    assert cluster_table(contrast.columns, t, np.ones_like(p), affine, labels, {}).empty
 
 
 def test_a_slab_among_whole_maps_is_left_out():

@@ -1,0 +1,78 @@
+"""What is tested in voxels: t of each test is that of ordinary least squares."""
+
+import numpy as np
+import pytest
+from toy_cohort import make_people, make_regions
+
+from nigra.interfaces.voxelwise import enhance_contrast
+from nigra.nodes.errors import NigraError
+from nigra.nodes.statistics.question import Question
+from nigra.nodes.statistics.voxel_tests import voxel_tests, without_constant
+from nigra.nodes.statistics.voxelwise import voxel_sample
+
+
+def made_of(people):
+    regions = make_regions(people)
+    sample, _ = voxel_sample(regions, Question(), list(people.participant_id), source='p.tsv')
+    return sample, voxel_tests(sample)
+
+
+def test_one_group_has_its_mean_covariates_and_scores():
+    import statsmodels.formula.api as smf
+
+    people = make_people({'MS': 18})
+    people.loc[[2, 5], 'edss'] = np.nan
+    sample, tests = made_of(people)
+    assert [t.name for t in tests] == ['mean', 'age', 'sex M - F', 'edss']
+    assert all(t.columns['group_a'] is None for t in tests)
+    rng, mask = np.random.default_rng(0), np.ones((3, 3, 3), bool)
+    values = rng.normal(1, 3, (18, 27))
+    frame = sample.people.assign(y=values[:, 4])
+    frame['age0'] = frame.age - frame.age.mean()
+    frame['male0'] = (frame.sex == 'M') - (frame.sex == 'M').mean()
+    mean = smf.ols('y ~ age0 + male0', frame).fit().tvalues
+    score = smf.ols('y ~ age + C(sex) + edss', frame).fit().tvalues['edss']
+    expected = [mean['Intercept'], mean['age0'], mean['male0'], score]
+    for test, t in zip(tests, expected, strict=True):
+        found, p = enhance_contrast(values[test.who], test.tested, test.rest, mask, np.eye(4),
+                                    permutations=19, seed=1)  # fmt: skip
+        assert found[4] == pytest.approx(t), test.name
+        assert ((p > 0) & (p <= 1)).all()
+
+
+def test_groups_are_contrasted_and_nothing_else():
+    _, tests = made_of(make_people({'MS': 6, 'HC': 6}))
+    assert [t.name for t in tests] == ['MS - HC']
+
+
+def test_one_of_two_groups_with_too_few_maps_is_no_study_of_one():
+    people = make_people({'MS': 6, 'HC': 6})
+    regions = make_regions(people)
+    mapped = list(people.participant_id[:8])
+    sample, _ = voxel_sample(regions, Question(), mapped, source='p.tsv')
+    with pytest.raises(NigraError, match='too few participants with maps'):
+        voxel_tests(sample)
+
+
+def test_contrasts_of_groups_without_maps_are_told():
+    people = make_people({'MS': 6, 'HC': 6, 'NMO': 6})
+    question = Question(contrasts=('MS - NMO',))
+    mapped = list(people.participant_id[:12])
+    sample, _ = voxel_sample(make_regions(people), question, mapped, source='p.tsv')
+    with pytest.raises(NigraError, match='too few participants with maps'):
+        voxel_tests(sample)
+
+
+def test_permutation_is_of_people_and_not_of_signs():
+    """A lone constant column would make nilearn exchange signs."""
+    two = np.repeat(np.eye(2), 5, axis=0)
+    others, intercept = without_constant(two @ np.array([[1.0], [1.0]]))
+    assert (others.shape, intercept) == ((10, 0), True)
+    amounts = np.random.default_rng(0).normal(size=(10, 2)) + 5
+    others, intercept = without_constant(np.hstack([two, amounts]))
+    assert intercept
+    spanned = np.hstack([np.ones((10, 1)), others])
+    for column in np.hstack([two, amounts]).T:
+        rest = column - spanned @ np.linalg.lstsq(spanned, column, rcond=None)[0]
+        np.testing.assert_allclose(rest, 0, atol=1e-12)
+    assert without_constant(amounts)[1] is False
