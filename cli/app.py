@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import functools
 import logging
-import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -24,6 +22,7 @@ from .checks import (
 )
 from .citation import as_processed, describe, library_versions, write_citation
 from .settings import Settings
+from .work import claimed, clean_work, software, work_folder
 
 if TYPE_CHECKING:
     from ..interfaces.bids import Visit
@@ -59,6 +58,8 @@ def run_levels(settings: Settings) -> int:
             failed |= group_level(settings)
         except NigraError as error:
             failed['group'] = [str(error)]
+    if 'group' in failed:
+        tell_group_is_old(settings, 'the group level did not run to its end')
     for name, sentences in sorted(failed.items()):
         for sentence in sentences:
             LOGGER.error('%s failed: %s', name, sentence)
@@ -116,30 +117,57 @@ def group_forecast(settings: Settings) -> Failures:
 
 def process(settings: Settings, visits: Sequence[Visit]) -> Failures:
     """Run the visits whose results are not complete."""
-    from ..interfaces.completion import is_complete
-    from ..interfaces.sidecars import marker_path
-    from ..workflows.base import init_nigra_wf
-    from .run import run_graph
-
-    todo: list[tuple[Visit, str]] = []
+    todo = unfinished(settings, [(visit, visit_fingerprint(visit, settings)) for visit in visits])
     for visit in visits:
-        key = visit_fingerprint(visit, settings)
-        marker = marker_path(settings.output_dir, visit)
-        if is_complete(marker, key, settings.output_dir):
+        if visit not in [v for v, _ in todo]:
             LOGGER.info('%s is complete; nothing to do', visit.prefix)
-        else:
-            marker.unlink(missing_ok=True)  # what is there belongs to other inputs or options
-            todo.append((visit, key))
     if not todo:
         return {}
-    LOGGER.info('Processing %d of %d visits', len(todo), len(visits))
-    workflow = init_nigra_wf(todo, make_plan(settings, visits), work_dir=work_folder(settings))
-    if settings.write_graph:
-        write_graph(workflow, settings.output_dir / 'logs' / 'graph.dot')
-    failed = run_graph(workflow, settings, log_dir=settings.output_dir / 'logs')
+    with claimed(settings, [visit.prefix for visit, _ in todo]) as (taken, failed):
+        todo = unfinished(settings, [(v, key) for v, key in todo if v.prefix in taken])
+        if todo:
+            LOGGER.info('Processing %d of %d visits', len(todo), len(visits))
+            failed |= process_claimed(settings, todo, make_plan(settings, visits))
     if 'group' not in settings.levels:  # which tells of everybody
         tell_phases(settings, [scan.prefix for visit, _ in todo for scan in visit.scans])
+        tell_group_is_old(settings, 'participants have been processed since')
     return failed
+
+
+def unfinished(settings: Settings, visits: Sequence[tuple[Visit, str]]) -> list[tuple[Visit, str]]:
+    """Those of the visits, each with its fingerprint, whose results are not complete."""
+    from ..interfaces.completion import is_complete
+    from ..interfaces.sidecars import marker_path
+
+    root = settings.output_dir
+    return [(v, key) for v, key in visits if not is_complete(marker_path(root, v), key, root)]
+
+
+def process_claimed(settings: Settings, todo: Sequence[tuple[Visit, str]], plan: Plan) -> Failures:
+    """Run visits that are this run's."""
+    from ..interfaces.completion import begin
+    from ..interfaces.sidecars import marker_path
+    from ..workflows.base import init_nigra_wf, visit_workflow_name
+    from ..workflows.graph import final_files
+    from .run import run_graph
+
+    root = settings.output_dir
+    workflow = init_nigra_wf(todo, plan, work_dir=work_folder(settings))
+    if settings.write_graph:
+        write_graph(workflow, root / 'logs' / 'graph.dot')
+    for visit, key in todo:
+        files = final_files(workflow.get_node(visit_workflow_name(visit)), root)
+        begin(marker_path(root, visit), key, files, root)
+    return run_graph(workflow, settings, log_dir=root / 'logs')
+
+
+def tell_group_is_old(settings: Settings, reason: str) -> None:
+    """Say that the group's page is not of this run, where there is one."""
+    if (settings.output_dir / 'group.html').is_file():
+        LOGGER.warning(
+            '%s and the tables beside it are of an earlier run: %s',
+            settings.output_dir / 'group.html', reason,
+        )  # fmt: skip
 
 
 def tell_phases(settings: Settings, prefixes: Sequence[str] | None = None) -> None:
@@ -173,7 +201,7 @@ def find_all(
 ) -> tuple[list[Visit], Failures]:
     """Find every participant's scans; one that has none fails alone."""
     from ..interfaces.bids import find_visits
-    from ..interfaces.completion import marker_folder
+    from ..interfaces.completion import invalidate, marker_folder
 
     visits: list[Visit] = []
     failed: Failures = {}
@@ -189,8 +217,11 @@ def find_all(
             LOGGER.error('%s is left out: %s', label, error)
             failed[label] = [str(error)]
             for marker in marker_folder(settings.output_dir).glob(f'{label}*.json'):
-                if marker.stem.split('_')[0] == label:
-                    marker.unlink()  # earlier results no longer answer to the data
+                if marker.stem.split('_')[0] == label and invalidate(marker):
+                    LOGGER.warning(
+                        'Earlier results of %s no longer answer to the data and do not count',
+                        marker.stem,
+                    )
             if settings.stop_on_first_crash:
                 raise
     return visits, failed
@@ -221,28 +252,6 @@ def visit_fingerprint(visit: Visit, settings: Settings) -> str:
     return fingerprint(files, {**asdict(settings.methods), **software(), 'scans': scans})
 
 
-@functools.cache
-def software() -> dict[str, Any]:
-    """What decides results beside inputs and options: versions and presets."""
-    from ..interfaces.anatomy.itk import presets
-
-    return {'versions': library_versions(), 'presets': presets()}
-
-
-def work_folder(settings: Settings) -> Path:
-    """Working folder of this software: Nipype's cache does not know when code has changed."""
-    from ..interfaces.completion import fingerprint
-
-    return settings.scratch / f'nigra-{fingerprint([], software())[:12]}'
-
-
-def clean_work(settings: Settings) -> None:
-    """Remove what this run put into the working folder, and the folder if nothing is left."""
-    shutil.rmtree(work_folder(settings), ignore_errors=True)
-    if settings.scratch.is_dir() and not any(settings.scratch.iterdir()):
-        settings.scratch.rmdir()
-
-
 def make_plan(settings: Settings, visits: Sequence[Visit]) -> Plan:
     """What all visits have in common."""
     from ..interfaces.sidecars import Plan
@@ -264,33 +273,53 @@ def make_plan(settings: Settings, visits: Sequence[Visit]) -> Plan:
 
 def group_level(settings: Settings) -> Failures:
     """Compare the groups from the derivatives alone; return what failed."""
-    from ..interfaces.completion import is_complete, mark_complete
-    from ..workflows.group import output_names
-    from .run import run_graph
+    from ..interfaces.completion import is_complete
 
     tables = finished_tables(settings)
     participants = find_participants_file(settings)
     text = describe(settings, as_processed(settings, tables))
     key = group_fingerprint(settings, participants, tables, text.markdown)
-    marker = settings.output_dir / 'logs' / 'group_complete.json'
+    marker = group_marker(settings)
     if is_complete(marker, key, settings.output_dir):
         LOGGER.info('The group level is complete; nothing to do')
         write_citation(settings, text)  # the participant level may have written its own since
         return {}
-    marker.unlink(missing_ok=True)
-    tell_phases(settings)
-    LOGGER.info('Comparing groups of %s', participants)
-    workflow = group_workflow(settings, participants, text.html)
-    here = replace(settings, nprocs=settings.nprocs if settings.voxelwise else 1, use_plugin=None)
-    failed = run_graph(workflow, here, log_dir=settings.output_dir / 'logs')
+    with claimed(settings, ['group']) as (taken, failed):
+        if 'group' in taken:
+            tell_phases(settings)
+            LOGGER.info('Comparing groups of %s', participants)
+            failed = compare(settings, group_workflow(settings, participants, text.html), key)
+    if not failed:
+        write_citation(settings, text)
+    return failed
+
+
+def group_marker(settings: Settings) -> Path:
+    """The file that says that the group level is whole."""
+    return settings.output_dir / 'logs' / 'group_complete.json'
+
+
+def compare(settings: Settings, workflow: Any, key: str) -> Failures:
+    """Run the graph of the group level, which is this run's; return what failed."""
+    from ..interfaces.completion import begin, mark_complete
+    from ..interfaces.voxelwise import STEM
+    from ..workflows.graph import final_files
+    from .run import run_graph
+
+    root, marker = settings.output_dir, group_marker(settings)
+    planned = final_files(workflow, root)
+    maps = root / f'{STEM}_*'  # whose names are known only when they are made
+    if begin(marker, key, [*planned, maps], root):
+        for path in root.glob(maps.name):
+            path.unlink()
+    failed = run_graph(
+        workflow, replace(settings, use_plugin=None), log_dir=root / 'logs',
+        here=not settings.voxelwise,
+    )  # fmt: skip
     if failed:
         return {'group': [s for sentences in failed.values() for s in sentences]}
-    write_citation(settings, text)
-    names = output_names(voxelwise=bool(settings.voxelwise))
-    outputs = [settings.output_dir / name for name in names]
-    if settings.voxelwise:
-        outputs += sorted(settings.output_dir.glob('group_space-*'))
-    mark_complete(marker, key, outputs, settings.output_dir)
+    made = sorted(root.glob(maps.name)) if settings.voxelwise else []
+    mark_complete(marker, key, [*planned, *made], root)
     return {}
 
 

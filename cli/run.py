@@ -49,7 +49,7 @@ class Progress:
                 self.failures.setdefault(_owner(name), [])
             elif status == 'end' and name not in self._ended and self._has_run(name):
                 self._ended.add(name)
-                self.done += 1
+                self.done += '.' in name  # the many of a MapNode are one step of the graph
                 self.report(f'[{self.done}/{self.total}] {_readable(name)}')
 
     def __getstate__(self) -> dict[str, Any]:
@@ -113,6 +113,9 @@ def visit_name(owner: str) -> str:
 def plugin_for(settings: Settings) -> tuple[str, dict[str, Any]]:
     """Nipype plugin and arguments: the user's file, or processes on this machine.
 
+    One process, too, is a process of its own: then Ctrl-C is answered at once, not after a
+    library's long call, and want of memory ends a step, not the run.
+
     Raises
     ------
     InputError
@@ -120,8 +123,6 @@ def plugin_for(settings: Settings) -> tuple[str, dict[str, Any]]:
     """
     if settings.use_plugin is not None:
         return _read_plugin(settings.use_plugin)
-    if settings.nprocs == 1:
-        return 'Linear', {}
     arguments: dict[str, Any] = {
         'n_procs': settings.nprocs,
         'raise_insufficient': False,
@@ -147,7 +148,9 @@ def _read_plugin(path: Path) -> tuple[str, dict[str, Any]]:
     return str(plugin), arguments
 
 
-def run_graph(graph: Any, settings: Settings, *, log_dir: Path) -> dict[str, list[str]]:
+def run_graph(
+    graph: Any, settings: Settings, *, log_dir: Path, here: bool = False
+) -> dict[str, list[str]]:
     """Run a Nipype workflow and return what failed, by visit.
 
     Parameters
@@ -158,6 +161,8 @@ def run_graph(graph: Any, settings: Settings, *, log_dir: Path) -> dict[str, lis
         Of this run.
     log_dir
         Crash files go there.
+    here
+        Whether to run in this process, whatever the settings say.
 
     Returns
     -------
@@ -166,31 +171,44 @@ def run_graph(graph: Any, settings: Settings, *, log_dir: Path) -> dict[str, lis
     """
     log_dir.mkdir(parents=True, exist_ok=True)
     _configure(graph, settings, log_dir)
-    plugin, arguments = plugin_for(settings)
     progress = Progress(total=_count_steps(graph), report=LOGGER.info)
     before = set(log_dir.glob('crash-*.txt'))
-    arguments['status_callback'] = progress
+    name, arguments = ('Linear', {}) if here else plugin_for(settings)
+    plugin = _make_plugin(name, {**arguments, 'status_callback': progress})
     try:
-        if plugin == 'MultiProc':
-            from .plugin import ResilientMultiProc
-
-            graph.run(plugin=ResilientMultiProc(plugin_args=arguments))
-        else:
-            graph.run(plugin=plugin, plugin_args=arguments)
+        graph.run(plugin=plugin)
     except NigraError:
         raise
     except Exception as error:
         if not progress.failures:
             raise NigraError(f'the run stopped: {error}') from error
+    finally:
+        if hasattr(plugin, 'stop'):
+            plugin.stop()
     for crash in sorted(set(log_dir.glob('crash-*.txt')) - before):
         owner, sentence = _read_crash(crash)
-        known = progress.failures.setdefault(owner, [])
-        if sentence not in known:
+        known = progress.failures.get(
+            owner
+        )  # others may have run beside, and theirs is told there
+        if known is not None and sentence not in known:
             known.append(sentence)
     return {
         visit_name(owner): sentences or ['a step failed; see the log folder']
         for owner, sentences in progress.failures.items()
     }
+
+
+def _make_plugin(name: str, arguments: dict[str, Any]) -> Any:
+    """Nipype's plugin of a name, or ours where we have mended it."""
+    from nipype.pipeline import plugins
+
+    from .plugin import ResilientMultiProc, VisitwiseLinear
+
+    ours = {'MultiProc': ResilientMultiProc, 'Linear': VisitwiseLinear}
+    kind = ours.get(name) or getattr(plugins, f'{name}Plugin', None)
+    if kind is None:
+        raise InputError(f'plugin {name}', 'is not one of Nipype', 'use Linear, MultiProc, SLURM')
+    return kind(plugin_args=arguments)
 
 
 def _configure(graph: Any, settings: Settings, log_dir: Path) -> None:
@@ -207,7 +225,9 @@ def _configure(graph: Any, settings: Settings, log_dir: Path) -> None:
     config.update_config(
         {
             'execution': {
-                k: str(v).lower() if isinstance(v, bool) else v for k, v in execution.items()
+                # ConfigParser gives `%` a meaning of its own, which a path may not have
+                name: (str(v).lower() if isinstance(v, bool) else str(v)).replace('%', '%%')
+                for name, v in execution.items()
             }
         }
     )
@@ -217,9 +237,10 @@ def _configure(graph: Any, settings: Settings, log_dir: Path) -> None:
 
 
 def _count_steps(graph: Any) -> int:
-    return sum(
-        1 for name in graph.list_node_names() if not name.endswith(('inputnode', 'outputnode'))
-    )
+    from nipype.interfaces.utility import IdentityInterface
+
+    nodes = (graph.get_node(name) for name in graph.list_node_names())
+    return sum(not isinstance(node.interface, IdentityInterface) for node in nodes)
 
 
 def _read_crash(path: Path) -> tuple[str, str]:

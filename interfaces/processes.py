@@ -1,0 +1,56 @@
+"""Processes that end with the one that started them, whatever ended that one."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import sys
+import threading
+import time
+
+_PR_SET_PDEATHSIG = 1
+_LOOK_EVERY = 1.0
+"""Seconds between two looks at the parent, where the system tells nobody of its end."""
+
+
+def end_with(parent: int) -> None:
+    """End this process as soon as the one that started it is gone.
+
+    A worker whose parent was killed would else wait for work for ever, with all its memory.
+
+    Parameters
+    ----------
+    parent
+        Process that started this one.
+
+    Notes
+    -----
+    Linux kills it (`prctl(2)`), even inside a library's long call; elsewhere a thread watches.
+    """
+    if sys.platform == 'linux':
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    else:
+        threading.Thread(target=_watch, args=(parent,), daemon=True).start()
+    if os.getppid() != parent:  # it was gone before this process could ask
+        os._exit(1)
+
+
+def _watch(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(_LOOK_EVERY)
+    os._exit(1)
+
+
+def leave_signals_to(parent: int) -> None:
+    """Let only the parent answer Ctrl-C, a closed terminal and SIGTERM, then end with it.
+
+    Parameters
+    ----------
+    parent
+        Process that started this one.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    end_with(parent)
