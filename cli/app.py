@@ -21,6 +21,7 @@ from .checks import (
     find_participants_file,
 )
 from .citation import as_processed, describe, library_versions, write_citation
+from .folders import check_places
 from .settings import Settings
 from .work import claimed, clean_work, software, work_folder
 
@@ -47,6 +48,7 @@ def run_levels(settings: Settings) -> int:
         Nothing could be started.
     """
     check_folders(settings)
+    check_places(settings)
     settings.methods.check_names()
     failed: Failures = {}
     if 'participant' in settings.levels:

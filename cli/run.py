@@ -187,9 +187,7 @@ def run_graph(
             plugin.stop()
     for crash in sorted(set(log_dir.glob('crash-*.txt')) - before):
         owner, sentence = _read_crash(crash)
-        known = progress.failures.get(
-            owner
-        )  # others may have run beside, and theirs is told there
+        known = progress.failures.get(owner)  # None for those of a run beside this one
         if known is not None and sentence not in known:
             known.append(sentence)
     return {

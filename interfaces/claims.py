@@ -14,7 +14,6 @@ import time
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from .files import cannot_write
 
@@ -166,9 +165,9 @@ def _live(path: Path, ended: threading.Event) -> None:
 
 @functools.cache
 def _machine() -> str:
-    """This machine since it was started: the boot's number, or the host's name without one."""
+    """The machine since it was started: the boot's number, or the host's name without one."""
     try:
-        text: Any = Path('/proc/sys/kernel/random/boot_id').read_text(encoding='ascii')
+        text = Path('/proc/sys/kernel/random/boot_id').read_text(encoding='ascii')
     except OSError:
         text = socket.gethostname()
     return ''.join(c for c in text if c.isalnum())

@@ -114,8 +114,8 @@ def invalidate(marker: Path) -> bool:
     record = _read_marker(marker)
     if not record.get('Outputs'):
         return False
-    begun = {'Begun': record.get('Fingerprint'), 'Outputs': {}}
-    save_json({**begun, 'Planned': sorted(record['Outputs'])}, marker)
+    names = sorted(record['Outputs'])
+    save_json({'Begun': record.get('Fingerprint'), 'Outputs': {}, 'Planned': names}, marker)
     return True
 
 

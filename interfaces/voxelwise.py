@@ -201,8 +201,9 @@ def _test_all(
     try:
         found = Parallel(n_jobs=inputs.nthreads, max_nbytes=None)(
             delayed(_in_worker)(
-                os.getpid(), values, design.matrix, design.weights(contrast.first, contrast.second),
-                mask, ground.affine, permutations=inputs.permutations, seed=seed,
+                os.getpid(), values, design.matrix,
+                design.weights(contrast.first, contrast.second), mask, ground.affine,
+                permutations=inputs.permutations, seed=seed,
             )
             for contrast in contrasts
         )  # fmt: skip
