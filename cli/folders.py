@@ -9,7 +9,7 @@ from .checks import is_own_output
 from .settings import Settings
 
 _NOT_FOR_ANTS = ',[]'
-"""What paths in arguments of ANTs may not contain (nor those in which Nipype looks for its cache)."""
+"""What ANTs cannot read in a path, nor Nipype where it looks for what it has cached."""
 _TOLERATED = {'logs', 'work', 'lost+found', 'Thumbs.db', 'desktop.ini'}
 """What may lie in a new output folder: made by schedulers and file systems."""
 
