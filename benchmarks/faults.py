@@ -2,11 +2,12 @@
 
     python benchmarks/faults.py FOLDER [--kills 30] [--seed 1] [--participants 6]
 
-Participants of the example are processed once as the reference, then participant level, group level
-and voxel-wise comparison are killed in turn: the run or one of its workers by SIGKILL, or the run by
-SIGTERM, SIGHUP or Ctrl-C. After each, no process may be left, every file under a final name must be
-whole and that of the reference, and the same command must end well and hold the same as the
-reference, with nothing unfinished left. Prints a line for each kill and ends with 1 where any fails.
+Participants of the example are processed once as the reference, then participant level, group
+level and voxel-wise comparison are killed in turn: the run or one of its workers by SIGKILL, or
+the run by SIGTERM, SIGHUP or Ctrl-C. After each, no process may be left, every file under a final
+name must be whole and that of the reference, and the same command must end well and hold the same
+as the reference, with nothing unfinished left. Prints a line for each kill and ends with 1 where
+any fails.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ from .checks import (
 from .citation import as_processed, describe, library_versions, write_citation
 from .folders import check_places
 from .settings import Settings
-from .work import claimed, clean_work, software, work_folder
+from .work import claimed, clean_work, process_claimed, software, unfinished, work_folder
 
 if TYPE_CHECKING:
     from ..interfaces.bids import Visit
@@ -136,33 +136,6 @@ def process(settings: Settings, visits: Sequence[Visit]) -> Failures:
     return failed
 
 
-def unfinished(settings: Settings, visits: Sequence[tuple[Visit, str]]) -> list[tuple[Visit, str]]:
-    """Those of the visits, each with its fingerprint, whose results are not complete."""
-    from ..interfaces.completion import is_complete
-    from ..interfaces.sidecars import marker_path
-
-    root = settings.output_dir
-    return [(v, key) for v, key in visits if not is_complete(marker_path(root, v), key, root)]
-
-
-def process_claimed(settings: Settings, todo: Sequence[tuple[Visit, str]], plan: Plan) -> Failures:
-    """Run visits that are this run's."""
-    from ..interfaces.completion import begin
-    from ..interfaces.sidecars import marker_path
-    from ..workflows.base import init_nigra_wf, visit_workflow_name
-    from ..workflows.graph import final_files
-    from .run import run_graph
-
-    root = settings.output_dir
-    workflow = init_nigra_wf(todo, plan, work_dir=work_folder(settings))
-    if settings.write_graph:
-        write_graph(workflow, root / 'logs' / 'graph.dot')
-    for visit, key in todo:
-        files = final_files(workflow.get_node(visit_workflow_name(visit)), root)
-        begin(marker_path(root, visit), key, files, root)
-    return run_graph(workflow, settings, log_dir=root / 'logs')
-
-
 def tell_group_is_old(settings: Settings, reason: str) -> None:
     """Say that the group's page is not of this run, where there is one."""
     if (settings.output_dir / 'group.html').is_file():
@@ -187,15 +160,6 @@ def tell_phases(settings: Settings, prefixes: Sequence[str] | None = None) -> No
     ]
     for sentence in phase_warnings(gather_quality(paths)):
         LOGGER.warning('%s', sentence)
-
-
-def write_graph(workflow: Any, path: Path) -> None:
-    """Save the graph of steps; the picture of it needs Graphviz."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        workflow.write_graph(str(path), graph2use='colored', simple_form=True)
-    except OSError as error:
-        LOGGER.warning('%s has no picture beside it: %s', path, str(error).splitlines()[0])
 
 
 def find_all(
@@ -275,8 +239,10 @@ def make_plan(settings: Settings, visits: Sequence[Visit]) -> Plan:
 
 def group_level(settings: Settings) -> Failures:
     """Compare the groups from the derivatives alone; return what failed."""
-    from ..interfaces.completion import is_complete
+    from ..interfaces.completion import is_complete, missing_outputs
 
+    for path in missing_outputs(settings.output_dir, ('_regions.tsv', '_quality.json')):
+        LOGGER.warning('%s was finished but is not there: run the participant level again', path)
     tables = finished_tables(settings)
     participants = find_participants_file(settings)
     text = describe(settings, as_processed(settings, tables))

@@ -95,6 +95,15 @@ class ResilientMultiProc(MultiProcPlugin):
             self._ranks.append(self._visits.setdefault(visit, len(self._visits)))
         return sorted(jobids, key=lambda job: (self._ranks[job], job))
 
+    def _report_crash(self, node: Any, result: Any = None) -> Any:
+        try:
+            return super()._report_crash(node, result=result)
+        except OSError:  # the disk may be full, which is why the step failed
+            tell = getattr(self._status_callback, 'crash', None)
+            if tell is not None:
+                tell(node, ''.join((result or {}).get('traceback') or ()))
+            return None
+
     def _submit_job(self, node: Any, updatehash: bool = False) -> int:
         try:
             return super()._submit_job(node, updatehash=updatehash)

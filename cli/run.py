@@ -18,6 +18,16 @@ TOP = 'nigra_wf'
 """Name of the workflow that holds all visits."""
 _OWN_ERROR = re.compile(r'^\s*nigra\.nodes\.errors\.\w+: (?P<message>.+)$', re.MULTILINE)
 
+_REMEDIES = {
+    'MemoryError|bad_alloc|Cannot allocate memory':
+        'run the same command again with fewer --nprocs or a lower --mem-gb',
+    'No space left|quota exceeded|File too large':
+        'free space there or give another --work-dir, and run the same command again',
+    'Read-only file system|Permission denied':
+        'give folders that you may write to (OUTPUT_DIR, --work-dir)',
+}  # fmt: skip
+"""What helps, by a pattern of the error's text, where the machine is at fault and not the data."""
+
 
 @dataclass
 class Progress:
@@ -51,6 +61,17 @@ class Progress:
                 self._ended.add(name)
                 self.done += '.' in name  # the many of a MapNode are one step of the graph
                 self.report(f'[{self.done}/{self.total}] {_readable(name)}')
+
+    def crash(self, node: Any, traceback: str) -> None:
+        """Take a failure of which no crash file could be written."""
+        owner, sentence = _read_crash(f'Node: {node.fullname}\n{traceback}')
+        self.add(owner, sentence)
+
+    def add(self, owner: str, sentence: str) -> None:
+        """Note why a step failed, if it is one of this run: others may run beside it."""
+        known = self.failures.get(owner)
+        if known is not None and sentence not in known:
+            known.append(sentence)
 
     def __getstate__(self) -> dict[str, Any]:
         # Nipype writes it with every MapNode, and a lock cannot be written
@@ -186,10 +207,8 @@ def run_graph(
         if hasattr(plugin, 'stop'):
             plugin.stop()
     for crash in sorted(set(log_dir.glob('crash-*.txt')) - before):
-        owner, sentence = _read_crash(crash)
-        known = progress.failures.get(owner)  # None for those of a run beside this one
-        if known is not None and sentence not in known:
-            known.append(sentence)
+        text = crash.read_text(encoding='utf-8', errors='replace')
+        progress.add(*_read_crash(text, crash))
     return {
         visit_name(owner): sentences or ['a step failed; see the log folder']
         for owner, sentences in progress.failures.items()
@@ -241,8 +260,8 @@ def _count_steps(graph: Any) -> int:
     return sum(not isinstance(node.interface, IdentityInterface) for node in nodes)
 
 
-def _read_crash(path: Path) -> tuple[str, str]:
-    text = path.read_text(encoding='utf-8', errors='replace')
+def _read_crash(text: str, path: Path | None = None) -> tuple[str, str]:
+    """Owner of a failed step, and one sentence that tells why it failed."""
     node = re.search(r'^Node: (.+)$', text, re.MULTILINE)
     owner = _owner(node.group(1).strip()) if node else 'nigra'
     own = [found.group('message').strip() for found in _OWN_ERROR.finditer(text)]
@@ -250,5 +269,9 @@ def _read_crash(path: Path) -> tuple[str, str]:
         return owner, own[-1]  # the last of a chain is the one that names the file
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     errors = [line for line in lines if re.match(r'^[\w.]+(Error|Exception|Interrupt)\b', line)]
-    step = _readable(node.group(1).strip()) if node else path.name
-    return owner, f'{step} failed ({(errors or lines)[-1]}); {path} has the details'
+    step = _readable(node.group(1).strip()) if node else 'a step'
+    reason = (errors or lines or ['no reason given'])[-1]
+    for pattern, fix in _REMEDIES.items():
+        if re.search(pattern, reason):
+            return owner, f'{step} failed ({reason}); {fix}'
+    return owner, f'{step} failed ({reason}); {path or "no crash file"} has the details'

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,29 @@ def finished_outputs(root: Path) -> set[Path] | None:
             continue
         found.update(root / name for name in names)
     return found
+
+
+def missing_outputs(root: Path, endings: tuple[str, ...], *, seconds: float = 60) -> list[Path]:
+    """Outputs of finished visits that are not there, after some patience.
+
+    Parameters
+    ----------
+    root
+        Output folder.
+    endings
+        Of the names that matter.
+    seconds
+        To wait: a network file system may show another machine's files that late.
+    """
+    until = time.monotonic() + seconds
+    named = {p for p in finished_outputs(root) or () if p.name.endswith(endings)}
+    while missing := sorted(path for path in named if not path.is_file()):
+        if time.monotonic() > until:
+            break
+        time.sleep(min(1.0, seconds / 20))
+        for folder in {path.parent for path in missing if path.parent.is_dir()}:
+            list(folder.iterdir())  # listing a folder makes a client ask the server again
+    return missing
 
 
 def find_outputs(root: Path, pattern: str) -> list[Path]:
