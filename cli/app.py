@@ -241,6 +241,7 @@ def group_level(settings: Settings) -> Failures:
     """Compare the groups from the derivatives alone; return what failed."""
     from ..interfaces.completion import is_complete, missing_outputs
 
+    check_group(settings)  # before earlier results give way
     for path in missing_outputs(settings.output_dir, ('_regions.tsv', '_quality.json')):
         LOGGER.warning('%s was finished but is not there: run the participant level again', path)
     tables = finished_tables(settings)
