@@ -12,7 +12,7 @@ import networkx as nx
 from nipype.pipeline.plugins.linear import LinearPlugin
 from nipype.pipeline.plugins.multiproc import MultiProcPlugin, process_initializer
 
-from ..interfaces.processes import leave_signals_to
+from ..interfaces.processes import end_workers, leave_signals_to
 
 _KILLED = (
     'nigra.nodes.errors.NigraError: a worker process was killed, most likely for want of memory; '
@@ -83,9 +83,7 @@ class ResilientMultiProc(MultiProcPlugin):
 
     def stop(self) -> None:
         """End all workers at once; what they were doing is done again by the next run."""
-        for worker in list((self.pool._processes or {}).values()):
-            worker.kill()
-        self.pool.shutdown(wait=True, cancel_futures=True)
+        end_workers(self.pool)
 
     def _sort_jobs(self, jobids: Any, scheduler: str | None = 'tsort') -> Any:
         if scheduler == 'mem_thread':

@@ -8,6 +8,7 @@ import signal
 import sys
 import threading
 import time
+from concurrent.futures import ProcessPoolExecutor
 
 _PR_SET_PDEATHSIG = 1
 _LOOK_EVERY = 1.0
@@ -54,3 +55,10 @@ def leave_signals_to(parent: int) -> None:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     end_with(parent)
+
+
+def end_workers(pool: ProcessPoolExecutor) -> None:
+    """End the workers of a pool at once, whatever they are doing."""
+    for worker in list((pool._processes or {}).values()):
+        worker.kill()
+    pool.shutdown(wait=True, cancel_futures=True)
