@@ -196,9 +196,7 @@ def report(cases: Sequence[Case], folder: Path, kills: int) -> int:
 def main() -> int:
     """Print the table; 1 where any kill did harm."""
     parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
-    parser.add_argument(
-        'folder', type=Path, help='to work in; what it has of an earlier run is used'
-    )
+    parser.add_argument('folder', type=Path, help='to work in; earlier references are used')
     parser.add_argument('--kills', type=int, default=30)
     parser.add_argument('--seed', type=int, default=1)
     arguments = parser.parse_args()
