@@ -209,7 +209,7 @@ def _test_all(
         )  # fmt: skip
     finally:
         if inputs.nthreads > 1:  # idle workers would keep this process for minutes
-            get_reusable_executor().shutdown(wait=True, kill_workers=True)
+            get_reusable_executor().terminate(kill_workers=True)
     return {
         contrast: (spread_values(t, mask, 0.0), spread_values(p, mask, np.nan))
         for contrast, (t, p) in zip(contrasts, found, strict=True)
