@@ -1,6 +1,6 @@
 """Runs that are killed at random moments: what is left, and what the same command makes of it.
 
-    python benchmarks/faults.py FOLDER [--kills 30] [--seed 1]
+    python benchmarks/faults.py FOLDER [--kills 30] [--seed 1] [--only LEVEL]
 
 Participants of the example are processed once as the reference, then participant level, group
 level and voxel-wise comparison are killed in turn: the run or one of its workers by SIGKILL, or
@@ -125,7 +125,9 @@ def strike(process: subprocess.Popen[str], way: str, after: float) -> list[str]:
         if not members(process.pid):
             return []
         time.sleep(0.1)
-    return [f'{len(members(process.pid))} processes are left']
+    left = [Path(f'/proc/{number}/cmdline') for number in members(process.pid)]
+    names = [p.read_text().replace('\0', ' ')[-60:] for p in left if p.exists()]
+    return [f'{len(left)} processes are left ({", ".join(names)})']
 
 
 def differing(reference: Path, out: Path) -> list[tuple[str, str]]:
@@ -199,11 +201,13 @@ def main() -> int:
     parser.add_argument('folder', type=Path, help='to work in; earlier references are used')
     parser.add_argument('--kills', type=int, default=30)
     parser.add_argument('--seed', type=int, default=1)
+    parser.add_argument('--only', metavar='LEVEL', help='participant, group or voxel-wise')
     arguments = parser.parse_args()
     random.seed(arguments.seed)
     folder = arguments.folder.absolute()
     folder.mkdir(parents=True, exist_ok=True)
-    return int(report(prepare(folder), folder, arguments.kills) > 0)
+    cases = [c for c in prepare(folder) if arguments.only in (None, c.name)]
+    return int(report(cases, folder, arguments.kills) > 0)
 
 
 if __name__ == '__main__':

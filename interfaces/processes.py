@@ -8,9 +8,13 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from typing import Any
 
 _PR_SET_PDEATHSIG = 1
+_ONE_THREAD = dict.fromkeys(('OMP_NUM_THREADS', 'OPENBLAS_NUM_THREADS', 'MKL_NUM_THREADS'), '1')
+"""Of the linear algebra inside each of several processes."""
 _LOOK_EVERY = 1.0
 """Seconds between two looks at the parent, where the system tells nobody of its end."""
 
@@ -62,3 +66,33 @@ def end_workers(pool: ProcessPoolExecutor) -> None:
     for worker in list((pool._processes or {}).values()):
         worker.kill()
     pool.shutdown(wait=True, cancel_futures=True)
+
+
+def in_processes(task: Callable[[Any], Any], items: Sequence[Any], count: int) -> list[Any]:
+    """Results of a task on each item, in order, by processes that end with the last of them.
+
+    Parameters
+    ----------
+    task
+        May be a closure.
+    items
+        What it is called with.
+    count
+        Processes at most; with one, or one item, the work is done here.
+
+    Notes
+    -----
+    Loky's workers import what they need, not the program that calls (as `spawn` would), and take
+    no locks of other threads along (as `fork` would). Those of `joblib.Parallel` are kept idle
+    for minutes, and this process with them.
+    """
+    workers = min(count, len(items))
+    if workers < 2:
+        return [task(item) for item in items]
+    from joblib.externals.loky import ProcessPoolExecutor as Pool
+
+    pool = Pool(workers, initializer=leave_signals_to, initargs=(os.getpid(),), env=_ONE_THREAD)
+    try:
+        return list(pool.map(task, items))
+    finally:
+        pool.shutdown(wait=True, kill_workers=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -38,7 +37,7 @@ from .descriptions import save_described, tell
 from .files import save_image, save_json
 from .group_tables import GROUP_TABLES
 from .headers import load_data
-from .processes import leave_signals_to
+from .processes import in_processes
 from .stats import read_question
 from .tables import read_table, readable
 from .template_maps import GRID_MM, comparison_ground
@@ -191,36 +190,23 @@ def _test_all(
     seed: int, inputs: Any,
 ) -> dict[GroupContrast, tuple[NDArray[np.float64], NDArray[np.float64]]]:  # fmt: skip
     """T and p on the whole grid, by contrast; NaN where nothing was tested."""
-    from joblib import Parallel, delayed
-    from joblib.externals.loky import get_reusable_executor
-
     design = make_design(sample.labels, sample.people, sample.groups, sample.covariates)
     if len(design.groups) < 2 or np.linalg.matrix_rank(design.matrix) < design.matrix.shape[1]:
         raise NigraError('too few participants with maps for a voxel-wise comparison')
     contrasts = [c for c in sample.contrasts if c.groups <= set(design.groups)]
-    try:
-        found = Parallel(n_jobs=inputs.nthreads, max_nbytes=None)(
-            delayed(_in_worker)(
-                os.getpid(), values, design.matrix,
-                design.weights(contrast.first, contrast.second), mask, ground.affine,
-                permutations=inputs.permutations, seed=seed,
-            )
-            for contrast in contrasts
+    weights = [design.weights(c.first, c.second) for c in contrasts]
+
+    def test(contrast: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        return enhance_contrast(
+            values, design.matrix, contrast, mask, ground.affine,
+            permutations=inputs.permutations, seed=seed,
         )  # fmt: skip
-    finally:
-        if inputs.nthreads > 1:  # idle workers would keep this process for minutes
-            get_reusable_executor().terminate(kill_workers=True)
+
+    found = in_processes(test, weights, inputs.nthreads)
     return {
         contrast: (spread_values(t, mask, 0.0), spread_values(p, mask, np.nan))
         for contrast, (t, p) in zip(contrasts, found, strict=True)
     }
-
-
-def _in_worker(parent: int, *arguments: Any, **options: Any) -> Any:
-    """`enhance_contrast` in a process that ends with the one that started it."""
-    if os.getpid() != parent:
-        leave_signals_to(parent)
-    return enhance_contrast(*arguments, **options)
 
 
 def _save_maps(

@@ -45,3 +45,27 @@ def test_a_worker_whose_parent_has_gone_before_ends_at_once():
     done = subprocess.run([sys.executable, '-c', _WORKER, '1'], capture_output=True, timeout=30)
     assert done.returncode
     assert not done.stdout
+
+
+_WORK = """
+import os, time
+from concurrent.futures import ProcessPoolExecutor
+from nigra.interfaces.processes import in_processes
+
+def work(_):
+    here = os.getpid()
+    return in_processes(lambda n: (n, os.getpid() != here), [3, 1, 2], 2)
+
+begun = time.monotonic()
+with ProcessPoolExecutor(1) as pool:  # as Nipype runs a step
+    print(*pool.map(work, [0]))
+assert time.monotonic() - begun < 60
+"""
+
+
+def test_work_in_processes_ends_with_the_last_item():
+    """In order, by others than this process, with nothing left behind that idles or warns."""
+    done = subprocess.run([sys.executable, '-c', _WORK], capture_output=True, text=True)
+    assert done.stdout == '[(3, True), (1, True), (2, True)]\n', done.stderr
+    assert done.returncode == 0
+    assert not done.stderr
