@@ -75,6 +75,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except NigraError as error:
         print(f'nigra-simulate: {error}', file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print('nigra-simulate: interrupted', file=sys.stderr)
+        return 130
     print(args.out_dir)
     return 0
 
