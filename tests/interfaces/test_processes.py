@@ -69,3 +69,33 @@ def test_work_in_processes_ends_with_the_last_item():
     assert done.stdout == '[(3, True), (1, True), (2, True)]\n', done.stderr
     assert done.returncode == 0
     assert not done.stderr
+
+
+_SLEEP = """
+import os, time
+from concurrent.futures import ProcessPoolExecutor
+from nigra.interfaces.processes import in_processes, leave_signals_to
+
+def rest(_):
+    os.write(1, b"%d\\n" % os.getpid())
+    time.sleep(60)
+
+def work(_):
+    return in_processes(rest, [1, 2], 2)
+
+pool = ProcessPoolExecutor(1, initializer=leave_signals_to, initargs=(os.getpid(),))
+print(*pool.map(work, [0]))
+"""
+
+
+@pytest.mark.skipif(not os.path.exists('/proc/self/stat'), reason='reads /proc')
+def test_workers_of_workers_end_with_the_run():
+    run = subprocess.Popen([sys.executable, '-c', _SLEEP], stdout=subprocess.PIPE, text=True)
+    resting = [int(run.stdout.readline()) for _ in range(2)]
+    run.kill()
+    run.wait()
+    run.stdout.close()
+    until = time.monotonic() + 10
+    while any(map(lives, resting)) and time.monotonic() < until:
+        time.sleep(0.05)
+    assert not any(map(lives, resting))
