@@ -18,8 +18,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         logging.basicConfig(format='%(message)s', stream=sys.stderr)
         LOGGER.setLevel(logging.INFO)
         from .app import run_levels
+        from .signals import signals_stop_the_run
 
-        return run_levels(settings)
+        with signals_stop_the_run():
+            return run_levels(settings)
     except ValueError as error:
         from ..nodes.errors import NigraError
 
@@ -27,6 +29,6 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
         sys.stderr.write(f'nigra: error: {error}\n')
         return 1
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as error:
         sys.stderr.write('nigra: interrupted; the same command takes up where it stopped.\n')
-        return 130
+        return int(getattr(error, 'status', 130))

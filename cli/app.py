@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import functools
 import logging
-import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -17,7 +15,6 @@ from .checks import (
     check_atlases,
     check_bids,
     check_folders,
-    check_group,
     check_own_atlases,
     check_reference_echoes,
     find_participants_file,
@@ -29,7 +26,11 @@ from .citation import (
     methods_section,
     write_citation,
 )
+from .folders import check_places
+from .look import check_study, forecast, tell_look
 from .settings import Settings
+from .told import tell_phases, tell_problems
+from .work import claimed, clean_work, process_claimed, software, unfinished, work_folder
 
 if TYPE_CHECKING:
     from ..interfaces.bids import Visit
@@ -54,11 +55,14 @@ def run_levels(settings: Settings) -> int:
         Nothing could be started.
     """
     check_folders(settings)
+    check_places(settings)
     settings.methods.check_names()
     failed: Failures = {}
+    if settings.dry_run and settings.levels == ('group',):
+        return 1 if group_look(settings) else 0
     if 'participant' in settings.levels:
         failed = participant_level(settings)
-        if settings.boilerplate_only:
+        if settings.boilerplate_only or settings.dry_run:
             return 1 if failed else 0
     if 'group' in settings.levels and 'group' not in failed:
         try:
@@ -69,9 +73,12 @@ def run_levels(settings: Settings) -> int:
     if 'participant' in settings.levels and ('group' not in settings.levels or 'group' in failed):
         told = as_processed(settings, region_tables(settings))
         write_citation(settings, methods_section(told))
+    if 'group' in failed:
+        tell_group_is_old(settings, 'the group level did not run to its end')
     for name, sentences in sorted(failed.items()):
         for sentence in sentences:
             LOGGER.error('%s failed: %s', name, sentence)
+    tell_problems(settings)
     if failed:
         return 1
     if settings.clean_workdir:
@@ -84,23 +91,21 @@ def participant_level(settings: Settings) -> Failures:
     """Process every participant that is not yet complete; return what failed, by visit."""
     from ..interfaces.bids import list_participants
     from ..interfaces.completion import marker_folder
-    from ..interfaces.dataset import prepare_output
     from ..interfaces.queries import load_filters
 
     labels = list_participants(settings.bids_dir, settings.participant_label)
     filters = load_filters(settings.bids_filter_file)
-    check_bids(settings)
-    check_atlases(settings)
-    failed = group_forecast(settings)
-    prepare_output(
-        settings.output_dir,
-        bids_dir=settings.bids_dir,
-        participants_file=settings.participants_file,
-        version=__version__,
-    )
-    marker_folder(settings.output_dir).mkdir(parents=True, exist_ok=True)
+    failed = check_study(settings, (check_bids, check_atlases, prepare))
+    expected = forecast(settings, labels, list_participants(settings.bids_dir))
+    if 'group' in settings.levels and expected.errors:
+        failed['group'] = list(expected.errors)
     visits, missing = find_all(settings, labels, filters)
     failed |= missing
+    states = {v.prefix: 'complete' if finished(settings, v) else 'process' for v in visits}
+    tell_look(settings, visits, failed, states=states, expected=expected)
+    if settings.dry_run:
+        return failed
+    marker_folder(settings.output_dir).mkdir(parents=True, exist_ok=True)
     if settings.boilerplate_only:
         fullest = max((s.echo_times for v in visits for s in v.scans), key=len, default=(0.0,))
         told = Told(settings.methods, fullest)
@@ -110,70 +115,64 @@ def participant_level(settings: Settings) -> Failures:
     return failed | process(settings, visits)
 
 
-def group_forecast(settings: Settings) -> Failures:
-    """What will keep the group level from running, told before the participants are processed."""
-    if 'group' not in settings.levels:
-        return {}
+def prepare(settings: Settings) -> None:
+    """Create the folder of the derivatives and describe it."""
+    from ..interfaces.dataset import prepare_output
+
+    prepare_output(
+        settings.output_dir,
+        bids_dir=settings.bids_dir,
+        participants_file=settings.participants_file,
+        version=__version__,
+    )
+
+
+def group_look(settings: Settings) -> Failures:
+    """What a group level alone would say, from the derivatives and the participants' table."""
+    failed: Failures = {}
+    people: list[str] = []
     try:
-        check_group(settings)
+        people = sorted({path.name.split('_')[0] for path in finished_tables(settings)})
     except NigraError as error:
-        LOGGER.error('the group level will not run: %s', error)
-        return {'group': [str(error)]}
-    return {}
+        failed['group'] = [str(error)]
+    expected = forecast(settings, people, people)
+    if expected.errors:
+        failed.setdefault('group', []).extend(expected.errors)
+    tell_look(settings, [], failed, states={}, expected=expected)
+    return failed
 
 
 def process(settings: Settings, visits: Sequence[Visit]) -> Failures:
     """Run the visits whose results are not complete."""
-    from ..interfaces.completion import is_complete
-    from ..interfaces.sidecars import marker_path
-    from ..workflows.base import init_nigra_wf
-    from .run import run_graph
-
-    todo: list[tuple[Visit, str]] = []
+    todo = unfinished(settings, [(visit, visit_fingerprint(visit, settings)) for visit in visits])
     for visit in visits:
-        key = visit_fingerprint(visit, settings)
-        marker = marker_path(settings.output_dir, visit)
-        if is_complete(marker, key, settings.output_dir):
+        if visit not in [v for v, _ in todo]:
             LOGGER.info('%s is complete; nothing to do', visit.prefix)
-        else:
-            marker.unlink(missing_ok=True)  # those results are of other inputs or options
-            todo.append((visit, key))
     if not todo:
         return {}
-    LOGGER.info('Processing %d of %d visits', len(todo), len(visits))
-    workflow = init_nigra_wf(todo, make_plan(settings, visits), work_dir=work_folder(settings))
-    if settings.write_graph:
-        write_graph(workflow, settings.output_dir / 'logs' / 'graph.dot')
-    failed = run_graph(workflow, settings, log_dir=settings.output_dir / 'logs')
+    with claimed(settings, [visit.prefix for visit, _ in todo]) as (taken, failed):
+        todo = unfinished(settings, [(v, key) for v, key in todo if v.prefix in taken])
+        if todo:
+            LOGGER.info('Processing %d of %d visits', len(todo), len(visits))
+            failed |= process_claimed(settings, todo, make_plan(settings, visits))
     if 'group' not in settings.levels:  # which tells of everybody
         tell_phases(settings, [scan.prefix for visit, _ in todo for scan in visit.scans])
+        tell_group_is_old(settings, 'participants have been processed since')
     return failed
 
 
-def tell_phases(settings: Settings, prefixes: Sequence[str] | None = None) -> None:
-    """Say in the log whose phase was repaired or is in doubt; of all runs where none are named."""
-    from ..interfaces.completion import find_outputs
-    from ..interfaces.names import outputs
-    from ..interfaces.phase_told import phase_warnings
-    from ..interfaces.quality import PATTERN, gather_quality
-
-    ending = outputs('scan')['quality'].name
-    paths = [
-        path
-        for path in find_outputs(settings.output_dir, PATTERN)
-        if prefixes is None or path.name.removesuffix(ending) in prefixes
-    ]
-    for sentence in phase_warnings(gather_quality(paths)):
-        LOGGER.warning('%s', sentence)
+def finished(settings: Settings, visit: Visit) -> bool:
+    """Tell whether a visit's results are complete and made of these inputs with these options."""
+    return not unfinished(settings, [(visit, visit_fingerprint(visit, settings))])
 
 
-def write_graph(workflow: Any, path: Path) -> None:
-    """Save the graph of steps; the picture of it needs Graphviz."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        workflow.write_graph(str(path), graph2use='colored', simple_form=True)
-    except OSError as error:
-        LOGGER.warning('%s has no picture beside it: %s', path, str(error).splitlines()[0])
+def tell_group_is_old(settings: Settings, reason: str) -> None:
+    """Say that the group's page is not of this run, where there is one."""
+    if (settings.output_dir / 'group.html').is_file():
+        LOGGER.warning(
+            '%s and the tables beside it are of an earlier run: %s',
+            settings.output_dir / 'group.html', reason,
+        )  # fmt: skip
 
 
 def find_all(
@@ -181,7 +180,8 @@ def find_all(
 ) -> tuple[list[Visit], Failures]:
     """Find every participant's scans; one that has none fails alone."""
     from ..interfaces.bids import find_visits
-    from ..interfaces.completion import marker_folder
+    from ..interfaces.completion import invalidate, marker_folder
+    from ..interfaces.survey import participant_problems
 
     visits: list[Visit] = []
     failed: Failures = {}
@@ -194,11 +194,18 @@ def find_all(
             check_own_atlases(settings, label)
             visits += _with_brain_masks(settings, found, filters)
         except NigraError as error:
-            LOGGER.error('%s is left out: %s', label, error)
-            failed[label] = [str(error)]
+            more = participant_problems(
+                settings.bids_dir, label, sessions=settings.session_label, filters=filters
+            )
+            failed[label] = list(dict.fromkeys([str(error), *more]))
+            if settings.dry_run:
+                continue
             for marker in marker_folder(settings.output_dir).glob(f'{label}*.json'):
-                if marker.stem.split('_')[0] == label:
-                    marker.unlink()  # so that results of earlier data do not count as finished
+                if marker.stem.split('_')[0] == label and invalidate(marker):
+                    LOGGER.warning(
+                        'Earlier results of %s no longer answer to the data and do not count',
+                        marker.stem,
+                    )
             if settings.stop_on_first_crash:
                 raise
     return visits, failed
@@ -229,28 +236,6 @@ def visit_fingerprint(visit: Visit, settings: Settings) -> str:
     return fingerprint(files, {**asdict(settings.methods), **software(), 'scans': scans})
 
 
-@functools.cache
-def software() -> dict[str, Any]:
-    """What decides results beside inputs and options: versions and presets."""
-    from ..interfaces.anatomy.itk import presets
-
-    return {'versions': library_versions(), 'presets': presets()}
-
-
-def work_folder(settings: Settings) -> Path:
-    """Working folder of this software: Nipype's cache does not know when code has changed."""
-    from ..interfaces.completion import fingerprint
-
-    return settings.scratch / f'nigra-{fingerprint([], software())[:12]}'
-
-
-def clean_work(settings: Settings) -> None:
-    """Remove what this run put into the working folder, and the folder if nothing is left."""
-    shutil.rmtree(work_folder(settings), ignore_errors=True)
-    if settings.scratch.is_dir() and not any(settings.scratch.iterdir()):
-        settings.scratch.rmdir()
-
-
 def make_plan(settings: Settings, visits: Sequence[Visit]) -> Plan:
     """What all visits have in common."""
     from ..interfaces.sidecars import Plan
@@ -271,38 +256,61 @@ def make_plan(settings: Settings, visits: Sequence[Visit]) -> Plan:
 
 def group_level(settings: Settings) -> Failures:
     """Compare the groups from the derivatives alone; return what failed."""
-    from ..interfaces.completion import is_complete, mark_complete
+    from ..interfaces.completion import is_complete, missing_outputs
     from ..interfaces.files import read_json
     from ..interfaces.reports.methods_text import COMPARISON
-    from ..workflows.group import output_names
-    from .run import run_graph
 
+    for path in missing_outputs(settings.output_dir, ('_regions.tsv', '_quality.json')):
+        LOGGER.warning('%s was finished but is not there: run the participant level again', path)
     tables = finished_tables(settings)
     participants = find_participants_file(settings)
+    people = sorted({path.name.split('_')[0] for path in tables})
+    if errors := forecast(settings, people, people).errors:  # before earlier results give way
+        return {'group': list(errors)}
     told = as_processed(settings, tables)
     planned = methods_section(told, group=group_plan(settings)).markdown
     key = group_fingerprint(settings, participants, tables, planned)
-    marker = settings.output_dir / 'logs' / 'group_complete.json'
-    if is_complete(marker, key, settings.output_dir):
+    if is_complete(group_marker(settings), key, settings.output_dir):
         LOGGER.info('The group level is complete; nothing to do')
         # the participant level may have written its own text since
         group = read_json(settings.output_dir / COMPARISON)
         write_citation(settings, methods_section(told, group=group))
         return {}
-    marker.unlink(missing_ok=True)
-    tell_phases(settings)
-    LOGGER.info('Comparing groups of %s', participants)
-    workflow = group_workflow(settings, participants, told)
+    with claimed(settings, ['group']) as (taken, failed):
+        if 'group' in taken:
+            tell_phases(settings)
+            LOGGER.info('Comparing groups of %s', participants)
+            failed = compare(settings, group_workflow(settings, participants, told), key)
+    return failed
+
+
+def group_marker(settings: Settings) -> Path:
+    """The file that says that the group level is complete."""
+    return settings.output_dir / 'logs' / 'group_complete.json'
+
+
+def compare(settings: Settings, workflow: Any, key: str) -> Failures:
+    """Run the graph of the group level, which is this run's; return what failed."""
+    from ..interfaces.completion import begin, mark_complete
+    from ..interfaces.reports.methods_text import COMPARISON
+    from ..interfaces.voxelwise import STEM
+    from ..workflows.graph import final_files
+    from .run import run_graph
+
+    root, marker = settings.output_dir, group_marker(settings)
     voxelwise = bool(settings.question.voxelwise)
-    here = replace(settings, nprocs=settings.nprocs if voxelwise else 1, use_plugin=None)
-    failed = run_graph(workflow, here, log_dir=settings.output_dir / 'logs')
+    planned = [*final_files(workflow, root), root / COMPARISON]
+    maps = root / f'{STEM}_*'  # whose names are known only when they are made
+    if begin(marker, key, [*planned, maps], root):
+        for path in root.glob(maps.name):
+            path.unlink()
+    failed = run_graph(
+        workflow, replace(settings, use_plugin=None), log_dir=root / 'logs', here=not voxelwise
+    )
     if failed:
         return {'group': [s for sentences in failed.values() for s in sentences]}
-    names = (*output_names(voxelwise=voxelwise), COMPARISON)
-    outputs = [settings.output_dir / name for name in names]
-    if voxelwise:
-        outputs += sorted(settings.output_dir.glob('group_space-*'))
-    mark_complete(marker, key, outputs, settings.output_dir)
+    made = sorted(root.glob(maps.name)) if voxelwise else []
+    mark_complete(marker, key, [*planned, *made], root)
     return {}
 
 

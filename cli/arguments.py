@@ -20,6 +20,7 @@ def build_parser() -> argparse.ArgumentParser:
     """Arguments by the names that users of BIDS-Apps know."""
     parser = argparse.ArgumentParser(
         prog='nigra',
+        allow_abbrev=False,
         description='Iron in the deep grey matter: susceptibility maps, deep grey labels and '
         'group statistics from a BIDS data set.',
         epilog='Example: nigra bids_example out participant group',

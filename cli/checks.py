@@ -196,38 +196,18 @@ def find_participants_file(settings: Settings) -> Path:
     )
 
 
-def check_group(settings: Settings) -> None:
-    """Read the participants' table before hours are spent on maps.
+def check_harmonise(settings: Settings) -> None:
+    """Refuse `--harmonise` where what it needs is not installed.
 
     Raises
     ------
     InputError
-        The table, its group column or a chosen column is missing or unusable.
+        It is asked for and cannot be done.
     """
-    from ..interfaces.participants import read_participants
-    from ..nodes.statistics.covariates import DEFAULT_SCORES, read_covariate
-
-    path, question = find_participants_file(settings), settings.question
-    table, _ = read_participants(path, group_column=question.group_column)
-    asked = {
-        'covariates': question.covariates or (),
-        'interactions': question.interactions,
-        'scores': question.scores or (),
-        'harmonise': [question.harmonise] if question.harmonise else (),
-    }
-    for option, names in asked.items():
-        for name in names:
-            column, _ = read_covariate(name)
-            default = option == 'scores' and column in DEFAULT_SCORES
-            if column not in table.columns and not default:
-                raise InputError(
-                    path,
-                    f'has no column {column!r} for --{option}',
-                    f'use one of {", ".join(map(str, table.columns))}',
-                )
-    if question.harmonise and importlib.util.find_spec('combatlearn') is None:
+    column = settings.question.harmonise
+    if column and importlib.util.find_spec('combatlearn') is None:
         raise InputError(
-            f'--harmonise {question.harmonise}',
+            f'--harmonise {column}',
             'needs a package that is not installed',
             "pip install 'nigra[harmonise]'",
         )

@@ -183,6 +183,11 @@ RUNNING: Options = {
         'action': 'store_true',
         'help': 'end at the first failure instead of finishing the others',
     },
+    ('--dry-run',): {
+        'action': 'store_true',
+        'help': 'look at all names, sidecars and headers, tell what would be done and all that is '
+        'wrong, and stop',
+    },
     ('--boilerplate-only',): {
         'action': 'store_true',
         'help': 'write the methods text and stop',

@@ -14,6 +14,7 @@ from .numbers import natural
 def parser() -> argparse.ArgumentParser:
     """Options of `nigra-power`."""
     out = argparse.ArgumentParser(
+        allow_abbrev=False,
         prog='nigra-power',
         description='Tell which differences in susceptibility a planned study detects, from the '
         'spread between people and the error of measurement.',

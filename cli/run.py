@@ -18,6 +18,16 @@ TOP = 'nigra_wf'
 """Name of the workflow that holds all visits."""
 _OWN_ERROR = re.compile(r'^\s*nigra\.nodes\.errors\.\w+: (?P<message>.+)$', re.MULTILINE)
 
+_REMEDIES = {
+    'MemoryError|bad_alloc|Cannot allocate memory':
+        'run the same command again with fewer --nprocs or a lower --mem-gb',
+    'No space left|quota exceeded|File too large':
+        'free space there or give another --work-dir, and run the same command again',
+    'Read-only file system|Permission denied':
+        'give folders that you may write to (OUTPUT_DIR, --work-dir)',
+}  # fmt: skip
+"""What helps, by a pattern of the error's text, where the machine is at fault and not the data."""
+
 
 @dataclass
 class Progress:
@@ -49,8 +59,19 @@ class Progress:
                 self.failures.setdefault(_owner(name), [])
             elif status == 'end' and name not in self._ended and self._has_run(name):
                 self._ended.add(name)
-                self.done += 1
+                self.done += '.' in name  # the many of a MapNode are one step of the graph
                 self.report(f'[{self.done}/{self.total}] {_readable(name)}')
+
+    def crash(self, node: Any, traceback: str) -> None:
+        """Take a failure of which no crash file could be written."""
+        owner, sentence = _read_crash(f'Node: {node.fullname}\n{traceback}')
+        self.add(owner, sentence)
+
+    def add(self, owner: str, sentence: str) -> None:
+        """Note why a step failed, if it is one of this run: others may run beside it."""
+        known = self.failures.get(owner)
+        if known is not None and sentence not in known:
+            known.append(sentence)
 
     def __getstate__(self) -> dict[str, Any]:
         # Nipype writes it with every MapNode, and a lock cannot be written
@@ -113,6 +134,9 @@ def visit_name(owner: str) -> str:
 def plugin_for(settings: Settings) -> tuple[str, dict[str, Any]]:
     """Nipype plugin and arguments: the user's file, or processes on this machine.
 
+    One process, too, is a process of its own: then Ctrl-C is answered at once, not after a
+    library's long call, and want of memory ends a step, not the run.
+
     Raises
     ------
     InputError
@@ -120,8 +144,6 @@ def plugin_for(settings: Settings) -> tuple[str, dict[str, Any]]:
     """
     if settings.use_plugin is not None:
         return _read_plugin(settings.use_plugin)
-    if settings.nprocs == 1:
-        return 'Linear', {}
     arguments: dict[str, Any] = {
         'n_procs': settings.nprocs,
         'raise_insufficient': False,
@@ -147,7 +169,9 @@ def _read_plugin(path: Path) -> tuple[str, dict[str, Any]]:
     return str(plugin), arguments
 
 
-def run_graph(graph: Any, settings: Settings, *, log_dir: Path) -> dict[str, list[str]]:
+def run_graph(
+    graph: Any, settings: Settings, *, log_dir: Path, here: bool = False
+) -> dict[str, list[str]]:
     """Run a Nipype workflow and return what failed, by visit.
 
     Parameters
@@ -158,6 +182,8 @@ def run_graph(graph: Any, settings: Settings, *, log_dir: Path) -> dict[str, lis
         Of this run.
     log_dir
         Crash files go there.
+    here
+        Whether to run in this process, whatever the settings say.
 
     Returns
     -------
@@ -166,31 +192,40 @@ def run_graph(graph: Any, settings: Settings, *, log_dir: Path) -> dict[str, lis
     """
     log_dir.mkdir(parents=True, exist_ok=True)
     _configure(graph, settings, log_dir)
-    plugin, arguments = plugin_for(settings)
     progress = Progress(total=_count_steps(graph), report=LOGGER.info)
     before = set(log_dir.glob('crash-*.txt'))
-    arguments['status_callback'] = progress
+    name, arguments = ('Linear', {}) if here else plugin_for(settings)
+    plugin = _make_plugin(name, {**arguments, 'status_callback': progress})
     try:
-        if plugin == 'MultiProc':
-            from .plugin import ResilientMultiProc
-
-            graph.run(plugin=ResilientMultiProc(plugin_args=arguments))
-        else:
-            graph.run(plugin=plugin, plugin_args=arguments)
+        graph.run(plugin=plugin)
     except NigraError:
         raise
     except Exception as error:
         if not progress.failures:
             raise NigraError(f'the run stopped: {error}') from error
+    finally:
+        if hasattr(plugin, 'stop'):
+            plugin.stop()
     for crash in sorted(set(log_dir.glob('crash-*.txt')) - before):
-        owner, sentence = _read_crash(crash)
-        known = progress.failures.setdefault(owner, [])
-        if sentence not in known:
-            known.append(sentence)
+        text = crash.read_text(encoding='utf-8', errors='replace')
+        progress.add(*_read_crash(text, crash))
     return {
         visit_name(owner): sentences or ['a step failed; see the log folder']
         for owner, sentences in progress.failures.items()
     }
+
+
+def _make_plugin(name: str, arguments: dict[str, Any]) -> Any:
+    """Nipype's plugin of a name, or ours where we have mended it."""
+    from nipype.pipeline import plugins
+
+    from .plugin import ResilientMultiProc, VisitwiseLinear
+
+    ours = {'MultiProc': ResilientMultiProc, 'Linear': VisitwiseLinear}
+    kind = ours.get(name) or getattr(plugins, f'{name}Plugin', None)
+    if kind is None:
+        raise InputError(f'plugin {name}', 'is not one of Nipype', 'use Linear, MultiProc, SLURM')
+    return kind(plugin_args=arguments)
 
 
 def _configure(graph: Any, settings: Settings, log_dir: Path) -> None:
@@ -207,7 +242,9 @@ def _configure(graph: Any, settings: Settings, log_dir: Path) -> None:
     config.update_config(
         {
             'execution': {
-                k: str(v).lower() if isinstance(v, bool) else v for k, v in execution.items()
+                # ConfigParser gives `%` a meaning of its own, which a path may not have
+                name: (str(v).lower() if isinstance(v, bool) else str(v)).replace('%', '%%')
+                for name, v in execution.items()
             }
         }
     )
@@ -217,13 +254,14 @@ def _configure(graph: Any, settings: Settings, log_dir: Path) -> None:
 
 
 def _count_steps(graph: Any) -> int:
-    return sum(
-        1 for name in graph.list_node_names() if not name.endswith(('inputnode', 'outputnode'))
-    )
+    from nipype.interfaces.utility import IdentityInterface
+
+    nodes = (graph.get_node(name) for name in graph.list_node_names())
+    return sum(not isinstance(node.interface, IdentityInterface) for node in nodes)
 
 
-def _read_crash(path: Path) -> tuple[str, str]:
-    text = path.read_text(encoding='utf-8', errors='replace')
+def _read_crash(text: str, path: Path | None = None) -> tuple[str, str]:
+    """Owner of a failed step, and one sentence that tells why it failed."""
     node = re.search(r'^Node: (.+)$', text, re.MULTILINE)
     owner = _owner(node.group(1).strip()) if node else 'nigra'
     own = [found.group('message').strip() for found in _OWN_ERROR.finditer(text)]
@@ -231,5 +269,9 @@ def _read_crash(path: Path) -> tuple[str, str]:
         return owner, own[-1]  # the last of a chain is the one that names the file
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     errors = [line for line in lines if re.match(r'^[\w.]+(Error|Exception|Interrupt)\b', line)]
-    step = _readable(node.group(1).strip()) if node else path.name
-    return owner, f'{step} failed ({(errors or lines)[-1]}); {path} has the details'
+    step = _readable(node.group(1).strip()) if node else 'a step'
+    reason = (errors or lines or ['no reason given'])[-1]
+    for pattern, fix in _REMEDIES.items():
+        if re.search(pattern, reason):
+            return owner, f'{step} failed ({reason}); {fix}'
+    return owner, f'{step} failed ({reason}); {path or "no crash file"} has the details'

@@ -34,6 +34,7 @@ class Settings:
     use_plugin: Path | None = None
     stop_on_first_crash: bool = False
     boilerplate_only: bool = False
+    dry_run: bool = False
     write_graph: bool = False
     clean_workdir: bool = False
     participants_file: Path | None = None

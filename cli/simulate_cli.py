@@ -16,6 +16,7 @@ from .numbers import natural, positive
 def parser() -> argparse.ArgumentParser:
     """Options of `nigra-simulate`."""
     out = argparse.ArgumentParser(
+        allow_abbrev=False,
         prog='nigra-simulate',
         description='Simulate a BIDS study: T1-weighted and gradient-echo scans with known truth.',
     )
@@ -74,6 +75,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except NigraError as error:
         print(f'nigra-simulate: {error}', file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print('nigra-simulate: interrupted', file=sys.stderr)
+        return 130
     print(args.out_dir)
     return 0
 

@@ -18,6 +18,7 @@ _STAGES = (
 def build_parser() -> argparse.ArgumentParser:
     """Arguments of `nigra-stage`."""
     parser = argparse.ArgumentParser(
+        allow_abbrev=False,
         prog='nigra-stage',
         description='Run one stage of susceptibility mapping on a folder that holds params.json '
         '(TE in s, B0 in T, B0_dir, voxel_size in mm) and the images that the stage reads: '

@@ -11,20 +11,22 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from scipy.stats import chi2_contingency
 
 from ..nodes.errors import InputError
 from ..nodes.statistics.values import name_some
 from .methods import Methods, agreeing
+from .protocol import PROTOCOL, in_words
 
 _SENTENCE = 'ReferenceRegion'
 """Tells people what `Methods.reference` names: compared only where methods are not known."""
 MUST_AGREE = ('Methods.reference', _SENTENCE, 'Units')
 """Sidecar entries without whose agreement values cannot be compared at all."""
-SHOULD_AGREE = {
-    'MagneticFieldStrength': 'field strength (T)',
-    'NigraVersion': 'the version of nigra',
-}
-"""Sidecar entries, in words, whose disagreement is a warning, beside all that `Methods` hold."""
+SHOULD_AGREE = {'NigraVersion': 'the version of nigra'}
+"""Sidecar entries, in words, whose disagreement is a warning, beside all that `Methods` hold and
+all of `PROTOCOL`."""
+UNEQUAL_P = 0.05
+"""Values of an entry are told to go along with the groups where chance makes that rarer."""
 UNIT = 'ppb'
 AGAIN = 'run the participant level again'
 """What to do about a damaged result."""
@@ -131,10 +133,13 @@ def compare_sidecars(paths: Sequence[Path], labels: pd.Series) -> tuple[dict[str
     table = _table(paths, [_read_sidecar(path.with_suffix('.json')) for path in paths])
     provenance: dict[str, Any] = {}
     warnings = _silent_sidecars(table)
+    warnings += [told.sentence for told in compare_protocols(table, labels)]
     for key in table.columns.drop(['run', 'participant', 'told']):
         values = table[key].dropna().unique().tolist()
         if values:
             provenance[key] = values[0] if len(values) == 1 else values
+        if key in PROTOCOL:
+            continue
         difference = _difference(table[~table.told] if key == _SENTENCE else table, key)
         if difference is None:
             continue
@@ -143,6 +148,37 @@ def compare_sidecars(paths: Sequence[Path], labels: pd.Series) -> tuple[dict[str
         warnings.append(difference.sentence(end=_of_groups(table, key, labels)))
     _check_unit(paths, table.Units)
     return provenance, warnings
+
+
+@dataclass(frozen=True)
+class ProtocolDifference:
+    """A difference in how a study was measured, in a sentence, and whether groups share it."""
+
+    sentence: str
+    confounded: bool
+
+
+def compare_protocols(table: pd.DataFrame, labels: pd.Series) -> list[ProtocolDifference]:
+    """What a study's scans differ in.
+
+    Parameters
+    ----------
+    table
+        Columns `run`, `participant` and the entries of `PROTOCOL` in words. All that a participant
+        has count together: two scans with two echo times in everybody are no difference.
+    labels
+        Group by participant.
+    """
+    found = []
+    for key in (key for key in PROTOCOL if key in table):
+        known = table.dropna(subset=[key])
+        together = known.groupby('participant')[key].agg(lambda v: ' and '.join(sorted(set(v))))
+        of_each = known.assign(**{key: known.participant.map(together)})
+        difference = _difference(of_each, key)
+        if difference is not None:
+            end = _of_groups(of_each.drop_duplicates('participant'), key, labels)
+            found.append(ProtocolDifference(difference.sentence(end=end), end != '.'))
+    return found
 
 
 def _table(paths: Sequence[Path], sidecars: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
@@ -154,7 +190,9 @@ def _table(paths: Sequence[Path], sidecars: Sequence[Mapping[str, Any]]) -> pd.D
         entries = agreeing(sidecar['Methods']) if told else {}
         rows.append(
             {'run': run, 'participant': run.split('_')[0], 'told': told}
-            | {key: _word(sidecar.get(key)) for key in (*MUST_AGREE, *SHOULD_AGREE)}
+            | {key: _word(sidecar.get(key)) for key in MUST_AGREE}
+            | {key: in_words(key, sidecar.get(key)) for key in PROTOCOL}
+            | {key: _word(sidecar.get(key)) for key in SHOULD_AGREE}
             | {_METHODS + name: value for name, value in entries.items()}
         )
     table = pd.DataFrame(rows, dtype=object)
@@ -201,6 +239,8 @@ def _words(key: str) -> str:
     """An entry as people call it, which for methods is the name of the option."""
     if key.startswith(_SETTINGS):
         return f'the setting {key.removeprefix(_SETTINGS)}'
+    if key in PROTOCOL:
+        return PROTOCOL[key][0]
     return SHOULD_AGREE.get(key) or key.removeprefix(_METHODS).replace('_', ' ')
 
 
@@ -210,6 +250,9 @@ def _of_groups(table: pd.DataFrame, key: str, labels: pd.Series) -> str:
     per_group = table[key].groupby(groups).nunique()
     if len(per_group) > 1 and per_group.max() == 1:
         return ', and each group has one value, so that groups differ by it too.'
+    counts = pd.crosstab(table[key], groups)
+    if min(counts.shape) > 1 and chi2_contingency(counts).pvalue < UNEQUAL_P:
+        return ', and groups have it unequally often, so that they may differ by it too.'
     return '.'
 
 

@@ -13,9 +13,18 @@ from pathlib import Path
 from typing import Any
 
 from ..nodes.errors import InputError
-from .headers import read_header
+from .headers import position_warnings, read_header
+from .metadata import load_metadata
 from .queries import BidsFile, list_files, select, with_key
-from .scans import GreScan, build_scan, group_runs, leave_out_phaseless
+from .scans import (
+    GreScan,
+    build_scan,
+    contrast_warnings,
+    find_other_half,
+    group_runs,
+    leave_out_halves,
+    what_is_missing,
+)
 
 
 @dataclass(frozen=True)
@@ -91,8 +100,9 @@ def find_visits(
     -------
     tuple of Visit
         One per T1w image used. A gradient-echo scan takes the T1w of its own session, else the
-        first of the participant, even from a session not asked for. Runs without any phase are
-        left out with a warning as long as a complete one remains.
+        first of the participant, even from a session not asked for; of several the plainest.
+        Runs without phase or without magnitude are left out with a warning as long as a complete
+        one remains.
 
     Raises
     ------
@@ -102,19 +112,19 @@ def find_visits(
     folder = bids_dir / participant_id
     gre, t1w = _find_images(folder, _wanted_sessions(folder, sessions), filters or {})
     runs = group_runs(gre)
-    used, left_out = leave_out_phaseless(runs)
-    scans = [build_scan(bids_dir, run, several=len(runs) > 1) for run in used]
+    used, left_out = leave_out_halves(runs)
+    scans = [build_scan(bids_dir, run, everything=gre) for run in used]
     _check_names([scan.prefix for scan in scans])
-    return _tell_left_out(_match_t1w(participant_id, scans, t1w), left_out)
+    visits = _match_t1w(participant_id, scans, without_phase_images(bids_dir, t1w))
+    visits = tuple(_with_t1w_warnings(bids_dir, visit) for visit in visits)
+    return _tell_left_out(visits, left_out, gre)
 
 
 def _find_images(
     folder: Path, sessions: Sequence[str], filters: Mapping[str, Mapping[str, Any]]
 ) -> tuple[list[BidsFile], list[BidsFile]]:
     """Gradient-echo images of the sessions kept (of all where none is named), and T1w images."""
-    files = list_files(folder)
-    gre = select(files, 'gre', filters.get('gre', {}))
-    gre = [f for f in gre if not sessions or f.labelled('ses') in sessions]
+    gre, t1w = select_images(folder, sessions, filters)
     if not gre:
         where = f' in {" or ".join(sessions)}' if sessions else ''
         raise InputError(
@@ -123,7 +133,6 @@ def _find_images(
             '(looked for anat/*_part-mag and *_part-phase named MEGRE or T2starw)',
             'rename them as BIDS says, or widen the filter',
         )
-    t1w = select(files, 't1w', filters.get('t1w', {}))
     if not t1w:
         raise InputError(
             folder,
@@ -131,6 +140,50 @@ def _find_images(
             'add one, or widen the filter',
         )
     return gre, t1w
+
+
+def select_images(
+    folder: Path, sessions: Sequence[str], filters: Mapping[str, Mapping[str, Any]]
+) -> tuple[list[BidsFile], list[BidsFile]]:
+    """Gradient-echo images of a participant, of the sessions asked for, and T1w images."""
+    files, kept = list_files(folder), with_key('ses', sessions)
+    gre = select(files, 'gre', filters.get('gre', {}))
+    gre = [f for f in gre if not kept or f.labelled('ses') in kept]
+    return gre, sorted(select(files, 't1w', filters.get('t1w', {})), key=plainness)
+
+
+def plainness(file: BidsFile) -> tuple[bool, int, Path]:
+    """Sort key of T1w images: without contrast agent before with it, then fewest entities."""
+    return file.get('ce') is not None, len(file.entities), file.path
+
+
+def without_phase_images(bids_dir: Path, t1w: Sequence[BidsFile]) -> list[BidsFile]:
+    """T1w images whose sidecars do not call them phase.
+
+    Raises
+    ------
+    InputError
+        None is left, or a sidecar cannot be read.
+    """
+    kept = []
+    for file in t1w:
+        kinds = load_metadata(bids_dir, file.path).get('ImageType')
+        words = kinds if isinstance(kinds, list) else [kinds]
+        if not {'P', 'PHASE'} & {str(word).upper() for word in words}:
+            kept.append(file)
+    if not kept:
+        raise InputError(
+            t1w[0].path, 'is a phase image by its ImageType', 'give the magnitude of the T1w scan'
+        )
+    return kept
+
+
+def _with_t1w_warnings(bids_dir: Path, visit: Visit) -> Visit:
+    """The visit with what is to be told of its T1w image."""
+    path = visit.t1w
+    why = 'which brightens vessels and may mislead the labels; a plain T1w image serves better'
+    told = contrast_warnings(path, load_metadata(bids_dir, path), why)
+    return replace(visit, warnings=(*visit.warnings, *told, *position_warnings(path)))
 
 
 def find_brain_mask(
@@ -232,7 +285,7 @@ def _match_t1w(
 
 
 def _tell_left_out(
-    visits: Sequence[Visit], left_out: Sequence[list[BidsFile]]
+    visits: Sequence[Visit], left_out: Sequence[list[BidsFile]], everything: Sequence[BidsFile]
 ) -> tuple[Visit, ...]:
     """Add a warning per run left out to the visit of its session, else to the first."""
     told = list(visits)
@@ -241,6 +294,9 @@ def _tell_left_out(
         sessions = [{v.session_id, *(scan.session_id for scan in v.scans)} for v in told]
         i = next((i for i, own in enumerate(sessions) if session in own), 0)
         more = f' (and {len(run) - 1} more of its run)' if len(run) > 1 else ''
-        warning = f'{run[0].path.name}{more} was left out because it has no phase.'
+        lacking = 'magnitude' if what_is_missing(run) == 'mag' else 'phase'
+        other = find_other_half(run, everything)
+        named = f' ({other.path.name} has another name)' if other else ''
+        warning = f'{run[0].path.name}{more} was left out because it has no {lacking}{named}.'
         told[i] = replace(told[i], warnings=(*told[i].warnings, warning))
     return tuple(told)

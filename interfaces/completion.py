@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from .files import save_json
+from .files import remove_unfinished, save_json
 
 
 def marker_folder(root: Path) -> Path:
@@ -29,6 +30,29 @@ def finished_outputs(root: Path) -> set[Path] | None:
             continue
         found.update(root / name for name in names)
     return found
+
+
+def missing_outputs(root: Path, endings: tuple[str, ...], *, seconds: float = 60) -> list[Path]:
+    """Outputs of finished visits that are not there, after some patience.
+
+    Parameters
+    ----------
+    root
+        Output folder.
+    endings
+        Of the names that matter.
+    seconds
+        To wait: a network file system may show another machine's files that late.
+    """
+    until = time.monotonic() + seconds
+    named = {p for p in finished_outputs(root) or () if p.name.endswith(endings)}
+    while missing := sorted(path for path in named if not path.is_file()):
+        if time.monotonic() > until:
+            break
+        time.sleep(min(1.0, seconds / 20))
+        for folder in {path.parent for path in missing if path.parent.is_dir()}:
+            list(folder.iterdir())  # listing a folder makes a client ask the server again
+    return missing
 
 
 def find_outputs(root: Path, pattern: str) -> list[Path]:
@@ -73,6 +97,66 @@ def mark_complete(marker: Path, key: str, outputs: Iterable[Path], root: Path) -
         for path in sorted({Path(p) for p in outputs})
     }
     save_json({'Fingerprint': key, 'Outputs': sizes}, marker)
+
+
+def begin(marker: Path, key: str, planned: Iterable[Path], root: Path) -> bool:
+    """Record that results are being made anew, and remove those of other inputs or options.
+
+    Old and new results so never stand beside each other, even after a run that was killed: what
+    it had planned is recorded before it writes.
+
+    Parameters
+    ----------
+    marker
+        Of the visit or level; from here to `mark_complete` it names no finished output.
+    key
+        Fingerprint of the inputs and options.
+    planned
+        Files that are going to be written, below `root`.
+    root
+        Output folder.
+
+    Returns
+    -------
+    bool
+        Whether what was there is of other inputs or options.
+    """
+    paths = [Path(p) for p in planned]
+    record = _read_marker(marker)
+    other = record.get('Fingerprint', record.get('Begun')) != key
+    if other:
+        _remove(root, [*record.get('Outputs', {}), *record.get('Planned', [])])
+    names = sorted({path.relative_to(root).as_posix() for path in paths})
+    save_json({'Begun': key, 'Outputs': {}, 'Planned': names}, marker)
+    for path in paths:
+        remove_unfinished(path)
+    return other
+
+
+def invalidate(marker: Path) -> bool:
+    """Record that finished results no longer answer to the data; tell whether there were any."""
+    record = _read_marker(marker)
+    if not record.get('Outputs'):
+        return False
+    names = sorted(record['Outputs'])
+    save_json({'Begun': record.get('Fingerprint'), 'Outputs': {}, 'Planned': names}, marker)
+    return True
+
+
+def _read_marker(marker: Path) -> dict[str, Any]:
+    try:
+        record = json.loads(marker.read_text(encoding='utf-8'))
+    except (OSError, ValueError):
+        return {}
+    return record if isinstance(record, dict) else {}
+
+
+def _remove(root: Path, names: Iterable[str]) -> None:
+    """Remove files below a folder; a marker that somebody changed leads nowhere else."""
+    for name in names:
+        path = root / name
+        if path.resolve().is_relative_to(root.resolve()):
+            path.unlink(missing_ok=True)
 
 
 def is_complete(marker: Path, key: str, root: Path) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -48,14 +48,23 @@ def prepare_output(
 
 
 def _make_writable(folder: Path) -> None:
-    """Create the folder; refuse one that cannot be written to."""
+    """Create a folder where it is not there.
+
+    Raises
+    ------
+    InputError
+        It cannot be created or written to.
+    """
     fix = 'give a folder that you may write to'
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(folder, f'cannot be created ({error.strerror})', fix) from error
-    if not os.access(folder, os.W_OK):
-        raise InputError(folder, 'is read-only', fix)
+    try:
+        with tempfile.TemporaryFile(dir=folder):  # permissions alone do not tell of network drives
+            pass
+    except OSError as error:
+        raise InputError(folder, f'cannot be written to ({error.strerror})', fix) from error
 
 
 def _description(bids_dir: Path, version: str) -> dict[str, Any]:

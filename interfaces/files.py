@@ -16,6 +16,9 @@ from numpy.typing import ArrayLike
 
 from ..nodes.errors import InputError
 
+_RANDOM = 8
+"""Letters that `tempfile` adds to a prefix."""
+
 
 @contextlib.contextmanager
 def atomic_path(path: str | Path) -> Iterator[Path]:
@@ -33,20 +36,39 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     path = Path(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        folder = Path(tempfile.mkdtemp(prefix='.part-', dir=path.parent))
+        folder = Path(tempfile.mkdtemp(prefix=_unfinished(path), dir=path.parent))
     except OSError as error:
-        raise _cannot_write(path, error) from error
+        raise cannot_write(path, error) from error
     temporary = folder / path.name
     try:
         yield temporary
         os.replace(temporary, path)
     except OSError as error:
-        raise _cannot_write(path, error) from error
+        raise cannot_write(path, error) from error
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _cannot_write(path: Path, error: OSError) -> InputError:
+def _unfinished(path: Path) -> str:
+    """How the names of temporary folders for a file begin; they tell whose they are."""
+    return f'.part-{path.name[:200]}-'
+
+
+def remove_unfinished(path: str | Path) -> None:
+    """Remove what writers that were killed have left of a file; nobody may be writing it.
+
+    Parameters
+    ----------
+    path
+        Final path; its last part may be a pattern.
+    """
+    path = Path(path)
+    for folder in path.parent.glob(_unfinished(path) + '?' * _RANDOM):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def cannot_write(path: Path, error: OSError) -> InputError:
+    """The error that tells why a file cannot be written."""
     reason = error.strerror or str(error)
     return InputError(path, f'cannot be written ({reason})', 'check permissions and free space')
 

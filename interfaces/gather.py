@@ -32,7 +32,7 @@ from .anatomy.atlas import DGM
 from .completion import find_outputs
 from .descriptions import save_described, tell
 from .group_tables import GROUP_TABLES
-from .participants import read_dictionary, read_participants
+from .participants import check_known, read_dictionary, read_participants
 from .regions import DESCRIPTIONS
 from .sessions import find_session_tables, read_sessions, session_folders, use_sessions
 from .tables import save_table
@@ -97,7 +97,7 @@ def gather_regions(
         raise InputError(root, f'holds no {REGION_TABLES}', 'run the participant level first')
     regions = of_sessions(read_region_tables(paths), sessions)
     measured = list(dict.fromkeys(regions.participant_id))
-    _check_known(measured, participants, source, group_column)
+    check_known(measured, list(participants.participant_id), source, group_column)
     labels = participants.set_index('participant_id')[group_column]
     provenance, notes = compare_sidecars(paths, labels)
     warnings += notes
@@ -130,19 +130,6 @@ def _taken_columns(
         )
     told = f'Columns of {source.name} that have the name of a region column are left out: '
     return taken, [f'{told}{name_some(taken)}.'] if taken else []
-
-
-def _check_known(
-    measured: Sequence[str], participants: pd.DataFrame, source: Path, group_column: str
-) -> None:
-    """Refuse region tables of people whom the participants' table does not name."""
-    unknown = sorted(set(measured) - set(participants.participant_id))
-    if unknown:
-        raise InputError(
-            source,
-            f'has no row for {name_some(unknown)}, of whom there are region tables',
-            f'add a row for each, with n/a as {group_column} for those not to be compared',
-        )
 
 
 def of_sessions(regions: pd.DataFrame, sessions: Sequence[str]) -> pd.DataFrame:

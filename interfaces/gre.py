@@ -151,6 +151,7 @@ def _from_polar(
     units: str | None,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], dict[str, Any], list[str]]:
     """Magnitude, phase in radians, how it was stored, and warnings."""
+    _check_magnitudes(magnitudes, [path for path, _ in pairs])
     # the sum of squares of phases would pass for a magnitude all the way to the map
     if looks_swapped(stored[..., 0], magnitudes[..., 0]):
         raise InputError(pairs[0][0], 'looks like a phase image', 'exchange magnitude and phase')
@@ -160,6 +161,17 @@ def _from_polar(
         raise InputError(pairs[0][1], str(error), 'check the file and its Units') from error
     parameters, told = tell_scale(scale, stored, angle, [path for _, path in pairs])
     return magnitudes, angle, parameters, told
+
+
+def _check_magnitudes(magnitudes: NDArray[np.float32], paths: Sequence[Path]) -> None:
+    """Refuse an echo whose magnitude shows nothing, before a later step names its own file."""
+    for echo, path in enumerate(paths):
+        values = magnitudes[..., echo]
+        finite = values[np.isfinite(values)]
+        if not (finite > 0).any():
+            raise InputError(
+                path, 'has no value above 0', 'give the magnitude of this echo, or leave it out'
+            )
 
 
 def _empty_negative(magnitudes: NDArray[np.float32], name: str) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,16 +16,39 @@ from ..nodes.errors import InputError
 POSITION_TOLERANCE = 1e-2
 """Voxel centres of two images of one scan may differ by this much, mm (rounding in headers)."""
 
+TRANSFORMS_MM = 1.0
+"""From here on it is told that sform and qform of an image contradict each other, mm (by eye)."""
 
 _DAMAGE = (OSError, EOFError, zlib.error, ValueError)
 
 
+VOXEL_MM = (0.1, 20.0)
+"""Edge lengths of voxels, mm, outside of which a header is taken to be wrong."""
+
+
 @dataclass(frozen=True)
 class Header:
-    """Shape and voxel-to-world matrix (mm) of an image on disk."""
+    """Shape and voxel-to-world matrix (mm) of an image on disk.
+
+    Attributes
+    ----------
+    shape
+        Voxels along each axis.
+    affine
+        Voxel-to-world matrix, mm.
+    apart_mm
+        How far apart the header's two transforms put a voxel at most; 0 where it has one.
+    """
 
     shape: tuple[int, ...]
     affine: np.ndarray
+    apart_mm: float = 0.0
+
+    @property
+    def voxel_mm(self) -> tuple[float, float, float]:
+        """Edge lengths of a voxel, mm."""
+        x, y, z = np.linalg.norm(self.affine[:3, :3], axis=0)
+        return float(x), float(y), float(z)
 
 
 def read_header(path: Path) -> Header:
@@ -33,13 +57,71 @@ def read_header(path: Path) -> Header:
     Raises
     ------
     InputError
-        The file is missing, empty, a git-annex or LFS pointer, or not an image.
+        The file is missing, empty, a git-annex or LFS pointer, or not an image; or its header
+        does not tell where left and right are, or how large voxels are.
     """
     image = load_image(path)
     shape = tuple(image.shape)
     while len(shape) > 3 and shape[-1] == 1:
         shape = shape[:-1]
-    return Header(shape, np.asarray(image.affine, float))
+    apart = _check_transforms(path, image.header, shape)
+    header = Header(shape, np.asarray(image.affine, float), apart)
+    _check_voxels(path, header)
+    return header
+
+
+def position_warnings(path: Path) -> list[str]:
+    """Tell that a header has two transforms that contradict each other."""
+    apart = read_header(path).apart_mm
+    if not apart > TRANSFORMS_MM:
+        return []
+    return [
+        f'{path.name}: sform and qform put its voxels up to {apart:.1f} mm apart; sform is used.'
+    ]
+
+
+def _check_transforms(path: Path, header: Any, shape: tuple[int, ...]) -> float:
+    """How far apart sform and qform put a voxel, mm; an image with neither is refused."""
+    from nibabel.spatialimages import HeaderDataError
+
+    if not hasattr(header, 'get_sform'):
+        raise InputError(path, 'is no NIfTI image', 'convert it again, to NIfTI')
+    try:
+        sform, qform = (read(coded=True)[0] for read in (header.get_sform, header.get_qform))
+    except (ValueError, HeaderDataError) as error:
+        raise InputError(
+            path, f'has a damaged orientation ({_one_line(error)})', 'convert it again'
+        ) from error
+    if sform is None and qform is None:
+        raise InputError(
+            path,
+            'has sform_code 0 and qform_code 0, so that nothing tells left from right',
+            'convert it again from DICOM, or write its true orientation into the header',
+        )
+    if sform is None or qform is None:
+        return 0.0
+    return _largest_distance(sform, qform, shape)
+
+
+def _check_voxels(path: Path, header: Header) -> None:
+    low, high = VOXEL_MM
+    size = header.voxel_mm
+    if not all(low <= edge <= high for edge in size):
+        shown = ' x '.join(f'{edge:.3g}' for edge in size)
+        raise InputError(
+            path,
+            f'has voxels of {shown} mm by its header',
+            f'correct the header, {low:g} to {high:g} mm are possible',
+        )
+
+
+def _largest_distance(first: NDArray[Any], second: NDArray[Any], shape: Sequence[int]) -> float:
+    """How far apart two voxel-to-world matrices put a voxel at most, mm along one axis."""
+    # Both maps are affine, so no voxels lie further apart than those of a corner.
+    size = (*shape, 1, 1)[:3]
+    corners = np.array(np.meshgrid(*[(0, n - 1) for n in size])).reshape(3, -1)
+    homogeneous = np.vstack([corners, np.ones(corners.shape[1])])
+    return float(np.abs((first - second) @ homogeneous).max())
 
 
 def load_image(path: str | Path) -> Any:
@@ -98,10 +180,7 @@ def check_same_grid(reference: Path, other: Path) -> None:
             f'has shape {second.shape} but {reference.name} has {first.shape}',
             'give images of one acquisition, all of one shape',
         )
-    # Both maps are affine, so no voxels lie further apart than those of a corner.
-    corners = np.array(np.meshgrid(*[(0, n - 1) for n in first.shape[:3]])).reshape(3, -1)
-    homogeneous = np.vstack([corners, np.ones(corners.shape[1])])
-    apart = np.abs((first.affine - second.affine) @ homogeneous).max()
+    apart = _largest_distance(first.affine, second.affine, first.shape)
     if not apart <= POSITION_TOLERANCE:
         raise InputError(
             other,

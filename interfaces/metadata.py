@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import itertools
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,30 +15,75 @@ from ..nodes.grid import GAMMA_BAR_MHZ_PER_T
 FIELD_RANGE_T = (0.2, 12.0)
 """Field strengths, tesla, outside of which a sidecar is taken to be wrong."""
 
+DECISIVE = (
+    'EchoTime', 'MagneticFieldStrength', 'ImagingFrequency', 'Units', 'MRAcquisitionType',
+    'ImageType',
+)  # fmt: skip
+"""Entries that results hang on, so that two sidecars must not contradict each other in them."""
+
 _BYTE_ORDER_MARKS = (codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 def load_metadata(bids_dir: Path, path: Path) -> dict[str, Any]:
-    """Metadata of an image, inherited as BIDS says.
+    """Metadata of an image, inherited as BIDS says: deeper folders win, then more entities.
 
     Raises
     ------
     InputError
-        A sidecar of the image's suffix, in its folder or above, cannot be read.
+        A sidecar that applies to the image cannot be read, or two of one folder contradict each
+        other although neither is the more specific.
     """
+    # bids2table's own reading lets the file system's order decide between sidecars of one folder
+    own = _entities(path)
+    metadata: dict[str, Any] = {}
+    for folder in reversed(_folders(bids_dir, path)):
+        applicable = [
+            (entities, sidecar)
+            for sidecar in folder.glob(f'*{own["suffix"]}.json')
+            if (entities := _entities(sidecar)).items() <= own.items()
+        ]
+        applicable.sort(key=lambda found: (len(found[0]), found[1].name))
+        contents = [(*found, _read_sidecar(found[1])) for found in applicable]
+        for first, second in itertools.combinations(contents, 2):
+            _check_agreement(first, second)
+        for *_, content in contents:
+            metadata |= content
+    return metadata
+
+
+def _folders(bids_dir: Path, path: Path) -> list[Path]:
+    """Folders whose sidecars may apply to an image, from its own up to the data set's root."""
+    above = [path.parent, *path.parent.parents]
+    return above[: above.index(bids_dir) + 1] if bids_dir in above else above[:1]
+
+
+def _entities(path: Path) -> dict[str, str]:
+    """Entities and suffix of a name, without what is the same in image and sidecar."""
     import bids2table
 
-    suffix = bids2table.parse_bids_entities(path).get('suffix', '')
-    for folder in (path.parent, *path.parent.parents):
-        for sidecar in sorted(folder.glob(f'*{suffix}.json')):
-            _check_sidecar(sidecar)
-        if folder == bids_dir:
-            break
-    return bids2table.load_bids_metadata(path)
+    found = bids2table.parse_bids_entities(path)
+    return {'suffix': ''} | {k: v for k, v in found.items() if k not in ('datatype', 'ext')}
 
 
-def _check_sidecar(path: Path) -> None:
-    # bids2table reads plain UTF-8 and skips without a word what it cannot use.
+_Sidecar = tuple[dict[str, str], Path, dict[str, Any]]
+
+
+def _check_agreement(first: _Sidecar, second: _Sidecar) -> None:
+    """Refuse two sidecars of one folder of which neither is the more specific, but both count."""
+    (entities, path, content), (others, other, more) = first, second
+    if entities.items() <= others.items():
+        return
+    for key in DECISIVE:
+        if key in content and key in more and content[key] != more[key]:
+            raise InputError(
+                other,
+                f'gives {key} {more[key]!r} where {path.name} gives {content[key]!r}, and both '
+                'apply to the same image',
+                f'take {key} out of the one that is wrong',
+            )
+
+
+def _read_sidecar(path: Path) -> dict[str, Any]:
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -54,6 +100,7 @@ def _check_sidecar(path: Path) -> None:
             f'contains {json.dumps(metadata)[:80]}, which is not a JSON object',
             'write {"EchoTime": ..., "MagneticFieldStrength": ...}',
         )
+    return metadata
 
 
 def _number(path: Path, metadata: Mapping[str, Any], key: str, unit: str) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -9,13 +10,17 @@ from typing import Any
 import pandas as pd
 
 from ..nodes.errors import InputError
+from ..nodes.statistics.covariates import one_spelling_of_sex
+from ..nodes.statistics.doubts import doubtful_values
 from ..nodes.statistics.groups import with_groups
 from ..nodes.statistics.values import name_some
 from .files import read_json
 
-MISSING = ('n/a', '')
+MISSING = frozenset(['', 'n/a', 'na', 'nan', 'n.a.', '#n/a', '#na', '<na>', 'null', '.', '-', '?'])
+"""How missing values are written, in lower case: as BIDS says, by programs, and by people."""
 OLDEST = '89+'
 """How BIDS writes ages that privacy rules do not allow to be told."""
+
 
 _LIMITS = {'age': (0, 120, 'years'), 'edss': (0, 10, 'points')}
 
@@ -25,7 +30,8 @@ def read_participants(
 ) -> tuple[pd.DataFrame, list[str]]:
     """Read the table of participants.
 
-    A byte order mark and any line ends are accepted, as are participants without the key `sub-`.
+    A byte order mark and any line ends are accepted, as are participants without the key `sub-`;
+    all of `MISSING` counts as missing.
     Columns of numbers become numbers; the group column stays text.
 
     Parameters
@@ -92,6 +98,7 @@ def tidy_columns(
     for name in offered:
         if name.lower() in _LIMITS:
             _check_limits(table, name, path)
+        warnings += _odd_values(table, name, path)
     return table, warnings
 
 
@@ -124,7 +131,7 @@ def read_text_table(path: Path) -> pd.DataFrame:
                 f'has {len(row)} cells in the row of {row[0]!r} but {len(header)} columns',
                 'separate all cells by one tab and write n/a where a value is missing',
             )
-    cells = [[None if cell in MISSING else cell for cell in row] for row in rows]
+    cells = [[None if cell.casefold() in MISSING else cell for cell in row] for row in rows]
     return pd.DataFrame(cells, columns=header, dtype=object)
 
 
@@ -150,6 +157,66 @@ def _full_ids(ids: pd.Series, path: Path) -> pd.Series:
     if len(twice):
         raise InputError(path, f'names {name_some(twice)} more than once', 'keep one row for each')
     return full
+
+
+def check_known(people: Sequence[str], table: Sequence[str], where: Path, column: str) -> None:
+    """Refuse people whom the participants' table does not name.
+
+    Parameters
+    ----------
+    people
+        Those with images or results, with `sub-`.
+    table
+        Those of the table.
+    where
+        The table.
+    column
+        Of the groups.
+
+    Raises
+    ------
+    InputError
+        Somebody is not in the table; where the table has them by another spelling, it is named.
+    """
+    unknown = sorted(set(people) - set(table))
+    if not unknown:
+        return
+    missing = f'has no row for {name_some(unknown)}, of whom there are region tables or images'
+    pairs = same_people(unknown, sorted(set(table) - set(people)))
+    if pairs:
+        shown = name_some((f'{written} for {folder}' for folder, written in pairs), 3)
+        raise InputError(
+            where,
+            f'{missing}; it has {shown}',
+            'write the ids as the folders are called',
+        )
+    raise InputError(
+        where, missing, f'add a row for each, with n/a as {column} for those not to be compared'
+    )
+
+
+def same_people(folders: Sequence[str], table: Sequence[str]) -> list[tuple[str, str]]:
+    """Ids that differ only in spelling: upper case, leading zeros, signs, a doubled key.
+
+    Examples
+    --------
+    >>> same_people(['sub-01', 'sub-P2'], ['sub-1', 'sub-SUB-p02', 'sub-7'])
+    [('sub-01', 'sub-1'), ('sub-P2', 'SUB-p02')]
+    """
+    spelt = {_plain_id(who): who for who in table}
+    known = [(who, spelt.get(_plain_id(who))) for who in folders]
+    # a label has no hyphen: what still has one was written with another key
+    return [
+        (who, other.removeprefix('sub-') if other.count('-') > 1 else other)
+        for who, other in known
+        if other is not None
+    ]
+
+
+def _plain_id(who: str) -> str:
+    """An id without what people spell differently."""
+    plain = re.sub(r'[^a-z0-9]|^sub(?=-)', '', who.casefold())
+    return re.sub(r'(?<!\d)0+(?=\d)', '', plain.removeprefix('sub'))
 
 
 def _check_levels(table: pd.DataFrame, path: Path, group_column: str) -> None:
@@ -194,6 +261,12 @@ def _clean_ages(table: pd.DataFrame, path: Path) -> list[str]:
                 f'{name} is {OLDEST} for {name_some(who)} in {path.name}; models take it as 89.'
             )
     return warnings
+
+
+def _odd_values(table: pd.DataFrame, name: str, path: Path) -> list[str]:
+    """Warn of numbers that look like a code for missing, and of a category with one member."""
+    people = one_spelling_of_sex(table[[name]]).set_axis(table.participant_id, axis=0)
+    return [f'{path.name}: {doubt.sentence}' for doubt in doubtful_values(people, [name])]
 
 
 def numbers_where_possible(column: pd.Series) -> pd.Series:

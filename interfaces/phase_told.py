@@ -6,6 +6,7 @@ import pandas as pd
 
 from ..nodes.field.sign import STRONG
 from ..nodes.statistics.values import VISIT, name_some
+from .reports.checks import PROBLEMS
 
 
 def phase_warnings(table: pd.DataFrame) -> list[str]:
@@ -20,23 +21,15 @@ def phase_warnings(table: pd.DataFrame) -> list[str]:
         return []
     inverted = table.phase_inverted == 1
     told = [
-        _sentence(table, inverted, 'had the sign of the phase turned'),
-        _sentence(
-            table,
-            table.iron_contrast_ppb < 0,
-            'show the pallidum darker than the thalamus, as a wrong sign of the phase does',
-        ),
-        _sentence(
+        runs_that(table, inverted, 'had the sign of the phase turned'),
+        runs_that(table, table.iron_contrast_ppb < 0, PROBLEMS['iron_contrast']),
+        runs_that(
             table,
             (table.sign_correlation <= -STRONG) & (table.phase_filtered != 1),
-            'have a phase whose sign the field of the head itself speaks against',
+            PROBLEMS['phase_sign'],
         ),
-        _sentence(
-            table,
-            table.phase_filtered == 1,
-            'have a phase that was high-pass filtered, so that nuclei read far too low',
-        ),
-        _sentence(table, table.slices_aligned == 1, 'had a phase that jumped from slice to slice'),
+        runs_that(table, table.phase_filtered == 1, PROBLEMS['phase_filtered']),
+        runs_that(table, table.slices_aligned == 1, 'had a phase that jumped from slice to slice'),
     ]
     if inverted.any() and not inverted.all():
         told.append(
@@ -46,8 +39,8 @@ def phase_warnings(table: pd.DataFrame) -> list[str]:
     return [sentence for sentence in told if sentence]
 
 
-def _sentence(table: pd.DataFrame, found: pd.Series, what: str) -> str:
-    """How many runs were found, what with, and who they are."""
+def runs_that(table: pd.DataFrame, found: pd.Series, what: str) -> str:
+    """How many runs were found, what with, and who they are; nothing where there are none."""
     if not found.any():
         return ''
     who = name_some(

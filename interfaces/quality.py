@@ -37,8 +37,9 @@ from .completion import find_outputs
 from .files import save_json
 from .group_tables import GROUP_TABLES
 from .headers import load_data
-from .phase_told import phase_warnings
+from .phase_told import phase_warnings, runs_that
 from .regions import DESCRIPTIONS
+from .reports.checks import PROBLEMS, problems_of
 from .tables import read_table, save_table
 
 PATTERN = 'sub-*/**/*_quality.json'
@@ -123,8 +124,9 @@ class RunQuality(SimpleInterface):
             'iron_contrast_ppb': iron_contrast(regions),
         }
         numbers = {name: _plain(found.get(name, math.nan)) for name in quality_measures()}
+        content = {**inputs.entities, **numbers, 'problems': problems_of(regions, numbers)}
         self._results.update(
-            out_file=str(save_json({**inputs.entities, **numbers}, Path(inputs.out_file))),
+            out_file=str(save_json(content, Path(inputs.out_file))),
             quality={k: float(f'{v:.3g}') for k, v in numbers.items() if v is not None},
         )
         return runtime
@@ -158,8 +160,8 @@ def gather_quality(paths: Sequence[Path]) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        `VISIT`, the measures, and `flags`: a measure's name with its modified z, joined
-        by `; `.
+        `VISIT`, the measures, `problems`: names of what the pages of runs call problems, of
+        `PROBLEMS`, and `flags`: measures' names with their modified z; both joined by `; `.
 
     Raises
     ------
@@ -167,7 +169,9 @@ def gather_quality(paths: Sequence[Path]) -> pd.DataFrame:
         A file is no JSON object or names no participant.
     """
     names = list(quality_measures())
-    table = pd.DataFrame([_read(path) for path in paths], columns=[*VISIT, *names])
+    contents = [_read(path) for path in paths]
+    table = pd.DataFrame(contents, columns=[*VISIT, *names])
+    problems = ['; '.join(content.get('problems') or ()) or None for content in contents]
     numbers = table[names].apply(pd.to_numeric, errors='coerce')
     worse = {name: measure['worse'] for name, measure in quality_measures().items()}
     apart = standing_apart(numbers, worse)
@@ -177,7 +181,9 @@ def gather_quality(paths: Sequence[Path]) -> pd.DataFrame:
         for row in table.index
     ]
     keys = table[list(VISIT)].astype(object).where(table[list(VISIT)].notna(), None)
-    return pd.concat([keys, numbers], axis=1).assign(flags=[f or None for f in flags])
+    return pd.concat([keys, numbers], axis=1).assign(
+        problems=pd.Series(problems, dtype=object), flags=[f or None for f in flags]
+    )
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -201,6 +207,10 @@ def quality_dictionary() -> dict[str, dict[str, Any]]:
     return {
         **{key: DESCRIPTIONS[key] for key in VISIT},
         **measures,
+        'problems': {
+            'Description': 'What the page of the run calls a problem',
+            'Levels': {name: f'Runs that {words}' for name, words in PROBLEMS.items()},
+        },
         'flags': {
             'Description': 'Measures whose modified z (0.6745 times the distance from the median '
             f'over the median absolute deviation) is {STANDS_APART:g} or more to the bad side; '
@@ -233,9 +243,27 @@ class GatherQuality(SimpleInterface):
         self._results.update(
             quality_tsv=str(save_table(table, folder / f'{stem}.tsv')),
             quality_json=str(save_json(quality_dictionary(), folder / f'{stem}.json')),
-            warnings=[*phase_warnings(table), *quality_warnings(table)],
+            warnings=[*problem_warnings(table), *quality_warnings(table)],
         )
         return runtime
+
+
+def problem_warnings(table: pd.DataFrame) -> list[str]:
+    """Sentences on all that the pages of runs call problems or that was done to their phase.
+
+    Parameters
+    ----------
+    table
+        As `gather_quality` gives it.
+    """
+    if table.empty:
+        return []
+    named = table['problems'].fillna('').str.split('; ')
+    told = [
+        runs_that(table, named.map(lambda names, own=name: own in names), PROBLEMS[name])
+        for name in ('region_missing', 'coverage')
+    ]
+    return [*(sentence for sentence in told if sentence), *phase_warnings(table)]
 
 
 def quality_warnings(table: pd.DataFrame) -> list[str]:

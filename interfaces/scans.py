@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..nodes.errors import InputError
-from .headers import check_same_grid, read_header
+from .headers import check_same_grid, position_warnings, read_header
 from .metadata import echo_times, field_strength, load_metadata
 from .queries import BidsFile
 
@@ -66,10 +66,10 @@ def group_runs(files: Sequence[BidsFile]) -> list[list[BidsFile]]:
     return list(runs.values())
 
 
-def leave_out_phaseless(
+def leave_out_halves(
     runs: list[list[BidsFile]],
 ) -> tuple[list[list[BidsFile]], list[list[BidsFile]]]:
-    """Runs to use, and those left out because they have no phase.
+    """Runs to use, and those left out because they lack phase or magnitude.
 
     All runs are used where none is complete, so that building them says what is missing.
     """
@@ -84,12 +84,45 @@ def leave_out_phaseless(
         plain = [f for f in run if complete and f.get('part') is None]
         if plain:
             left_out.append(plain)
-        target = used if parts & {'phase', 'real', 'imag'} else left_out
+        target = used if complete or _half_complex(parts) else left_out
         target.append([f for f in run if f not in plain])
     return (used, left_out) if any_complete else (runs, [])
 
 
-def build_scan(bids_dir: Path, files: Sequence[BidsFile], *, several: bool = False) -> GreScan:
+def _half_complex(parts: set[str | None]) -> bool:
+    """Whether a run has one of two parts that mean nothing alone, which is no leftover."""
+    return bool(parts & {'real', 'imag'})
+
+
+def what_is_missing(files: Sequence[BidsFile]) -> str | None:
+    """The part that a run lacks, as its `part` entity; None where it lacks none."""
+    parts = {f.get('part') for f in files}
+    return next((part for part in reversed(_pair(parts)) if part not in parts), None)
+
+
+def find_other_half(files: Sequence[BidsFile], everything: Sequence[BidsFile]) -> BidsFile | None:
+    """An image of the part that a run lacks, under another name and without a run of its own.
+
+    Parameters
+    ----------
+    files
+        The run.
+    everything
+        All images of the participant.
+    """
+    part = what_is_missing(files)
+    for run in group_runs(everything):
+        lonely = what_is_missing(run) in {f.get('part') for f in files}
+        session = run[0].get('ses') == files[0].get('ses')
+        for file in run:
+            if lonely and session and file.get('part') == part:
+                return file
+    return None
+
+
+def build_scan(
+    bids_dir: Path, files: Sequence[BidsFile], *, everything: Sequence[BidsFile] = ()
+) -> GreScan:
     """Check the files of a run and put them in the order of their echo times.
 
     Parameters
@@ -98,15 +131,16 @@ def build_scan(bids_dir: Path, files: Sequence[BidsFile], *, several: bool = Fal
         Root of the data set; metadata are inherited from there down.
     files
         All files of the run.
-    several
-        Whether the participant has other runs; then messages tell how to choose among them.
+    everything
+        All gradient-echo images of the participant, for messages.
 
     Raises
     ------
     InputError
         A part or an echo is missing, metadata are wrong, or images differ in shape or position.
     """
-    magnitude, phase = _parts(files, several=several)
+    _check_halves(files, everything)
+    magnitude, phase = _parts(files)
     times = _shared_echo_times(bids_dir, magnitude, phase)
     order = sorted(range(len(phase)), key=lambda i: times[i])
     _check_images([*magnitude, *phase])
@@ -122,26 +156,58 @@ def build_scan(bids_dir: Path, files: Sequence[BidsFile], *, several: bool = Fal
         echo_times=rising,
         b0=field_strength(first_phase, metadata),
         metadata=metadata,
-        warnings=(*_missing_echo_warnings(phase), *_spacing_warnings(rising)),
+        warnings=(
+            *_missing_echo_warnings(phase),
+            *_spacing_warnings(rising),
+            *contrast_warnings(first_phase, metadata, 'which changes susceptibility'),
+            *position_warnings(first_phase),
+        ),
         complex_parts=phase[0].get('part') == 'imag',
     )
 
 
-def _parts(files: Sequence[BidsFile], *, several: bool) -> tuple[list[BidsFile], list[BidsFile]]:
+def _check_halves(files: Sequence[BidsFile], everything: Sequence[BidsFile]) -> None:
+    """Refuse a run that lacks a part, and name the file that looks like it."""
+    part = what_is_missing(files)
+    if part is None:
+        return
+    other = find_other_half(files, everything)
+    if other is not None:
+        raise InputError(
+            files[0].path,
+            f'has no part-{part} image of the same name, but there is {other.path.name}, which '
+            f'has no part-{files[0].get("part") or "mag"} image',
+            'if both are one scan, give them the same entities but for part',
+        )
+    plain = next((f.path for f in files if f.get('part') is None), None)
+    if part == 'mag' and plain is not None:
+        raise InputError(
+            plain, 'stands beside phase but has no part entity', 'call the magnitude part-mag'
+        )
+    several = len(group_runs(everything)) > 1
+    raise InputError(
+        _pattern(files[0]),
+        f'has no part-{part} image',
+        f'add the part-{part} files; susceptibility needs magnitude and phase, or real and '
+        'imaginary parts'
+        + (' (choose among several runs with --bids-filter-file)' if several else ''),
+    )
+
+
+def contrast_warnings(path: Path, metadata: Mapping[str, Any], why: str) -> list[str]:
+    """Tell of an image that was measured after contrast agent, by its name or its sidecar."""
+    agent = metadata.get('ContrastBolusIngredient') or metadata.get('ContrastBolusAgent')
+    if not (agent or '_ce-' in path.name):
+        return []
+    return [f'{path.name} was measured with contrast agent, {why}.']
+
+
+def _parts(files: Sequence[BidsFile]) -> tuple[list[BidsFile], list[BidsFile]]:
     """Magnitude and phase files of a run, or its real and imaginary ones, in order of echoes."""
     by_echo = sorted(files, key=lambda f: int(f.get('echo') or 0))
     names = _pair({f.get('part') for f in files})
     first, second = ([f for f in by_echo if f.get('part') == name] for name in names)
     where = _pattern(files[0])
-    for name, found in zip(reversed(names), (second, first), strict=True):
-        if not found:
-            raise InputError(
-                where,
-                f'has no part-{name} image',
-                f'add the part-{name} files; susceptibility needs magnitude and phase, or real '
-                'and imaginary parts'
-                + (' (choose among several runs with --bids-filter-file)' if several else ''),
-            )
     numbers = [[f.get('echo') for f in part] for part in (first, second)]
     words = {'mag': 'magnitude', 'imag': 'imaginary'}
     if numbers[0] != numbers[1]:

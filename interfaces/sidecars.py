@@ -15,6 +15,7 @@ from .completion import marker_folder
 from .headers import read_header
 from .methods import Methods
 from .names import outputs
+from .protocol import protocol_of
 from .scans import GreScan
 
 _REFERENCES = {
@@ -158,8 +159,7 @@ def region_provenance(scan: GreScan, plan: Plan) -> dict[str, Any]:
     return {
         'ReferenceRegion': reference_text(plan.methods.reference),
         'Units': 'ppb',
-        'MagneticFieldStrength': scan.b0,
-        'EchoTimes': list(scan.echo_times),
+        **protocol_of(scan),
         'NigraVersion': plan.version,
         'Methods': plan.methods.record(),
     }

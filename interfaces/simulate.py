@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
@@ -18,6 +19,7 @@ from ..nodes.simulation.head import HeadModel, build_head
 from ..nodes.simulation.scan import simulate_gre, simulate_t1w
 from ..nodes.simulation.truth import WantedRegions
 from .anatomy.atlas import load_template, load_whole_atlas
+from .processes import end_workers, leave_signals_to
 from .simulated_files import (
     write_dataset_files,
     write_gre,
@@ -108,8 +110,14 @@ def _run(jobs: list[Job], nprocs: int) -> Iterator[tuple[str, dict[str, pd.DataF
     if nprocs <= 1 or len(jobs) <= 1:
         yield from map(write_participant, jobs)
         return
-    with ProcessPoolExecutor(min(nprocs, len(jobs))) as pool:
-        yield from pool.map(write_participant, jobs)
+    with ProcessPoolExecutor(
+        min(nprocs, len(jobs)), initializer=leave_signals_to, initargs=(os.getpid(),)
+    ) as pool:
+        try:
+            yield from pool.map(write_participant, jobs)
+        except BaseException:
+            end_workers(pool)
+            raise
 
 
 @functools.cache

@@ -14,7 +14,7 @@ from .files import atomic_path
 def read_table(
     path: str | Path, *, text: Sequence[str] = (), needs: Sequence[str] = ()
 ) -> pd.DataFrame:
-    """Read a TSV; only `n/a` and nothing at all count as missing, so a group may be called NA.
+    """Read a TSV of nigra's own, in which only `n/a` and nothing at all are missing.
 
     Parameters
     ----------

@@ -162,7 +162,11 @@ class MapInTemplate(SimpleInterface):
         inside = np.asarray(nib.load(self.inputs.mask).dataobj) > 0
         values = np.where(inside, np.nan_to_num(chimap.get_fdata(dtype=np.float32)), 0)
         grid = save_image(ground.mask, ground.affine, folder / 'grid.nii.gz', dtype=np.uint8)
-        transforms = [Path(self.inputs.gre_to_t1w_xfm), Path(self.inputs.t1w_to_template_xfm)]
+        transforms = []
+        for name in ('gre_to_t1w_xfm', 't1w_to_template_xfm'):
+            target = Path(getattr(self.inputs, name)).absolute()
+            transforms.append(folder / f'{name}{target.suffix}')
+            transforms[-1].symlink_to(target)  # ANTs cannot read a path with brackets
         carried = []
         for name, data in (('values', values), ('known', inside)):
             source = save_image(data, chimap.affine, folder / f'{name}.nii.gz')

@@ -36,6 +36,7 @@ from .files import save_image, save_json
 from .group_tables import GROUP_TABLES
 from .headers import load_data
 from .names import P_STATISTIC, T_STATISTIC, stat_map
+from .processes import in_processes
 from .stats import read_question
 from .tables import read_table, readable
 from .template_maps import GRID_MM, comparison_ground
@@ -188,19 +189,17 @@ def _test_all(
     question: Question, nthreads: int,
 ) -> list[tuple[VoxelTest, NDArray[np.float64], NDArray[np.float64]]]:  # fmt: skip
     """Every test with its t and p on the whole grid; p NaN where nothing was tested."""
-    from joblib import Parallel, delayed
-
     tests = voxel_tests(sample)
-    found = Parallel(n_jobs=nthreads, max_nbytes=None)(
-        delayed(enhance_contrast)(
+
+    def run(test: VoxelTest) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        return enhance_contrast(
             values[test.who], test.tested, test.rest, mask, ground.affine,
             permutations=question.voxelwise, seed=question.seed,
-        )
-        for test in tests
-    )  # fmt: skip
+        )  # fmt: skip
+
     return [
         (test, spread_values(t, mask, 0.0), spread_values(p, mask, np.nan))
-        for test, (t, p) in zip(tests, found, strict=True)
+        for test, (t, p) in zip(tests, in_processes(run, tests, nthreads), strict=True)
     ]
 
 

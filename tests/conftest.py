@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from helpers import write_image, write_sidecar
+from helpers import people, write_image, write_sidecar
 
 SHARED = Path(__file__).parents[2] / 'shared' / 'data'
 
@@ -34,3 +34,10 @@ def raw(tmp_path):
             name = f'sub-02_ses-a_run-01_echo-{echo}_part-{part}_MEGRE.nii.gz'
             write_sidecar(write_image(anat / name), EchoTime=time, MagneticFieldStrength=3)
     return root
+
+
+@pytest.fixture
+def two(raw):
+    """The small data set with a table of participants that names both."""
+    people(raw, 'sub-01\tA\t30\tF', 'sub-02\tB\t40\tM')
+    return raw

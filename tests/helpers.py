@@ -7,7 +7,9 @@ import nibabel as nib
 import numpy as np
 import pytest
 
+from nigra.cli import main
 from nigra.interfaces.bids import find_visits
+from nigra.interfaces.tables import read_table
 from nigra.nodes.errors import InputError
 
 
@@ -46,3 +48,21 @@ def add_run(folder, prefix, parts=('part-mag_', 'part-phase_')):
     for part in parts:
         path = write_image(folder / f'{prefix}_{part}T2starw.nii.gz')
         write_sidecar(path, EchoTime=0.02, MagneticFieldStrength=3)
+
+
+def people(raw, *rows):
+    """Write the table of participants."""
+    text = '\n'.join(['participant_id\tgroup\tage\tsex', *rows])
+    (raw / 'participants.tsv').write_text(text + '\n')
+
+
+def look(raw, *options, levels=('participant',)):
+    """Exit status, table of scans, and problems as (level, about, sentence)."""
+    out = raw.parent / 'out'
+    arguments = [str(raw), str(out), *levels, '--dry-run', '--skip-bids-validation', *options]
+    status = main(arguments)
+    logs = out / 'logs'
+    if not (logs / 'look.tsv').is_file():
+        return status, None, []
+    problems = read_table(logs / 'problems.tsv')
+    return status, read_table(logs / 'look.tsv'), list(problems.itertuples(index=False, name=None))

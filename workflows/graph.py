@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from nipype.interfaces.utility import IdentityInterface, Merge
@@ -69,6 +70,17 @@ def merge_warnings(workflow: Workflow, *steps: str) -> None:
     for slot, name in enumerate(steps, start=1):
         workflow.connect(*_output(workflow, name, 'warnings'), node, f'in{slot}')
     workflow.connect(node, 'out', workflow.get_node('outputnode'), 'warnings')
+
+
+def final_files(workflow: Workflow, root: Path) -> list[Path]:
+    """Files below a folder that the nodes of a graph will write, with the sidecars beside them."""
+    found: set[Path] = set()
+    for name in workflow.list_node_names():
+        path = getattr(workflow.get_node(name).inputs, 'out_file', None)
+        if isinstance(path, str) and Path(path).is_relative_to(root):
+            stem = path.removesuffix('.nii.gz').removesuffix('.tsv')
+            found |= {Path(path), *([Path(f'{stem}.json')] if stem != path else [])}
+    return sorted(found)
 
 
 def _output(workflow: Workflow, name: str, field: str) -> tuple[Any, str]:

@@ -27,7 +27,10 @@ from ..files import save_image
 from ..headers import load_data, read_header
 
 _THREADS = 'ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS'
-_ELSEWHERE = 'import json, sys, ants; ants.registration(json.load(sys.stdin), None)'
+_ELSEWHERE = (
+    'import json, sys, ants; from nigra.interfaces.processes import leave_signals_to; '
+    'leave_signals_to(int(sys.argv[1])); ants.registration(json.load(sys.stdin), None)'
+)
 
 
 @functools.cache
@@ -88,7 +91,7 @@ class Engine:
             self.ants().registration(arguments, None)
             return
         done = subprocess.run(
-            [sys.executable, '-c', _ELSEWHERE],
+            [sys.executable, '-c', _ELSEWHERE, str(os.getpid())],
             input=json.dumps(arguments),
             env={**os.environ, _THREADS: str(nthreads)},
             capture_output=True,

@@ -14,7 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ...nodes.errors import InputError
-from ..headers import load_data, load_image
+from ..headers import load_data, load_image, read_header
 from ..tables import read_table
 from .atlas import (
     DGM,
@@ -169,6 +169,7 @@ def read_atlas(source: AtlasSource | None) -> Atlas:
     if source is None:
         return load_dgm_atlas()
     image = load_image(source.image)
+    read_header(source.image)  # refuses one that does not tell left from right
     data = load_data(source.image)
     if len(image.shape) != 3 and image.shape[3:] != (1,):
         raise InputError(source.image, f'has shape {image.shape}', 'give one 3D label image')

@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 from nipype.interfaces.base import File, traits
 
-from ...nodes.anatomy.pose import candidate_poses, centroid, head_centre, volume_scale
+from ...nodes.anatomy.pose import candidate_poses, centroid, head_centre
 from ...nodes.anatomy.similarity import normalised_mutual_information
 from .bias import without_bias
-from .grids import Pair, crop, moved_points, template_volume, working_grid
+from .grids import Pair, crop, template_volume, working_grid
 from .itk import Engine, Volume, read_volume, write
 from .specs import EngineInputSpec, EngineStep, RecordedOutputSpec
 
@@ -42,30 +42,26 @@ def align_whole_brain(
     -------
     tuple
         Transforms with the template as fixed image, the template's brain mask on the T1w grid,
-        the similarity of the start that was chosen, and the estimated intracranial volume (mL):
-        that of the template, brain and fluid, scaled by the affine step (Buckner et al. 2004, doi
-        10.1016/j.neuroimage.2004.06.018).
+        and the similarity of the start that was chosen.
     """
     head = read_volume(t1w, canonical=True)
     head = without_bias(head, None, folder, engine, preset['head_bias'])
     template = template_volume()
     brain = Volume((template.data > 0).astype(np.float32), template.affine)
     start, similarity = _best_start(template, brain, head, folder, engine, preset['start'])
-    affine, near = _refined('affine', start, brain, head, folder, engine, preset['affine'])
-    scale = volume_scale(*moved_points(affine.forward, near, folder, engine))
-    result, _ = _refined(
+    affine = _refined('affine', start, brain, head, folder, engine, preset['affine'])
+    result = _refined(
         'whole_brain', affine.forward, brain, head, folder, engine, preset['whole_brain']
     )
     prior = _brain_on(read_volume(t1w), brain, result, folder, engine)
-    litres = float(brain.data.sum() * np.prod(brain.voxel_size)) / 1e6
-    return result, prior, {'start_nmi': similarity, 'etiv_ml': 1000 * litres * scale}
+    return result, prior, {'start_nmi': similarity}
 
 
 def _refined(
     name: str, initial: Path, brain: Volume, head: Volume, folder: Path, engine: Engine,
     settings: Mapping[str, Any],
-) -> tuple[Pair, Volume]:  # fmt: skip
-    """Alignment after one more entry of the preset, and the mask in which it was sought."""
+) -> Pair:  # fmt: skip
+    """Alignment after one more entry of the preset."""
     spacing = settings['resolution_mm']
     mask, box = working_grid(brain, spacing, settings.get('margin_mm', _MARGIN_MM), 2 * spacing)
     small = crop(template_volume().isotropic(spacing), box)
@@ -79,7 +75,7 @@ def _refined(
             fixed_mask=write(mask, folder / f'mask_{name}.nii', dtype=np.uint8),
         )
     )
-    return pair, mask
+    return pair
 
 
 def _brain_on(own: Volume, brain: Volume, pair: Pair, folder: Path, engine: Engine) -> Path:

@@ -10,8 +10,9 @@ from typing import Any
 
 import pandas as pd
 
-from ...nodes.anatomy.quality import iron_contrast
+from ...nodes.anatomy.quality import LEAST_MM3, iron_contrast
 from ...nodes.field.sign import STRONG
+from ..anatomy.atlas import compared_regions
 from ..anatomy.brain_mask import BRAIN_ML
 from ..tables import readable
 from .cells import counted, fixed, percent
@@ -22,6 +23,17 @@ _NO_COVERAGE = 0.5
 """Below this most of the nucleus is not measured (by eye)."""
 _ASYMMETRY = 0.25
 """Difference between left and right volume, over their mean, above which to look (by eye)."""
+
+
+PROBLEMS = {
+    'region_missing': 'have a nucleus without a value',
+    'coverage': 'have a nucleus most of which lies outside the map',
+    'iron_contrast': 'show the pallidum darker than the thalamus, as a wrong sign of the phase '
+    'does',
+    'phase_sign': 'have a phase whose sign the field of the head itself speaks against',
+    'phase_filtered': 'have a phase that was high-pass filtered, so that nuclei read far too low',
+}
+"""What a page may call a problem, by the name under which quality records it, in words of runs."""
 
 
 class Status(enum.StrEnum):
@@ -54,11 +66,14 @@ class Check:
         What was checked.
     text
         What was found, and what to do about it.
+    problem
+        Its name in `PROBLEMS` where it may be one that others must hear of.
     """
 
     status: Status
     title: str
     text: str
+    problem: str = ''
 
 
 @dataclass(frozen=True)
@@ -79,7 +94,8 @@ def region_checks(regions: pd.DataFrame, warnings: Sequence[str]) -> list[Check]
     warnings
         Of the run.
     """
-    nuclei = regions[(regions.region != 'brain') & regions.hemisphere.isin(['L', 'R'])]
+    # parts of nuclei are too small to be compared unasked, so nothing hangs on them
+    nuclei = regions[regions.region.isin(compared_regions()) & regions.hemisphere.isin(['L', 'R'])]
     return [
         *(warnings_check('Warnings', warnings) or [Check(Status.GOOD, 'Warnings', 'none')]),
         _missing_check(nuclei),
@@ -98,12 +114,13 @@ def warnings_check(title: str, warnings: Sequence[str]) -> list[Check]:
 
 
 def _missing_check(nuclei: pd.DataFrame) -> Check:
-    empty = nuclei[~(nuclei.n_voxels > 0)]
+    empty = nuclei[nuclei.chi_mean.isna() | ~(nuclei.n_voxels > 0)]
     if empty.empty:
         text = f'all {len(nuclei)}, left and right'
         return Check(Status.GOOD, 'Nuclei found', text)
     names = ', '.join(_place(row) for row in empty.itertuples())
-    return Check(Status.BAD, 'Nuclei without voxels', f'{names}: check labels and QSM mask')
+    text = f'{names}: check labels and QSM mask'
+    return Check(Status.BAD, 'Nuclei without a value', text, 'region_missing')
 
 
 def _place(row: Any) -> str:
@@ -115,17 +132,20 @@ def _coverage_check(nuclei: pd.DataFrame) -> Check:
     title = 'Nuclei inside the QSM mask'
     known = nuclei.dropna(subset=['coverage'])
     if known.empty:
-        return Check(Status.BAD, title, 'no nucleus has a known coverage')
+        return Check(Status.BAD, title, 'no nucleus has a known coverage', 'coverage')
     worst = known.loc[known.coverage.idxmin()]
     if worst.coverage < _NO_COVERAGE:
         status = Status.BAD
     else:
         status = Status.GOOD if worst.coverage >= LOW_COVERAGE else Status.NOTE
-    return Check(status, title, f'lowest: {_place(worst)}, {percent(worst.coverage)} %')
+    return Check(
+        status, title, f'lowest: {_place(worst)}, {percent(worst.coverage)} %', 'coverage'
+    )
 
 
 def _asymmetry_check(nuclei: pd.DataFrame) -> list[Check]:
     volumes = nuclei.pivot_table(index='region', columns='hemisphere', values='volume_mm3')
+    volumes = volumes[volumes.mean(axis=1) >= LEAST_MM3]
     if not {'L', 'R'} <= set(volumes.columns):
         return []
     index = (volumes['L'] - volumes['R']).abs() / volumes.mean(axis=1)
@@ -161,7 +181,7 @@ def _contrast_check(both: pd.DataFrame) -> list[Check]:
     if difference > 0:
         return [Check(Status.GOOD, 'Iron contrast', f'pallidum {size} above thalamus')]
     text = f'pallidum {size} below thalamus: the sign of the phase may be inverted'
-    return [Check(Status.BAD, 'Iron contrast', text)]
+    return [Check(Status.BAD, 'Iron contrast', text, 'iron_contrast')]
 
 
 def phase_check(quality: Mapping[str, Any]) -> list[Check]:
@@ -177,14 +197,28 @@ def phase_check(quality: Mapping[str, Any]) -> list[Check]:
         return []
     told = f'correlation {r:.2f} with the field that the head itself makes'
     if quality.get('phase_filtered'):
-        return [Check(Status.BAD, 'Phase', 'high-pass filtered; nuclei read far too low')]
+        text = 'high-pass filtered; nuclei read far too low'
+        return [Check(Status.BAD, 'Phase', text, 'phase_filtered')]
     if quality.get('phase_inverted'):
         return [Check(Status.NOTE, 'Sign of the phase', f'turned; then {told}')]
     if r <= -STRONG:
-        return [Check(Status.BAD, 'Sign of the phase', f'inverted, and kept; {told}')]
+        text = f'inverted, and kept; {told}'
+        return [Check(Status.BAD, 'Sign of the phase', text, 'phase_sign')]
     if r < STRONG:
         return [Check(Status.GOOD, 'Sign of the phase', f'kept; {told}, which says little')]
     return [Check(Status.GOOD, 'Sign of the phase', f'as stored; {told}')]
+
+
+def problems_of(regions: pd.DataFrame, quality: Mapping[str, Any]) -> list[str]:
+    """Names, of `PROBLEMS`, of what the page of a run calls a problem.
+
+    Parameters
+    ----------
+    regions, quality
+        As in `region_checks` and `phase_check`.
+    """
+    checks = [*region_checks(regions, ()), *phase_check(quality)]
+    return [check.problem for check in checks if check.status is Status.BAD]
 
 
 def verdict(checks: Sequence[Check]) -> Verdict:

@@ -80,14 +80,18 @@ def shown_tables() -> list[GroupTable]:
 
 def quality_table(path: str | Path) -> Table | None:
     """Quality of every run, what stands apart marked and on top; None where nothing is known."""
-    table = read_table(path, text=('flags',), needs=('participant_id', 'flags'))
+    words = ('problems', 'flags')
+    table = read_table(path, text=words, needs=('participant_id', *words))
     if table.empty:
         return None
-    table = table.assign(flagged=table['flags'].notna()).sort_values(
-        'flagged', ascending=False, kind='stable'
+    flagged = table[list(words)].notna()
+    table = table.assign(flagged=flagged.any(axis=1), worst=flagged.problems).sort_values(
+        ['worst', 'flagged'], ascending=False, kind='stable'
     )
     named = [c for c in ('session_id', 'run_id') if table[c].notna().any()]
     columns = {'participant_id': Column('participant'), **{c: Column(readable(c)) for c in named}}
+    if table['problems'].notna().any():
+        columns['problems'] = Column('problems', 'what the page of the run calls a problem')
     columns['flags'] = Column('stands apart by', 'modified z in brackets')
     for name, measure in quality_measures().items():
         unit = f' ({measure["Units"]})' if 'Units' in measure else ''

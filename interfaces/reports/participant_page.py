@@ -204,7 +204,7 @@ def _measured(name: str, value: str) -> tuple[str, str]:
     measure = quality_measures().get(name, {})
     title = measure.get('title') or readable(name)
     first, *_ = title.split(' ')
-    # Abbreviations such as eTIV keep their spelling.
+    # Abbreviations such as SNR keep their spelling.
     title = title[:1].upper() + title[1:] if first.islower() else title
     return title, f'{value} {measure.get("Units", "")}'.strip()
 

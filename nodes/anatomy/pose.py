@@ -107,22 +107,6 @@ def candidate_poses(
     ]
 
 
-def volume_scale(points: NDArray[np.float64], moved: NDArray[np.float64]) -> float:
-    """By how much the affine map nearest to a movement of points scales volumes.
-
-    Examples
-    --------
-    >>> corners = np.argwhere(np.ones((2, 2, 2))).astype(float)
-    >>> round(volume_scale(corners, 2 * corners + 7), 6)
-    8.0
-    """
-    # points times matrix = moved: the transpose of the map, whose determinant is the same
-    matrix, *_ = np.linalg.lstsq(
-        points - points.mean(axis=0), moved - moved.mean(axis=0), rcond=None
-    )
-    return float(abs(np.linalg.det(matrix)))
-
-
 def rigid_motion(points: NDArray[np.float64], moved: NDArray[np.float64]) -> dict[str, float]:
     """Shift of the middle of points, mm, and their rotation about it, degrees.
 

@@ -30,7 +30,7 @@ from .splitting import EdgeSplitting, settled
 
 def hdqsm(
     localfield: NDArray[Any], mask: NDArray[np.bool_], grid: Grid, *,
-    noise: NDArray[Any] | None = None, regularisation: float = 2e-4,
+    noise: NDArray[Any] | None = None, regularisation: float = 1.4e-4,
     first_regularisation: float = 0.05, outlier: float = 100.0, penalty: float = 30.0,
     first_iterations: int = 10, iterations: int = 40, tolerance: float = 1e-2,
     margin: float = 10.0, nthreads: int = 1, progress: Progress | None = None,

@@ -21,7 +21,7 @@ _INSIDE = {'sign': 0, 'linear': 1}
 
 def tkd(
     localfield: NDArray[Any], mask: NDArray[np.bool_], grid: Grid, *,
-    threshold: float = 0.1, inside: str = 'sign', unbiased: bool = False, margin: float = 20.0,
+    threshold: float = 0.15, inside: str = 'sign', unbiased: bool = False, margin: float = 20.0,
     nthreads: int = 1,
 ) -> Image:  # fmt: skip
     """Truncated k-space division.
@@ -84,7 +84,7 @@ def _truncate(spectrum, kernel, length, threshold, linear):
 
 def closed_form_l2(
     localfield: NDArray[Any], mask: NDArray[np.bool_], grid: Grid, *,
-    regularisation: float = 0.03, margin: float = 20.0, nthreads: int = 1,
+    regularisation: float = 0.005, margin: float = 20.0, nthreads: int = 1,
 ) -> Image:  # fmt: skip
     """Least squares with a quadratic penalty on the gradient, solved in one division.
 

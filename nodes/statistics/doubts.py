@@ -109,8 +109,9 @@ def _singles(known: pd.Series) -> list[Doubt]:
     """Categories with one member, where there are categories at all."""
     text = known.astype(str)
     counts = text.value_counts()
-    if counts.size < 2 or counts.max() == 1:
-        return []  # names, or one category for everyone
+    # names and remarks, or one category for everyone
+    if not 1 < counts.size <= 2 * len(text) / 3:
+        return []
     return [
         Doubt(str(known.name), 'single', level, (str(text.index[text == level][0]),))
         for level in sorted(counts.index[counts == 1])

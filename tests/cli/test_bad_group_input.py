@@ -334,3 +334,44 @@ def test_sessions_are_kept_apart(study, caplog, capsys):
     (out / 'group.html').unlink()
     told = refused(out, caplog, capsys, '--session-label', '3')
     assert '--session-label 3: is in no region table; use n/a, ses-1, ses-2' in told
+
+
+def test_what_a_page_calls_a_problem_is_told_everywhere(study, caplog):
+    """Case 78: console, exit, group page and table of quality."""
+    out, people, _ = study
+    for who in people.participant_id:
+        quality = {'participant_id': who, 'iron_contrast_ppb': 60.0}
+        if who == 'sub-003':
+            quality |= {
+                'iron_contrast_ppb': -40.0,
+                'problems': ['region_missing', 'iron_contrast'],
+            }
+        (out / who / 'anat' / f'{who}_quality.json').write_text(json.dumps(quality))
+    status, told = run(out, caplog)
+    assert status == 0
+    for sentence in ('1 of 16 runs have a nucleus without a value (sub-003).',
+                     '1 of 16 runs show the pallidum darker than the thalamus'):  # fmt: skip
+        assert sentence in told
+        assert sentence in told_of(out)
+    last = [record.getMessage() for record in caplog.records][-2:]
+    assert '1 of 16 runs, which show problems: sub-003 (region_missing; iron_contrast)' in last[0]
+    rows = read_table(out / 'group_quality.tsv', text=('problems', 'flags'))
+    marked = rows.set_index('participant_id').problems.dropna()
+    assert marked.to_dict() == {'sub-003': 'region_missing; iron_contrast'}
+    page = (out / 'group.html').read_text()
+    section = page[page.index('<section id="quality">') :]
+    assert section.index('sub-003') < section.index('sub-001')
+
+
+def test_protocols_that_differ_between_groups_are_told_by_the_group_level(study, caplog):
+    """Case 80, of the derivatives alone."""
+    out, people, _ = study
+    for who, group in zip(people.participant_id, people.group, strict=True):
+        change_sidecar(
+            out, who, EchoTimes=[0.02 if group == 'HC' else 0.04], VoxelSize=[1.0, 1.0, 2.0001]
+        )
+    assert run(out, caplog)[0] == 0
+    told = told_of(out)
+    assert 'differ in echo times (ms): 20 in' in told
+    assert '40 in the others, and each group has one value' in told
+    assert 'voxel size' not in told

@@ -121,7 +121,6 @@ def test_plugin_file(tmp_path):
 
 
 def test_processors_choose_the_plugin():
-    assert plugin_for(parse_settings(['a', 'b', 'participant', '--nprocs', '1']))[0] == 'Linear'
     name, arguments = plugin_for(
         parse_settings(['a', 'b', 'participant', '--nprocs', '3', '--mem-gb', '8'])
     )

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 from nipype.interfaces.utility import Function
-from nipype.pipeline.engine import Node, Workflow
+from nipype.pipeline.engine import MapNode, Node, Workflow
+from nipype.pipeline.plugins.multiproc import MultiProcPlugin
 
 from nigra.cli.run import run_graph
 from nigra.cli.settings import Settings
@@ -93,7 +94,8 @@ def write_order(name, folder):
     return name
 
 
-def test_visits_are_finished_one_after_the_other(tmp_path):
+@pytest.mark.parametrize('way', [1, 2, 'Linear'])
+def test_visits_are_finished_one_after_the_other(tmp_path, way):
     """Four steps in a row for six visits: the first is done before the last begins."""
     graph = Workflow(name='nigra_wf', base_dir=str(tmp_path / 'work'))
     for visit in range(6):
@@ -106,11 +108,77 @@ def test_visits_are_finished_one_after_the_other(tmp_path):
         for first, second in itertools.pairwise(nodes):
             steps.connect(first, 'out', second, 'name')
         graph.add_nodes([steps])
-    settings = Settings(tmp_path, tmp_path, ('participant',), nprocs=2)
-    assert run_graph(graph, settings, log_dir=tmp_path / 'logs') == {}
+    given = settings(2) if way == 'Linear' else settings(way)
+    assert run_graph(graph, given, log_dir=tmp_path / 'logs', here=way == 'Linear') == {}
     order = (tmp_path / 'order').read_text().split('\n')[:-1]
     assert len(order) == 24
     visits = [line.split()[0] for line in order]
     last_of_first = max(i for i, v in enumerate(visits) if v == '0')
     first_of_last = visits.index('5')
     assert last_of_first < first_of_last
+
+
+CRASH = """Node: nigra_wf.sub_07_wf.first
+Traceback (most recent call last):
+nigra.nodes.errors.InputError: sub-07_T1w.nii.gz: is bad; mend it.
+"""
+
+
+def crash_beside(folder):
+    from pathlib import Path
+
+    (Path(folder) / 'crash-2026-other.txt').write_text(CRASH_TEXT)  # noqa: F821
+
+
+def test_failures_of_a_run_beside_are_not_ones_own(tmp_path):
+    graph = Workflow('nigra_wf', base_dir=str(tmp_path))
+    steps = Workflow('sub_01_wf')
+    source = f'CRASH_TEXT = {CRASH!r}\n'
+    steps.add_nodes([Node(Function(function=crash_beside, imports=[source]), name='first')])
+    steps.get_node('first').inputs.folder = str(tmp_path / 'logs')
+    graph.add_nodes([steps])
+    assert run_graph(graph, settings(1), log_dir=tmp_path / 'logs') == {}
+    assert (tmp_path / 'logs' / 'crash-2026-other.txt').exists()
+
+
+def double(number):
+    return 2 * number
+
+
+def total(numbers):
+    return sum(numbers)
+
+
+def test_the_many_of_one_step_count_once(tmp_path, caplog):
+    caplog.set_level('INFO', logger='nigra')
+    graph = Workflow('group_wf', base_dir=str(tmp_path))
+    many = MapNode(Function(function=double), iterfield=['number'], name='many')
+    many.inputs.number = [1, 2, 3]
+    graph.connect(many, 'out', Node(Function(function=total), name='last'), 'numbers')
+    assert run_graph(graph, settings(2), log_dir=tmp_path / 'logs') == {}
+    assert [r.getMessage() for r in caplog.records][-1] == '[2/2] group: last'
+
+
+def exhaust(kind):
+    if kind == 'memory':
+        raise MemoryError
+    raise OSError(28, 'No space left on device')
+
+
+@pytest.mark.parametrize(('kind', 'fix'), [('memory', 'fewer --nprocs'), ('disk', 'free space')])
+@pytest.mark.parametrize('noted', [True, False])
+def test_want_of_memory_and_space_is_told_with_what_helps(tmp_path, monkeypatch, kind, fix, noted):
+    """Also where the disk is too full for the crash file."""
+    if not noted:
+        monkeypatch.setattr(MultiProcPlugin, '_report_crash', lambda *_, **__: exhaust('disk'))
+    graph = Workflow('nigra_wf', base_dir=str(tmp_path))
+    for label in ('01', '02'):
+        steps = Workflow(f'sub_{label}_wf')
+        steps.add_nodes([Node(Function(function=exhaust), name='step')])
+        steps.get_node('step').inputs.kind = kind
+        graph.add_nodes([steps])
+    failed = run_graph(graph, settings(1), log_dir=tmp_path / 'logs')
+    assert set(failed) == {'sub-01', 'sub-02'}
+    (sentence,) = failed['sub-01']
+    assert sentence.startswith('sub-01: step failed (')
+    assert fix in sentence

@@ -6,7 +6,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from nigra.interfaces.files import atomic_path, read_json, save_image, save_json
+from nigra.interfaces.files import atomic_path, read_json, remove_unfinished, save_image, save_json
 from nigra.nodes.errors import InputError
 from nigra.nodes.simulation.scanner import scan_affine
 
@@ -101,3 +101,12 @@ def test_json_is_read_or_named(tmp_path):
     for bad in (path, tmp_path / 'gone.json'):
         with pytest.raises(InputError, match=rf'{bad.name}: cannot be read as JSON \(.+\); corr'):
             read_json(bad)
+
+
+def test_what_a_killed_writer_left_goes_and_nothing_else(tmp_path):
+    writers = [atomic_path(tmp_path / name) for name in ('a.txt', 'a.txt.b', 'group_c.tsv')]
+    folders = [writer.__enter__().parent for writer in writers]  # as if killed inside the block
+    remove_unfinished(tmp_path / 'a.txt')
+    assert [folder.exists() for folder in folders] == [False, True, True]
+    remove_unfinished(tmp_path / 'group_*')
+    assert [folder.exists() for folder in folders] == [False, True, False]

@@ -256,11 +256,11 @@ def test_interfaces_write_tables_and_dictionaries(study, monkeypatch):
 def test_groups_called_like_numbers_or_nothing(study, monkeypatch):
     root, people, file = study
     monkeypatch.chdir(root)
-    names = {'NMO': '1', 'RRMS': 'NA', 'HC': '0'}
+    names = {'NMO': '1', 'RRMS': 'None', 'HC': '0'}
     write_participants(file, people.assign(group=people.group.map(names)))
     gathered = GatherRegions(derivatives_dir=str(root), participants_file=str(file)).run().outputs
     question = {'covariates': [], 'scores': [], 'reference_group': '0'}
     found = GroupModels(regions_tsv=gathered.regions_tsv, question=question).run().outputs
     contrasts = read_table(found.contrasts_tsv)
-    assert list(contrasts.contrast[:3]) == ['1 - NA', '1 - 0', 'NA - 0']
+    assert list(contrasts.contrast[:3]) == ['1 - None', '1 - 0', 'None - 0']
     assert set(read_table(found.models_tsv).formula) == {'value ~ C(group)'}

@@ -44,9 +44,9 @@ def test_harmless_variants_read_alike(tmp_path, change):
 
 
 def test_groups_stay_text(tmp_path):
-    text = 'participant_id\tgroup\nsub-1\t1\nsub-2\tNA\nsub-3\tn/a\nsub-4\t1.0\n'
+    text = 'participant_id\tgroup\nsub-1\t1\nsub-2\tNAWM\nsub-3\tn/a\nsub-4\t1.0\n'
     table, _ = read_participants(write(tmp_path, text))
-    assert table.group.tolist() == ['1', 'NA', None, '1.0']
+    assert table.group.tolist() == ['1', 'NAWM', None, '1.0']
 
 
 def test_oldest_age(tmp_path):

@@ -10,6 +10,10 @@ import pandas as pd
 import pytest
 
 from nigra.cli import main
+from nigra.cli.app import find_all, make_plan
+from nigra.cli.arguments import parse_settings
+from nigra.workflows.base import init_nigra_wf
+from nigra.workflows.graph import final_files
 
 EXAMPLE = Path(__file__).parents[2] / 'bids_example'
 pytestmark = pytest.mark.slow
@@ -106,6 +110,19 @@ def test_labels_are_those_of_the_table(run):
     labels = np.asanyarray(nib.load(anat / 'sub-02_seg-dgm_dseg.nii.gz').dataobj)
     table = pd.read_csv(anat / 'sub-02_seg-dgm_dseg.tsv', sep='\t')
     assert set(np.unique(labels)) - {0} <= set(table['index'])
+
+
+def test_what_is_made_is_what_was_planned(run):
+    """So that whatever a killed run has left is known and can be removed."""
+    root, raw = run
+    arguments = [str(raw), str(root / 'out'), 'participant', '--registration', 'testing']
+    settings = parse_settings([*arguments, '--separation'])
+    visits, _ = find_all(settings, ['sub-02'], {})
+    plan = make_plan(settings, visits)
+    graph = init_nigra_wf([(visit, '') for visit in visits], plan, work_dir=root)
+    planned = {path.relative_to(root / 'out').as_posix() for path in final_files(graph, root)}
+    marker = root / 'out' / 'logs' / 'complete' / 'sub-02.json'
+    assert set(json.loads(marker.read_text())['Outputs']) == planned
 
 
 def test_the_same_command_does_nothing_anew(run):

@@ -229,3 +229,13 @@ def test_labels_and_their_table_end_to_end(scans, tmp_path, space):
     assert table.loc[('dentate', 'L'), 'volume_mm3'] == pytest.approx(800, rel=0.12)
     assert (table.atlas == 'own').all()
     assert set(read_region_tables([out]).region) == {'own.dentate', 'own.vermis_vi'}
+
+
+def test_an_atlas_that_does_not_tell_left_from_right_is_refused(tmp_path):
+    path = write_atlas(tmp_path)
+    image = nib.load(path)
+    image.header['sform_code'] = image.header['qform_code'] = 0
+    data = np.asanyarray(image.dataobj)
+    nib.save(nib.Nifti1Image(data, None, image.header), path)
+    with pytest.raises(InputError, match='nothing tells left from right'):
+        read_atlas(atlas_source(path))

@@ -1,9 +1,16 @@
 """Checks of a run: green where all is well, and what is wrong where not."""
 
+import pandas as pd
 import pytest
 from toy_page import region_rows
 
-from nigra.interfaces.reports.checks import phase_check, region_checks, verdict
+from nigra.interfaces.reports.checks import (
+    PROBLEMS,
+    phase_check,
+    problems_of,
+    region_checks,
+    verdict,
+)
 
 
 def lights(frame, warnings=()):
@@ -22,7 +29,8 @@ def test_lights_are_green_where_all_is_well():
         ({'coverage': 0.8}, 'Nuclei inside the QSM mask', 'note', 'right caudate, 80 %'),
         ({'coverage': 0.3}, 'Nuclei inside the QSM mask', 'bad', 'right caudate, 30 %'),
         ({'volume_mm3': 900.0}, 'Left/right volume difference', 'note', 'caudate, 43 %'),
-        ({'n_voxels': 0}, 'Nuclei without voxels', 'bad', 'right caudate'),
+        ({'n_voxels': 0}, 'Nuclei without a value', 'bad', 'right caudate'),
+        ({'chi_mean': float('nan')}, 'Nuclei without a value', 'bad', 'right caudate'),
     ],
 )
 def test_lights_tell_what_is_wrong(changes, title, status, text):
@@ -82,3 +90,21 @@ def test_the_phase_has_a_light_of_its_own(quality, status, text):
 
 def test_a_phase_that_was_not_tested_has_no_light():
     assert phase_check({'snr': 30.0}) == []
+
+
+def test_parts_that_nobody_compares_raise_no_flag():
+    frame = region_rows()
+    part = frame[frame.region == 'pallidum'].assign(region='pallidum_internus')
+    part.loc[part.hemisphere == 'L', ['volume_mm3', 'coverage', 'chi_mean']] = [3.0, 0.1, None]
+    found = region_checks(pd.concat([frame, part]), [])
+    assert {check.status for check in found} == {'good'}
+
+
+def test_problems_have_names_and_are_all_the_page_calls_so():
+    frame = region_rows(coverage=0.3)
+    frame.loc[frame.region == 'pallidum', 'chi_mean'] = None
+    assert problems_of(frame, {'sign_correlation': -0.5}) == [
+        'region_missing', 'coverage', 'phase_sign',
+    ]  # fmt: skip
+    assert problems_of(region_rows(), {'sign_correlation': 0.5}) == []
+    assert set(problems_of(frame, {'sign_correlation': 0.1, 'phase_filtered': 1})) <= set(PROBLEMS)

@@ -109,9 +109,9 @@ def test_what_the_page_would_not_show_is_refused(visit):
 
 
 def test_facts_are_shown_with_their_units():
-    quality = {'etiv_ml': 1500.0, 'snr': 54.25, 'own_measure': 1}
+    quality = {'brain_ml': 1500.0, 'snr': 54.25, 'own_measure': 1}
     pairs = dict(fact_pairs({'MagneticFieldStrength': 3, 'Coil': 'head'}, quality))
     assert pairs == {
-        'Field strength': '3 T', 'Coil': 'head', 'eTIV': '1500 mL', 'SNR': '54.25',
+        'Field strength': '3 T', 'Coil': 'head', 'Brain': '1500 mL', 'SNR': '54.25',
         'Own measure': '1',
     }  # fmt: skip

@@ -11,7 +11,6 @@ from nigra.nodes.anatomy.pose import (
     head_centre,
     pitched,
     rigid_motion,
-    volume_scale,
     world_points,
 )
 
@@ -99,9 +98,3 @@ def test_noise_of_a_transform_file_hardly_counts(points):
     moved = moved_by(points, (0, 4, 0), (1, 0, 0))
     noisy = moved + np.random.default_rng(0).normal(0, 1e-4, points.shape)
     assert rigid_motion(points, noisy)['turn_deg'] == pytest.approx(4.0, abs=1e-3)
-
-
-@pytest.mark.parametrize('sizes', [(1.1, 0.9, 1.2), (-1.0, 1.0, 1.0)])
-def test_volume_scale_is_that_of_the_affine_part(points, sizes):
-    turned = moved_by(points * sizes, (10, 5, -3), (2, 2, 2))
-    assert volume_scale(points, turned) == pytest.approx(abs(np.prod(sizes)))

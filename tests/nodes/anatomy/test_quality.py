@@ -187,8 +187,9 @@ def test_numbers_of_a_run(tmp_path):
     }
     regions = tmp_path / 'regions.tsv'
     regions.write_text(
-        'region\themisphere\tvolume_mm3\tchi_mean\n'
-        'caudate\tL\t900\t10\ncaudate\tR\t1100\t15\nbrain\tboth\t1e6\tn/a\n'
+        'region\themisphere\tn_voxels\tvolume_mm3\tcoverage\tchi_mean\n'
+        'caudate\tL\t90\t900\t1\t10\ncaudate\tR\t110\t1100\t0.4\t15\n'
+        'brain\tboth\t9\t1e6\t1\tn/a\n'
     )
     out = RunQuality(
         entities={'participant_id': 'sub-01', 'session_id': None, 'run_id': 'run-1'},
@@ -198,6 +199,7 @@ def test_numbers_of_a_run(tmp_path):
         regions_tsv=regions, out_file=str(tmp_path / 'sub-01_quality.json'), **paths,
     ).run(cwd=str(tmp_path)).outputs.out_file  # fmt: skip
     found = json.loads(Path(out).read_text())
+    assert found['problems'] == ['coverage']
     assert found['run_id'] == 'run-1'
     assert (found['brain_ml'], found['nmi'], found['white_overlap']) == (1400.0, 1.2, None)
     assert (found['sign_correlation'], found['phase_inverted']) == (0.5, 1)

@@ -1,6 +1,7 @@
 """Region statistics against values known by construction."""
 
 import json
+from pathlib import Path
 from types import SimpleNamespace
 
 import nibabel as nib
@@ -224,7 +225,9 @@ def test_table_on_disk(files, tmp_path):
 @pytest.mark.parametrize('reference', ['none', 'csf'])
 def test_iron_needs_a_reference(files, tmp_path, reference):
     out_file = tmp_path / 'x.tsv'
-    scan = SimpleNamespace(b0=3.0, echo_times=(0.01, 0.02))
+    scan = SimpleNamespace(
+        b0=3.0, echo_times=(0.01, 0.02), phase=(Path(files['chimap']),), metadata={}
+    )
     plan = Plan(tmp_path, tmp_path, Methods(reference=reference), nthreads=1, version='0')
     RegionTable(
         **files, participant_id='sub-01', provenance=region_provenance(scan, plan),

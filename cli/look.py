@@ -1,0 +1,225 @@
+"""One look before anything runs: who, from which files, measured how, and what is wrong."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from ..nodes.errors import NigraError
+from .checks import check_harmonise, find_participants_file
+from .settings import Settings
+
+if TYPE_CHECKING:
+    from ..interfaces.bids import Visit
+    from ..interfaces.forecast import Forecast
+    from ..interfaces.scans import GreScan
+
+LOGGER = logging.getLogger('nigra')
+SHOWN = {
+    'scan': 'scan', 'group': 'group', 't1w': 'T1w', 'magnitude': 'magnitude', 'phase': 'phase',
+    'EchoTimes': 'TE (ms)', 'MagneticFieldStrength': 'B0 (T)', 'VoxelSize': 'voxels (mm)',
+    'method': 'method', 'state': 'state',
+}  # fmt: skip
+"""Columns of the table on the console, with their headings; the file has all."""
+LEVELS = ('error', 'confounded', 'warning')
+"""Weights of problems, the heaviest first: what will not be made, what may pass for a difference
+between groups, and what is to be known."""
+_PERSON = re.compile(r'sub-[A-Za-z0-9]+(_ses-[A-Za-z0-9]+)?')
+
+
+class Problems:
+    """What a look finds, each sentence once."""
+
+    def __init__(self) -> None:
+        self._rows: dict[tuple[str, str, str], None] = {}
+
+    def add(self, level: str, about: str, sentences: Sequence[str]) -> None:
+        """Add sentences on a participant, `group` or `study`."""
+        self._rows |= {(level, about, sentence): None for sentence in sentences}
+
+    def table(self) -> pd.DataFrame:
+        """Columns `level`, `about` and `problem`, the heaviest first."""
+        rows = sorted(self._rows, key=lambda row: LEVELS.index(row[0]))
+        return pd.DataFrame(rows, columns=['level', 'about', 'problem'])
+
+    def tell(self) -> None:
+        """Log them, those that differ only in whom they are about as one."""
+        alike: dict[tuple[str, str], list[tuple[str, str]]] = {}
+        for level, about, sentence in self.table().itertuples(index=False):
+            alike.setdefault((level, _PERSON.sub('sub-', sentence)), []).append((about, sentence))
+        for (level, _), found in alike.items():
+            (about, sentence), *others = found
+            more = _others([who for who, _ in others])
+            if level == 'error':
+                LOGGER.error('%s will not be made: %s%s', about, sentence, more)
+            else:
+                note = 'ATTENTION, ' if level == 'confounded' else ''
+                LOGGER.warning('%s%s: %s%s', note, about, sentence, more)
+
+
+def _others(names: Sequence[str]) -> str:
+    from ..nodes.statistics.values import name_some
+
+    return f' (The same of {name_some(names)}.)' if names else ''
+
+
+def check_study(
+    settings: Settings, checks: Sequence[Callable[[Settings], None]]
+) -> dict[str, list[str]]:
+    """Run checks that concern everybody; a dry run goes on after one that refuses.
+
+    Raises
+    ------
+    NigraError
+        One refuses, and this is no dry run.
+    """
+    refused = []
+    for check in checks:
+        try:
+            check(settings)
+        except NigraError as error:
+            if not settings.dry_run:
+                raise
+            refused.append(str(error))
+    return {'study': refused} if refused else {}
+
+
+def forecast(settings: Settings, chosen: Sequence[str], everyone: Sequence[str]) -> Forecast:
+    """What the group level will say; nothing where no table of participants is there or needed.
+
+    Parameters
+    ----------
+    settings
+        Of this run.
+    chosen
+        Participants of this run.
+    everyone
+        All who have images or results.
+    """
+    from ..interfaces.forecast import Forecast, forecast_group
+
+    comparing = 'group' in settings.levels
+    try:
+        path = find_participants_file(settings)
+    except NigraError as error:
+        return Forecast((str(error),) if comparing else ())
+    people = chosen if comparing else everyone
+    found = forecast_group(path, settings.question, people, everyone)
+    try:
+        check_harmonise(settings)
+    except NigraError as error:
+        return replace(found, errors=(*found.errors, str(error)))
+    return found
+
+
+def tell_look(
+    settings: Settings,
+    visits: Sequence[Visit],
+    failed: Mapping[str, Sequence[str]],
+    *,
+    states: Mapping[str, str],
+    expected: Forecast,
+) -> None:
+    """Print what will be done and all that is wrong, and keep both as tables in the log folder.
+
+    Parameters
+    ----------
+    settings
+        Of this run.
+    visits
+        What can be processed.
+    failed
+        Sentences by participant, `group` or `study`.
+    states
+        `process` or `complete` by the visit's prefix.
+    expected
+        Of the group level.
+    """
+    from ..interfaces.files import save_json
+    from ..interfaces.survey import SCAN_COLUMNS, header_warnings, scan_rows, study_differences
+    from ..interfaces.tables import save_table
+
+    rows = scan_rows(visits, groups=expected.groups or {}, states=states, method=_method(settings))
+    problems = Problems()
+    for about, sentences in failed.items():
+        problems.add('error', about, sentences)
+    for sentence, confounded in study_differences(rows):
+        problems.add('confounded' if confounded else 'warning', 'study', [sentence])
+    problems.add('warning', 'group', expected.warnings)
+    if 'group' not in settings.levels:  # then it is no failure
+        problems.add('warning', 'group', expected.errors)
+    for visit in visits:
+        told = [*visit.warnings, *(s for scan in visit.scans for s in scan.warnings)]
+        problems.add('warning', visit.prefix, [*told, *header_warnings(visit)])
+    left_out = [who for who in failed if who not in ('group', 'study')]
+    absent = pd.DataFrame({'participant_id': left_out, 'scan': left_out, 'state': 'left out'})
+    absent['group'] = absent.participant_id.map(expected.groups or {})
+    everything = pd.concat([rows, absent]).reindex(columns=list(SCAN_COLUMNS))
+    everything = everything.sort_values('scan', kind='stable')
+    folder = settings.output_dir / 'logs'
+    save_table(everything, folder / 'look.tsv')
+    save_json({k: {'Description': v} for k, v in SCAN_COLUMNS.items()}, folder / 'look.json')
+    save_table(problems.table(), folder / 'problems.tsv')
+    _show(everything)
+    problems.tell()
+    _tell_costs(settings, [v for v in visits if states.get(v.prefix) == 'process'])
+
+
+def _method(settings: Settings) -> Callable[[GreScan], str]:
+    """Names of the steps that decide a map, for one scan."""
+    methods = settings.methods
+    steps = [methods.inversion] if methods.one_step else [methods.background, methods.inversion]
+
+    def of_scan(scan: GreScan) -> str:
+        several = len(scan.echo_times) > 1
+        used = [methods.field, *steps, *(['separation'] if methods.separation and several else [])]
+        return f'{"+".join(used)}, zero: {methods.reference}, {methods.registration}'
+
+    return of_scan
+
+
+def _show(rows: pd.DataFrame) -> None:
+    """Log the table of scans; a list of many echoes is cut."""
+    shown = rows[list(SHOWN)].rename(columns=SHOWN)
+    for name in ('magnitude', 'phase'):
+        shown[name] = shown[name].map(_first_file, na_action='ignore')
+    cells = [list(shown), *shown.fillna('n/a').astype(str).to_numpy().tolist()]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    for row in cells:
+        line = '  '.join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        LOGGER.info('%s', line.rstrip())
+
+
+def _first_file(names: str) -> str:
+    first, *others = names.split()
+    return f'{first} (+{len(others)})' if others else first
+
+
+def _tell_costs(settings: Settings, visits: Sequence[Visit]) -> None:
+    from ..interfaces.survey import disk_mb, hours_of
+
+    if not visits:
+        return
+    hours = sum(hours_of(visit, settings.methods.registration) for visit in visits)
+    results, work = (sum(sizes) / 1000 for sizes in zip(*map(disk_mb, visits), strict=True))
+    LOGGER.info(
+        "To process: %d. Estimated from the images' sizes: about %s with %d at once, %.1f GB "
+        'of results and %.1f GB of working folder.',
+        len(visits), _duration(hours / settings.nprocs), settings.nprocs, results, work,
+    )  # fmt: skip
+
+
+def _duration(hours: float) -> str:
+    """Time in words.
+
+    Examples
+    --------
+    >>> _duration(0.26), _duration(7.4)
+    ('16 min', '7.4 h')
+    """
+    return f'{60 * hours:.0f} min' if hours < 2 else f'{hours:.1f} h'

@@ -1,0 +1,55 @@
+"""What the log tells of finished runs: repairs of the phase, and problems of their pages."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from ..nodes.errors import NigraError
+from ..nodes.statistics.values import VISIT, name_some
+from .settings import Settings
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+LOGGER = logging.getLogger('nigra')
+
+
+def tell_phases(settings: Settings, prefixes: Sequence[str] | None = None) -> None:
+    """Say in the log what the pages call problems; of all runs where none are named."""
+    from ..interfaces.quality import problem_warnings
+
+    for sentence in problem_warnings(quality_of(settings, prefixes)):
+        LOGGER.warning('%s', sentence)
+
+
+def tell_problems(settings: Settings) -> None:
+    """Name at the end all finished runs whose pages show problems."""
+    try:
+        table = quality_of(settings)
+    except NigraError:
+        return  # what is damaged has been told by what needed it
+    bad = table[table.problems.notna()]
+    if len(bad):
+        shown = [
+            f'{"_".join(str(v) for v in visit if v)} ({problems})'
+            for *visit, problems in bad[[*VISIT, 'problems']].itertuples(index=False)
+        ]
+        LOGGER.warning(
+            'Look at the pages of %d of %d runs, which show problems: %s',
+            len(bad), len(table), name_some(shown),
+        )  # fmt: skip
+
+
+def quality_of(settings: Settings, prefixes: Sequence[str] | None = None) -> pd.DataFrame:
+    """Quality of the finished runs, of some where they are named."""
+    from ..interfaces.completion import find_outputs
+    from ..interfaces.names import outputs
+    from ..interfaces.quality import PATTERN, gather_quality
+
+    ending = outputs('scan')['quality'].name
+    paths = find_outputs(settings.output_dir, PATTERN)
+    if prefixes is not None:
+        paths = [path for path in paths if path.name.removesuffix(ending) in prefixes]
+    return gather_quality(paths)

@@ -1,0 +1,50 @@
+"""Nipype's working folder, as a crash of the machine may leave it."""
+
+from __future__ import annotations
+
+import gzip
+import shutil
+import zlib
+from pathlib import Path
+
+_CHUNK = 1 << 20
+_NEVER_EMPTY = ('.nii', '.gz', '.pklz', '.h5', '.json', '.tsv')
+
+
+def drop_damaged(folder: Path) -> list[Path]:
+    """Remove the folders of steps whose files were cut short, so that the steps run again.
+
+    Nipype believes what a step has left when it finds its name; after a power cut, or on a disk
+    that is cleaned by age, the name may stand for an empty or shortened file, or be all there is.
+
+    Parameters
+    ----------
+    folder
+        Working folder of a visit, or of all.
+
+    Returns
+    -------
+    list
+        Removed folders.
+    """
+    steps = sorted({path.parent for path in folder.rglob('result_*.pklz')})
+    damaged = [step for step in steps if any(map(_is_damaged, step.iterdir()))]
+    for step in damaged:
+        shutil.rmtree(step)
+    return damaged
+
+
+def _is_damaged(path: Path) -> bool:
+    if path.suffix not in _NEVER_EMPTY or not path.is_file():
+        return False
+    if path.stat().st_size == 0:
+        return True
+    if path.suffix not in ('.gz', '.pklz'):
+        return False
+    try:
+        with gzip.open(path) as stream:
+            while stream.read(_CHUNK):
+                pass
+    except (OSError, EOFError, zlib.error):
+        return True
+    return False

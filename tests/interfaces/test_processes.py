@@ -1,0 +1,101 @@
+"""Workers do not outlive the run."""
+
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+
+_WORKER = (
+    'import os, sys, time; from nigra.interfaces.processes import leave_signals_to\n'
+    'leave_signals_to(int(sys.argv[1])); print(os.getpid(), flush=True); time.sleep(60)'
+)
+_PARENT = (
+    'import os, subprocess, sys\n'
+    'subprocess.run([sys.executable, "-c", sys.argv[1], str(os.getpid())])'
+)
+
+
+def lives(number):
+    try:
+        with open(f'/proc/{number}/stat') as stream:
+            return stream.read().rpartition(')')[2].split()[0] != 'Z'
+    except OSError:
+        return False
+
+
+@pytest.mark.skipif(not os.path.exists('/proc/self/stat'), reason='reads /proc')
+def test_a_worker_ends_with_its_parent():
+    parent = subprocess.Popen(
+        [sys.executable, '-c', _PARENT, _WORKER], stdout=subprocess.PIPE, text=True
+    )
+    worker = int(parent.stdout.readline())
+    assert lives(worker)
+    parent.kill()
+    parent.wait()
+    parent.stdout.close()
+    until = time.monotonic() + 10
+    while lives(worker) and time.monotonic() < until:
+        time.sleep(0.05)
+    assert not lives(worker)
+
+
+def test_a_worker_whose_parent_has_gone_before_ends_at_once():
+    done = subprocess.run([sys.executable, '-c', _WORKER, '1'], capture_output=True, timeout=30)
+    assert done.returncode
+    assert not done.stdout
+
+
+_WORK = """
+import os, time
+from concurrent.futures import ProcessPoolExecutor
+from nigra.interfaces.processes import in_processes
+
+def work(_):
+    here = os.getpid()
+    return in_processes(lambda n: (n, os.getpid() != here), [3, 1, 2], 2)
+
+begun = time.monotonic()
+with ProcessPoolExecutor(1) as pool:  # as Nipype runs a step
+    print(*pool.map(work, [0]))
+assert time.monotonic() - begun < 60
+"""
+
+
+def test_work_in_processes_ends_with_the_last_item():
+    """In order, by others than this process, with nothing left behind that idles or warns."""
+    done = subprocess.run([sys.executable, '-c', _WORK], capture_output=True, text=True)
+    assert done.stdout == '[(3, True), (1, True), (2, True)]\n', done.stderr
+    assert done.returncode == 0
+    assert not done.stderr
+
+
+_SLEEP = """
+import os, time
+from concurrent.futures import ProcessPoolExecutor
+from nigra.interfaces.processes import in_processes, leave_signals_to
+
+def rest(_):
+    os.write(1, b"%d\\n" % os.getpid())
+    time.sleep(60)
+
+def work(_):
+    return in_processes(rest, [1, 2], 2)
+
+pool = ProcessPoolExecutor(1, initializer=leave_signals_to, initargs=(os.getpid(),))
+print(*pool.map(work, [0]))
+"""
+
+
+@pytest.mark.skipif(not os.path.exists('/proc/self/stat'), reason='reads /proc')
+def test_workers_of_workers_end_with_the_run():
+    run = subprocess.Popen([sys.executable, '-c', _SLEEP], stdout=subprocess.PIPE, text=True)
+    resting = [int(run.stdout.readline()) for _ in range(2)]
+    run.kill()
+    run.wait()
+    run.stdout.close()
+    until = time.monotonic() + 10
+    while any(map(lives, resting)) and time.monotonic() < until:
+        time.sleep(0.05)
+    assert not any(map(lives, resting))
