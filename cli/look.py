@@ -188,7 +188,7 @@ def _show(rows: pd.DataFrame) -> None:
     shown = rows[list(SHOWN)].rename(columns=SHOWN)
     for name in ('magnitude', 'phase'):
         shown[name] = shown[name].map(_first_file, na_action='ignore')
-    cells = [list(shown), *shown.fillna('n/a').astype(str).to_numpy().tolist()]
+    cells = [list(shown), *shown.astype(object).fillna('n/a').astype(str).to_numpy().tolist()]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     for row in cells:
         line = '  '.join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))

@@ -74,7 +74,7 @@ def test_the_chain_goes_from_files_to_a_referenced_map(echoes, phantom, work):
         localfield=local.localfield, mask=local.mask, magnitude=gre.magnitude, method='tkd'
     ).run().outputs  # fmt: skip
     assert chi.parameters['method'] == 'tkd'
-    assert chi.parameters['threshold'] == 0.1
+    assert chi.parameters['threshold'] == 0.15
     final = Reference(chimap=chi.chimap, mask=local.mask).run().outputs
     mask = load(local.mask) > 0
     assert abs(load(final.chimap)[mask].mean()) < 1e-6

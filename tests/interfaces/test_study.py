@@ -81,7 +81,7 @@ def test_a_missing_section_is_named(tmp_path, section):
 
 def test_values_and_defaults_arrive(tmp_path):
     path = tmp_path / 'study.toml'
-    path.write_text(TEXT + '\n[tissue]\nvein_ppb = 250\n', encoding='utf-8')
+    path.write_text(TEXT.replace('[tissue]\n', '[tissue]\nvein_ppb = 250\n'), encoding='utf-8')
     study = read_study(path)
     assert study.tissue.vein_ppb == 250.0
     assert study.tissue.anisotropy_ppb == 13.0
