@@ -15,6 +15,7 @@ from ..nodes.field.slice_steps import (
     LEAST_STEP,
     LEAST_STEP_3D,
     find_slice_steps,
+    pointers,
     remove_slice_steps,
 )
 from ..nodes.field.zero_filling import measured_part
@@ -115,11 +116,7 @@ def repair_slices(
 
 def look_at_matrix(angle: Image, magnitudes: Image, name: str) -> Told:
     """Part of k-space that was measured, and a warning where the rest is empty."""
-    there = np.isfinite(angle[..., 0])
-    pointers = np.where(there, magnitudes[..., 0], 0) * np.exp(
-        1j * np.where(there, angle[..., 0], 0)
-    )
-    parts = measured_part(pointers)
+    parts = measured_part(pointers(angle[..., 0], magnitudes[..., 0]))
     data = {'measured_part': list(parts)}
     if min(parts) == 1:
         return data, []

@@ -18,9 +18,8 @@ from nipype.interfaces.base import (
 from numpy.typing import NDArray
 
 from ..nodes.field.masks import finite_mask, trusted_mask
-from ..nodes.field.parabola import conducting_curvature
 from ..nodes.field.relaxometry import r2star_method, t2star
-from ..nodes.grid import Grid
+from ..nodes.grid import Grid, conducting_curvature
 from ..nodes.methods import BACKGROUND, FIELD, INVERSION, ONE_STEP, RELAXOMETRY, SEPARATION, Method
 from ..nodes.stages import Arrays, Scan, parameters, run_step
 from .step_images import load_step, save_step

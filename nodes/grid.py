@@ -11,6 +11,8 @@ from .errors import NigraError
 
 GAMMA_BAR_MHZ_PER_T = 42.577478518
 """Proton gyromagnetic ratio over 2 pi (CODATA 2018); 1 ppm of B0 is this times B0 in Hz."""
+MU0 = 4e-7 * np.pi
+"""Permeability of free space, H/m."""
 
 
 @dataclass(frozen=True)
@@ -101,3 +103,17 @@ def hz_per_ppm(b0: float) -> float:
     """
     check_field_strength(b0)
     return GAMMA_BAR_MHZ_PER_T * float(b0)
+
+
+def conducting_curvature(b0: float) -> float:
+    """Laplacian of a head's phase at echo time zero over its conductivity, rad/m^2 per S/m.
+
+    2 mu0 omega, mu0 the permeability of free space and omega the Larmor frequency (Katscher et al.
+    2009, doi 10.1109/TMI.2009.2015757).
+
+    Examples
+    --------
+    >>> round(conducting_curvature(3.0))
+    2017
+    """
+    return 2 * MU0 * 2 * np.pi * 1e6 * hz_per_ppm(b0)

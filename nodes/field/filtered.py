@@ -10,7 +10,7 @@ from scipy import ndimage
 
 from ..errors import NigraError
 from ..grid import Grid
-from .sign import block_mean
+from .sign import whole_blocks
 
 SMOOTH_LEAST = 2.0
 """Ratio of smooth to fine field below which a phase has been filtered. Thirteen simulated heads,
@@ -61,12 +61,12 @@ def smooth_ratio(totalfield: NDArray[Any], mask: NDArray[np.bool_], grid: Grid) 
             'together'
         )
     factors = tuple(max(1, round(_COARSE_MM / size)) for size in grid.voxel_size)
-    part = block_mean(mask, factors)
+    part = whole_blocks(mask, factors)
     inside = part > 0.5
     core = ndimage.binary_erosion(inside)
     if not core.any():
         return float('nan')
-    field = block_mean(np.where(mask, totalfield, 0), factors) / np.maximum(part, 1e-3)
+    field = whole_blocks(np.where(mask, totalfield, 0), factors) / np.maximum(part, 1e-3)
     field = np.where(inside, field - np.median(field[inside]), 0).astype(np.float32)
     width = [_WIDTH_MM / (f * s) for f, s in zip(factors, grid.voxel_size, strict=True)]
     weight = ndimage.gaussian_filter(inside.astype(np.float32), width)

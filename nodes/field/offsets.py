@@ -83,8 +83,7 @@ def phase_offset(
     With one echo it is the parabola of `parabola`.
     """
     if echoes.times.size == 1:
-        one = fit_parabola(echoes, voxel_size, b0)
-        return one.image, one.curvature
+        return fit_parabola(echoes, voxel_size, b0)
     # 1. phase evolution: the unwrapped angle of the Hermitian inner product of two echoes
     grown = difference_phase(echoes, (0, 1))
     # 2. offset: theta_1 - TE_1 / (TE_2 - TE_1) evolution
@@ -149,8 +148,8 @@ def _parabola(
     """The parabola that an angle follows on the whole, as `_trend` wants it.
 
     A conducting head makes one (`parabola`): a mean slope alone would leave it, flattened at the
-    rim. Its slopes follow from the wrapped rises along each
-    axis, which are regressed on position: wraps do not matter to them.
+    rim. Its slopes follow from the wrapped rises along each axis, which are regressed on
+    position: wraps do not matter to them.
     """
     centre = (np.array(angle.shape) - 1) / 2
     sums = echoes.planes(lambda first, last: _slope_sums(angle, weight, first, last))
@@ -179,29 +178,36 @@ def _trend(trend, i, j, k):
     return x * trend[3] + y * trend[4] + z * trend[5] + bent / 2
 
 
+@numba.njit(cache=True, nogil=True, inline='always')
+def _edge(angle, weight, i, j, k, axis):
+    """Weight and rise of the edge to the next voxel along an axis; no weight where none is."""
+    a = i + 1 if axis == 0 else i
+    b = j + 1 if axis == 1 else j
+    c = k + 1 if axis == 2 else k
+    if a >= angle.shape[0] or b >= angle.shape[1] or c >= angle.shape[2]:
+        return np.float32(0), np.float32(0)
+    # an edge is as good as its darker end
+    return min(weight[i, j, k], weight[a, b, c]), angle[a, b, c] - angle[i, j, k]
+
+
 @numba.njit(cache=True, nogil=True)
 def _rise_moments(angle, weight, centre, slope, first, last):
     """Normal equations of the rises along each axis on (1, x, y, z): (axis, 4, 5)."""
-    nx, ny, nz = angle.shape
+    _, ny, nz = angle.shape
     out = np.zeros((3, 4, 5))
     row = np.empty(5)
     row[0] = 1
     for i in range(first, last):
         for j in range(ny):
             for k in range(nz):
-                w = weight[i, j, k]
-                if w == 0:
+                if weight[i, j, k] == 0:
                     continue
                 row[1], row[2], row[3] = i - centre[0], j - centre[1], k - centre[2]
                 for axis in range(3):
-                    a = i + 1 if axis == 0 else i
-                    b = j + 1 if axis == 1 else j
-                    c = k + 1 if axis == 2 else k
-                    if a >= nx or b >= ny or c >= nz or weight[a, b, c] == 0:
+                    shared, rise = _edge(angle, weight, i, j, k, axis)
+                    if shared == 0:
                         continue
-                    shared = min(w, weight[a, b, c])
-                    rise = np.float32(angle[a, b, c] - angle[i, j, k] - slope[axis])
-                    row[4] = wrapped(rise)
+                    row[4] = wrapped(np.float32(rise - slope[axis]))
                     for n in range(4):
                         for m in range(5):
                             out[axis, n, m] += shared * row[n] * row[m]
@@ -211,23 +217,16 @@ def _rise_moments(angle, weight, centre, slope, first, last):
 @numba.njit(cache=True, nogil=True)
 def _slope_sums(angle, weight, first, last):
     """Sums of w exp(i rise) over the edges along each axis: (axis, real and imaginary)."""
-    nx, ny, nz = angle.shape
+    _, ny, nz = angle.shape
     out = np.zeros((3, 2))
     for i in range(first, last):
         for j in range(ny):
             for k in range(nz):
-                w = weight[i, j, k]
-                if w == 0:
+                if weight[i, j, k] == 0:
                     continue
                 for axis in range(3):
-                    a = i + 1 if axis == 0 else i
-                    b = j + 1 if axis == 1 else j
-                    c = k + 1 if axis == 2 else k
-                    if a >= nx or b >= ny or c >= nz or weight[a, b, c] == 0:
-                        continue
-                    # an edge is as good as its darker end; exp(i rise) has no wraps
-                    shared = min(w, weight[a, b, c])
-                    rise = angle[a, b, c] - angle[i, j, k]
+                    shared, rise = _edge(angle, weight, i, j, k, axis)
+                    # exp(i rise) has no wraps; the weight is 0 where there is no edge
                     out[axis, 0] += shared * np.cos(rise)
                     out[axis, 1] += shared * np.sin(rise)
     return out

@@ -15,14 +15,12 @@ expected conductivity of a head are weighed by their variances.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
 from ..background.frame import Stop
 from ..background.pdf import Projection
-from ..grid import hz_per_ppm
+from ..grid import conducting_curvature, hz_per_ppm
 from ..numerics.multigrid import Box, interior
 from .echo_box import EchoBox
 from .echoes import magnitude_noise
@@ -45,35 +43,10 @@ STEEP = 2.0
 _LARGEST_VARIANCE = 1e3
 
 
-@dataclass(frozen=True)
-class Parabola:
-    """A phase that is a parabola about the mask's centre.
-
-    Attributes
-    ----------
-    image
-        Phase, rad, in the box of the mask; zero outside the mask.
-    curvature
-        Its Laplacian, rad/m^2.
-    """
-
-    image: NDArray[np.float32]
-    curvature: float
-
-
-def conducting_curvature(b0: float) -> float:
-    """Laplacian of the phase at time zero over the conductivity, rad/m^2 a S/m.
-
-    Examples
-    --------
-    >>> round(conducting_curvature(3.0))
-    2017
-    """
-    return 2 * 4e-7 * np.pi * 2 * np.pi * 1e6 * hz_per_ppm(b0)
-
-
-def fit_parabola(echoes: EchoBox, voxel_size: tuple[float, float, float], b0: float) -> Parabola:
-    """The parabola in the phase of one echo.
+def fit_parabola(
+    echoes: EchoBox, voxel_size: tuple[float, float, float], b0: float
+) -> tuple[NDArray[np.float32], float]:
+    """The parabola in the phase of one echo: a phase, and its Laplacian.
 
     Parameters
     ----------
@@ -83,13 +56,18 @@ def fit_parabola(echoes: EchoBox, voxel_size: tuple[float, float, float], b0: fl
         mm.
     b0
         Main field, T.
+
+    Returns
+    -------
+    tuple
+        Phase, rad, (x, y, z) as the echo, zero outside the mask; and rad/m^2.
     """
     expected = CONDUCTIVITY * conducting_curvature(b0)
     spread = CONDUCTIVITY_SD * conducting_curvature(b0)
     found, information = _estimate(echoes, voxel_size, b0)
     weight = 1 / spread**2
     curvature = (information * found + weight * expected) / (information + weight)
-    return Parabola(_image(echoes.inside, voxel_size, curvature), curvature)
+    return _image(echoes.inside, voxel_size, curvature), curvature
 
 
 def _estimate(

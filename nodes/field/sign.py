@@ -12,6 +12,7 @@ from scipy import ndimage
 from ..errors import NigraError
 from ..grid import Grid
 from ..numerics.kernels import forward_field
+from ..numerics.resample import block_mean
 
 _TISSUE_PPM = -9.4
 """Susceptibility of tissue against air (Schenck 1996, doi 10.1118/1.597854)."""
@@ -85,12 +86,12 @@ def sign_evidence(
         )
     factors = tuple(max(1, round(_COARSE_MM / size)) for size in grid.voxel_size)
     x, y, z = (f * s for f, s in zip(factors, grid.voxel_size, strict=True))
-    part = block_mean(mask, factors)
+    part = whole_blocks(mask, factors)
     inside = part > 0.5
     if np.count_nonzero(inside) * x * y * z < 1000 * _LEAST_ML:
         return 0.0
-    field = block_mean(np.where(mask, totalfield, 0), factors) / np.maximum(part, 1e-3)
-    strength = block_mean(np.nan_to_num(magnitude), factors)
+    field = whole_blocks(np.where(mask, totalfield, 0), factors) / np.maximum(part, 1e-3)
+    strength = whole_blocks(np.nan_to_num(magnitude), factors)
     head = _filled(strength > _LEAST_SIGNAL * np.median(strength[inside]))
     model = _head_field(head, Grid(inside.shape, (x, y, z), grid.b0_dir))
     measured, expected = (_without_shims(image, inside) for image in (field, model))
@@ -134,21 +135,18 @@ def inverts_phase(manufacturer: str) -> bool:
     return f'{manufacturer.strip().lower()} '.startswith(INVERTING_VENDORS)
 
 
-def block_mean(image: NDArray[Any], factors: tuple[int, ...]) -> NDArray[np.float32]:
+def whole_blocks(image: NDArray[Any], factors: tuple[int, ...]) -> NDArray[np.float32]:
     """Means over blocks of voxels; what is left over at the end of an axis is left out.
 
     Examples
     --------
-    >>> block_mean(np.arange(5.0).reshape(5, 1, 1), (2, 1, 1)).ravel().tolist()
+    >>> whole_blocks(np.arange(5.0).reshape(5, 1, 1), (2, 1, 1)).ravel().tolist()
     [0.5, 2.5]
     """
     # a factor that leaves no block would leave no image
     factors = tuple(min(f, n) for f, n in zip(factors, image.shape, strict=True))
-    counts = [n // f for n, f in zip(image.shape, factors, strict=True)]
-    cut = tuple(slice(0, n * f) for n, f in zip(counts, factors, strict=True))
-    shape = [length for pair in zip(counts, factors, strict=True) for length in pair]
-    blocks = np.asarray(image[cut], np.float32).reshape(shape)
-    return np.asarray(blocks.mean(axis=(1, 3, 5)))
+    cut = tuple(slice(0, n - n % f) for n, f in zip(image.shape, factors, strict=True))
+    return np.asarray(block_mean(np.asarray(image[cut], np.float32), factors))
 
 
 def _filled(head: NDArray[np.bool_]) -> NDArray[np.bool_]:

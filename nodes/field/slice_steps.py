@@ -115,12 +115,12 @@ def find_slice_steps(
             'fit together'
         )
     echoes = [
-        _pointers(phase[..., echo], magnitude[..., echo], signal)
+        pointers(phase[..., echo], magnitude[..., echo], signal)
         for echo in sorted({0, phase.shape[3] - 1})
     ]
     found = []
     for axis in range(3):
-        gains = [_gains(pointers, axis)[0] for pointers in echoes]
+        gains = [_gains(image, axis)[0] for image in echoes]
         turned = _are_turned(gains[0])
         jumps = [_jumps(g, turned=turned) for g in gains]
         step = max(float(np.median(j)) for j in jumps)
@@ -158,8 +158,8 @@ def remove_slice_steps(
     count = phase.shape[steps.axis]
     out = np.empty(phase.shape, np.float32)
     for echo in range(phase.shape[3]):
-        pointers = _pointers(phase[..., echo], magnitude[..., echo], signal)
-        gains, used = _gains(pointers, steps.axis)
+        image = pointers(phase[..., echo], magnitude[..., echo], signal)
+        gains, used = _gains(image, steps.axis)
         offsets = np.pi * steps.turned * np.arange(count, dtype=np.float32)
         if gains.size:
             # slices beyond the head go with the nearest
@@ -171,18 +171,18 @@ def remove_slice_steps(
     return out
 
 
-def _pointers(
-    phase: NDArray[Any], magnitude: NDArray[Any], signal: NDArray[np.bool_]
+def pointers(
+    phase: NDArray[Any], magnitude: NDArray[Any], signal: NDArray[np.bool_] | None = None
 ) -> NDArray[np.complex64]:
-    """Complex signal of an echo; zero without signal or phase."""
-    there = signal & np.isfinite(phase)
+    """Complex signal of an echo, (x, y, z); zero where there is no phase, or no signal."""
+    there = np.isfinite(phase) if signal is None else signal & np.isfinite(phase)
     angle = np.where(there, phase, 0).astype(np.float32)
     return np.asarray(np.where(there, magnitude, 0).astype(np.float32) * np.exp(1j * angle))
 
 
-def _gains(pointers: NDArray[np.complex64], axis: int) -> tuple[NDArray[np.float64], slice]:
+def _gains(image: NDArray[np.complex64], axis: int) -> tuple[NDArray[np.float64], slice]:
     """Phase that each slice gains on the one before, rad, and the slices with enough signal."""
-    slices = np.moveaxis(pointers, axis, 0)
+    slices = np.moveaxis(image, axis, 0)
     area = np.count_nonzero(slices, axis=(1, 2))
     held = np.flatnonzero(area > _LEAST_AREA * np.median(area[area > 0])) if area.any() else area
     if held.size < _LEAST_SLICES:

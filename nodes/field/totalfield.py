@@ -160,9 +160,8 @@ def laplacian_field(
     scale = 2 * np.pi * hz_per_ppm(b0)
     curvature = 0.0
     if echoes.times.size == 1:
-        one = fit_parabola(echoes, grid.voxel_size, b0)
-        curvature = one.curvature
-        subtract(echoes, one.image)
+        offset, curvature = fit_parabola(echoes, grid.voxel_size, b0)
+        subtract(echoes, offset)
     unwrap_laplacian(echoes, grid.voxel_size, margin)
     # each echo has lost a constant of its own, so the intercept is free
     known = scan_noise(echoes, 'linear', phase0_known=False)

@@ -16,14 +16,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ..grid import Grid, hz_per_ppm
+from ..grid import Grid, conducting_curvature, hz_per_ppm
 from ..numerics.fft import fast_shape
 from ..numerics.kernels import frequencies
 from .head import Material
 from .tissue import fractions
-
-MU0 = 4e-7 * np.pi
-"""Permeability of free space, H/m."""
 
 _MHZ = (64.0, 128.0, 298.0)
 """Frequencies of the table below: proton resonance at 1.5, 3 and 7 T."""
@@ -97,8 +94,8 @@ def transceive_phase(
     images add harmonic functions, as coils do.
     """
     shape = fast_shape(tuple(int(np.ceil(n * pad)) for n in sigma.shape))
-    # 2 mu0 omega sigma in rad/mm^2
-    scale = 2 * MU0 * 2 * np.pi * 1e6 * hz_per_ppm(b0) * 1e-6
+    # of sigma in S/m, rad/mm^2
+    scale = 1e-6 * conducting_curvature(b0)
     spectrum = np.fft.rfftn(scale * sigma.astype(np.float64), shape, axes=(0, 1, 2))
     mean = float(spectrum[0, 0, 0].real) / np.prod(shape)
     kx, ky, kz = frequencies(Grid(shape, grid.voxel_size))

@@ -5,10 +5,10 @@ import pytest
 from phantoms import coordinates, head, signal
 
 from nigra.nodes.field.offsets import remove_offsets
-from nigra.nodes.field.parabola import CONDUCTIVITY, conducting_curvature
+from nigra.nodes.field.parabola import CONDUCTIVITY
 from nigra.nodes.field.totalfield import laplacian_field, romeo_field
 from nigra.nodes.field.wraps import wrap
-from nigra.nodes.grid import hz_per_ppm
+from nigra.nodes.grid import conducting_curvature, hz_per_ppm
 
 B0, TIME = 3.0, 0.02
 

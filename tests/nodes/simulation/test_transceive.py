@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from phantoms import ball, coordinates
 
-from nigra.nodes.grid import Grid
+from nigra.nodes.grid import MU0, Grid
 from nigra.nodes.simulation.head import Material
-from nigra.nodes.simulation.transceive import MU0, conductivity, transceive_phase
+from nigra.nodes.simulation.transceive import conductivity, transceive_phase
 
 GRID = Grid((40, 44, 36), (4.0, 4.0, 4.5))
 
