@@ -101,7 +101,9 @@ def participant_level(settings: Settings) -> Failures:
         failed['group'] = list(expected.errors)
     visits, missing = find_all(settings, labels, filters)
     failed |= missing
-    states = {v.prefix: 'complete' if finished(settings, v) else 'process' for v in visits}
+    todo = unfinished(settings, [(visit, visit_fingerprint(visit, settings)) for visit in visits])
+    names = {visit.prefix for visit, _ in todo}
+    states = {v.prefix: 'process' if v.prefix in names else 'complete' for v in visits}
     tell_look(settings, visits, failed, states=states, expected=expected)
     if settings.dry_run:
         return failed
@@ -112,7 +114,7 @@ def participant_level(settings: Settings) -> Failures:
         group = group_plan(settings) if 'group' in settings.levels else None
         write_citation(settings, methods_section(told, group=group))
         return failed
-    return failed | process(settings, visits)
+    return failed | process(settings, visits, todo)
 
 
 def prepare(settings: Settings) -> None:
@@ -142,15 +144,18 @@ def group_look(settings: Settings) -> Failures:
     return failed
 
 
-def process(settings: Settings, visits: Sequence[Visit]) -> Failures:
-    """Run the visits whose results are not complete."""
-    todo = unfinished(settings, [(visit, visit_fingerprint(visit, settings)) for visit in visits])
+def process(
+    settings: Settings, visits: Sequence[Visit], todo: Sequence[tuple[Visit, str]]
+) -> Failures:
+    """Run those of the visits that are to be done, each with its fingerprint."""
+    names = {visit.prefix for visit, _ in todo}
     for visit in visits:
-        if visit not in [v for v, _ in todo]:
+        if visit.prefix not in names:
             LOGGER.info('%s is complete; nothing to do', visit.prefix)
     if not todo:
         return {}
-    with claimed(settings, [visit.prefix for visit, _ in todo]) as (taken, failed):
+    with claimed(settings, names) as (taken, failed):
+        # another run may have finished some since
         todo = unfinished(settings, [(v, key) for v, key in todo if v.prefix in taken])
         if todo:
             LOGGER.info('Processing %d of %d visits', len(todo), len(visits))
@@ -159,11 +164,6 @@ def process(settings: Settings, visits: Sequence[Visit]) -> Failures:
         tell_phases(settings, [scan.prefix for visit, _ in todo for scan in visit.scans])
         tell_group_is_old(settings, 'participants have been processed since')
     return failed
-
-
-def finished(settings: Settings, visit: Visit) -> bool:
-    """Tell whether a visit's results are complete and made of these inputs with these options."""
-    return not unfinished(settings, [(visit, visit_fingerprint(visit, settings))])
 
 
 def tell_group_is_old(settings: Settings, reason: str) -> None:

@@ -37,7 +37,7 @@ def methods_section(told: Told, *, group: Mapping[str, Any] | None = None) -> Bo
 def group_plan(settings: Settings) -> dict[str, Any] | None:
     """What the group comparison will use if everyone in the table of participants is processed.
 
-    None where the table cannot serve, which `check_group` has told.
+    None where the table cannot serve, which `look.forecast` has told.
     """
     from ..interfaces.participants import read_participants
     from ..nodes.statistics.comparison import describe_question

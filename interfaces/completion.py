@@ -24,11 +24,7 @@ def finished_outputs(root: Path) -> set[Path] | None:
         return None
     found: set[Path] = set()
     for marker in folder.glob('sub-*.json'):
-        try:
-            names = json.loads(marker.read_text(encoding='utf-8'))['Outputs']
-        except (OSError, ValueError, KeyError, TypeError):
-            continue
-        found.update(root / name for name in names)
+        found.update(root / name for name in _sizes(_read_marker(marker)))
     return found
 
 
@@ -125,7 +121,7 @@ def begin(marker: Path, key: str, planned: Iterable[Path], root: Path) -> bool:
     record = _read_marker(marker)
     other = record.get('Fingerprint', record.get('Begun')) != key
     if other:
-        _remove(root, [*record.get('Outputs', {}), *record.get('Planned', [])])
+        _remove(root, [*_sizes(record), *record.get('Planned', [])])
     names = sorted({path.relative_to(root).as_posix() for path in paths})
     save_json({'Begun': key, 'Outputs': {}, 'Planned': names}, marker)
     for path in paths:
@@ -136,9 +132,9 @@ def begin(marker: Path, key: str, planned: Iterable[Path], root: Path) -> bool:
 def invalidate(marker: Path) -> bool:
     """Record that finished results no longer answer to the data; tell whether there were any."""
     record = _read_marker(marker)
-    if not record.get('Outputs'):
+    names = sorted(_sizes(record))
+    if not names:
         return False
-    names = sorted(record['Outputs'])
     save_json({'Begun': record.get('Fingerprint'), 'Outputs': {}, 'Planned': names}, marker)
     return True
 
@@ -151,6 +147,12 @@ def _read_marker(marker: Path) -> dict[str, Any]:
     return record if isinstance(record, dict) else {}
 
 
+def _sizes(record: Mapping[str, Any]) -> dict[str, int]:
+    """Finished outputs that a marker names, with their sizes."""
+    sizes = record.get('Outputs')
+    return sizes if isinstance(sizes, dict) else {}
+
+
 def _remove(root: Path, names: Iterable[str]) -> None:
     """Remove files below a folder; a marker that somebody changed leads nowhere else."""
     for name in names:
@@ -161,10 +163,10 @@ def _remove(root: Path, names: Iterable[str]) -> None:
 
 def is_complete(marker: Path, key: str, root: Path) -> bool:
     """Tell whether the marker has `key` and all its outputs exist with their recorded sizes."""
+    record = _read_marker(marker)
+    if record.get('Fingerprint') != key or not isinstance(record.get('Outputs'), dict):
+        return False
     try:
-        record = json.loads(marker.read_text(encoding='utf-8'))
-        return record['Fingerprint'] == key and all(
-            (root / name).stat().st_size == size for name, size in record['Outputs'].items()
-        )
-    except (OSError, ValueError, KeyError, TypeError):
+        return all((root / name).stat().st_size == size for name, size in _sizes(record).items())
+    except OSError:
         return False
