@@ -10,8 +10,6 @@ from typing import Any
 import pandas as pd
 
 from ..nodes.errors import InputError
-from ..nodes.statistics.covariates import one_spelling_of_sex
-from ..nodes.statistics.doubts import doubtful_values
 from ..nodes.statistics.groups import with_groups
 from ..nodes.statistics.values import name_some
 from .files import read_json
@@ -20,7 +18,6 @@ MISSING = frozenset(['', 'n/a', 'na', 'nan', 'n.a.', '#n/a', '#na', '<na>', 'nul
 """How missing values are written, in lower case: as BIDS says, by programs, and by people."""
 OLDEST = '89+'
 """How BIDS writes ages that privacy rules do not allow to be told."""
-
 
 _LIMITS = {'age': (0, 120, 'years'), 'edss': (0, 10, 'points')}
 
@@ -98,7 +95,6 @@ def tidy_columns(
     for name in offered:
         if name.lower() in _LIMITS:
             _check_limits(table, name, path)
-        warnings += _odd_values(table, name, path)
     return table, warnings
 
 
@@ -261,12 +257,6 @@ def _clean_ages(table: pd.DataFrame, path: Path) -> list[str]:
                 f'{name} is {OLDEST} for {name_some(who)} in {path.name}; models take it as 89.'
             )
     return warnings
-
-
-def _odd_values(table: pd.DataFrame, name: str, path: Path) -> list[str]:
-    """Warn of numbers that look like a code for missing, and of a category with one member."""
-    people = one_spelling_of_sex(table[[name]]).set_axis(table.participant_id, axis=0)
-    return [f'{path.name}: {doubt.sentence}' for doubt in doubtful_values(people, [name])]
 
 
 def numbers_where_possible(column: pd.Series) -> pd.Series:
