@@ -82,8 +82,8 @@ class Methods:
         action='store_true',
     )
     registration: str = _option(
-        'precise',
-        'registration preset: precise, fast (a third of the time) or testing (default: '
+        'fast',
+        'registration preset: fast, precise (three times as long) or testing (default: '
         '%(default)s)',
         metavar='PRESET',
     )

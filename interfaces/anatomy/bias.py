@@ -6,15 +6,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import nibabel as nib
 import numpy as np
-from nibabel.processing import resample_from_to
 from nipype.interfaces.base import File, isdefined, traits
 from numpy.typing import NDArray
 
 from ...nodes.anatomy.brain import padded_box
 from ...nodes.errors import NigraError
-from ...nodes.numerics.resample import cropped_affine
+from ...nodes.numerics.resample import along_axes, between, cropped_affine
 from .itk import Engine, Volume, read_volume, write, write_like
 from .specs import EngineInputSpec, EngineStep, RecordedOutputSpec
 
@@ -64,10 +62,13 @@ def without_bias(
         settings,
     )
     field = np.clip(field / field[inside[box]].mean(), *_FIELD_RANGE)
-    full = resample_from_to(
-        nib.Nifti1Image(field, affine), (image.data.shape, image.affine), order=1, mode='nearest'
-    )
-    return Volume(image.data / np.asarray(full.dataobj, np.float32), image.affine)
+    # the coarse grid has the image's axes, so that a voxel's place is found along each by itself
+    to_small = np.linalg.inv(affine) @ image.affine
+    axes = [
+        between(n, to_small[a, 3] + to_small[a, a] * np.arange(image.data.shape[a]))
+        for a, n in enumerate(field.shape)
+    ]
+    return Volume(image.data / along_axes(np.asarray(field, np.float32), axes), image.affine)
 
 
 def _where_fitted(

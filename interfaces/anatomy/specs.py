@@ -18,7 +18,7 @@ from .itk import Engine, load_preset
 class EngineInputSpec(BaseInterfaceInputSpec):
     """How ANTs is run."""
 
-    preset = traits.Str('precise', usedefault=True, desc='entry of data/registration.json')
+    preset = traits.Str('fast', usedefault=True, desc='entry of data/registration.json')
     nthreads = traits.Int(1, usedefault=True, desc='threads of costly stages')
     random_seed = traits.Int(1, usedefault=True, desc='of random sampling')
 

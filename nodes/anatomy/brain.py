@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage
 
 from ..errors import NigraError
+from ..numerics.distances import distances
 from ..volumes import bounding_box
 
 Mask = NDArray[np.bool_]
@@ -27,19 +28,14 @@ def dilate_mm(mask: Mask, radius: float, voxel_size: Sequence[float]) -> Mask:
     """
     if not mask.any():
         return mask.copy()
-    return np.asarray(distance_mm(~mask, voxel_size) <= radius)
+    return np.asarray(distances(~mask, voxel_size) <= radius)
 
 
 def erode_mm(mask: Mask, radius: float, voxel_size: Sequence[float]) -> Mask:
     """Mask shrunk by a ball of `radius` mm; the edge of the array does not count as outside."""
     if mask.all():
         return mask.copy()  # the distance transform needs something outside
-    return np.asarray(distance_mm(mask, voxel_size) > radius)
-
-
-def distance_mm(mask: Mask, voxel_size: Sequence[float]) -> NDArray[np.float32]:
-    """Distance of each voxel inside a mask to the nearest voxel outside it, mm."""
-    return ndimage.distance_transform_edt(mask, sampling=voxel_size).astype(np.float32)
+    return np.asarray(distances(mask, voxel_size) > radius)
 
 
 def largest_part(mask: Mask) -> Mask:
@@ -198,7 +194,7 @@ def _tissue_mask(
     data: NDArray[np.float32], prior: Mask, voxel_size: Sequence[float], reach: MaskReach
 ) -> Mask:
     """The steps of `refine_brain_mask` in a box around the prior."""
-    depth = distance_mm(prior, voxel_size) - distance_mm(~prior, voxel_size)
+    depth = distances(prior, voxel_size) - distances(~prior, voxel_size)
     certain = depth > reach.core
     levels = tissue_intensities(data, prior, certain if certain.any() else prior)
     dim = data < levels.bright

@@ -25,16 +25,15 @@ from .frame import Image, Mask
 from .spheres import Spheres
 
 
-# The defaults on the phantom of `background.frame`: slope .986 for thresholds from .005 to .05,
-# .984 for .1. Every second radius: slope .981; 18, 10 and 2 mm alone: .971. A smallest ball of
-# 2 mm keeps 84 % of the mask, 3 mm 76 %, 5 mm 64 %. A largest ball of 12 mm: slope 1.001; 25 mm:
-# .968.
+# The largest ball and the threshold go together: a wide ball takes slow local fields along, a small
+# one with a high threshold, too. On `cal-3T` (`benchmarks/phantoms.py`, 2 ppb of noise) 12 mm and
+# .05 leave 3.7 ppb and keep .86 and .90 of the scales of 4-8 and 8-16 voxels; 18 mm and .02, 3.9
+# ppb, .79 and .85; 6 mm and .05, 4.3 ppb, .76 and .32. A smallest ball of 2 mm keeps 84 % of the
+# mask of the phantom of `background.frame`, 3 mm 76 %, 5 mm 64 %.
 def vsharp(
     totalfield: NDArray[Any], mask: Mask, grid: Grid, *,
-    radii: Sequence[float] = (
-        18.0, 16.0, 14.0, 12.0, 10.0, 9.0, 8.0, 7.0, 6.0, 5.0, 4.0, 3.0, 2.0,
-    ),
-    threshold: float = 0.02,
+    radii: Sequence[float] = (12.0, 11.0, 10.0, 9.0, 8.0, 7.0, 6.0, 5.0, 4.0, 3.0, 2.0),
+    threshold: float = 0.05,
     nthreads: int = 1, progress: Progress | None = None,
 ) -> tuple[Image, Mask]:  # fmt: skip
     """Sophisticated harmonic artefact reduction with balls that shrink towards the edge.

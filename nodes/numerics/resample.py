@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import ndimage
+from scipy import ndimage, sparse
 
 from ..errors import NigraError
 
@@ -46,19 +46,79 @@ def isotropic(
     matrix = np.asarray(affine, float)
     old = spacing_of(matrix)
     sigma = np.sqrt(np.maximum(spacing**2 - old**2, 0)) * FWHM_TO_SIGMA / old
-    smooth = ndimage.gaussian_filter(np.asarray(data, np.float32), sigma, mode='nearest')
     # new voxels cover the old field of view, or a little more, about the same centre
     step = spacing / old
-    shape = tuple(int(n) for n in np.maximum(np.ceil(np.array(data.shape) / step - 1e-6), 1))
-    offset = (np.array(data.shape) - 1) / 2 - (np.array(shape) - 1) / 2 * step
-    out = ndimage.affine_transform(
-        smooth, np.diag(step), offset, output_shape=shape, order=1, mode='nearest'
+    shape = np.maximum(np.ceil(np.array(data.shape) / step - 1e-6), 1).astype(int)
+    offset = (np.array(data.shape) - 1) / 2 - (shape - 1) / 2 * step
+    # smoothing and interpolation are one matrix for each axis, so that the later axes are small
+    out = along_axes(
+        np.asarray(data, np.float32),
+        [
+            between(n, o + d * np.arange(m)) @ _gaussian(n, s)
+            for n, o, d, m, s in zip(data.shape, offset, step, shape, sigma, strict=True)
+        ],
     )
     # voxel i of the new grid is voxel offset + step i of the old one
     moved = matrix.copy()
     moved[:3, :3] = matrix[:3, :3] * step
     moved[:3, 3] = matrix[:3, :3] @ offset + matrix[:3, 3]
     return out, moved
+
+
+def between(size: int, positions: NDArray[np.float64]) -> sparse.csr_array:
+    """Linear interpolation as a matrix.
+
+    Parameters
+    ----------
+    size
+        Samples there are, at 0, 1, ...
+    positions
+        Where values are wanted; beyond the ends the nearest sample holds.
+
+    Returns
+    -------
+    sparse.csr_array
+        (positions, size).
+
+    Examples
+    --------
+    >>> between(3, np.array([0.25, 7.0])).toarray().tolist()
+    [[0.75, 0.25, 0.0], [0.0, 0.0, 1.0]]
+    """
+    inside = np.clip(positions, 0, size - 1)
+    low = np.minimum(inside.astype(int), max(size - 2, 0))
+    part = inside - low
+    rows = np.arange(len(positions))
+    high = np.minimum(low + 1, size - 1)
+    return sparse.csr_array(
+        (np.r_[1 - part, part], (np.r_[rows, rows], np.r_[low, high])), (len(positions), size)
+    )
+
+
+def _gaussian(size: int, sigma: float) -> sparse.csr_array:
+    """Smoothing of a line by a Gaussian as a matrix; beyond the ends the nearest sample holds."""
+    if sigma == 0:
+        return sparse.eye_array(size, format='csr')
+    return sparse.csr_array(ndimage.gaussian_filter1d(np.eye(size), sigma, 0, mode='nearest'))
+
+
+def along_axes(
+    data: NDArray[np.float32], matrices: Sequence[sparse.csr_array]
+) -> NDArray[np.float32]:
+    """Apply one matrix along each axis of a volume, the one that shrinks it most first.
+
+    Examples
+    --------
+    >>> along_axes(np.ones((2, 2, 2), np.float32), [between(2, np.zeros(1))] * 3).tolist()
+    [[[1.0]]]
+    """
+    order = sorted(range(len(matrices)), key=lambda a: matrices[a].shape[0] / matrices[a].shape[1])
+    for axis in order:
+        moved = np.moveaxis(data, axis, 0)
+        lines = np.ascontiguousarray(moved).reshape(len(moved), -1)
+        new = matrices[axis].astype(np.float32) @ lines
+        data = np.moveaxis(new.reshape(-1, *moved.shape[1:]), 0, axis)
+    return np.ascontiguousarray(data)
 
 
 def cropped_affine(affine: ArrayLike, box: Sequence[slice]) -> NDArray[np.float64]:

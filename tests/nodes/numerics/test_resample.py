@@ -1,9 +1,13 @@
 import numpy as np
 import pytest
+from scipy import ndimage
 from toy_anatomy import pose
 
 from nigra.nodes.errors import NigraError
 from nigra.nodes.numerics.resample import (
+    FWHM_TO_SIGMA,
+    along_axes,
+    between,
     cropped_affine,
     isotropic,
     spacing_of,
@@ -42,6 +46,28 @@ def test_an_axis_that_is_coarse_already_is_not_blurred():
     data[:, :, 4] = 1
     out, _ = isotropic(data, np.diag([1.0, 1, 3, 1]), 3.0)
     np.testing.assert_allclose(out[3, 3], [0, 0, 0, 0, 1, 0, 0, 0, 0], atol=1e-6)
+
+
+def test_matrices_along_axes_are_smoothing_and_interpolation():
+    data = np.random.default_rng(3).random((13, 20, 11), np.float32)
+    out, _ = isotropic(data, np.diag([1.0, 0.8, 2.0, 1]), 2.0)
+    sigma = np.sqrt(2.0**2 - np.array([1.0, 0.8, 2.0]) ** 2) * FWHM_TO_SIGMA / (1.0, 0.8, 2.0)
+    smooth = ndimage.gaussian_filter(data, sigma, mode='nearest')
+    step = 2.0 / np.array([1.0, 0.8, 2.0])
+    offset = (np.array(data.shape) - 1) / 2 - (np.array(out.shape) - 1) / 2 * step
+    places = np.indices(out.shape).T * step + offset
+    known = ndimage.map_coordinates(smooth, places.T, order=1, mode='nearest')
+    np.testing.assert_allclose(out, known, atol=1e-6)
+
+
+def test_a_volume_is_interpolated_axis_by_axis():
+    data = np.random.default_rng(4).random((5, 1, 7), np.float32)
+    places = [np.array([-1.0, 0.3, 4.0]), np.array([0.0, 2.0]), np.linspace(0, 6, 20)]
+    out = along_axes(data, [between(n, p) for n, p in zip(data.shape, places, strict=True)])
+    known = ndimage.map_coordinates(
+        data, np.meshgrid(*places, indexing='ij'), order=1, mode='nearest'
+    )
+    np.testing.assert_allclose(out, known, atol=1e-6)
 
 
 def test_crops_and_divided_voxels_keep_their_place():

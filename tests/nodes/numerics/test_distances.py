@@ -1,0 +1,26 @@
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from nigra.nodes.numerics.distances import distances
+
+
+@pytest.mark.parametrize('voxel_size', [(1, 1, 1), (0.88, 1.2, 2.0), (3.0, 0.5, 1.0)])
+@pytest.mark.parametrize('share', [0.5, 0.97, 0.999])
+def test_distances_are_those_of_scipy(voxel_size, share):
+    mask = np.random.default_rng(7).random((19, 23, 31)) < share
+    known = ndimage.distance_transform_edt(mask, sampling=voxel_size)
+    np.testing.assert_allclose(distances(mask, voxel_size), known, rtol=1e-6)
+
+
+def test_distances_from_one_voxel_are_lengths():
+    mask = np.ones((9, 9, 9), bool)
+    mask[2, 3, 4] = False
+    away = np.array(np.indices(mask.shape)).T - (2, 3, 4)
+    known = np.linalg.norm(away * (1, 2, 3), axis=-1).T
+    np.testing.assert_allclose(distances(mask, (1, 2, 3)), known, rtol=1e-6)
+
+
+def test_without_anything_outside_distances_are_infinite():
+    assert np.isinf(distances(np.ones((2, 3, 4), bool), (1, 1, 1))).all()
+    assert not distances(np.zeros((2, 3, 4), bool), (1, 1, 1)).any()
