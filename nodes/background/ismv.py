@@ -20,8 +20,8 @@ from .spheres import OneBall
 
 
 # A wide ball costs mask and gains little: 4 mm keep 78 % of the mask of `cal-3T`
-# (`benchmarks/phantoms.py`) with 2.7 ppb in its inside, 5 mm 73 % with 2.6, 3 mm 83 % with 2.8, but
-# a ball of 3 mm is no ball on voxels of 2 mm. In the voxels that 5 mm leave of the head of
+# (`benchmarks/phantoms.py`) with 2.7 ppb in its inside, 5 mm 73 % with 2.6, 3 mm 83 % with 2.8,
+# but one of 3 mm is no ball on voxels of 2 mm. In the voxels that 5 mm leave of the head of
 # `benchmarks/speed.py` the errors are .87 and .97 ppb; a tolerance of .01 leaves 1.02 there.
 def ismv(
     totalfield: NDArray[Any], mask: Mask, grid: Grid, *,
