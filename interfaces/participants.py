@@ -135,7 +135,8 @@ def as_text_table(frame: pd.DataFrame) -> pd.DataFrame:
     """
     if frame.index.name is not None and frame.index.name not in frame:
         frame = frame.reset_index()
-    return frame.astype(object).map(_as_text).rename(columns=str)
+    cells = {str(name): [_as_text(value) for value in column] for name, column in frame.items()}
+    return pd.DataFrame(cells, dtype=object)
 
 
 def _as_text(value: Any) -> str | None:

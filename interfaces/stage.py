@@ -76,7 +76,9 @@ def run_stage(
     sign = phase_sign or ('auto' if given.as_stored else 'keep')
     recipe = Recipe(chain, chosen, sign, reference, given.metadata, nthreads)
     made = _make(stage, given, recipe)
-    results = [name for name in makes(chain[-1].step) if name in made.data and name not in _BESIDE]
+    results = [n for n in makes(chain[-1].step) if n in made.data and n not in _BESIDE]
+    if stage == 'field-mapping':
+        results.append('noise')  # it weights the steps that follow
     record = _record(stage, given, made, recipe) | {'nigra_version': version}
     return _save(stage, given, made, results, target, record)
 

@@ -30,7 +30,12 @@ READS: dict[str, tuple[str, ...]] = {
     'relaxometry': ('magnitude', 'mask'),
     'chi-separation': ('chimap', 'r2star', 'mask'),
 }
-OPTIONAL: dict[str, tuple[str, ...]] = {'dipole': ('magnitude',), 'bfr+dipole': ('magnitude',)}
+OPTIONAL: dict[str, tuple[str, ...]] = {
+    'bfr': ('noise',),
+    'dipole': ('magnitude', 'noise'),
+    'bfr+dipole': ('magnitude', 'noise'),
+}
+"""What is used where it is there; `noise` is what the total field's stage leaves beside it."""
 SIZE_TOLERANCE = 0.01
 """The voxel size in params.json may differ from that of the images by this fraction."""
 MOST_WRAPS = 100
