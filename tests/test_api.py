@@ -283,7 +283,9 @@ def test_compare_gives_the_tables_of_the_group_level(tmp_path):
             mine = getattr(study, name)
             assert len(told) == len(mine) > 0
             save_table(mine, tmp_path / 'mine.tsv')
-            pd.testing.assert_frame_equal(read_table(tmp_path / 'mine.tsv'), told)
+            pd.testing.assert_frame_equal(
+                read_table(tmp_path / 'mine.tsv'), told, check_exact=True
+            )
     first = study.contrasts
     assert (first[first.region == 'thalamus'].contrast == 'NMO - HC').any()
 
