@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from ..interfaces.methods import PHASE_SIGNS
 from .numbers import positive
 
 _STAGES = (
@@ -22,7 +23,9 @@ def build_parser() -> argparse.ArgumentParser:
         prog='nigra-stage',
         description='Run one stage of susceptibility mapping on a folder that holds params.json '
         '(TE in s, B0 in T, B0_dir, voxel_size in mm) and the images that the stage reads: '
-        'phase, magnitude, mask, totalfield or localfield, each .nii.gz.',
+        'phase, magnitude, mask, totalfield or localfield, each .nii.gz. In place of params.json, '
+        'JSON sidecars will do; and magnitude and phase of one run are found by the names of BIDS '
+        'or by the sidecars of dcm2niix.',
     )
     parser.add_argument('stage', nargs='?', metavar='STAGE', help=', '.join(_STAGES))
     parser.add_argument('input_dir', nargs='?', metavar='INPUT_DIR', help='folder to read')
@@ -35,6 +38,24 @@ def build_parser() -> argparse.ArgumentParser:
         action='append',
         default=[],
         help='set a parameter of the method; may be repeated',
+    )
+    parser.add_argument(
+        '--mask', metavar='FILE', help='mask of the brain, where it is not in INPUT_DIR'
+    )
+    parser.add_argument(
+        '--scan', metavar='NAME', help='run to take, such as sub-01_run-1, where there are several'
+    )
+    parser.add_argument(
+        '--phase-sign',
+        choices=PHASE_SIGNS,
+        help='what to do about the sign of the phase (default: keep what params.json goes with, '
+        'auto for images as scanners store them)',
+    )
+    parser.add_argument(
+        '--reference',
+        choices=('brain', 'none'),
+        default='brain',
+        help='brain makes the mean of the map over its mask zero (default: %(default)s)',
     )
     parser.add_argument(
         '--nthreads', type=positive, default=1, metavar='N', help='threads (default 1)'
@@ -72,6 +93,10 @@ def _run(options: argparse.Namespace) -> list[Path]:
         options.output_dir,
         method=options.method,
         settings=options.settings,
+        mask=options.mask,
+        scan=options.scan,
+        phase_sign=options.phase_sign,
+        reference=options.reference,
         nthreads=options.nthreads,
         version=__version__,
     )

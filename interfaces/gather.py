@@ -91,32 +91,63 @@ def gather_regions(
     """
     root, source = Path(derivatives_dir), Path(participants_file)
     participants, warnings = read_participants(source, group_column=group_column)
-    taken, notes_on_columns = _taken_columns(participants, source, group_column)
     paths = find_region_tables(root)
     if not paths:
         raise InputError(root, f'holds no {REGION_TABLES}', 'run the participant level first')
     regions = of_sessions(read_region_tables(paths), sessions)
-    measured = list(dict.fromkeys(regions.participant_id))
-    check_known(measured, list(participants.participant_id), source, group_column)
+    joined, exclusions, notes_on_people = join_people(regions, participants, source, group_column)
     labels = participants.set_index('participant_id')[group_column]
     provenance, notes = compare_sidecars(paths, labels)
-    warnings += notes
+    measured = list(dict.fromkeys(regions.participant_id))
+    tables = find_session_tables(session_folders(source, bids_dir), measured)
+    joined, told = use_sessions(joined, read_sessions(tables, group_column=group_column))
+    joined['volume_normalised'] = normalised_volume(joined)
+    warnings += [*notes, *notes_on_people, *told]
+    return Gathered(joined, exclusions, tuple(warnings), provenance)
+
+
+def join_people(
+    regions: pd.DataFrame, participants: pd.DataFrame, source: Path, group_column: str
+) -> tuple[pd.DataFrame, pd.DataFrame, list[str]]:
+    """Join region tables with the participants' table.
+
+    Parameters
+    ----------
+    regions
+        Region tables of everybody.
+    participants
+        As `read_participants` returns it.
+    source
+        Where it comes from, for messages.
+    group_column
+        Column of groups.
+
+    Returns
+    -------
+    tuple
+        Rows with the participants' columns; participants without rows, `EXCLUSION_COLUMNS`; and
+        warnings.
+
+    Raises
+    ------
+    InputError
+        Somebody is not in the participants' table, or the group column is one of the regions'.
+    """
+    taken, notes_on_columns = _taken_columns(participants, source, group_column)
+    measured = list(dict.fromkeys(regions.participant_id))
+    check_known(measured, list(participants.participant_id), source, group_column)
     absent = participants.participant_id[~participants.participant_id.isin(measured)]
+    warnings = []
     if len(absent):
         warnings.append(
             f'Participants of {source.name} without a region table, who are left out '
             f'({len(absent)}): {name_some(absent)}.'
         )
-    warnings += notes_on_columns
-    regions = regions.merge(participants.drop(columns=taken), on='participant_id', how='left')
-    tables = find_session_tables(session_folders(source, bids_dir), measured)
-    regions, told = use_sessions(regions, read_sessions(tables, group_column=group_column))
-    warnings += told
-    regions['volume_normalised'] = normalised_volume(regions)
+    joined = regions.merge(participants.drop(columns=taken), on='participant_id', how='left')
     exclusions = exclusion_table(
         (who, 'no region table of a finished visit in the derivatives') for who in absent
     )
-    return Gathered(regions, exclusions, tuple(warnings), provenance)
+    return joined, exclusions, [*warnings, *notes_on_columns]
 
 
 def _taken_columns(

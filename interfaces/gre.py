@@ -109,13 +109,44 @@ def load_gre(
         scale, or magnitude and phase are swapped.
     """
     pairs, times = _in_order(magnitude, phase, echo_times)
-    first, name = pairs[0][0], pairs[0][1].name
-    affine, shape = _geometry(first)
-    stored = [_stack(part, first, shape) for part in zip(*pairs, strict=True)]
+    affine, shape = _geometry(pairs[0][0])
+    first, second = (_stack(part, pairs[0][0], shape) for part in zip(*pairs, strict=True))
+    read = prepare_gre(
+        first, second, pairs, units=units, complex_parts=complex_parts, acquisition=acquisition
+    )
+    return {**read, 'affine': affine, 'echo_times': times}
+
+
+def prepare_gre(
+    magnitude: NDArray[np.float32], phase: NDArray[np.float32], pairs: Sequence[tuple[Path, Path]],
+    *, units: str | None = None, complex_parts: bool = False, acquisition: str = '',
+) -> dict[str, Any]:  # fmt: skip
+    """Bring stored echoes to magnitude and phase in radians, and repair what can be repaired.
+
+    Parameters
+    ----------
+    magnitude, phase
+        As stored, (x, y, z, echo); `magnitude` may be changed in place.
+    pairs
+        Names of the two images of each echo, for messages.
+    units, complex_parts, acquisition
+        As in `load_gre`.
+
+    Returns
+    -------
+    dict
+        What `load_gre` returns, without geometry and echo times.
+
+    Raises
+    ------
+    InputError
+        The phase is constant or on no known scale, or magnitude and phase are swapped.
+    """
+    first, name = pairs[0][0].name, pairs[0][1].name
     read = from_parts if complex_parts else _from_polar
-    magnitudes, angle, parameters, told = read(stored[0], stored[1], pairs, units)
-    broken = _leave_out_broken(stored, angle, magnitudes, name)
-    negative = _empty_negative(magnitudes, first.name)
+    magnitudes, angle, parameters, told = read(magnitude, phase, pairs, units)
+    broken = _leave_out_broken((magnitude, phase), angle, magnitudes, name)
+    negative = _empty_negative(magnitudes, first)
     signal = signal_mask(magnitudes[..., 0])
     angle, steps, jumps = repair_slices(angle, magnitudes, signal, acquisition, name)
     matrix, interpolated = look_at_matrix(angle, magnitudes, name)
@@ -123,8 +154,6 @@ def load_gre(
         'magnitude': magnitudes,
         'phase': angle,
         'combined_magnitude': combine_magnitude(magnitudes),
-        'affine': affine,
-        'echo_times': times,
         'warnings': [*negative, *broken, *told, *jumps, *interpolated],
         'parameters': {**parameters, **steps, **matrix},
     }

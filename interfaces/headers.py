@@ -100,7 +100,7 @@ def _check_transforms(path: Path, header: Any, shape: tuple[int, ...]) -> float:
         )
     if sform is None or qform is None:
         return 0.0
-    return _largest_distance(sform, qform, shape)
+    return largest_distance(sform, qform, shape)
 
 
 def _check_voxels(path: Path, header: Header) -> None:
@@ -115,7 +115,7 @@ def _check_voxels(path: Path, header: Header) -> None:
         )
 
 
-def _largest_distance(first: NDArray[Any], second: NDArray[Any], shape: Sequence[int]) -> float:
+def largest_distance(first: NDArray[Any], second: NDArray[Any], shape: Sequence[int]) -> float:
     """How far apart two voxel-to-world matrices put a voxel at most, mm along one axis."""
     # Both maps are affine, so no voxels lie further apart than those of a corner.
     size = (*shape, 1, 1)[:3]
@@ -180,7 +180,7 @@ def check_same_grid(reference: Path, other: Path) -> None:
             f'has shape {second.shape} but {reference.name} has {first.shape}',
             'give images of one acquisition, all of one shape',
         )
-    apart = _largest_distance(first.affine, second.affine, first.shape)
+    apart = largest_distance(first.affine, second.affine, first.shape)
     if not apart <= POSITION_TOLERANCE:
         raise InputError(
             other,

@@ -43,7 +43,7 @@ def load_metadata(bids_dir: Path, path: Path) -> dict[str, Any]:
             if (entities := _entities(sidecar)).items() <= own.items()
         ]
         applicable.sort(key=lambda found: (len(found[0]), found[1].name))
-        contents = [(*found, _read_sidecar(found[1])) for found in applicable]
+        contents = [(*found, read_sidecar(found[1])) for found in applicable]
         for first, second in itertools.combinations(contents, 2):
             _check_agreement(first, second)
         for *_, content in contents:
@@ -83,7 +83,14 @@ def _check_agreement(first: _Sidecar, second: _Sidecar) -> None:
             )
 
 
-def _read_sidecar(path: Path) -> dict[str, Any]:
+def read_sidecar(path: Path) -> dict[str, Any]:
+    """Content of one sidecar.
+
+    Raises
+    ------
+    InputError
+        It cannot be read, or is not a JSON object.
+    """
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -120,9 +127,20 @@ def echo_times(bids_dir: Path, paths: Sequence[Path]) -> list[float]:
     InputError
         One is missing, repeated or not in seconds.
     """
+    return times_of([(path, load_metadata(bids_dir, path)) for path in paths])
+
+
+def times_of(sidecars: Sequence[tuple[Path, Mapping[str, Any]]]) -> list[float]:
+    """Echo times, seconds, of images with their metadata, in the order given.
+
+    Raises
+    ------
+    InputError
+        As `echo_times`.
+    """
     times: list[float] = []
-    for path in paths:
-        value = _number(path, load_metadata(bids_dir, path), 'EchoTime', 'seconds')
+    for path, metadata in sidecars:
+        value = _number(path, metadata, 'EchoTime', 'seconds')
         if not 0 < value < 1:
             problem = f'has EchoTime {value:g}'
             fix = (

@@ -51,7 +51,35 @@ def read_participants(
         a group column that was asked for, or holds a group, age or EDSS that cannot be.
     """
     path = Path(path)
-    table = read_text_table(path)
+    table, warnings = check_participants(read_text_table(path), path, group_column=group_column)
+    _check_levels(table, path, group_column)
+    return table, warnings
+
+
+def check_participants(
+    table: pd.DataFrame, path: Path, *, group_column: str = 'group'
+) -> tuple[pd.DataFrame, list[str]]:
+    """Check and tidy a table of participants whose cells are text.
+
+    Parameters
+    ----------
+    table
+        Cells as text, None where missing.
+    path
+        Where it comes from, for messages.
+    group_column
+        As in `read_participants`.
+
+    Returns
+    -------
+    tuple
+        As `read_participants`.
+
+    Raises
+    ------
+    InputError
+        As `read_participants`.
+    """
     if 'participant_id' not in table:
         raise InputError(
             path,
@@ -63,7 +91,6 @@ def read_participants(
     table = table[['participant_id', *offered]].assign(
         participant_id=_full_ids(table.participant_id, path)
     )
-    _check_levels(table, path, group_column)
     table, warnings = tidy_columns(table, path, text=('participant_id', group_column))
     return table, [*told, *warnings]
 
@@ -96,6 +123,28 @@ def tidy_columns(
         if name.lower() in _LIMITS:
             _check_limits(table, name, path)
     return table, warnings
+
+
+def as_text_table(frame: pd.DataFrame) -> pd.DataFrame:
+    """A data frame with cells as `read_text_table` has them.
+
+    Examples
+    --------
+    >>> as_text_table(pd.DataFrame({'age': [41.0, float('nan')]})).age.tolist()
+    ['41', None]
+    """
+    if frame.index.name is not None and frame.index.name not in frame:
+        frame = frame.reset_index()
+    cells = {str(name): [_as_text(value) for value in column] for name, column in frame.items()}
+    return pd.DataFrame(cells, dtype=object)
+
+
+def _as_text(value: Any) -> str | None:
+    if pd.isna(value):
+        return None
+    whole = isinstance(value, float) and value.is_integer()
+    text = str(int(value) if whole else value).strip()
+    return None if text.casefold() in MISSING else text
 
 
 def read_text_table(path: Path) -> pd.DataFrame:

@@ -15,10 +15,12 @@ from nipype.interfaces.base import (
     isdefined,
     traits,
 )
+from numpy.typing import NDArray
 
 from ..nodes.field.echoes import combine_magnitude
 from ..nodes.field.filtered import is_filtered, names_filtered, smooth_ratio
 from ..nodes.field.sign import SignVerdict, inverts_phase, judge_sign, sign_evidence
+from ..nodes.grid import Grid
 from .methods import PHASE_SIGNS
 from .step_images import load_step, save_step
 
@@ -58,23 +60,49 @@ class CheckSign(SimpleInterface):
         )
         data, grid, affine = load_step(inputs, 'totalfield', 'magnitude', mask='mask')
         field, mask = data['totalfield'], data['mask']
-        found = {
-            'sign_correlation': sign_evidence(
-                field, combine_magnitude(data['magnitude']), mask, grid
-            ),
-            'smooth_ratio': smooth_ratio(field, mask, grid),
-            'conductivity': inputs.conductivity,
-        }
-        done = decide(found, inputs.sign, metadata)
+        done = judge_field(
+            field, data['magnitude'], mask, grid, conductivity=inputs.conductivity,
+            sign=inputs.sign, metadata=metadata,
+        )  # fmt: skip
         self._results['phase'], self._results['totalfield'] = inputs.phase, inputs.totalfield
         if done['phase_inverted']:
             phase, _, _ = load_step(inputs, 'phase', mask='mask')
             for name, image in (('phase', phase['phase']), ('totalfield', field)):
-                self._results[name] = save_step(0 - image, affine, Path(runtime.cwd), name)
+                self._results[name] = save_step(turned(image), affine, Path(runtime.cwd), name)
         self._results['warnings'] = sign_warnings(done)
         self._results['parameters'] = {**loaded, **done}
         self._results['quality'] = phase_quality({**loaded, **done})
         return runtime
+
+
+def judge_field(
+    field: NDArray[Any], magnitude: NDArray[Any], mask: NDArray[np.bool_], grid: Grid, *,
+    conductivity: float, sign: str, metadata: Mapping[str, Any],
+) -> dict[str, Any]:  # fmt: skip
+    """Ask a total field (ppm) whether its phase was inverted; returns what `decide` does.
+
+    Parameters
+    ----------
+    field, mask, grid
+        Total field, where it is known, and its geometry.
+    magnitude
+        (x, y, z, echo).
+    conductivity
+        Of the phase at time zero, S/m.
+    sign, metadata
+        As in `decide`.
+    """
+    found = {
+        'sign_correlation': sign_evidence(field, combine_magnitude(magnitude), mask, grid),
+        'smooth_ratio': smooth_ratio(field, mask, grid),
+        'conductivity': conductivity,
+    }
+    return decide(found, sign, metadata)
+
+
+def turned(image: NDArray[Any]) -> NDArray[Any]:
+    """A phase or a field of the other sign; zero stays plain zero."""
+    return 0 - image
 
 
 def decide(found: Mapping[str, float], sign: str, metadata: Mapping[str, Any]) -> dict[str, Any]:

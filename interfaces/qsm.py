@@ -15,17 +15,14 @@ from nipype.interfaces.base import (
     isdefined,
     traits,
 )
-from numpy.typing import NDArray
 
 from ..nodes.field.masks import finite_mask, trusted_mask
 from ..nodes.field.relaxometry import r2star_method, t2star
-from ..nodes.grid import Grid, conducting_curvature
+from ..nodes.grid import Grid
 from ..nodes.methods import BACKGROUND, FIELD, INVERSION, ONE_STEP, RELAXOMETRY, SEPARATION, Method
 from ..nodes.stages import Arrays, Scan, parameters, run_step
+from .reconstruction import conductivity, mask_warnings
 from .step_images import load_step, save_step
-
-MASK_WARNING = 0.75
-"""Warn when less than this fraction of the brain mask has phase that can be trusted."""
 
 
 class _StepInputSpec(BaseInterfaceInputSpec):
@@ -117,11 +114,10 @@ class FieldMap(_Step):
             data['phase'], data['magnitude'], brain, echo_times=self.inputs.echo_times,
             nthreads=self.inputs.nthreads,
         )  # fmt: skip
-        self._results['warnings'] = _mask_warnings(brain, data['mask'])
+        self._results['warnings'] = mask_warnings(brain, data['mask'])
 
     def _finish(self, data: Arrays) -> None:
-        per_siemens = conducting_curvature(self.inputs.b0)
-        self._results['conductivity'] = float(data['curvature']) / per_siemens
+        self._results['conductivity'] = conductivity(data['curvature'], self.inputs.b0)
 
 
 class _RemoveBackgroundInputSpec(_StepInputSpec):
@@ -246,10 +242,3 @@ class SeparateSources(_Step):
     _methods = SEPARATION
     _reads = ('chimap', 'r2star')
     _makes = ('paramagnetic', 'diamagnetic')
-
-
-def _mask_warnings(brain: NDArray[np.bool_], trusted: NDArray[np.bool_]) -> list[str]:
-    fraction = trusted.sum() / max(1, brain.sum())
-    if fraction >= MASK_WARNING:
-        return []
-    return [f'Only {100 * fraction:.0f} % of the brain mask has phase that can be trusted.']

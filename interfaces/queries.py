@@ -35,14 +35,12 @@ class BidsFile:
         return '_'.join(filter(None, map(self.labelled, io_spec()['run_entities'])))
 
 
-def list_files(folder: Path) -> list[BidsFile]:
-    """Images in the `anat` folders of a participant, sorted by path."""
+def list_files(folder: Path, places: Sequence[str] = ('anat', 'ses-*/anat')) -> list[BidsFile]:
+    """Images in the `anat` folders of a participant, or in other places, sorted by path."""
     import bids2table
 
     # bids2table could index whole data sets, but rejects a folder with a dot in its name.
-    paths = sorted(
-        p for pattern in ('anat', 'ses-*/anat') for p in folder.glob(f'{pattern}/*.nii*')
-    )
+    paths = sorted(p for place in places for p in folder.glob(f'{place}/*.nii*'))
     return [BidsFile(path, bids2table.parse_bids_entities(path)) for path in paths]
 
 

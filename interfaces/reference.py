@@ -50,20 +50,38 @@ class Reference(SimpleInterface):
         name, folder = self.inputs.reference, Path(runtime.cwd)
         data, grid, affine = load_step(self.inputs, 'chimap', 'dseg', 'r2star', mask='mask')
         region = reference_region(name, data, grid, self.inputs)
-        if name == 'none':
-            chi, offset = np.where(data['mask'], data['chimap'], 0).astype(np.float32), 0.0
-        else:
-            chi, offset = reference_to(data['chimap'], data['mask'], region)
+        chi, done = apply_reference(name, data['chimap'], data['mask'], region)
         self._results['chimap'] = save_step(chi, affine, folder, 'chimap_referenced')
         self._results['mask'] = self.inputs.mask
         self._results['region'] = save_step(region, affine, folder, 'reference')
-        self._results['offset'] = offset
-        self._results['parameters'] = {
-            'method': name,
-            'offset_ppm': offset,
-            'n_voxels': 0 if name == 'none' else int((region & data['mask']).sum()),
-        }
+        self._results['offset'] = done['offset_ppm']
+        self._results['parameters'] = done
         return runtime
+
+
+def apply_reference(
+    name: str, chimap: NDArray[Any], mask: NDArray[np.bool_], region: NDArray[np.bool_]
+) -> tuple[NDArray[np.float32], dict[str, Any]]:
+    """Map (ppm) whose mean over the region is zero, and what was done.
+
+    Parameters
+    ----------
+    name
+        Of the reference; `none` leaves the map as it is inside its mask.
+    chimap, mask, region
+        Susceptibility, ppm, where it is known, and the reference region, (x, y, z).
+
+    Raises
+    ------
+    NigraError
+        No voxel of the region lies in the mask.
+    """
+    if name == 'none':
+        chi, offset = np.where(mask, chimap, 0).astype(np.float32), 0.0
+    else:
+        chi, offset = reference_to(chimap, mask, region)
+    voxels = 0 if name == 'none' else int((region & mask).sum())
+    return chi, {'method': name, 'offset_ppm': offset, 'n_voxels': voxels}
 
 
 def reference_region(name: str, data: Arrays, grid: Grid, inputs: Any) -> NDArray[np.bool_]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from nipype.interfaces.base import (
     isdefined,
     traits,
 )
+from numpy.typing import NDArray
 
 from ..nodes.anatomy.regions import COLUMNS, Fine, Maps, measure_regions, region_list
 from ..nodes.field.echoes import magnitude_noise
@@ -108,27 +110,57 @@ class RegionTable(SimpleInterface):
         maps, labels, brain = _load(inputs)
         source = source_of(inputs.atlas)
         atlas, regions = atlas_regions(source)
-        rows = measure_regions(
+        provenance = dict(inputs.provenance) if isdefined(inputs.provenance) else {}
+        table = region_rows(
             maps,
             labels,
-            region_list(regions.to_dict('records')),
+            regions,
+            (inputs.participant_id, inputs.session_id, inputs.run_id, atlas),
+            referenced=provenance.get('Methods', {}).get('reference') != 'none',
             brain_mask=brain if source is None else None,
             brain_volume=_volumes(inputs.t1w_brain_mask).get(1),
             fine=_fine(inputs),
         )
-        table = pd.DataFrame(rows)
-        provenance = dict(inputs.provenance) if isdefined(inputs.provenance) else {}
-        if provenance.get('Methods', {}).get('reference') == 'none':
-            # iron is told above that of the reference region, and there is none
-            table[['iron_mean', 'iron_sd']] = np.nan
-        keys = (inputs.participant_id, inputs.session_id, inputs.run_id, atlas)
-        for position, (column, value) in enumerate(zip(TABLE_ENTITIES, keys, strict=True)):
-            table.insert(position, column, value)
         out_file = Path(inputs.out_file)
-        save_table(table[list(DESCRIPTIONS)], out_file)
+        save_table(table, out_file)
         sidecar = save_json({**DESCRIPTIONS, **provenance}, out_file.with_suffix('.json'))
         self._results.update(regions_tsv=str(out_file), regions_json=str(sidecar))
         return runtime
+
+
+def region_rows(
+    maps: Maps, labels: NDArray[Any], regions: pd.DataFrame, keys: Sequence[str], *,
+    referenced: bool = True, brain_mask: NDArray[np.bool_] | None = None,
+    brain_volume: float | None = None, fine: Fine | None = None,
+) -> pd.DataFrame:  # fmt: skip
+    """Region table of one run, with the columns of `DESCRIPTIONS`.
+
+    Parameters
+    ----------
+    maps, labels, brain_mask, brain_volume, fine
+        As in `measure_regions`.
+    regions
+        As `user_atlas.atlas_regions` has them.
+    keys
+        Values of `TABLE_ENTITIES`.
+    referenced
+        Whether the map has a reference region, above whose iron the others are told.
+    """
+    rows = measure_regions(
+        maps, labels, region_list(regions.to_dict('records')), brain_mask=brain_mask,
+        brain_volume=brain_volume, fine=fine,
+    )  # fmt: skip
+    table = pd.DataFrame(rows)
+    if not referenced:
+        table[['iron_mean', 'iron_sd']] = np.nan
+    for position, (column, value) in enumerate(zip(TABLE_ENTITIES, keys, strict=True)):
+        table.insert(position, column, value)
+    return table[list(DESCRIPTIONS)]
+
+
+def noise_of(magnitude: NDArray[Any] | None, brain: NDArray[np.bool_]) -> float:
+    """Standard deviation of the magnitude's noise; NaN where it is not known."""
+    return magnitude_noise(magnitude, brain) or np.nan if magnitude is not None else np.nan
 
 
 def _volumes(labels: Any) -> dict[int, float]:
@@ -164,6 +196,6 @@ def _load(inputs: Any) -> tuple[Maps, np.ndarray, np.ndarray]:
         abs(float(np.linalg.det(load_image(inputs.chimap).affine[:3, :3]))),
         data.get('r2star'),
         magnitude,
-        magnitude_noise(magnitude, brain) or np.nan if magnitude is not None else np.nan,
+        noise_of(magnitude, brain),
     )
     return maps, data['dseg'], brain

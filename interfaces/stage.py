@@ -2,61 +2,33 @@
 
 from __future__ import annotations
 
-import itertools
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ..nodes.errors import InputError, NigraError
-from ..nodes.field.masks import finite_mask, trusted_mask
-from ..nodes.grid import Grid
-from ..nodes.stages import (
-    Arrays,
-    Scan,
-    by_step,
-    check_values,
-    choose,
-    makes,
-    parameters,
-    read_settings,
-    run_step,
-)
-from .files import save_image, save_json
-from .headers import check_same_grid, load_data, load_image
+from ..nodes.errors import InputError
+from ..nodes.field.masks import finite_mask
+from ..nodes.stages import by_step, check_values, choose, makes, parameters, read_settings
+from .files import read_json, save_image, save_json
+from .reconstruction import Made, Recipe, conductivity, run_chain, set_reference, trust
+from .stage_input import StageInput, load_inputs
 
-READS: dict[str, tuple[str, ...]] = {
-    'field-mapping': ('phase', 'magnitude', 'mask'),
-    'bfr': ('totalfield', 'mask'),
-    'dipole': ('localfield', 'mask'),
-    'bfr+dipole': ('totalfield', 'mask'),
-    'end-to-end': ('phase', 'magnitude', 'mask'),
-    'relaxometry': ('magnitude', 'mask'),
-    'chi-separation': ('chimap', 'r2star', 'mask'),
-}
-OPTIONAL: dict[str, tuple[str, ...]] = {'dipole': ('magnitude',), 'bfr+dipole': ('magnitude',)}
 UNITS = {'relaxometry': '1/s'}
+REFERENCES = ('brain', 'none')
+"""What a map may be relative to here: the mean over its mask, or nothing."""
 _BESIDE = ('mask', 'noise', 'curvature')
 """What a step makes beside its result: the mask is written where it has changed."""
-SIZE_TOLERANCE = 0.01
-"""The voxel size in params.json may differ from that of the images by this fraction."""
-MOST_WRAPS = 100
-"""Phase beyond this many wraps cannot be radians."""
+_OVERRIDES = 'config.json'
+"""Settings that benchmark platforms leave in the input folder, by name."""
 
 
 def run_stage(
-    stage: str,
-    input_dir: str | Path,
-    output_dir: str | Path,
-    *,
-    method: str | None = None,
-    settings: Sequence[str] = (),
-    nthreads: int = 1,
-    version: str = '',
-) -> list[Path]:
+    stage: str, input_dir: str | Path, output_dir: str | Path, *, method: str | None = None,
+    settings: Sequence[str] = (), mask: str | Path | None = None, scan: str | None = None,
+    phase_sign: str | None = None, reference: str = 'brain', nthreads: int = 1, version: str = '',
+) -> list[Path]:  # fmt: skip
     """Run a stage on the files of a folder.
 
     Parameters
@@ -64,13 +36,21 @@ def run_stage(
     stage
         A key of `nodes.stages.STAGES`.
     input_dir
-        Holds `params.json` and the images that the stage reads.
+        Holds what the stage reads; see `stage_input.load_inputs`. Settings in a file
+        `config.json` there, by name, count before `settings`.
     output_dir
         Gets the stage's result, with a JSON file of the same name that says how it was made.
     method
         Name of the method; the stage's default where absent.
     settings
         Texts such as `name=value`, as `--set` takes them; the last of a name counts.
+    mask, scan
+        As in `stage_input.load_inputs`.
+    phase_sign
+        One of `methods.PHASE_SIGNS`; by default `keep` where the phase comes in radians by the
+        contract, `auto` where it comes as a scanner stores it.
+    reference
+        `brain` makes the mean of the map over its mask zero; `none` leaves it.
     nthreads
         Threads; the result does not depend on them.
     version
@@ -87,31 +67,85 @@ def run_stage(
         Input, method or setting is wrong, or both folders are one; nothing is written then.
     """
     chain = choose(stage, method)
-    chosen = read_settings(by_step(chain), settings)
+    overrides = _read_overrides(Path(input_dir) / _OVERRIDES)
+    chosen = read_settings(by_step(chain), [*overrides, *settings])
     for step in chain:
         check_values(step, chosen[step.step])
     source, target = _apart(Path(input_dir), Path(output_dir))
-    data, scan, affine = _load(stage, source)
-    given = data['mask']
+    given = load_inputs(stage, source, mask=Path(mask) if mask else None, scan=scan)
+    sign = phase_sign or ('auto' if given.as_stored else 'keep')
+    recipe = Recipe(chain, chosen, sign, reference, given.metadata, nthreads)
+    made = _make(stage, given, recipe)
+    results = [n for n in makes(chain[-1].step) if n in made.data and n not in _BESIDE]
+    if stage == 'field-mapping':
+        results.append('noise')  # it weights the steps that follow
+    record = _record(stage, given, made, recipe) | {'nigra_version': version}
+    return _save(stage, given, made, results, target, record)
+
+
+def _make(stage: str, given: StageInput, recipe: Recipe) -> Made:
+    """Everything that the stage makes."""
+    made = Made(dict(given.data))
     if stage == 'end-to-end':
-        data['mask'] = trusted_mask(
-            data['phase'], data['magnitude'], given, echo_times=scan.echo_times, nthreads=nthreads
-        )
-    for step in chain:
-        data |= run_step(step, data, scan, settings=chosen[step.step], nthreads=nthreads)
-    results = [name for name in makes(chain[-1].step) if name in data and name not in _BESIDE]
-    written = [save_image(data[name], affine, target / f'{name}.nii.gz') for name in results]
-    if stage != 'field-mapping' and not np.array_equal(data['mask'], given):
-        written.append(save_image(data['mask'], affine, target / 'mask.nii.gz', dtype=np.uint8))
-    record = {
-        'stage': stage,
-        'nigra_version': version,
-        'inputs': [f'{image}.nii.gz' for image in READS[stage]],
-        'steps': {m.step: parameters(m, chosen[m.step]) for m in chain},
-        'units': UNITS.get(stage, 'ppm'),
-        'voxels_in_mask': {'given': int(given.sum()), 'used': int(data['mask'].sum())},
-    }
+        made = trust(made.data, given.scan, recipe.nthreads)
+    if given.stored:
+        made.parameters['phase'] = dict(given.stored)
+    run_chain(made, given.scan, recipe)
+    if 'chimap' in makes(recipe.chain[-1].step):
+        set_reference(made, given.scan, recipe.reference)
+    return made
+
+
+def _save(
+    stage: str, given: StageInput, made: Made, results: Sequence[str], target: Path,
+    record: Mapping[str, Any],
+) -> list[Path]:  # fmt: skip
+    """Write results, the mask where it has shrunk, and how they were made."""
+    affine, mask = given.affine, made.data['mask']
+    written = [save_image(made.data[n], affine, target / f'{n}.nii.gz') for n in results]
+    if stage != 'field-mapping' and not np.array_equal(mask, _given_mask(given)):
+        written.append(save_image(mask, affine, target / 'mask.nii.gz', dtype=np.uint8))
     return [*written, save_json(record, target / f'{results[0]}.json')]
+
+
+def _given_mask(given: StageInput) -> np.ndarray:
+    """The mask as given, without voxels that are not finite."""
+    images = [array for name, array in given.data.items() if name != 'mask']
+    return np.asarray(given.data['mask'] & finite_mask(*images))
+
+
+def _record(stage: str, given: StageInput, made: Made, recipe: Recipe) -> dict[str, Any]:
+    """How a result was made, for the file beside it."""
+    data = made.data
+    counts = {'given': int(_given_mask(given).sum()), 'used': int(data['mask'].sum())}
+    record: dict[str, Any] = {
+        'stage': stage,
+        'inputs': list(given.files),
+        'steps': {m.step: parameters(m, recipe.settings[m.step]) for m in recipe.chain},
+        'units': UNITS.get(stage, 'ppm'),
+        'voxels_in_mask': counts,
+    }
+    found = made.parameters
+    record |= {key: found[key] for key in ('phase', 'reference') if key in found}
+    if 'phase' in given.data:
+        record['phase_sign'] = recipe.phase_sign
+    if 'curvature' in data:  # of the head, by the phase at time zero that was taken off
+        record['conductivity'] = conductivity(data['curvature'], given.scan.b0)
+    warnings = [*given.warnings, *made.warnings]
+    return record | ({'warnings': warnings} if warnings else {})
+
+
+def _read_overrides(path: Path) -> list[str]:
+    """Settings of a file as texts; none where there is no file."""
+    if not path.is_file():
+        return []
+    content = read_json(path)
+    if not isinstance(content, dict):
+        raise InputError(path, 'is not a JSON object', 'write settings by name')
+    return [
+        f'{name}={",".join(map(str, value)) if isinstance(value, list) else value}'
+        for name, value in content.items()
+    ]
 
 
 def _apart(source: Path, target: Path) -> tuple[Path, Path]:
@@ -121,140 +155,3 @@ def _apart(source: Path, target: Path) -> tuple[Path, Path]:
             target, 'is the input folder, whose mask would be lost', 'give another output folder'
         )
     return source, target
-
-
-def _load(stage: str, folder: Path) -> tuple[Arrays, Scan, NDArray[Any]]:
-    """Images and parameters of a stage, checked against each other."""
-    if not folder.is_dir():
-        raise InputError(folder, 'is not a folder', 'give the folder that holds params.json')
-    needs_echoes = 'phase' in READS[stage] or stage == 'relaxometry'
-    params = _read_params(folder / 'params.json', needs_echoes)
-    data: Arrays = {}
-    first: Path | None = None
-    wanted = READS[stage] + OPTIONAL.get(stage, ())
-    for name in wanted:
-        path = _image_path(folder, name)
-        if path is None:
-            if name in OPTIONAL.get(stage, ()):
-                continue
-            raise InputError(
-                folder / f'{name}.nii.gz', 'is missing', f'stage {stage} reads {", ".join(wanted)}'
-            )
-        first = first or path
-        check_same_grid(first, path)
-        array = load_data(path)
-        data[name] = _shaped(path, name, array, len(params['TE']) if needs_echoes else None)
-    assert first is not None
-    affine = load_image(first).affine
-    grid = _grid(folder / 'params.json', params, data['mask'].shape, affine)
-    images = [array for name, array in data.items() if name != 'mask']
-    data['mask'] = data['mask'] & finite_mask(*images)
-    if not data['mask'].any():
-        raise InputError(folder / 'mask.nii.gz', 'holds no finite voxel', 'check the mask')
-    if 'phase' in data:
-        _check_radians(first, data['phase'][data['mask']])
-    for name, array in data.items():
-        if name != 'mask':
-            np.nan_to_num(array, copy=False, nan=0.0, posinf=0.0, neginf=0.0)
-    # a field strength without echo times would be half of what a phase model needs
-    alone = stage == 'chi-separation' or params['TE']
-    return data, Scan(grid, params['TE'], params['B0'] if alone else float('nan')), affine
-
-
-def _image_path(folder: Path, name: str) -> Path | None:
-    for suffix in ('.nii.gz', '.nii'):
-        path = folder / f'{name}{suffix}'
-        if path.is_file():
-            return path
-    return None
-
-
-def _check_radians(path: Path, phase: NDArray[Any]) -> None:
-    """Refuse phase in scanner units or degrees: whole numbers, or far too many wraps."""
-    low, high = float(phase.min()), float(phase.max())
-    reach = max(-low, high)
-    whole = reach > 4 and np.array_equal(phase, np.rint(phase))  # beyond pi, rounded
-    if whole or reach > MOST_WRAPS * 2 * np.pi:
-        kind = 'whole numbers ' if whole else ''
-        raise InputError(
-            path, f'holds {kind}from {low:g} to {high:g}', 'give the phase in radians'
-        )
-
-
-def _shaped(path: Path, name: str, array: NDArray[Any], echoes: int | None) -> NDArray[Any]:
-    """Mask as booleans, fields in three axes, phase and magnitude in four."""
-    if name == 'mask':
-        values = array.reshape(array.shape[:3])
-        if not np.isin(np.unique(values), (0, 1)).all():
-            raise InputError(path, 'holds values other than 0 and 1', 'give a binary mask')
-        return values.astype(bool)
-    image = array.astype(np.float32)
-    if name in ('phase', 'magnitude'):
-        image = image[..., None] if image.ndim == 3 else image
-        if image.ndim != 4 or (echoes is not None and image.shape[3] != echoes):
-            raise InputError(
-                path, f'has shape {array.shape} for {echoes} echo times', 'make TE fit the echoes'
-            )
-        return image
-    if image.ndim == 4 and image.shape[3] == 1:
-        image = image[..., 0]
-    if image.ndim != 3:
-        raise InputError(path, f'has shape {array.shape}', 'give an image of three axes')
-    return image
-
-
-def _read_params(path: Path, needs_echoes: bool) -> dict[str, Any]:
-    try:
-        params = json.loads(path.read_text(encoding='utf-8'))
-    except OSError as error:
-        raise InputError(
-            path, 'is missing', 'write TE, B0, B0_dir and voxel_size there'
-        ) from error
-    except ValueError as error:
-        raise InputError(path, f'is not valid JSON ({error})', 'correct it') from error
-    if not isinstance(params, dict):
-        raise InputError(path, 'is not a JSON object', 'write TE, B0, B0_dir and voxel_size there')
-    times, b0 = params.get('TE', []), params.get('B0')
-    times = times if isinstance(times, list) else [times]
-    numbers = [*times, b0] if needs_echoes else []
-    if needs_echoes and (not times or b0 is None):
-        missing = 'B0' if times else 'TE'
-        raise InputError(path, f'has no {missing}', 'give TE in seconds and B0 in tesla')
-    if not all(isinstance(v, int | float) and np.isfinite(v) and v > 0 for v in numbers):
-        raise InputError(path, f'has TE {times} and B0 {b0}', 'give positive numbers')
-    if needs_echoes and (max(times) > 1 or any(np.diff(times) <= 0)):
-        raise InputError(path, f'has TE {times}', 'give rising echo times in seconds')
-    known = isinstance(b0, int | float) and not isinstance(b0, bool)
-    usable = all(isinstance(t, int | float) and 0 < t <= 1 for t in times)
-    usable &= all(a < b for a, b in itertools.pairwise(times)) if usable else False
-    return {
-        **params,
-        'TE': tuple(float(t) for t in times) if usable else (),
-        'B0': float(b0) if known else float('nan'),  # type: ignore[arg-type]
-    }
-
-
-def _grid(
-    path: Path, params: Mapping[str, Any], shape: tuple[int, ...], affine: NDArray[Any]
-) -> Grid:
-    """Geometry of params.json; what it lacks comes from the affine."""
-    default = Grid.from_affine(shape, affine)
-    size = params.get('voxel_size', default.voxel_size)
-    direction = params.get('B0_dir', default.b0_dir)
-    try:
-        grid = Grid(default.shape, tuple(size), tuple(direction))
-    except (TypeError, ValueError) as error:
-        message = str(error) if isinstance(error, NigraError) else f'{size}, {direction}'
-        raise InputError(
-            path,
-            f'has a wrong geometry ({message})',
-            'give voxel_size in mm and B0_dir as 3 numbers',
-        ) from error
-    if not np.allclose(grid.voxel_size, default.voxel_size, rtol=SIZE_TOLERANCE, atol=0):
-        sizes = (' x '.join(f'{v:.4g}' for v in g.voxel_size) for g in (grid, default))
-        raise InputError(
-            path,
-            'has voxel_size {} mm but the images have {} mm'.format(*sizes),
-            'correct the one that is wrong',
-        )
-    return grid

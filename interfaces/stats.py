@@ -80,6 +80,33 @@ def read_question(options: Mapping[str, Any]) -> Question:
     return Question(**values)
 
 
+def compare_tables(
+    regions: pd.DataFrame, question: Question, *, before: pd.DataFrame | None = None,
+    source: str = 'participants.tsv', nthreads: int = 1,
+) -> GroupComparison:  # fmt: skip
+    """Compare groups in the regions that the question is about.
+
+    Parameters
+    ----------
+    regions
+        Region tables of all participants, with the participants' columns.
+    question, source, nthreads
+        As in `compare_groups`.
+    before
+        Who is left out already.
+
+    Raises
+    ------
+    InputError
+        As `choose_regions` and `compare_groups`.
+    """
+    chosen = choose_regions(regions, question.regions)
+    result = compare_groups(chosen, question, source=source, nthreads=nthreads)
+    if before is None:
+        return result
+    return replace(result, exclusions=pd.concat([before, result.exclusions]))
+
+
 class _GroupModelsInputSpec(BaseInterfaceInputSpec):
     regions_tsv = File(exists=True, mandatory=True, desc='from GatherRegions')
     exclusions_tsv = File(exists=True, desc='who is left out already')
@@ -109,13 +136,12 @@ class GroupModels(SimpleInterface):
     def _run_interface(self, runtime):
         inputs = self.inputs
         question = read_question(inputs.question if isdefined(inputs.question) else {})
-        regions = choose_regions(
-            read_table(inputs.regions_tsv, text=(question.group_column,)), question.regions
-        )
-        result = compare_groups(regions, question, source=inputs.source, nthreads=inputs.nthreads)
-        if isdefined(inputs.exclusions_tsv):
-            before = read_table(inputs.exclusions_tsv)
-            result = replace(result, exclusions=pd.concat([before, result.exclusions]))
+        before = inputs.exclusions_tsv
+        result = compare_tables(
+            read_table(inputs.regions_tsv, text=(question.group_column,)), question,
+            before=read_table(before) if isdefined(before) else None,
+            source=inputs.source, nthreads=inputs.nthreads,
+        )  # fmt: skip
         self._results.update(save_tables(result, Path(runtime.cwd)))
         self._results.update(settings=result.settings, warnings=tell(result.warnings))
         return runtime

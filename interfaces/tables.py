@@ -62,7 +62,26 @@ def readable(name: object) -> str:
     return special.get(text, text.replace('_', ' '))
 
 
-def save_table(table: pd.DataFrame, path: Path, *, digits: int = 10) -> Path:
+DIGITS = 10
+"""Significant digits of numbers in tables."""
+
+
+def as_saved(table: pd.DataFrame) -> pd.DataFrame:
+    """The table with its numbers as `save_table` writes them, so that both give one result.
+
+    Examples
+    --------
+    >>> as_saved(pd.DataFrame({'x': [1 / 3]})).x.tolist()
+    [0.3333333333]
+    """
+    numbers = table.select_dtypes('floating')
+    return table.assign(**{
+        name: [float(f'{value:.{DIGITS}g}') for value in column]
+        for name, column in numbers.items()
+    })  # fmt: skip
+
+
+def save_table(table: pd.DataFrame, path: Path, *, digits: int = DIGITS) -> Path:
     """Save a table as BIDS wants it: tabs, n/a for what is missing; `digits` are significant."""
     with atomic_path(path) as temporary:
         table.to_csv(temporary, sep='\t', na_rep='n/a', index=False, float_format=f'%.{digits}g')

@@ -15,6 +15,7 @@ from .errors import NigraError, SettingError
 from .field.echoes import combine_magnitude
 from .grid import Grid
 from .methods import ONE_STEP, STEPS, Method
+from .parallel import Progress
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -252,6 +253,7 @@ def run_step(
     *,
     settings: Mapping[str, Any] | None = None,
     nthreads: int = 1,
+    progress: Progress | None = None,
 ) -> Arrays:
     """Do one step.
 
@@ -268,6 +270,8 @@ def run_step(
         Keyword arguments that differ from the defaults.
     nthreads
         Threads; the result does not depend on them.
+    progress
+        Told of the iterations of methods that iterate.
 
     Returns
     -------
@@ -279,7 +283,7 @@ def run_step(
     NigraError
         The method needs something that is not there, or refuses what is.
     """
-    known: dict[str, Any] = {**data, 'grid': scan.grid, 'nthreads': nthreads}
+    known: dict[str, Any] = {**data, 'grid': scan.grid, 'nthreads': nthreads, 'progress': progress}
     if scan.echo_times:
         known['echo_times'] = scan.echo_times
     if np.isfinite(scan.b0):

@@ -10,6 +10,8 @@ import pytest
 ROOT = Path(__file__).parents[1]
 FLOORS = ('nodes', 'interfaces', 'workflows', 'cli')
 """From the ground up; imports only go down."""
+BESIDE = ('api',)
+"""Modules beside the floors that stand on them: Python's way in, as `cli` is the shell's."""
 LEAVES = {'errors', 'grid', 'parallel', 'volumes', 'fields'}
 """Modules of `nodes/` that all rooms share."""
 TABLES = {'methods', 'stages', 'power'}
@@ -20,7 +22,8 @@ FILES = {'nipype', 'nibabel', 'pathlib', 'shutil', 'io'}
 
 def modules(folder):
     """Files of a floor with their dotted names from the root."""
-    for path in sorted((ROOT / folder).rglob('*.py')):
+    place = ROOT / folder
+    for path in sorted(place.rglob('*.py')) or [place.with_suffix('.py')]:
         parts = path.relative_to(ROOT).with_suffix('').parts
         yield path, parts[:-1] if parts[-1] == '__init__' else parts
 
@@ -67,13 +70,20 @@ def rooms(floor):
 
 @pytest.mark.parametrize('floor', FLOORS)
 def test_imports_only_go_down(floor):
-    above = FLOORS[FLOORS.index(floor) + 1 :]
+    above = (*FLOORS[FLOORS.index(floor) + 1 :], *BESIDE)
     up = [
         f'{where} imports {".".join(t)}'
         for where, _, t in imports(floor)
         if t[:1] and t[0] in above
     ]
     assert not up
+
+
+@pytest.mark.parametrize('module', BESIDE)
+def test_what_stands_beside_leaves_files_and_graphs_to_the_floors(module):
+    found = [target for _, _, target in imports(module)]
+    assert any(target[0] == 'interfaces' for target in found)
+    assert not [t for t in found if t[0] in ('cli', *(FILES - {'pathlib'}))]
 
 
 def test_science_knows_no_files():

@@ -173,14 +173,9 @@ def read_atlas(source: AtlasSource | None) -> Atlas:
     data = load_data(source.image)
     if len(image.shape) != 3 and image.shape[3:] != (1,):
         raise InputError(source.image, f'has shape {image.shape}', 'give one 3D label image')
-    labels = _whole_numbers(source.image, data.reshape(image.shape[:3]))
+    labels = whole_numbers(source.image, data.reshape(image.shape[:3]))
     regions = read_names(source.table)
-    unnamed = np.setdiff1d(np.unique(labels), [0, *regions['index']])
-    if unnamed.size:
-        shown = ', '.join(map(str, unnamed[:5].tolist()))
-        raise InputError(
-            source.table, f'does not name the labels {shown} of {source.image.name}', 'add them'
-        )
+    check_named(labels, regions, source.table, source.image.name)
     header = image.header.copy()
     header.set_data_dtype(labels.dtype)
     return Atlas(source.name, nib.Nifti1Image(labels, image.affine, header), with_wholes(regions))
@@ -212,7 +207,16 @@ def check_in_template(source: AtlasSource, atlas: Atlas) -> None:
         )  # fmt: skip
 
 
-def _whole_numbers(path: Path, data: NDArray[Any]) -> NDArray[Any]:
+def check_named(labels: NDArray[Any], regions: pd.DataFrame, table: Path, image: str) -> None:
+    """Raise InputError where an image has labels that its table does not name."""
+    unnamed = np.setdiff1d(np.unique(labels), [0, *regions['index']])
+    if unnamed.size:
+        shown = ', '.join(map(str, unnamed[:5].tolist()))
+        raise InputError(table, f'does not name the labels {shown} of {image}', 'add them')
+
+
+def whole_numbers(path: Path, data: NDArray[Any]) -> NDArray[Any]:
+    """Labels as integers; refuses what holds anything else, or none."""
     if not np.isfinite(data).all() or (data < 0).any() or not np.array_equal(data, np.rint(data)):
         raise InputError(path, 'holds values that are no labels', 'give whole numbers from 0 on')
     largest = int(data.max())
@@ -244,7 +248,24 @@ def read_names(path: Path) -> pd.DataFrame:
         A column is missing, an index is no whole number or stands twice, or two labels have one
         region and side.
     """
-    table = read_table(path, text=('name',), needs=('index', 'name'))
+    return parse_names(read_table(path, text=('name',), needs=('index', 'name')), path)
+
+
+def parse_names(table: pd.DataFrame, path: Path) -> pd.DataFrame:
+    """Regions of a table with `index` and `name`, as `read_names` returns them.
+
+    Parameters
+    ----------
+    table
+        Columns as in `read_names`.
+    path
+        Where it comes from, for messages.
+
+    Raises
+    ------
+    InputError
+        As `read_names`.
+    """
     index = _label_values(path, table)
     parsed = [split_side(name) for name in table['name']]
     found = pd.DataFrame({

@@ -20,6 +20,11 @@ from .references import (
     to_markdown,
 )
 
+_FROM_BIDS = (
+    'Data organised after BIDS [@gorgolewski2016] were processed with nigra {version} on Nipype '
+    '[@gorgolewski2011].'
+)
+_IN_MEMORY = 'Phase and magnitude were processed with nigra {version}.'
 _OFFSETS = {
     'mcpc3ds': 'The phase at echo time zero was estimated from the first two echoes, smoothed and '
     'subtracted (MCPC-3D-S) [@eckstein2018].',
@@ -49,6 +54,7 @@ _REFERENCE = {
     'csf': 'Susceptibility is relative to its mean over the fluid of the lateral ventricles, '
     'found by its slow decay [@liu2018].',
     'none': 'Susceptibility was left without a reference region.',
+    'drawn': 'Susceptibility is relative to its mean over a region that was drawn for it.',
 }
 _HYBRID = (
     'Substantia nigra and red nucleus were placed by the contrast of the susceptibility map as '
@@ -86,6 +92,25 @@ def describe_methods(
     return methods_text({**made, 'group': group, 'notes': notes or None}, version=version)
 
 
+def describe_scan(
+    methods: Methods, echo_times: Sequence[float], *, region: bool = False, version: str
+) -> Boilerplate:
+    """Methods section of one scan that was reconstructed in memory.
+
+    Parameters
+    ----------
+    methods, echo_times, version
+        As in `describe_methods`.
+    region
+        Whether the map is relative to a region that the user has drawn.
+    """
+    left_out = ('registration', 'label_contrast', 'atlases', 'iron')
+    made = {k: v for k, v in _steps(methods, echo_times).items() if k not in left_out}
+    if region:
+        made['reference'] = 'drawn'
+    return methods_text(made, version=version, opening=_IN_MEMORY)
+
+
 def _steps(methods: Methods, echo_times: Sequence[float]) -> dict[str, Any]:
     """The steps of a participant, for `methods_text`."""
     several = len(echo_times) > 1
@@ -116,7 +141,9 @@ def _offset_step(methods: Methods, several: bool) -> str | None:
     return 'mcpc3ds' if asked and methods.field == 'romeo' else None
 
 
-def methods_text(steps: Mapping[str, Any], *, version: str) -> Boilerplate:
+def methods_text(
+    steps: Mapping[str, Any], *, version: str, opening: str = _FROM_BIDS
+) -> Boilerplate:
     """Write the methods section of a run.
 
     Parameters
@@ -130,6 +157,8 @@ def methods_text(steps: Mapping[str, Any], *, version: str) -> Boilerplate:
         or absent.
     version
         Of nigra.
+    opening
+        First sentence, with `{version}` in it.
 
     Raises
     ------
@@ -149,7 +178,7 @@ def methods_text(steps: Mapping[str, Any], *, version: str) -> Boilerplate:
     unknown = sorted(set(steps) - {name for name, _ in _STEPS} - {'n_echoes'})
     if unknown:
         raise NigraError(f'methods text knows no step {unknown[0]!r}')
-    paragraphs = [_opening(version)]
+    paragraphs = [opening.format(version=version)]
     for title, names in _PARAGRAPHS:
         writers = dict(_STEPS)
         sentences = [writers[name](steps) for name in names if steps.get(name) is not None]
@@ -164,13 +193,6 @@ def methods_text(steps: Mapping[str, Any], *, version: str) -> Boilerplate:
         markdown=to_markdown(paragraphs, used, entries),
         html=to_html(paragraphs, used, entries),
         bib='\n\n'.join(entries[key]['source'] for key in sorted(used)) + '\n',
-    )
-
-
-def _opening(version: str) -> str:
-    return (
-        f'Data organised after BIDS [@gorgolewski2016] were processed with nigra {version} on '
-        'Nipype [@gorgolewski2011].'
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pandas as pd
@@ -57,6 +57,10 @@ class GroupComparison:
     values: pd.DataFrame
     warnings: tuple[str, ...]
     settings: dict[str, Any]
+
+    def with_warnings(self, before: Sequence[str]) -> GroupComparison:
+        """The same results with further sentences before its own."""
+        return replace(self, warnings=(*before, *self.warnings))
 
 
 def compare_groups(

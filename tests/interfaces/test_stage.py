@@ -1,5 +1,6 @@
 import json
 import re
+import shutil
 
 import nibabel as nib
 import numpy as np
@@ -75,11 +76,10 @@ def test_each_stage_writes_its_result_and_how_it_was_made(stage, folder, phantom
     assert run(stage, folder, *options) == 0
     name = RESULTS[stage]
     files = {p.name for p in (folder / 'out').iterdir()}
-    assert files == {f'{name}.nii.gz', f'{name}.json'}
-    assert capsys.readouterr().out.split() == [
-        str(folder / 'out' / f'{name}.nii.gz'),
-        str(folder / 'out' / f'{name}.json'),
-    ]
+    beside = ['noise.nii.gz'] if stage == 'field-mapping' else []
+    names = [f'{name}.nii.gz', *beside, f'{name}.json']
+    assert files == set(names)
+    assert capsys.readouterr().out.split() == [str(folder / 'out' / n) for n in names]
     result = load(folder / 'out' / f'{name}.nii.gz')
     truth = {'totalfield': 'total', 'localfield': 'local', 'chimap': 'chi'}[name]
     mask = phantom['mask']
@@ -367,3 +367,42 @@ def test_errors_of_files_are_input_errors(folder):
         run_stage('bfr', folder / 'nowhere', folder / 'out')
     with pytest.raises(NigraError, match='stage'):
         run_stage('nothing', folder, folder / 'out')
+
+
+def test_stages_one_by_one_give_what_all_at_once_gives(folder):
+    few = FAST['end-to-end']
+    run_stage('end-to-end', folder, folder / 'whole', settings=few)
+    assert not (folder / 'whole' / 'mask.nii.gz').exists()  # all of it can be trusted
+    run_stage('field-mapping', folder, folder / 'out')
+    for name in ('totalfield', 'noise'):
+        shutil.copy(folder / 'out' / f'{name}.nii.gz', folder)
+    run_stage('bfr', folder, folder / 'out', settings=few[:1])
+    shutil.copy(folder / 'out' / 'localfield.nii.gz', folder)
+    run_stage('dipole', folder, folder / 'out', settings=few[1:])
+    want = load(folder / 'whole' / 'chimap.nii.gz')
+    np.testing.assert_array_equal(load(folder / 'out' / 'chimap.nii.gz'), want)
+    (folder / 'noise.nii.gz').unlink()
+    run_stage('bfr+dipole', folder, folder / 'out', settings=few)
+    assert np.abs(load(folder / 'out' / 'chimap.nii.gz') - want).max() > 1e-5
+
+
+@pytest.mark.parametrize('reference', ['brain', 'none'])
+def test_the_map_is_relative_to_its_mask_unless_told_otherwise(folder, phantom, reference):
+    assert run('dipole', folder, '--method', 'tkd', '--reference', reference) == 0
+    mean = load(folder / 'out' / 'chimap.nii.gz')[phantom['mask']].mean(dtype=float)
+    assert (abs(mean) < 1e-8) == (reference == 'brain')
+    record = json.loads((folder / 'out' / 'chimap.json').read_text())
+    assert record['reference']['method'] == reference
+
+
+def test_settings_of_a_benchmark_count_before_those_of_the_command(folder):
+    (folder / 'config.json').write_text('{"threshold": 0.3}')
+    assert run('dipole', folder, '--method', 'tkd') == 0
+    record = json.loads((folder / 'out' / 'chimap.json').read_text())
+    assert record['steps']['inversion']['threshold'] == 0.3
+    assert run('dipole', folder, '--method', 'tkd', '--set', 'threshold=0.2') == 0
+    record = json.loads((folder / 'out' / 'chimap.json').read_text())
+    assert record['steps']['inversion']['threshold'] == 0.2
+    (folder / 'config.json').write_text('[1]')
+    with pytest.raises(InputError, match=r'config\.json'):
+        run_stage('dipole', folder, folder / 'out')

@@ -1,0 +1,4 @@
+#!/usr/bin/env bash
+# One stage, bfr; `nigra-stage` reads params.json and the overrides of config.json itself.
+set -euo pipefail
+exec nigra-stage bfr "${1:-/input}" "${2:-/output}" --nthreads "$(nproc)"

@@ -1,0 +1,299 @@
+"""What a stage reads from a folder: images named by the contract, or as scanners give them."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..nodes.errors import InputError, NigraError
+from ..nodes.field.masks import finite_mask
+from ..nodes.grid import Grid
+from ..nodes.stages import Arrays, Scan
+from .files import sidecar_of
+from .headers import check_same_grid, load_data, load_image
+from .metadata import read_sidecar
+from .stage_scans import find_mask, find_scan, load_scan
+
+READS: dict[str, tuple[str, ...]] = {
+    'field-mapping': ('phase', 'magnitude', 'mask'),
+    'bfr': ('totalfield', 'mask'),
+    'dipole': ('localfield', 'mask'),
+    'bfr+dipole': ('totalfield', 'mask'),
+    'end-to-end': ('phase', 'magnitude', 'mask'),
+    'relaxometry': ('magnitude', 'mask'),
+    'chi-separation': ('chimap', 'r2star', 'mask'),
+}
+OPTIONAL: dict[str, tuple[str, ...]] = {
+    'bfr': ('noise',),
+    'dipole': ('magnitude', 'noise'),
+    'bfr+dipole': ('magnitude', 'noise'),
+}
+"""What is used where it is there; `noise` is what the total field's stage leaves beside it."""
+SIZE_TOLERANCE = 0.01
+"""The voxel size in params.json may differ from that of the images by this fraction."""
+MOST_WRAPS = 100
+"""Phase beyond this many wraps cannot be radians."""
+_PARAMS = 'params.json'
+
+
+@dataclass(frozen=True)
+class StageInput:
+    """What a stage starts from.
+
+    Attributes
+    ----------
+    data
+        Arrays by their names in the contract, `mask` among them.
+    scan
+        Geometry, echo times and field strength.
+    affine
+        Voxel-to-world matrix, mm.
+    files
+        Names of the images.
+    metadata
+        Sidecar of the phase; empty where the contract's names were read.
+    stored
+        How the phase was stored and what was repaired; empty where it came in radians.
+    warnings
+        Sentences.
+    """
+
+    data: Arrays
+    scan: Scan
+    affine: NDArray[Any]
+    files: tuple[str, ...]
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    stored: Mapping[str, Any] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def as_stored(self) -> bool:
+        """Whether the phase came as a scanner stores it, and so of a sign that is not certain."""
+        return bool(self.stored)
+
+
+def load_inputs(
+    stage: str, folder: Path, *, mask: Path | None = None, scan: str | None = None
+) -> StageInput:
+    """Images and parameters of a stage, checked against each other.
+
+    Parameters
+    ----------
+    stage
+        A key of `READS`.
+    folder
+        Holds images by the names of the contract, with `params.json` or JSON sidecars; or
+        magnitude and phase of one gradient-echo run, as BIDS or dcm2niix name them.
+    mask
+        File of the mask, where it is not in the folder.
+    scan
+        Name of the run, up to its echo and part, where the folder holds several.
+
+    Raises
+    ------
+    InputError
+        Something is missing, cannot be read or does not fit.
+    """
+    if not folder.is_dir():
+        raise InputError(folder, 'is not a folder', f'give the folder that holds {_PARAMS}')
+    named = any(_image_path(folder, name) for name in READS[stage] if name != 'mask')
+    if 'magnitude' in READS[stage] and not named and not (folder / _PARAMS).exists():
+        found = find_scan(folder, scan)
+        if found is not None:
+            return _from_scan(stage, found, mask or find_mask(folder, found))
+    return _from_names(stage, folder, mask)
+
+
+def _from_scan(stage: str, run: Any, mask: Path) -> StageInput:
+    """Magnitude and phase of a run, read as the participant level reads them."""
+    read = load_scan(run)
+    check_same_grid(run.phase[0], mask)
+    inside = _shaped(mask, 'mask', load_data(mask), None)
+    data = {'phase': read['phase'], 'magnitude': read['magnitude'], 'mask': inside}
+    grid = Grid.from_affine(inside.shape, read['affine'])
+    given = StageInput(
+        _ready(stage, data, mask), Scan(grid, tuple(read['echo_times']), run.b0), read['affine'],
+        tuple(path.name for path in (*run.phase, *run.magnitude, mask)), run.metadata,
+        read['parameters'], (*run.warnings, *read['warnings']),
+    )  # fmt: skip
+    return given
+
+
+def _from_names(stage: str, folder: Path, mask: Path | None) -> StageInput:
+    """Images by the names of the contract."""
+    needs_echoes = 'phase' in READS[stage] or stage == 'relaxometry'
+    params = _read_params(folder, stage, needs_echoes)
+    data: Arrays = {}
+    files: list[Path] = []
+    wanted = READS[stage] + OPTIONAL.get(stage, ())
+    for name in wanted:
+        path = (mask if name == 'mask' else None) or _image_path(folder, name)
+        if path is None:
+            if name in OPTIONAL.get(stage, ()):
+                continue
+            raise InputError(
+                folder / f'{name}.nii.gz', 'is missing', f'stage {stage} reads {", ".join(wanted)}'
+            )
+        files.append(path)
+        check_same_grid(files[0], path)
+        array = load_data(path, dtype=None if name == 'mask' else np.float32)
+        data[name] = _shaped(path, name, array, len(params['TE']) if needs_echoes else None)
+    affine = load_image(files[0]).affine
+    grid = _grid(folder / _PARAMS, params, data['mask'].shape, affine)
+    if 'phase' in data:
+        there = data['mask'] & finite_mask(data['phase'])
+        _check_radians(files[0], data['phase'][there])
+    data = _ready(stage, data, mask or folder / 'mask.nii.gz')
+    # a field strength without echo times would be half of what a phase model needs
+    alone = stage == 'chi-separation' or params['TE']
+    scan = Scan(grid, params['TE'], params['B0'] if alone else float('nan'))
+    return StageInput(data, scan, affine, tuple(path.name for path in files))
+
+
+def _ready(stage: str, data: Arrays, mask: Path) -> Arrays:
+    """Images without broken voxels, which leave the mask.
+
+    What is to be reconstructed from its phase keeps them, as NaN of the phase: the part of the
+    mask that can be trusted is found with them, as the participant level finds it.
+    """
+    finite = finite_mask(*(array for name, array in data.items() if name != 'mask'))
+    if not (data['mask'] & finite).any():
+        raise InputError(mask, 'holds no finite voxel', 'check the mask')
+    if 'phase' in data:  # no phase, no magnitude; and none below zero, as interpolation leaves it
+        data['magnitude'][~finite] = 0
+        np.maximum(data['magnitude'], 0, out=data['magnitude'])
+        data['phase'][~finite] = np.nan
+    if stage == 'end-to-end':
+        return data
+    for name, array in data.items():
+        if name != 'mask':
+            np.nan_to_num(array, copy=False, nan=0.0, posinf=0.0, neginf=0.0)
+    return {**data, 'mask': data['mask'] & finite}
+
+
+def _image_path(folder: Path, name: str) -> Path | None:
+    for suffix in ('.nii.gz', '.nii'):
+        path = folder / f'{name}{suffix}'
+        if path.is_file():
+            return path
+    return None
+
+
+def _check_radians(path: Path, phase: NDArray[Any]) -> None:
+    """Refuse phase in scanner units or degrees: whole numbers, or far too many wraps."""
+    low, high = float(phase.min()), float(phase.max())
+    reach = max(-low, high)
+    whole = reach > 4 and np.array_equal(phase, np.rint(phase))  # beyond pi, rounded
+    if whole or reach > MOST_WRAPS * 2 * np.pi:
+        kind = 'whole numbers ' if whole else ''
+        raise InputError(
+            path, f'holds {kind}from {low:g} to {high:g}', 'give the phase in radians'
+        )
+
+
+def _shaped(path: Path, name: str, array: NDArray[Any], echoes: int | None) -> NDArray[Any]:
+    """Mask as booleans, fields in three axes, phase and magnitude in four."""
+    if name == 'mask':
+        values = array.reshape(array.shape[:3])
+        if not np.isin(np.unique(values), (0, 1)).all():
+            raise InputError(path, 'holds values other than 0 and 1', 'give a binary mask')
+        return values.astype(bool)
+    image = array.astype(np.float32)
+    if name in ('phase', 'magnitude'):
+        image = image[..., None] if image.ndim == 3 else image
+        if image.ndim != 4 or (echoes is not None and image.shape[3] != echoes):
+            raise InputError(
+                path, f'has shape {array.shape} for {echoes} echo times', 'make TE fit the echoes'
+            )
+        return image
+    if image.ndim == 4 and image.shape[3] == 1:
+        image = image[..., 0]
+    if image.ndim != 3:
+        raise InputError(path, f'has shape {array.shape}', 'give an image of three axes')
+    return image
+
+
+def _read_params(folder: Path, stage: str, needs_echoes: bool) -> dict[str, Any]:
+    """Echo times and field strength of params.json, or of the sidecars, with all that it holds."""
+    path = folder / _PARAMS
+    if path.exists():
+        return _checked(path, _read_json(path), needs_echoes)
+    read = [_image_path(folder, name) for name in READS[stage]]
+    beside = [sidecar_of(image) for image in read if image and sidecar_of(image).exists()]
+    if not beside:
+        raise InputError(
+            path, 'is missing', 'write TE, B0, B0_dir and voxel_size there, or give JSON sidecars'
+        )
+    told: dict[str, Any] = {}
+    for sidecar in reversed(beside):  # that of the first image counts
+        told |= read_sidecar(sidecar)
+    names = {'TE': ('EchoTimes', 'EchoTime'), 'B0': ('MagneticFieldStrength',)}
+    params = {
+        key: told[name] for key, choices in names.items() for name in choices if name in told
+    }
+    return _checked(beside[0], params, needs_echoes)
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        params = json.loads(path.read_text(encoding='utf-8'))
+    except (OSError, ValueError) as error:
+        raise InputError(path, f'is not valid JSON ({error})', 'correct it') from error
+    if not isinstance(params, dict):
+        raise InputError(path, 'is not a JSON object', 'write TE, B0, B0_dir and voxel_size there')
+    return params
+
+
+def _checked(path: Path, params: Mapping[str, Any], needs_echoes: bool) -> dict[str, Any]:
+    """Parameters with `TE` and `B0` as numbers; without echoes and NaN where they are not told."""
+    times, b0 = params.get('TE', []), params.get('B0')
+    times = times if isinstance(times, list) else [times]
+    numbers = [*times, b0] if needs_echoes else []
+    if needs_echoes and (not times or b0 is None):
+        missing = 'B0' if times else 'TE'
+        raise InputError(path, f'has no {missing}', 'give TE in seconds and B0 in tesla')
+    if not all(isinstance(v, int | float) and np.isfinite(v) and v > 0 for v in numbers):
+        raise InputError(path, f'has TE {times} and B0 {b0}', 'give positive numbers')
+    if needs_echoes and (max(times) > 1 or any(np.diff(times) <= 0)):
+        raise InputError(path, f'has TE {times}', 'give rising echo times in seconds')
+    known = isinstance(b0, int | float) and not isinstance(b0, bool)
+    usable = all(isinstance(t, int | float) and 0 < t <= 1 for t in times)
+    usable &= all(a < b for a, b in itertools.pairwise(times)) if usable else False
+    return {
+        **params,
+        'TE': tuple(float(t) for t in times) if usable else (),
+        'B0': float(b0) if known else float('nan'),  # type: ignore[arg-type]
+    }
+
+
+def _grid(
+    path: Path, params: Mapping[str, Any], shape: tuple[int, ...], affine: NDArray[Any]
+) -> Grid:
+    """Geometry of params.json; what it lacks comes from the affine."""
+    default = Grid.from_affine(shape, affine)
+    size = params.get('voxel_size', default.voxel_size)
+    direction = params.get('B0_dir', default.b0_dir)
+    try:
+        grid = Grid(default.shape, tuple(size), tuple(direction))
+    except (TypeError, ValueError) as error:
+        message = str(error) if isinstance(error, NigraError) else f'{size}, {direction}'
+        raise InputError(
+            path,
+            f'has a wrong geometry ({message})',
+            'give voxel_size in mm and B0_dir as 3 numbers',
+        ) from error
+    if not np.allclose(grid.voxel_size, default.voxel_size, rtol=SIZE_TOLERANCE, atol=0):
+        sizes = (' x '.join(f'{v:.4g}' for v in g.voxel_size) for g in (grid, default))
+        raise InputError(
+            path,
+            'has voxel_size {} mm but the images have {} mm'.format(*sizes),
+            'correct the one that is wrong',
+        )
+    return grid
