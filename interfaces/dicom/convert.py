@@ -18,10 +18,9 @@ from ...nodes.errors import InputError
 from ...nodes.grid import GAMMA_BAR_MHZ_PER_T
 from ..files import atomic_path, read_json
 from ..headers import read_header
-from .series import SAME_TIME, Header, Series, Volume, words
+from .series import Header, Series, Volume, words
+from .split import split_frames
 
-_ENDINGS = {'mag': '', 'phase': '_ph', 'real': '_real', 'imag': '_imaginary'}
-"""What dcm2niix adds to names of parts."""
 _TEXT_FIELDS = ('descrip', 'aux_file', 'db_name', 'intent_name')
 """Fields of NIfTI headers in which converters leave times and comments."""
 _FREE_TEXTS = ('SeriesDescription', 'ProtocolName')
@@ -76,31 +75,32 @@ def convert(
     inputs, outputs = folder / 'in', folder / 'out'
     inputs.mkdir()
     outputs.mkdir()
-    for i, source in enumerate(volume.sources):
-        (inputs / f'{i:06d}.dcm').symlink_to(source.resolve())
+    _gather_inputs(volume, inputs)
     command = [str(converter), '-b', 'y', '-ba', 'n', '-z', 'n', '-m', 'n', '-i', 'n', '-x', 'n',
                '-g', 'i', '-f', 'image', '-o', str(outputs), str(inputs)]  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True, timeout=_TIMEOUT_S, check=False)
     found = [path for path in sorted(outputs.glob('*.nii')) if path.with_suffix('.json').is_file()]
-    fitting = found if volume.alone else [p for p in found if _fits(p, volume, part)]
-    if len(fitting) != 1 or '_Eq' in fitting[0].name:
+    if len(found) != 1 or '_Eq' in found[0].name:
         last = (done.stdout + done.stderr).strip().splitlines()[-1:]
         raise InputError(
             f'series {series.header.number} ({series.header.description})',
-            f'dcm2niix makes {len(fitting)} images of its {part} at {volume.echo_time:g} ms '
+            f'dcm2niix makes {len(found)} images of its {part} at {volume.echo_time:g} ms '
             f'({" ".join(last)})',
             'look at the series, or leave it out with --map',
         )
-    _check_shape(fitting[0], series, volume)
-    return fitting[0], read_json(fitting[0].with_suffix('.json'))
+    _check_shape(found[0], series, volume)
+    return found[0], read_json(found[0].with_suffix('.json'))
 
 
-def _fits(path: Path, volume: Volume, part: str) -> bool:
-    """Whether a file of several that one DICOM file has become is the volume wanted."""
-    time = read_json(path.with_suffix('.json')).get('EchoTime', 0) * 1000
-    others = [ending for ending in _ENDINGS.values() if ending]
-    ends = next((e for e in others if path.stem.endswith(e)), '')
-    return ends == _ENDINGS[part] and abs(time - volume.echo_time) < SAME_TIME
+def _gather_inputs(volume: Volume, folder: Path) -> None:
+    """The files of a volume and nothing else: links, or single frames of shared files."""
+    first = 1
+    for source, frames in volume.sources.items():
+        if volume.alone:
+            (folder / f'{first:06d}.dcm').symlink_to(source.resolve())
+        else:
+            split_frames(source, frames, folder, first)
+        first += len(frames)
 
 
 def _check_shape(path: Path, series: Series, volume: Volume) -> None:

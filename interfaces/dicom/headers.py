@@ -199,7 +199,7 @@ def _enhanced(path: Path, data: Any, header: Header) -> Iterator[Frame]:
             _numbers(place.ImagePositionPatient), _numbers(turn.ImageOrientationPatient),
             (int(data.Rows), int(data.Columns)),
             _numbers(getattr(group('PixelMeasuresSequence'), 'PixelSpacing', (1, 1))),
-            f'{uid}/{i}', len(groups) == 1,
+            f'{uid}/{i}', i, len(groups),
         )  # fmt: skip
 
 

@@ -147,10 +147,12 @@ def _belong(one: Series, other: Series) -> bool:
     a, b = one.header, other.header
     keys = [{(v.part, round(v.echo_time, 2)) for v in s.volumes} for s in (one, other)]
     timing = (a.repetition_time, a.flip_angle, a.acquisition)
+    named_alike = (a.description, a.protocol) == (b.description, b.protocol)
     return (
         one.geometry == other.geometry
         and timing == (b.repetition_time, b.flip_angle, b.acquisition)
         and not keys[0] & keys[1]
+        and (named_alike or not one.parts & other.parts)  # echoes in series of their own
     )
 
 
@@ -162,7 +164,7 @@ def _gre(
     found: dict[str, list[tuple[Series, Volume]]] = {part: [] for part in PART_NAMES}
     for i in group:
         for volume in series[i].volumes:
-            found[volume.part].append((series[i], volume))
+            found.setdefault(volume.part, []).append((series[i], volume))
     pair = ('mag', 'phase') if found['phase'] else ('real', 'imag')
     told = _what_lacks(found, forced)
     if told:

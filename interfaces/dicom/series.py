@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib import resources
 from pathlib import Path
@@ -18,6 +18,8 @@ GAP = 1.5
 """Steps between images, in usual steps, from which one is missing between them."""
 SAME_TIME = 0.01
 """Difference, ms, within which two echo times are one; headers write 2.3 and 2.2999."""
+FILLED = 0.02
+"""Part of pi by which the ends of a phase in milliradians may miss it."""
 PARALLEL = 0.02
 """Difference of direction cosines within which two images are parallel."""
 
@@ -105,8 +107,8 @@ class Frame:
         Rows and columns, mm.
     uid
         What no other image has.
-    alone
-        Whether its file holds no other.
+    index, of
+        Which of how many images of its file it is.
     """
 
     source: Path
@@ -119,7 +121,8 @@ class Frame:
     size: tuple[int, int] = (0, 0)
     spacing: tuple[float, ...] = (1.0, 1.0)
     uid: str = ''
-    alone: bool = True
+    index: int = 0
+    of: int = 1
 
 
 @dataclass(frozen=True)
@@ -137,9 +140,9 @@ class Volume:
     copies
         Most images at one place; more than one are not one volume.
     sources
-        Files that hold it.
+        Files that hold it, each with its frames there.
     alone
-        Whether they hold nothing else.
+        Whether they hold nothing else, and are classic images or one file.
     """
 
     part: str = 'mag'
@@ -148,7 +151,7 @@ class Volume:
     missing: int = 0
     copies: int = 1
     kinds: tuple[str, ...] = ()
-    sources: tuple[Path, ...] = ()
+    sources: Mapping[Path, tuple[int, ...]] = field(default_factory=dict)
     alone: bool = True
 
 
@@ -274,14 +277,20 @@ def _with_parts(
     if not silent:
         return frames
     places = [(f.echo_time, f.position) for f in silent]
-    if len(set(places)) == len(places):  # one image a place: one part, which one image tells
-        middle = part_of_values(*limits(silent[len(silent) // 2]))
-        return [f if f.part else replace(f, part=middle) for f in frames]
-    return [f if f.part else replace(f, part=part_of_values(*limits(f))) for f in frames]
+    middle = silent[len(silent) // 2]
+    if len(set(places)) == len(places) and limits(middle)[0] >= 0:  # one part, never negative
+        return [f if f.part else replace(f, part='mag') for f in frames]
+    found = {(f.source, f.index): limits(f) for f in silent}
+    negative = [value for value in found.values() if value[0] < 0]
+    part = part_of_values(*(np.min(negative), np.max(negative)) if negative else (0, 0))
+    return [
+        f if f.part else replace(f, part=part if found[f.source, f.index][0] < 0 else 'mag')
+        for f in frames
+    ]
 
 
 def part_of_values(low: float, high: float) -> str:
-    """Part of an image by its values alone: what is never negative is a magnitude.
+    """Part of images by their values alone: what is never negative is a magnitude.
 
     A phase in milliradians fills -3141 to 3142 wherever there is air; other negative images
     could be real or imaginary parts, and remain `signed`.
@@ -294,7 +303,7 @@ def part_of_values(low: float, high: float) -> str:
     if low >= 0:
         return 'mag'
     wrap = 1000 * np.pi
-    fills = max(abs(low + wrap), abs(high - wrap)) < 0.02 * wrap
+    fills = max(abs(low + wrap), abs(high - wrap)) < FILLED * wrap
     return 'phase' if fills else 'signed'
 
 
@@ -306,9 +315,13 @@ def _volume(part: str, time: float, frames: Sequence[Frame]) -> Volume:
     places = len(apart) + 1
     usual = np.median(apart) if len(apart) else 1.0
     missing = sum(round(step / usual) - 1 for step in apart if step > GAP * usual)
+    sources: dict[Path, tuple[int, ...]] = {}
+    for frame in frames:
+        sources[frame.source] = (*sources.get(frame.source, ()), frame.index)
+    alone = all(f.of == len(sources[f.source]) for f in frames)
     return Volume(
-        part, time, places, int(missing), -(-len(frames) // places), frames[0].kinds,
-        tuple(dict.fromkeys(f.source for f in frames)), all(f.alone for f in frames),
+        part, time, places, int(missing), -(-len(frames) // places), frames[0].kinds, sources,
+        alone and (len(sources) == 1 or len(sources) == len(frames)),
     )  # fmt: skip
 
 
