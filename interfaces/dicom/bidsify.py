@@ -151,7 +151,11 @@ def _read_visits(dicom_dir: Path, scratch: Path, tell: Callable[[str], None]) ->
     unpacked.mkdir()
     files = find_files(dicom_dir, unpacked)
     tell(f'reading the headers of {len(files)} files')
-    frames = [frame for path, top in files for frame in read_frames(path, top)]
+    found = [read_frames(path, top) for path, top in files]
+    frames = [frame for held in found for frame in held]
+    passed = sum(not held for held in found)
+    if frames and passed:
+        tell(f'{passed} of them hold no DICOM image with a position and are passed over')
     if not frames:
         raise InputError(
             dicom_dir,

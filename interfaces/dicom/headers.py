@@ -14,6 +14,7 @@ from ...nodes.errors import InputError
 from .series import Frame, Header, part_of
 
 _ARCHIVES = ('.zip', '.tar', '.tar.gz', '.tgz', '.tar.xz', '.tar.bz2')
+_SUFFIXES = ('.dcm', '.ima')
 _GE_IMAGE_TYPE = (0x0043, 0x102F)
 _DAYS_A_YEAR = 365.25
 
@@ -79,11 +80,12 @@ def read_frames(path: Path, folder: str = '') -> list[Frame]:
 
     if path.name.upper() == 'DICOMDIR':
         return []
+    named = path.suffix.casefold() in _SUFFIXES  # old exports lack the preamble
     try:
-        data = pydicom.dcmread(path, stop_before_pixels=True)
+        data = pydicom.dcmread(path, stop_before_pixels=True, force=named)
     except (pydicom.errors.InvalidDicomError, OSError, EOFError, ValueError, KeyError):
         return []
-    if 'Rows' not in data:
+    if 'Rows' not in data or 'Columns' not in data:
         return []
     header = _header(data, folder)
     if 'PerFrameFunctionalGroupsSequence' in data:

@@ -161,8 +161,7 @@ def _judge_gre(series: Series) -> Reading:
         return Reading(
             'none',
             'holds negative values, but no field tells whether phase, real or imaginary part; '
-            'say it with --map',
-            fault=True,
+            'say it with --map if it is one',
         )
     if header.scanning_sequence and not {'GR', 'RM'} & set(header.scanning_sequence):
         return Reading('none', f'no gradient echo ({", ".join(header.scanning_sequence)})')

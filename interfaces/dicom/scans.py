@@ -197,7 +197,7 @@ def _what_lacks(
     if not times['phase'] and not (times['real'] and times['imag']):
         return Reading('none', 'there is no phase that fits it', fault=forced)
     if not times[first]:
-        return Reading('none', 'there is no magnitude that fits it', fault=True)
+        return Reading('none', 'there is no magnitude that fits it', fault=forced)
     if not forced and len(times['phase']) == 1 and len(times['mag']) > 1:
         return Reading(
             'none',

@@ -13,7 +13,7 @@ import numpy as np
 from ...nodes.errors import InputError, NigraError
 from ...nodes.field.masks import signal_mask
 from ...nodes.field.phase import to_radians
-from ..files import save_json, sidecar_of
+from ..files import cannot_write, save_json, sidecar_of
 from ..headers import load_data
 from .convert import clean_sidecar, convert, save_anonymous
 from .people import Visit
@@ -75,9 +75,13 @@ def write_visit(
             final = save_anonymous(path, stage / names[n, i])
             save_json(_sidecar(image, metadata, units, private), sidecar_of(final))
             shutil.rmtree(path.parent.parent)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copytree(stage, unfinished := folder.with_name('.anat-unfinished'), dirs_exist_ok=True)
-    unfinished.rename(folder)
+    try:  # all at once: a folder of half a visit would pass for a whole one
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = folder.with_name('.anat-unfinished')
+        shutil.copytree(stage, unfinished, dirs_exist_ok=True)
+        unfinished.rename(folder)
+    except OSError as error:
+        raise cannot_write(folder, error) from error
     return [folder / name for name in names.values()]
 
 

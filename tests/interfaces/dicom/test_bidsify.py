@@ -11,14 +11,17 @@ import numpy as np
 import pytest
 import toy_dicom as toy
 
+from nigra.interfaces.bids import select_images
 from nigra.interfaces.dicom.bidsify import Request, bidsify
 from nigra.interfaces.dicom.convert import find_converter
+from nigra.interfaces.files import save_image, save_json
 from nigra.interfaces.gre import load_gre
 from nigra.interfaces.queries import load_filters
-from nigra.interfaces.bids import select_images
 from nigra.interfaces.scans import build_scan, group_runs
+from nigra.interfaces.stage import run_stage
 from nigra.interfaces.tables import read_table
 from nigra.nodes.errors import InputError
+from nigra.nodes.field.masks import signal_mask
 
 ECHOES = (5.0, 10.0, 15.0)
 SILENT = dict.fromkeys(toy.LETTERS)
@@ -331,7 +334,7 @@ def test_folders_without_dicom_are_refused(tmp_path, where):
     if where == 'text':
         (tmp_path / 'dicom').mkdir()
         (tmp_path / 'dicom' / 'a.txt').write_text('x')
-    with pytest.raises(InputError, match='no DICOM images|does not exist'):
+    with pytest.raises(InputError, match=r'no DICOM images|does not exist'):
         run(tmp_path / 'dicom')
 
 
@@ -392,15 +395,30 @@ def test_a_real_head_comes_out_as_its_dicom_files_hold_it(shared_data, tmp_path)
 
 
 def test_a_real_spine_gives_field_and_relaxation(shared_data, tmp_path):
-    from nigra.nodes.field.masks import signal_mask
-    from nigra.nodes.field.relaxometry import fit_r2star
-    from nigra.nodes.field.totalfield import romeo_field
-    from nigra.nodes.grid import Grid
-
     archive = shared_data / 'siemens-megre-dicom' / 'dicom.tar.gz'
     outcome = bidsify(Request(archive, tmp_path / 'bids'))
     assert not outcome.problems
     assert any('no T1w image' in told for told in outcome.warnings)
     scan, read = loaded(tmp_path / 'bids')
     assert scan.echo_times == (0.0025, 0.0055, 0.0085, 0.0115, 0.0145, 0.0175)
-    assert read['parameters']['stored_as'] == 'steps'
+    assert (read['parameters']['stored_as'], read['parameters']['stored_per_cycle']) == (
+        'steps', 4096
+    )  # fmt: skip
+    mask = signal_mask(read['magnitude'][..., 0])
+    stage = tmp_path / 'stage'
+    for name, data in {**read, 'mask': mask}.items():
+        if name in ('phase', 'magnitude', 'mask'):
+            save_image(data, read['affine'], stage / f'{name}.nii.gz')
+    zooms = [float(z) for z in nib.load(stage / 'mask.nii.gz').header.get_zooms()]
+    save_json(
+        {'TE': scan.echo_times, 'B0': scan.b0, 'B0_dir': [0, 0, 1], 'voxel_size': zooms},
+        stage / 'params.json',
+    )
+    made = {}
+    for name in ('field-mapping', 'relaxometry'):
+        run_stage(name, stage, tmp_path / 'out', version='0')
+    for path in (tmp_path / 'out').glob('*.nii.gz'):
+        made[path.name] = nib.load(path).get_fdata()[mask]
+    field, rate = made['totalfield.nii.gz'], made['r2star.nii.gz']
+    assert 0.05 < np.std(field) < 5
+    assert 10 < np.median(rate[rate > 0]) < 100

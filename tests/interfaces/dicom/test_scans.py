@@ -70,7 +70,7 @@ def test_real_and_imaginary_parts_make_a_scan_where_there_is_no_phase():
     ('made', 'why', 'fault'),
     [
         ([series(5, 'mag')], 'no phase', False),
-        ([series(5, 'phase')], 'no magnitude', True),
+        ([series(5, 'phase')], 'no magnitude', False),
         ([series(5, 'mag'), series(6, 'phase', times=(5.0,))], 'one phase for 3 echoes', False),
         ([series(5, 'mag'), series(6, 'phase', times=(5.0, 10.0))], 'at 15 ms is missing', True),
         ([series(5, 'mag'), series(6, 'phase', missing=2)], 'lacks 2 of 11 slices', True),

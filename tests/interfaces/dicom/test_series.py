@@ -15,7 +15,8 @@ def frames(*parts, times=(5.0,), slices=range(6), orientation=(1, 0, 0, 0, 1, 0)
     header = Header(series=str(number), number=number)
     return [
         Frame(
-            Path(f'{number}-{part}-{n}-{time}-{k}-{orientation}'), header, part=part, echo_time=time,
+            Path(f'{number}-{part}-{n}-{time}-{k}-{orientation}'), header, part=part,
+            echo_time=time,
             position=tuple(normal * k * 2.0), orientation=orientation, size=(8, 8),
         )
         for n, part in enumerate(parts) for time in times for k in slices
