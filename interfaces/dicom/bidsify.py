@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -151,7 +152,9 @@ def _read_visits(dicom_dir: Path, scratch: Path, tell: Callable[[str], None]) ->
     unpacked.mkdir()
     files = find_files(dicom_dir, unpacked)
     tell(f'reading the headers of {len(files)} files')
-    found = [read_frames(path, top) for path, top in files]
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore')  # of values that break rules of DICOM, as many do
+        found = [read_frames(path, top) for path, top in files]
     frames = [frame for held in found for frame in held]
     passed = sum(not held for held in found)
     if frames and passed:
@@ -197,7 +200,7 @@ def _judge_visit(
             f'{visit.prefix}: no gradient echo with phase was found; without it there is no '
             'susceptibility map. If the scanner stored one, name its series with --map.'
         )
-    if 'T1w' not in kinds:
+    if scans and 'T1w' not in kinds:
         outcome.warnings.append(
             f'{visit.prefix}: no T1w image was found, on which nigra draws its labels.'
         )
