@@ -162,10 +162,10 @@ def write_enhanced(folder, *, maker='siemens', parts=('mag',), times=(5.0,), sca
                 stack.append(values(part, time, scale)[:, :, k])
     data.PerFrameFunctionalGroupsSequence = frames
     data.NumberOfFrames, data.InstanceNumber = len(frames), 1
-    data.SOPInstanceUID = uid(*shared.values(), *parts)
+    data.SOPInstanceUID = uid(*shared.values(), *parts, *times)
     data.file_meta.MediaStorageSOPInstanceUID = data.SOPInstanceUID
     pixels(data, np.stack(stack, axis=-1))
-    path = folder / f'{shared["number"]}.dcm'
+    path = folder / f'{shared["number"]}_{times[0]:g}.dcm'
     data.save_as(path, enforce_file_format=True)
     return folder
 

@@ -13,7 +13,12 @@ import pandas as pd
 
 from ...nodes.errors import InputError, NigraError
 from ..files import save_json, save_text
-from .clinical import participants_table, read_clinical, save_participants
+from .clinical import (
+    participants_table,
+    read_clinical,
+    save_participants,
+    with_those_there,
+)
 from .convert import find_converter
 from .headers import find_files, limits, read_frames
 from .overrule import forced_roles, read_map
@@ -119,6 +124,7 @@ def bidsify(request: Request, tell: Callable[[str], None] = lambda text: None) -
         used = [v for v, (scans, _) in zip(visits, decided, strict=True) if scans]
         people, told = participants_table(used, clinical, request.clinical_file)
         outcome.warnings += told
+        with_those_there(people, request.bids_dir)  # refuses before anything is written
         if request.dry_run or not used:
             return outcome
         save_key(key, used, request.key)

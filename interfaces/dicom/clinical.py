@@ -191,8 +191,8 @@ def _contradictions(merged: pd.DataFrame, where: Path) -> list[str]:
     ]
 
 
-def save_participants(table: pd.DataFrame, bids_dir: Path) -> None:
-    """Write the table; rows and columns of one that is there stay as they are.
+def with_those_there(table: pd.DataFrame, bids_dir: Path) -> pd.DataFrame:
+    """The table with the one that is there, of which rows and columns stay as they are.
 
     Raises
     ------
@@ -200,8 +200,13 @@ def save_participants(table: pd.DataFrame, bids_dir: Path) -> None:
         A value that is there already would change.
     """
     path = bids_dir / 'participants.tsv'
-    if path.is_file():
-        table = _merged(read_text_table(path), table, path)
+    return _merged(read_text_table(path), table, path) if path.is_file() else table
+
+
+def save_participants(table: pd.DataFrame, bids_dir: Path) -> None:
+    """Write the table, merged `with_those_there`, and describe its own columns."""
+    path = bids_dir / 'participants.tsv'
+    table = with_those_there(table, bids_dir)
     save_table(table, path)
     described = {k: v for k, v in _DICTIONARY.items() if k in table}
     if not path.with_suffix('.json').exists():
@@ -214,7 +219,7 @@ def _merged(old: pd.DataFrame, new: pd.DataFrame, path: Path) -> pd.DataFrame:
     for name in old.columns.intersection(new.columns):
         before, after = old.loc[both, name], new.loc[both, name]
         differ = before.notna() & after.notna() & (before != after)
-        if differ.any():
+        if differ.any() and name != 'age':  # a later visit leaves the age at the first
             who = differ.index[differ][0]
             raise InputError(
                 path,

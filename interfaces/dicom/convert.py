@@ -25,7 +25,6 @@ _TEXT_FIELDS = ('descrip', 'aux_file', 'db_name', 'intent_name')
 """Fields of NIfTI headers in which converters leave times and comments."""
 _FREE_TEXTS = ('SeriesDescription', 'ProtocolName')
 """Entries of sidecars that people type."""
-_TIMEOUT_S = 3600
 _LEAST_TOKEN = 3
 """Letters from which a part of a name is looked for in descriptions."""
 
@@ -78,7 +77,7 @@ def convert(
     _gather_inputs(volume, inputs)
     command = [str(converter), '-b', 'y', '-ba', 'n', '-z', 'n', '-m', 'n', '-i', 'n', '-x', 'n',
                '-g', 'i', '-f', 'image', '-o', str(outputs), str(inputs)]  # fmt: skip
-    done = subprocess.run(command, capture_output=True, text=True, timeout=_TIMEOUT_S, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     found = [path for path in sorted(outputs.glob('*.nii')) if path.with_suffix('.json').is_file()]
     if len(found) != 1 or '_Eq' in found[0].name:
         last = (done.stdout + done.stderr).strip().splitlines()[-1:]

@@ -86,6 +86,12 @@ def enhanced(maker, *series):
     return write
 
 
+def enhanced_echoes(folder, *, times, **options):
+    """A file for each echo, as XA writes them."""
+    for time in times:
+        enhanced('siemens', ('mag',), ('phase',))(folder, times=(time,), **options)
+
+
 MAKERS = {
     'siemens': siemens,
     'ge real and imaginary': lambda d, **k: ge(d, 'mag', 'real', 'imag', ge_code=True, **k),
@@ -93,6 +99,7 @@ MAKERS = {
     'ge without any word': lambda d, **k: ge(d, 'mag', 'phase', **k),
     'ge without any word, two series': ge_apart,
     'siemens XA': enhanced('siemens', ('mag',), ('phase',)),
+    'siemens XA, a file an echo': enhanced_echoes,
     'philips enhanced': enhanced('philips', ('mag', 'phase')),
     'canon enhanced': enhanced('canon', ('mag', 'phase')),
     'canon': lambda d, **k: toy.write_series(
@@ -267,6 +274,30 @@ def test_people_and_sessions_come_together_with_their_clinical_table(tmp_path):
         'sub-01': 'HC', 'sub-02': 'NMO'
     }  # fmt: skip
     assert table.sex.tolist() == ['F', 'F']
+
+
+def test_later_visits_are_added_with_sessions_of_their_own(tmp_path):
+    dicom, bids = tmp_path / 'dicom', tmp_path / 'bids'
+    for year in ('2020', '2021'):
+        siemens(dicom / year, times=(20.0,), date=f'{year}0101')
+    run(dicom)
+    siemens(dicom / '2023', times=(20.0,), date='20230101', PatientAge='055Y')
+    outcome = run(dicom)
+    assert not outcome.problems
+    assert {p.parent.parent.name for p in outcome.written} == {'ses-3'}
+    assert read_table(bids / 'participants.tsv').age.tolist() == [52]
+
+
+def test_a_contradiction_with_the_table_that_is_there_stops_before_anything_is_written(tmp_path):
+    dicom, bids = tmp_path / 'dicom', tmp_path / 'bids'
+    siemens(dicom / 'A', times=(20.0,), patient='A')
+    run(dicom)
+    siemens(dicom / 'B', times=(20.0,), patient='B')
+    clinical = tmp_path / 'clinical.csv'
+    clinical.write_text('patient_id,sex\nA,M\nB,F\n')
+    with pytest.raises(InputError, match='gives sex of sub-01 as F, the new table as M'):
+        run(dicom, clinical_file=clinical)
+    assert not (bids / 'sub-02').exists()
 
 
 def test_one_who_cannot_be_converted_takes_nobody_along(tmp_path, monkeypatch):

@@ -105,6 +105,7 @@ def test_a_table_that_is_there_grows_and_never_changes(tmp_path):
     path = tmp_path / 'participants.tsv'
     kept = 'participant_id\tage\tgroup\tedss\nsub-01\t50\tHC\tn/a\nsub-02\t60\tn/a\t3\n'
     assert path.read_text() == kept
-    with pytest.raises(InputError, match='gives age of sub-01 as 50, the new table as 51'):
-        save_participants(rows(participant_id=['sub-01'], age=['51']), tmp_path)
+    with pytest.raises(InputError, match='gives group of sub-01 as HC, the new table as NMO'):
+        save_participants(rows(participant_id=['sub-01'], group=['NMO']), tmp_path)
+    save_participants(rows(participant_id=['sub-01'], age=['51']), tmp_path)
     assert path.read_text() == kept
