@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +65,27 @@ def write_visit(
     if _is_there(folder, list(names.values())):
         warnings.append(f'{visit.prefix} is there already and was left as it is.')
         return []
+    stage = _stage(visit, scans, names, converter, private, scratch, warnings)
+    try:  # all at once: a folder of half a visit would pass for a whole one
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = folder.with_name('.anat-unfinished')
+        shutil.copytree(stage, unfinished, dirs_exist_ok=True)
+        unfinished.rename(folder)
+    except OSError as error:
+        raise cannot_write(folder, error) from error
+    return [folder / name for name in names.values()]
+
+
+def _stage(
+    visit: Visit,
+    scans: Sequence[Scan],
+    names: Mapping[tuple[int, int], str],
+    converter: Path,
+    private: bool,
+    scratch: Path,
+    warnings: list[str],
+) -> Path:
+    """Folder with all images and sidecars of a visit under their final names."""
     stage = Path(tempfile.mkdtemp(dir=scratch))
     for n, scan in enumerate(scans):
         loaded = [convert(converter, i.series, i.volume, i.part, scratch) for i in scan.images]
@@ -75,14 +96,7 @@ def write_visit(
             final = save_anonymous(path, stage / names[n, i])
             save_json(_sidecar(image, metadata, units, private), sidecar_of(final))
             shutil.rmtree(path.parent.parent)
-    try:  # all at once: a folder of half a visit would pass for a whole one
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = folder.with_name('.anat-unfinished')
-        shutil.copytree(stage, unfinished, dirs_exist_ok=True)
-        unfinished.rename(folder)
-    except OSError as error:
-        raise cannot_write(folder, error) from error
-    return [folder / name for name in names.values()]
+    return stage
 
 
 def image_name(visit: Visit, scan: Scan, image: Image) -> str:

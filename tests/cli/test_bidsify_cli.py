@@ -8,16 +8,10 @@ import pytest
 import toy_dicom as toy
 
 from nigra.cli.bidsify_cli import main, parser, show
-from nigra.interfaces.dicom.convert import find_converter
-from nigra.nodes.errors import InputError
 
 
 @pytest.fixture
-def dicom(tmp_path):
-    try:
-        find_converter()
-    except InputError as error:
-        pytest.skip(f'DICOM files cannot be converted here: {error}')
+def dicom(tmp_path, dicom_programs):
     for number, part in ((2, 'mag'), (3, 'phase')):
         toy.write_series(tmp_path / 'dicom', parts=(part,), times=(5.0, 10.0), number=number)
     return tmp_path / 'dicom'
