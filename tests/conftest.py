@@ -5,6 +5,9 @@ from pathlib import Path
 import pytest
 from helpers import people, write_image, write_sidecar
 
+from nigra.interfaces.dicom.convert import find_converter
+from nigra.nodes.errors import InputError
+
 SHARED = Path(__file__).parents[2] / 'shared' / 'data'
 
 
@@ -14,6 +17,15 @@ def shared_data():
     if not SHARED.is_dir():
         pytest.skip('the real images are not beside this checkout (../shared/data)')
     return SHARED
+
+
+@pytest.fixture(scope='session')
+def dicom_programs():
+    """What converts DICOM files, of which a machine may lack a part."""
+    try:
+        return find_converter()
+    except InputError as error:
+        pytest.skip(f'DICOM files cannot be converted here: {error}')
 
 
 @pytest.fixture

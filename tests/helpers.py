@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 from nigra.cli import main
-from nigra.interfaces.bids import find_visits
+from nigra.interfaces.bids import find_visits, select_images
+from nigra.interfaces.gre import load_gre
+from nigra.interfaces.scans import build_scan, group_runs
 from nigra.interfaces.tables import read_table
 from nigra.nodes.errors import InputError
 
@@ -66,3 +68,14 @@ def look(raw, *options, levels=('participant',)):
         return status, None, []
     problems = read_table(logs / 'problems.tsv')
     return status, read_table(logs / 'look.tsv'), list(problems.itertuples(index=False, name=None))
+
+
+def load_only_scan(bids, who='sub-01'):
+    """The only gradient-echo scan of a participant, and its images as the pipeline reads them."""
+    gre, _ = select_images(bids / who, (), {})
+    (files,) = group_runs(gre)
+    scan = build_scan(bids, files)
+    return scan, load_gre(
+        scan.magnitude, scan.phase, scan.echo_times, units=scan.metadata.get('Units'),
+        complex_parts=scan.complex_parts,
+    )  # fmt: skip

@@ -26,10 +26,10 @@ from .spheres import Spheres
 
 
 # The largest ball and the threshold go together: a wide ball takes slow local fields along, a
-# small one with a high threshold, too. On `cal-3T` (`benchmarks/phantoms.py`, 2 ppb of noise) 12 mm and
-# .05 leave 3.7 ppb and keep .86 and .90 of the scales of 4-8 and 8-16 voxels; 18 mm and .02, 3.9
-# ppb, .79 and .85; 6 mm and .05, 4.3 ppb, .76 and .32. A smallest ball of 2 mm keeps 84 % of the
-# mask of the phantom of `background.frame`, 3 mm 76 %, 5 mm 64 %.
+# small one with a high threshold, too. On `cal-3T` (`benchmarks/phantoms.py`, 2 ppb of noise)
+# 12 mm and .05 leave 3.7 ppb and keep .86 and .90 of the scales of 4-8 and 8-16 voxels; 18 mm and
+# .02, 3.9 ppb, .79 and .85; 6 mm and .05, 4.3 ppb, .76 and .32. A smallest ball of 2 mm keeps 84 %
+# of the mask of the phantom of `background.frame`, 3 mm 76 %, 5 mm 64 %.
 def vsharp(
     totalfield: NDArray[Any], mask: Mask, grid: Grid, *,
     radii: Sequence[float] = (12.0, 11.0, 10.0, 9.0, 8.0, 7.0, 6.0, 5.0, 4.0, 3.0, 2.0),

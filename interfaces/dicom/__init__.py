@@ -1,0 +1,1 @@
+"""From the scanner's DICOM files to a BIDS data set."""
