@@ -79,12 +79,27 @@ def run_levels(settings: Settings) -> int:
         for sentence in sentences:
             LOGGER.error('%s failed: %s', name, sentence)
     tell_problems(settings)
+    list_everybody(settings, failed)
     if failed:
         return 1
     if settings.clean_workdir:
         clean_work(settings)
     LOGGER.info('Reports: %s', ' '.join(map(str, final_reports(settings))))
     return 0
+
+
+def list_everybody(settings: Settings, failed: Failures) -> None:
+    """Write the page that leads to everybody's."""
+    from ..interfaces.reports.index_page import write_index
+    from ..interfaces.reports.provenance import describe_study
+
+    write_index(
+        settings.output_dir,
+        study=describe_study(settings.bids_dir, settings.command),
+        group_column=settings.question.group_column,
+        failed=failed,
+        version=__version__,
+    )
 
 
 def participant_level(settings: Settings) -> Failures:
@@ -238,6 +253,7 @@ def visit_fingerprint(visit: Visit, settings: Settings) -> str:
 
 def make_plan(settings: Settings, visits: Sequence[Visit]) -> Plan:
     """What all visits have in common."""
+    from ..interfaces.reports.provenance import describe_study
     from ..interfaces.sidecars import Plan
 
     echoes = {len(s.echo_times): s.echo_times for v in visits for s in v.scans}
@@ -248,6 +264,7 @@ def make_plan(settings: Settings, visits: Sequence[Visit]) -> Plan:
         nthreads=settings.omp_nthreads,
         version=__version__,
         versions=library_versions(),
+        study=describe_study(settings.bids_dir, settings.command),
         methods_html={
             n: methods_section(Told(settings.methods, times)).html for n, times in echoes.items()
         },
@@ -357,6 +374,7 @@ def group_fingerprint(
     people = (path.name.split('_')[0] for path in tables)
     visits = find_session_tables(session_folders(participants, settings.bids_dir), people)
     files = [participants, *tables, *sidecars, *quality, *visits.values()]
+    files += settings.exclude_rated
     return fingerprint(files, {**options, **software()})
 
 
@@ -373,6 +391,8 @@ def group_workflow(settings: Settings, participants: Path, told: Told) -> Any:
         sessions=settings.session_label,
         nthreads=max(settings.omp_nthreads, settings.nprocs),
         bids_dir=settings.bids_dir,
+        ratings=settings.exclude_rated,
+        command=settings.command,
     )
     workflow.base_dir = str(work_folder(settings))
     return workflow
@@ -380,7 +400,5 @@ def group_workflow(settings: Settings, participants: Path, told: Told) -> Any:
 
 def final_reports(settings: Settings) -> list[Path]:
     """Reports that a user wants to open, the group's first."""
-    group = settings.output_dir / 'group.html'
-    if 'group' in settings.levels:
-        return [group]
-    return sorted(settings.output_dir.glob('sub-*.html'))
+    index = settings.output_dir / 'index.html'
+    return [settings.output_dir / 'group.html', index] if 'group' in settings.levels else [index]

@@ -17,6 +17,7 @@ from ..interfaces.group_tables import GROUP_TABLES, KINDS
 from ..interfaces.outputs import SaveFile, SaveFolder
 from ..interfaces.quality import GatherQuality
 from ..interfaces.reports.methods_text import GroupMethods
+from ..interfaces.reports.provenance import describe_study
 from ..interfaces.reports.references import code_span
 from ..interfaces.reports.report import GroupReport
 from ..interfaces.stats import GroupModels, plain_question
@@ -36,7 +37,8 @@ def output_names(*, voxelwise: bool = False) -> tuple[str, ...]:
 def init_group_wf(
     *, derivatives_dir: str | Path, participants_file: str | Path, output_dir: str | Path,
     question: Question | None = None, sessions: Sequence[str] = (), nthreads: int = 1,
-    told: Told | None = None, bids_dir: str | Path | None = None, name: str = 'group_wf',
+    told: Told | None = None, bids_dir: str | Path | None = None, ratings: Sequence[Path] = (),
+    command: str = '', name: str = 'group_wf',
 ) -> Workflow:  # fmt: skip
     """Gather region tables, compare groups, save tables, report.
 
@@ -61,6 +63,10 @@ def init_group_wf(
         `output_dir`; no text if None.
     bids_dir
         Where tables of sessions lie that are not beside the participants' table.
+    ratings
+        Tables of ratings, as pages save them: visits rated `exclude` are left out.
+    command
+        That runs this, as typed.
     name
         Of the workflow.
     """
@@ -73,7 +79,11 @@ def init_group_wf(
     nodes = _comparison(workflow, **shared)
     if bids_dir is not None:
         nodes['gather'].inputs.bids_dir = str(bids_dir)
-    page = GroupReport(version=__version__, out_file=str(output_dir / REPORT))
+    nodes['gather'].inputs.ratings = [str(path) for path in ratings]
+    page = GroupReport(
+        version=__version__, out_file=str(output_dir / REPORT),
+        study=describe_study(bids_dir or derivatives_dir, command),
+    )  # fmt: skip
     report = Node(page, name='report')
     workflow.connect(nodes['models'], 'settings', report, 'settings')
     if told is not None:
@@ -87,6 +97,7 @@ def init_group_wf(
     sentences = [(node, 'warnings') for node in nodes.values()]
     if question.voxelwise:
         voxels_wf = init_voxels_wf(output_dir=output_dir, **shared)
+        voxels_wf.get_node('maps').inputs.ratings = [str(path) for path in ratings]
         workflow.connect([
             (nodes['gather'], voxels_wf, [('regions_tsv', 'inputnode.regions_tsv')]),
             (voxels_wf, report, [('outputnode.clusters_tsv', 'clusters_tsv'),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 import pandas as pd
 from markupsafe import Markup
@@ -12,12 +13,16 @@ from markupsafe import Markup
 from ...nodes.errors import NigraError
 from ..anatomy.atlas import region_table
 from ..quality import quality_measures
+from ..ratings import RATINGS
 from ..tables import read_table, readable
 from .cells import Column, Table, counted, fixed, flatten, make_table, percent
 from .checks import LOW_COVERAGE, Check, phase_check, region_checks, verdict, warnings_check
 from .pictures import Picture, anatomy_pictures, run_pictures
 from .profiles import region_profile
 
+REASONS = ('movement', 'signal lost', 'phase', 'registration', 'labels', 'brain mask', 'lesion',
+           'other')  # fmt: skip
+"""Why a visit may be rated so, in a word."""
 RUN_MAPS = ('qsm_mask', 'totalfield', 'localfield', 'chimap', 'r2star')
 """Results of the reconstruction that a run gives the page."""
 RUN_FILES = ('magnitude', 't1w_in_gre', *RUN_MAPS, 'dseg', 'regions_tsv')
@@ -75,15 +80,33 @@ def participant_context(
         'runs': shown,
         'low_coverage': percent(LOW_COVERAGE),
         'methods': Markup(methods_html),
+        'ratings': RATINGS.items(),
+        'reasons': REASONS,
         'versions': sorted(versions.items()),
         'sections': [
             ('summary', 'At a glance'),
             ('anatomy', 'Anatomy'),
             *((run.anchor, run.title) for run in shown),
+            ('rating', 'Your rating'),
             ('methods', 'Methods'),
             ('versions', 'Versions'),
         ],
+        'ways': ways(participant_id),
     }
+
+
+def ways(visit: str) -> list[tuple[str, str]]:
+    """Links from a visit's page to others.
+
+    Pages are made side by side and know no neighbours: the index, which knows all, leads on.
+    """
+    at = quote(visit)
+    return [
+        ('index.html', 'All participants'),
+        ('index.html#group', 'Groups'),
+        (f'index.html#before={at}', '← previous'),
+        (f'index.html#after={at}', 'next →'),
+    ]
 
 
 def _run_summary(run: Run) -> Check:

@@ -11,7 +11,7 @@ from markupsafe import Markup
 from numpy.typing import NDArray
 
 from ...nodes.grid import hz_per_ppm
-from .figures import Outline, draw_slices
+from .figures import Outline, draw_slices, png_bytes
 from .layers import (
     ColourBar,
     DisplayVolume,
@@ -165,6 +165,48 @@ def _label_picture(
     svg = draw_slices([base], rows, image, label=title, outlines=outlines, box=box, bar=bar)
     legend = tuple((o.label, o.colour) for o in outlines)
     return Picture(title, caption, Markup(svg), legend, outlined=True)
+
+
+def draw_thumbnail(run: Mapping[str, Any]) -> bytes:
+    """PNG of the axial slice of the susceptibility map that shows the nuclei best.
+
+    Parameters
+    ----------
+    run
+        Files, see `report.render_participant`.
+    """
+    chi, mask = load_volume(run['chimap']), load_volume(run['qsm_mask']).data > 0
+    labels = load_volume(run['dseg']).data
+    window = own_window(chi.data, mask & (labels > 0))
+    layer, _ = map_layer(chi.data, window, 'gray', 'ppm', mask=mask)
+    ((_, index),) = covering_slices(labels, 2, 1)
+    x, y, _ = outline_box(mask, chi.zooms, 3)
+    across, up = (
+        max(1, round((s.stop - s.start) * zoom))
+        for s, zoom in zip((x, y), chi.zooms, strict=False)
+    )
+    pixels = layer.pixels[x, y, index][:, ::-1].T
+    return png_bytes(pixels, layer.palette, size=(across, up))
+
+
+def own_window(
+    values: NDArray[Any], nuclei: NDArray[np.bool_], least: float = CHI_LIMIT
+) -> tuple[float, float]:
+    """Ends of a scale on which the nuclei that hold most iron are not yet white, ppm.
+
+    Parameters
+    ----------
+    values
+        Susceptibility, ppm.
+    nuclei
+        Voxels of the deep grey matter.
+    least
+        The upper end is no lower.
+    """
+    known = values[nuclei & np.isfinite(values)]
+    high = float(np.percentile(known, 99.5)) if known.size else 0.0
+    limit = max(least, nice_limit(high) if high > 0 else least)
+    return -limit / 2, limit
 
 
 def run_pictures(run: Mapping[str, Any], names: Mapping[int, str]) -> list[Picture]:
