@@ -309,6 +309,7 @@ def group_marker(settings: Settings) -> Path:
 def compare(settings: Settings, workflow: Any, key: str) -> Failures:
     """Run the graph of the group level, which is this run's; return what failed."""
     from ..interfaces.completion import begin, mark_complete
+    from ..interfaces.reports.figure_files import FIGURES, PREFIX
     from ..interfaces.reports.methods_text import COMPARISON
     from ..interfaces.voxelwise import STEM
     from ..workflows.graph import final_files
@@ -317,9 +318,10 @@ def compare(settings: Settings, workflow: Any, key: str) -> Failures:
     root, marker = settings.output_dir, group_marker(settings)
     voxelwise = bool(settings.question.voxelwise)
     planned = [*final_files(workflow, root), root / COMPARISON]
-    maps = root / f'{STEM}_*'  # whose names are known only when they are made
+    # names of maps and pictures are known only when they are made
+    maps, pictures = root / f'{STEM}_*', f'{FIGURES}/{PREFIX}*'
     if begin(marker, key, [*planned, maps], root):
-        for path in root.glob(maps.name):
+        for path in (*root.glob(maps.name), *root.glob(pictures)):
             path.unlink()
     failed = run_graph(
         workflow, replace(settings, use_plugin=None), log_dir=root / 'logs', here=not voxelwise
@@ -327,7 +329,7 @@ def compare(settings: Settings, workflow: Any, key: str) -> Failures:
     if failed:
         return {'group': [s for sentences in failed.values() for s in sentences]}
     made = sorted(root.glob(maps.name)) if voxelwise else []
-    mark_complete(marker, key, [*planned, *made], root)
+    mark_complete(marker, key, [*planned, *made, *root.glob(pictures)], root)
     return {}
 
 

@@ -25,7 +25,7 @@
   }
 
   // A row stays if it contains every word typed.
-  for (const input of all('input.filter')) {
+  for (const input of all('input.filter[data-table]')) {
     const body = document.getElementById(input.dataset.table).tBodies[0];
     input.addEventListener('input', () => {
       const words = input.value.toLowerCase().split(/\s+/).filter(Boolean);

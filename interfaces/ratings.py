@@ -19,7 +19,7 @@ RATINGS = {
 }
 """What a visit may be rated, and what that means."""
 COLUMNS = ('participant_id', 'rating')
-"""Columns that a table of ratings must have; `session_id`, `reasons`, `rater` and `rated` may be."""
+"""Columns that a table of ratings must have; session, reasons, rater and time may be there."""
 
 
 def read_ratings(paths: Sequence[str | Path]) -> pd.DataFrame:

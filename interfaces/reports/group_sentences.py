@@ -65,13 +65,12 @@ def caution(data: GroupData) -> str:
 def overview(data: GroupData) -> list[tuple[str, str]]:
     """The big numbers at the top."""
     both = both_sides(data['contrasts'])
-    hits = both[both['p_adjusted'] < data.alpha]
     return [
         ('participants compared', str(len(data.compared))),
         ('groups', str(len(data.groups))),
         ('left out', str(len(data['exclusions']))),
         ('differences tested', str(len(both))),
-        ('significant after adjustment', str(len(hits))),
+        ('significant after adjustment', str(len(findings(data)))),
     ]
 
 

@@ -18,8 +18,9 @@ from ..files import read_json, save_text
 from ..quality import PATTERN, gather_quality, quality_measures
 from ..tables import read_table
 from .cells import Column, counted
+from .figure_files import FIGURES
 from .provenance import Provenance
-from .report import FIGURES, render_page, thumbnail_path
+from .report import render_page, thumbnail_path
 
 INDEX = 'index.html'
 _STATES = {

@@ -14,7 +14,7 @@ from . import charts
 from .cells import fixed, together
 from .colours import group_colours
 from .group_data import GroupData, both_sides, capital, measure_words
-from .group_sentences import equals
+from .group_sentences import Finding, equals
 
 
 def means_chart(data: GroupData, measure: str) -> Markup:
@@ -49,7 +49,7 @@ def covariate_charts(data: GroupData, measure: str) -> list[tuple[str, Markup]]:
     return found
 
 
-def regression_findings(data: GroupData) -> list[tuple[str, str]]:
+def regression_findings(data: GroupData) -> list[Finding]:
     """A sentence and its numbers per significant regression, both sides together."""
     both = both_sides(data['covariates'])
     hits = both[(both['p_adjusted'] < data.alpha) & both['slope'].notna()]
@@ -67,7 +67,7 @@ def regression_findings(data: GroupData) -> list[tuple[str, str]]:
         details = f'95 % CI {low} to {high}; adjusted p {equals(row["p_adjusted"])}'
         if pd.notna(row.get('r_partial')):
             details += f'; partial r = {fixed(2)(row["r_partial"])}'
-        sentences.append((lead, f'{details}; n = {row["n"]:.0f}'))
+        sentences.append(Finding(lead, f'{details}; n = {row["n"]:.0f}'))
     return sentences
 
 

@@ -22,6 +22,7 @@ from nipype.interfaces.base import (
 from ...nodes.anatomy.quality import LEAST_RUNS, STANDS_APART
 from ..files import atomic_path, save_text
 from ..group_tables import GROUP_TABLES
+from .figure_files import FIGURES, write_group_figures
 from .provenance import Provenance
 from .terms import explained, terms
 
@@ -29,8 +30,6 @@ if TYPE_CHECKING:
     from jinja2 import Environment
 
 
-FIGURES = 'figures'
-"""Folder of pictures beside the pages."""
 _WORDS = '<!-- words -->'
 """Where the list of terms goes, when it is known which the page has."""
 
@@ -161,6 +160,7 @@ def render_group(
     methods_html: str = '',
     version: str = '',
     study: Provenance | None = None,
+    figures_beside: Path | None = None,
 ) -> str:
     """Report of the group comparison as HTML; all its numbers come from the tables.
 
@@ -182,6 +182,8 @@ def render_group(
         Of nigra.
     study
         What the page is of, and when it was made.
+    figures_beside
+        Folder of the page, where its pictures go as files, too; none are written by default.
     """
     from markupsafe import Markup
 
@@ -202,6 +204,8 @@ def render_group(
         'methods': Markup(methods_html),
         'downloads': [Path(tables[name]).name for name in GROUP_TABLES if name in tables],
     }
+    if figures_beside is not None:
+        write_group_figures(context, figures_beside)
     return render_page('group.html.j2', context, version=version, study=study)
 
 
@@ -236,7 +240,7 @@ class ParticipantReport(SimpleInterface):
     _always_run = True  # its place is outside the working folder
 
     def _run_interface(self, runtime):
-        from .pictures import draw_thumbnail
+        from .map_pictures import draw_thumbnail
 
         given = _defined(self.inputs)
         given['study'] = Provenance.now(given.get('study', {}))
@@ -281,7 +285,8 @@ class GroupReport(SimpleInterface):
         given['study'] = Provenance.now(given.get('study', {}))
         out_file = given.pop('out_file')
         tables = {n: given.pop(f'{n}_tsv') for n in GROUP_TABLES if f'{n}_tsv' in given}
-        save_text(render_group(tables, **given), out_file)
+        html = render_group(tables, figures_beside=Path(out_file).parent, **given)
+        save_text(html, out_file)
         self._results['out_report'] = out_file
         return runtime
 

@@ -44,8 +44,10 @@ def test_region_table_has_full_numbers(visit):
     assert len(rows) == len(expected)
     for row, (_, truth) in zip(rows, expected.iterrows(), strict=True):
         assert row[:2] == [truth.region, truth.hemisphere]
-        numbers = ['n_voxels', 'volume_mm3', 'coverage', 'chi_mean', 'chi_median', 'chi_sd']
-        np.testing.assert_array_equal(np.array(row[2:8], float), truth[numbers].to_numpy(float))
+        numbers = ['coverage', 'n_voxels', 'volume_mm3', 'chi_median', 'chi_sd']
+        np.testing.assert_array_equal(np.array(row[5:10], float), truth[numbers].to_numpy(float))
+        volumes = [truth.chi_mean, truth.volume_mm3 / 1000, truth.volume_mm3 / 1.3e6 * 100]
+        np.testing.assert_allclose(np.array(row[2:5], float), volumes)
 
 
 def test_one_echo_and_no_labels(visit):
@@ -110,7 +112,9 @@ def test_what_the_page_would_not_show_is_refused(visit):
 
 def test_facts_are_shown_with_their_units():
     quality = {'brain_ml': 1500.0, 'snr': 54.25, 'own_measure': 1}
-    pairs = dict(fact_pairs({'MagneticFieldStrength': 3, 'Coil': 'head'}, quality))
+    told = fact_pairs({'MagneticFieldStrength': 3, 'Coil': 'head'}, quality)
+    pairs = {name: text for name, text, _ in told}
+    assert [name for name, _, hint in told if hint] == ['Brain', 'SNR']
     assert pairs == {
         'Field strength': '3 T', 'Coil': 'head', 'Brain': '1500 mL', 'SNR': '54.25',
         'Own measure': '1',
