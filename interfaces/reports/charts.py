@@ -240,7 +240,7 @@ def _draw_fit(
 
 def forest_chart(
     effects: Sequence[Effect], *, unit: str, label: str, what: str = 'difference',
-    colours: Mapping[str, str] | None = None, width: float = 1100.0,
+    colours: Mapping[str, str] | None = None, width: float = 960.0,
 ) -> str:  # fmt: skip
     """Estimates with intervals, contrasts side by side below each region; filled if significant.
 
@@ -263,7 +263,7 @@ def forest_chart(
     marks = dict(zip(contrasts, itertools.cycle(MARKS), strict=False))
     line, gap = 19.0, 10.0
     height = 44 + len(effects) * line + len(regions) * gap
-    root = drawing(width, height, label=label)
+    root = drawing(width, height, label=label, css_class='chart broad')
     bounds = np.array([[e.low, e.high, e.estimate] for e in effects], float)
     bounds = np.append(bounds[np.isfinite(bounds)], 0.0)  # zero is always in view
     left, right = 330.0, width - 330.0

@@ -302,7 +302,8 @@ def _auto_table(table: GroupTable, frame: pd.DataFrame, alpha: float) -> Table:
 
     def mark(row: Mapping[Any, Any]) -> str:
         p = row.get('p_adjusted', row.get('p'))
-        return 'significant' if p is not None and p < alpha else ''
+        side = 'side' if row.get('hemisphere') in ('L', 'R') else ''
+        return f'{"significant" if p is not None and p < alpha else ""} {side}'.strip()
 
     return make_table(shown, columns, row_class=mark, lead=len(lead))
 

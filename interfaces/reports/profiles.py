@@ -31,7 +31,7 @@ def region_profile(regions: pd.DataFrame, *, width: float = 1100.0) -> str:
     rows = regions[regions['hemisphere'].isin(['L', 'R'])].dropna(subset=['chi_mean'])
     names = list(dict.fromkeys(rows['region']))
     height = 34 + _LINE * len(names)
-    root = drawing(width, height, label='Susceptibility by region')
+    root = drawing(width, height, label='Susceptibility by region', css_class='chart broad')
     if not names:
         return empty_chart(root, width, height)
     sd = rows['chi_sd'].fillna(0.0)
