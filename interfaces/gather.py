@@ -118,6 +118,8 @@ def gather_regions(
     warnings += told
     excluded = excluded_visits(read_ratings(ratings)) if ratings else {}
     regions, rated_out = without_excluded(regions, excluded)
+    if regions.empty:
+        raise InputError('--exclude-rated', 'leaves nobody to compare', 'rate fewer as exclude')
     warnings += rating_warnings(excluded, measured, rated_out)
     regions['volume_normalised'] = normalised_volume(regions)
     none = dict.fromkeys(absent, 'no region table of a finished visit in the derivatives')
