@@ -235,3 +235,20 @@ def test_a_rating_is_a_table_that_the_group_level_reads(tmp_path):
     assert excluded_visits(read_ratings([file])) == {
         ('sub-01', 'ses-a'): 'rated exclude (movement; labels)'
     }
+
+
+def test_a_picture_is_saved_with_its_style(page):
+    told = driven(page, """
+      const saved = [];
+      URL.createObjectURL = (blob) => { saved.push(blob); return 'data:,'; };
+      const [svg, png] = document.querySelectorAll('button.save');
+      svg.click(); png.click();
+      const wait = setInterval(async () => {
+        if (saved.length < 2) return;
+        clearInterval(wait);
+        const text = await saved[0].text();
+        document.documentElement.dataset.told = [saved[0].type, text.includes('<style'),
+          text.includes('--ink'), saved[1].type, saved[1].size > 5000].join(' ');
+      }, 50);
+    """)  # fmt: skip
+    assert told == 'image/svg+xml true true image/png true'

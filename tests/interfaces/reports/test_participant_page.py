@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from PIL import Image
 from toy_page import EVIL, NAMES, Page, check_alone, region_rows, write_visit
 
 from nigra.interfaces.reports.participant_page import fact_pairs, run_page
@@ -89,6 +90,9 @@ def test_participant_interface_writes_the_page(visit, tmp_path):
     assert result.outputs.out_report == str(out)
     words = check_alone(out.read_text(encoding='utf-8')).words
     assert 'one two' in words
+    with Image.open(result.outputs.out_thumbnail) as picture:
+        # the voxels are 1.5 x 1.8 mm, and a ball is drawn round
+        assert picture.width == pytest.approx(picture.height, abs=5)
 
 
 def test_runs_of_a_page_are_summed_up_with_the_visit(visit):
