@@ -29,7 +29,7 @@ from .citation import (
 from .folders import check_places
 from .look import check_study, forecast, tell_look
 from .settings import Settings
-from .told import tell_phases, tell_problems
+from .told import list_everybody, tell_phases, tell_problems
 from .work import claimed, clean_work, process_claimed, software, unfinished, work_folder
 
 if TYPE_CHECKING:
@@ -86,20 +86,6 @@ def run_levels(settings: Settings) -> int:
         clean_work(settings)
     LOGGER.info('Reports: %s', ' '.join(map(str, final_reports(settings))))
     return 0
-
-
-def list_everybody(settings: Settings, failed: Failures) -> None:
-    """Write the page that leads to everybody's."""
-    from ..interfaces.reports.index_page import write_index
-    from ..interfaces.reports.provenance import describe_study
-
-    write_index(
-        settings.output_dir,
-        study=describe_study(settings.bids_dir, settings.command),
-        group_column=settings.question.group_column,
-        failed=failed,
-        version=__version__,
-    )
 
 
 def participant_level(settings: Settings) -> Failures:

@@ -33,7 +33,7 @@ from .completion import find_outputs
 from .descriptions import save_described, tell
 from .group_tables import GROUP_TABLES
 from .participants import check_known, read_dictionary, read_participants
-from .ratings import excluded_visits, rating_warnings, read_ratings, without_excluded
+from .ratings import leave_out
 from .regions import DESCRIPTIONS
 from .sessions import find_session_tables, read_sessions, session_folders, use_sessions
 from .tables import save_table
@@ -116,11 +116,8 @@ def gather_regions(
     tables = find_session_tables(session_folders(source, bids_dir), measured)
     regions, told = use_sessions(regions, read_sessions(tables, group_column=group_column))
     warnings += told
-    excluded = excluded_visits(read_ratings(ratings)) if ratings else {}
-    regions, rated_out = without_excluded(regions, excluded)
-    if regions.empty:
-        raise InputError('--exclude-rated', 'leaves nobody to compare', 'rate fewer as exclude')
-    warnings += rating_warnings(excluded, measured, rated_out)
+    regions, rated_out, told = leave_out(regions, ratings)
+    warnings += told
     regions['volume_normalised'] = normalised_volume(regions)
     none = dict.fromkeys(absent, 'no region table of a finished visit in the derivatives')
     exclusions = exclusion_table([*none.items(), *rated_out.items()])

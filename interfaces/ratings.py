@@ -73,6 +73,36 @@ def excluded_visits(ratings: pd.DataFrame) -> dict[tuple[str, str | None], str]:
     return found
 
 
+def leave_out(
+    regions: pd.DataFrame, ratings: Sequence[str | Path]
+) -> tuple[pd.DataFrame, dict[str, str], list[str]]:
+    """Leave out the visits that are rated `exclude`.
+
+    Parameters
+    ----------
+    regions
+        Rows with `participant_id` and `session_id`.
+    ratings
+        Tables of ratings; nobody is left out if there are none.
+
+    Returns
+    -------
+    tuple
+        Rows of the visits that remain; why participants are left out of whom there are none; and
+        warnings.
+
+    Raises
+    ------
+    InputError
+        Nobody remains, or a table is no table of ratings.
+    """
+    excluded = excluded_visits(read_ratings(ratings)) if ratings else {}
+    kept, out = without_excluded(regions, excluded)
+    if excluded and kept.empty:
+        raise InputError('--exclude-rated', 'leaves nobody to compare', 'rate fewer as exclude')
+    return kept, out, rating_warnings(excluded, set(regions['participant_id']), out)
+
+
 def without_excluded(
     regions: pd.DataFrame, excluded: dict[tuple[str, str | None], str]
 ) -> tuple[pd.DataFrame, dict[str, str]]:

@@ -26,7 +26,7 @@ from .anatomy.itk import Engine
 from .files import save_image
 from .gather import find_region_tables, of_sessions, read_region_tables
 from .names import output_name
-from .ratings import excluded_visits, read_ratings, without_excluded
+from .ratings import leave_out
 
 GRID_MM = 2
 """Voxel of the comparison: the resolution of the scans, and few enough for permutations."""
@@ -76,8 +76,7 @@ def find_maps(
     visits = pd.concat(
         [read_region_tables([p]).iloc[:1].assign(stem=str(p)) for p in paths], ignore_index=True
     )
-    excluded = excluded_visits(read_ratings(ratings)) if ratings else {}
-    kept, _ = without_excluded(of_sessions(visits, sessions), excluded)
+    kept, _, _ = leave_out(of_sessions(visits, sessions), ratings)
     chosen, _ = first_visits(kept)
     found, warnings = [], []
     for row in chosen.itertuples():

@@ -96,16 +96,22 @@ def init_group_wf(
         workflow.connect(save, 'out_file', report, f'{table}_tsv')
     sentences = [(node, 'warnings') for node in nodes.values()]
     if question.voxelwise:
-        voxels_wf = init_voxels_wf(output_dir=output_dir, **shared)
-        voxels_wf.get_node('maps').inputs.ratings = [str(path) for path in ratings]
-        workflow.connect([
-            (nodes['gather'], voxels_wf, [('regions_tsv', 'inputnode.regions_tsv')]),
-            (voxels_wf, report, [('outputnode.clusters_tsv', 'clusters_tsv'),
-                                 ('outputnode.maps', 'voxel_maps')]),
-        ])  # fmt: skip
-        sentences += [(voxels_wf, f'outputnode.{n}') for n in ('gather_warnings', 'warnings')]
+        voxels_wf = init_voxels_wf(output_dir=output_dir, ratings=ratings, **shared)
+        sentences += _connect_voxels(workflow, voxels_wf, nodes['gather'], report)
     _collect(workflow, sentences, report)
     return workflow
+
+
+def _connect_voxels(
+    workflow: Workflow, voxels_wf: Workflow, gather: Node, report: Node
+) -> list[tuple[Any, str]]:
+    """Connect the voxel-wise comparison; where its warnings come from."""
+    workflow.connect([
+        (gather, voxels_wf, [('regions_tsv', 'inputnode.regions_tsv')]),
+        (voxels_wf, report, [('outputnode.clusters_tsv', 'clusters_tsv'),
+                             ('outputnode.maps', 'voxel_maps')]),
+    ])  # fmt: skip
+    return [(voxels_wf, f'outputnode.{n}') for n in ('gather_warnings', 'warnings')]
 
 
 def _methods_text(told: Told, output_dir: Path) -> Node:
@@ -170,7 +176,8 @@ def _save_tables(
 
 def init_voxels_wf(
     *, derivatives_dir: str | Path, participants_file: str | Path, output_dir: Path,
-    question: Question, sessions: Sequence[str], nthreads: int, name: str = 'voxels_wf',
+    question: Question, sessions: Sequence[str], nthreads: int, ratings: Sequence[Path] = (),
+    name: str = 'voxels_wf',
 ) -> Workflow:  # fmt: skip
     """Carry all maps into template space and compare the groups voxel by voxel.
 
@@ -178,7 +185,7 @@ def init_voxels_wf(
 
     Parameters
     ----------
-    derivatives_dir, participants_file, output_dir, question, sessions, nthreads, name
+    derivatives_dir, participants_file, output_dir, question, sessions, nthreads, ratings, name
         As in `init_group_wf`.
 
     Inputs
@@ -201,7 +208,10 @@ def init_voxels_wf(
         IdentityInterface(['maps', 'clusters_tsv', 'gather_warnings', 'warnings']),
         name='outputnode',
     )
-    gather = GatherMaps(derivatives_dir=str(derivatives_dir), sessions=list(sessions))
+    gather = GatherMaps(
+        derivatives_dir=str(derivatives_dir), sessions=list(sessions),
+        ratings=[str(path) for path in ratings],
+    )  # fmt: skip
     maps = Node(gather, name='maps')
     names = ['chimap', 'mask', 'gre_to_t1w_xfm', 't1w_to_template_xfm']
     in_template = MapNode(
