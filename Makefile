@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 
 demo: $(VENV)/installed
 	$(BIN)/nigra bids_example $(OUT) participant group --registration fast
-	@echo "The report: $(abspath $(OUT))/group.html"
+	@echo "The pages: $(abspath $(OUT))/index.html"
 
 test: lint types unit
 

@@ -29,7 +29,7 @@ from .citation import (
 from .folders import check_places
 from .look import check_study, forecast, tell_look
 from .settings import Settings
-from .told import tell_phases, tell_problems
+from .told import list_everybody, tell_phases, tell_problems
 from .work import claimed, clean_work, process_claimed, software, unfinished, work_folder
 
 if TYPE_CHECKING:
@@ -79,6 +79,7 @@ def run_levels(settings: Settings) -> int:
         for sentence in sentences:
             LOGGER.error('%s failed: %s', name, sentence)
     tell_problems(settings)
+    list_everybody(settings, failed)
     if failed:
         return 1
     if settings.clean_workdir:
@@ -238,6 +239,7 @@ def visit_fingerprint(visit: Visit, settings: Settings) -> str:
 
 def make_plan(settings: Settings, visits: Sequence[Visit]) -> Plan:
     """What all visits have in common."""
+    from ..interfaces.reports.provenance import describe_study
     from ..interfaces.sidecars import Plan
 
     echoes = {len(s.echo_times): s.echo_times for v in visits for s in v.scans}
@@ -248,6 +250,7 @@ def make_plan(settings: Settings, visits: Sequence[Visit]) -> Plan:
         nthreads=settings.omp_nthreads,
         version=__version__,
         versions=library_versions(),
+        study=describe_study(settings.bids_dir, settings.command),
         methods_html={
             n: methods_section(Told(settings.methods, times)).html for n, times in echoes.items()
         },
@@ -292,6 +295,7 @@ def group_marker(settings: Settings) -> Path:
 def compare(settings: Settings, workflow: Any, key: str) -> Failures:
     """Run the graph of the group level, which is this run's; return what failed."""
     from ..interfaces.completion import begin, mark_complete
+    from ..interfaces.reports.figure_files import FIGURES, PREFIX
     from ..interfaces.reports.methods_text import COMPARISON
     from ..interfaces.voxelwise import STEM
     from ..workflows.graph import final_files
@@ -300,9 +304,10 @@ def compare(settings: Settings, workflow: Any, key: str) -> Failures:
     root, marker = settings.output_dir, group_marker(settings)
     voxelwise = bool(settings.question.voxelwise)
     planned = [*final_files(workflow, root), root / COMPARISON]
-    maps = root / f'{STEM}_*'  # whose names are known only when they are made
+    # names of maps and pictures are known only when they are made
+    maps, pictures = root / f'{STEM}_*', f'{FIGURES}/{PREFIX}*'
     if begin(marker, key, [*planned, maps], root):
-        for path in root.glob(maps.name):
+        for path in (*root.glob(maps.name), *root.glob(pictures)):
             path.unlink()
     failed = run_graph(
         workflow, replace(settings, use_plugin=None), log_dir=root / 'logs', here=not voxelwise
@@ -310,7 +315,7 @@ def compare(settings: Settings, workflow: Any, key: str) -> Failures:
     if failed:
         return {'group': [s for sentences in failed.values() for s in sentences]}
     made = sorted(root.glob(maps.name)) if voxelwise else []
-    mark_complete(marker, key, [*planned, *made], root)
+    mark_complete(marker, key, [*planned, *made, *root.glob(pictures)], root)
     return {}
 
 
@@ -357,6 +362,7 @@ def group_fingerprint(
     people = (path.name.split('_')[0] for path in tables)
     visits = find_session_tables(session_folders(participants, settings.bids_dir), people)
     files = [participants, *tables, *sidecars, *quality, *visits.values()]
+    files += settings.exclude_rated
     return fingerprint(files, {**options, **software()})
 
 
@@ -373,6 +379,8 @@ def group_workflow(settings: Settings, participants: Path, told: Told) -> Any:
         sessions=settings.session_label,
         nthreads=max(settings.omp_nthreads, settings.nprocs),
         bids_dir=settings.bids_dir,
+        ratings=settings.exclude_rated,
+        command=settings.command,
     )
     workflow.base_dir = str(work_folder(settings))
     return workflow
@@ -380,7 +388,5 @@ def group_workflow(settings: Settings, participants: Path, told: Told) -> Any:
 
 def final_reports(settings: Settings) -> list[Path]:
     """Reports that a user wants to open, the group's first."""
-    group = settings.output_dir / 'group.html'
-    if 'group' in settings.levels:
-        return [group]
-    return sorted(settings.output_dir.glob('sub-*.html'))
+    index = settings.output_dir / 'index.html'
+    return [settings.output_dir / 'group.html', index] if 'group' in settings.levels else [index]

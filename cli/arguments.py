@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import fields
 from pathlib import Path
@@ -114,6 +116,7 @@ def parse_settings(argv: Sequence[str] | None = None) -> Settings:
     return Settings(
         methods=chosen,
         question=Question(seed=chosen.random_seed, **asked),
+        command=shlex.join(['nigra', *(sys.argv[1:] if argv is None else argv)]),
         **values,
     )
 

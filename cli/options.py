@@ -55,6 +55,13 @@ COMPARISON: Options = {
         'metavar': 'FILE',
         'help': 'table of participants (default: participants.tsv of BIDS_DIR)',
     },
+    ('--exclude-rated',): {
+        'nargs': '+',
+        'type': Path,
+        'default': [],
+        'metavar': 'FILE',
+        'help': 'tables of ratings, as the pages save them: visits rated "exclude" are left out',
+    },
     ('--group-column',): {
         'default': Question.group_column,
         'metavar': 'COLUMN',

@@ -38,6 +38,8 @@ class Settings:
     write_graph: bool = False
     clean_workdir: bool = False
     participants_file: Path | None = None
+    exclude_rated: tuple[Path, ...] = ()
+    command: str = ''
     verbose: int = 0
 
     @property

@@ -1,11 +1,12 @@
-"""What the log tells of finished runs: repairs of the phase, and problems of their pages."""
+"""What is told of finished runs: repairs of the phase, problems of pages, and who is where."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from .. import __version__
 from ..nodes.errors import NigraError
 from ..nodes.statistics.values import VISIT, name_some
 from .settings import Settings
@@ -53,3 +54,17 @@ def quality_of(settings: Settings, prefixes: Sequence[str] | None = None) -> pd.
     if prefixes is not None:
         paths = [path for path in paths if path.name.removesuffix(ending) in prefixes]
     return gather_quality(paths)
+
+
+def list_everybody(settings: Settings, failed: Mapping[str, Sequence[str]]) -> None:
+    """Write the page that leads to everybody's."""
+    from ..interfaces.reports.index_page import write_index
+    from ..interfaces.reports.provenance import describe_study
+
+    write_index(
+        settings.output_dir,
+        study=describe_study(settings.bids_dir, settings.command),
+        group_column=settings.question.group_column,
+        failed=failed,
+        version=__version__,
+    )

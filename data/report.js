@@ -25,7 +25,7 @@
   }
 
   // A row stays if it contains every word typed.
-  for (const input of all('input.filter')) {
+  for (const input of all('input.filter[data-table]')) {
     const body = document.getElementById(input.dataset.table).tBodies[0];
     input.addEventListener('input', () => {
       const words = input.value.toLowerCase().split(/\s+/).filter(Boolean);
@@ -64,6 +64,176 @@
   document.addEventListener('keydown', (event) => {
     if (event.key === 'Escape') all('figure.wide button.enlarge').forEach((button) => button.click());
   });
-  addEventListener('beforeprint', () => all('details').forEach((d) => { d.open = true; }));
+
+  // Tables: the columns that answer first, the others on request; on a phone a row is a card.
+  for (const button of all('button.unfold')) {
+    button.addEventListener('click', () => {
+      const brief = document.getElementById(button.getAttribute('aria-controls')).classList.toggle('brief');
+      button.setAttribute('aria-expanded', !brief);
+      button.textContent = brief ? button.dataset.all : button.dataset.few;
+    });
+  }
+  const label = (table) => {
+    const names = [...table.tHead.rows[0].cells].map((cell) => cell.textContent.trim());
+    for (const row of table.tBodies[0].rows) {
+      [...row.cells].forEach((cell, i) => { cell.dataset.label = names[i]; });
+    }
+  };
+  const narrow = matchMedia('(max-width: 700px)');
+  const labelAll = () => { if (narrow.matches) all('table.cards').forEach(label); };
+  narrow.addEventListener('change', labelAll);
+
+  // A point leads to its person, by the page that knows everybody's.
+  document.addEventListener('click', (event) => {
+    const point = event.target.closest?.('.point');
+    const name = point?.querySelector('title')?.textContent.split(':')[0];
+    if (name) location.href = `index.html#to=${encodeURIComponent(name)}`;
+  });
+
+  // Files made in the page: pictures for a paper, ratings.
+  const save = (name, content) => {
+    const link = document.createElement('a');
+    link.href = content instanceof Blob ? URL.createObjectURL(content) : content;
+    link.download = name;
+    link.click();
+  };
+  const alone = (svg) => {
+    const copy = svg.cloneNode(true), box = svg.viewBox.baseVal;
+    copy.setAttribute('width', box.width);
+    copy.setAttribute('height', box.height);
+    const style = document.createElementNS('http://www.w3.org/2000/svg', 'style');
+    const fade = svg.closest('figure').style.getPropertyValue('--fade') || 0;
+    style.textContent = `:root{--fade:${fade}}` + [...document.styleSheets].flatMap((s) => [...s.cssRules])
+      .filter((rule) => /^(:root|svg|\.plain svg)/.test(rule.selectorText ?? ''))
+      .map((rule) => rule.cssText).join('');
+    copy.prepend(style);
+    copy.classList.toggle('plain', svg.closest('figure').classList.contains('plain'));
+    return [new XMLSerializer().serializeToString(copy), box];
+  };
+  for (const button of all('button.save')) {
+    button.addEventListener('click', async () => {
+      const [text, box] = alone(button.closest('figure').querySelector('svg'));
+      const name = `${document.title.split(' ')[0]} ${button.dataset.name}.${button.dataset.kind}`.replace(/\s+/g, '_');
+      if (button.dataset.kind === 'svg') { save(name, new Blob([text], {type: 'image/svg+xml'})); return; }
+      const image = new Image();
+      image.src = `data:image/svg+xml;charset=utf-8,${encodeURIComponent(text)}`;
+      await image.decode();
+      const canvas = document.createElement('canvas'), scale = 2.5;
+      canvas.width = box.width * scale;
+      canvas.height = box.height * scale;
+      canvas.getContext('2d').drawImage(image, 0, 0, canvas.width, canvas.height);
+      canvas.toBlob((blob) => save(name, blob));
+    });
+  }
+
+  // Ratings, kept in the browser by the study's folder.
+  const FIELDS = ['participant_id', 'session_id', 'rating', 'reasons', 'comment', 'rater', 'rated'];
+  const folder = location.pathname.replace(/[^/]*$/, '');
+  const keep = (visit, value) => { try { localStorage.setItem(`nigra:${folder}:${visit}`, JSON.stringify(value)); } catch { /* a browser may refuse */ } };
+  const kept = (visit) => { try { return JSON.parse(localStorage.getItem(`nigra:${folder}:${visit}`)); } catch { return null; } };
+  const tsv = (rows) => [FIELDS, ...rows.map((row) => FIELDS.map((f) => String(row[f] || 'n/a').replace(/\s+/g, ' ')))]
+    .map((cells) => cells.join('\t')).join('\n') + '\n';
+  const form = document.getElementById('rate');
+  if (form) {
+    const visit = form.dataset.visit, [participant_id, session_id] = visit.split('_');
+    const read = () => {
+      const given = new FormData(form);
+      return {participant_id, session_id: session_id?.startsWith('ses-') ? session_id : '', rating: given.get('rating'),
+        reasons: given.getAll('reasons').join('; '), comment: given.get('comment'), rater: given.get('rater'),
+        rated: new Date().toISOString().slice(0, 19)};
+    };
+    const before = kept(visit);
+    if (before) {
+      for (const field of form.elements) {
+        if (field.type === 'radio') field.checked = field.value === before.rating;
+        else if (field.type === 'checkbox') field.checked = before.reasons.split('; ').includes(field.value);
+        else if (field.name) field.value = before[field.name] ?? '';
+      }
+    } else form.elements.rater.value = kept('rater') ?? '';
+    form.addEventListener('change', () => { keep(visit, read()); keep('rater', form.elements.rater.value); });
+    form.addEventListener('submit', (event) => {
+      event.preventDefault();
+      const told = document.getElementById('rated');
+      if (!read().rating) { told.textContent = 'Choose a rating first.'; return; }
+      save(`${visit}_rating.tsv`, new Blob([tsv([read()])], {type: 'text/tab-separated-values'}));
+      told.textContent = `Saved as ${visit}_rating.tsv`;
+    });
+  }
+
+  // The page of all participants: a list of any length, so many rows at a time.
+  const list = document.getElementById('index');
+  if (list) {
+    const SIZE = 100, rows = JSON.parse(document.getElementById('data').textContent);
+    const search = document.getElementById('search'), body = list.tBodies[0];
+    let shown = rows, start = 0;
+    const cell = (row, content, css) => {
+      const td = row.insertCell();
+      td.append(content);
+      if (css) td.className = css;
+    };
+    const draw = () => {
+      body.replaceChildren();
+      for (const [visit, group, state, problems, flags, page, picture] of shown.slice(start, start + SIZE)) {
+        const row = body.insertRow();
+        row.className = problems || state === 'failed' ? 'flagged' : '';
+        let image = '';
+        if (picture) { image = document.createElement('img'); image.src = picture; image.alt = ''; image.loading = 'lazy'; }
+        cell(row, image, 'thumbnail');
+        let name = visit;
+        if (page) { name = document.createElement('a'); name.href = page; name.textContent = visit; }
+        cell(row, name);
+        cell(row, group); cell(row, state, `state ${state}`); cell(row, problems, 'wrap'); cell(row, flags, 'wrap');
+        cell(row, kept(visit)?.rating ?? '');
+      }
+      const last = Math.min(start + SIZE, shown.length);
+      document.getElementById('count').textContent = shown.length ? `${start + 1} to ${last} of ${shown.length}` : 'nobody found';
+      document.getElementById('earlier').disabled = start === 0;
+      document.getElementById('later').disabled = last === shown.length;
+      labelAll();
+    };
+    search.addEventListener('input', () => {
+      const words = search.value.toLowerCase().split(/\s+/).filter(Boolean);
+      shown = rows.filter((row) => { const text = row.slice(0, 5).join(' ').toLowerCase(); return words.every((w) => text.includes(w)); });
+      start = 0;
+      draw();
+    });
+    for (const button of all('th button', list)) {
+      button.addEventListener('click', () => {
+        const head = button.closest('th'), key = Number(button.dataset.key);
+        const sign = head.getAttribute('aria-sort') === 'ascending' ? 1 : -1;
+        // the shared handler has set the direction; who has nothing stays last
+        const order = (a, b) => (a[key] === '') - (b[key] === '') || sign * a[key].localeCompare(b[key], undefined, {numeric: true});
+        rows.sort(order);
+        shown = [...shown].sort(order);
+        start = 0;
+        draw();
+      });
+    }
+    const move = (by) => { start += by; draw(); scrollTo(0, 0); };
+    document.getElementById('earlier').addEventListener('click', () => move(-SIZE));
+    document.getElementById('later').addEventListener('click', () => move(SIZE));
+    document.getElementById('ratings').addEventListener('click', () => {
+      const rated = rows.map(([visit]) => kept(visit)).filter((r) => r?.rating);
+      save('ratings.tsv', new Blob([tsv(rated)], {type: 'text/tab-separated-values'}));
+    });
+    const pages = rows.filter((row) => row[5]).sort((a, b) => (a[0] < b[0] ? -1 : 1));
+    const lead = () => {
+      const [way, value] = location.hash.slice(1).split('=');
+      const visit = decodeURIComponent(value ?? '');
+      if (way === 'group') { const group = document.getElementById('group'); if (group) location.replace(group.href); return; }
+      const at = pages.findIndex((row) => row[0] === visit);
+      const step = {before: -1, after: 1, to: 0}[way];
+      if (step === undefined) return;
+      const to = at < 0 ? undefined : pages[at + step];
+      if (to) { location.replace(to[5]); return; }
+      search.value = visit;  // the first, the last, or somebody with several visits
+      search.dispatchEvent(new Event('input'));
+    };
+    addEventListener('hashchange', lead);
+    draw();
+    lead();
+  }
+  labelAll();
+  addEventListener('beforeprint', () => all('details:not(.more)').forEach((d) => { d.open = true; }));
   document.documentElement.dataset.ready = 'yes';
 })();

@@ -10,7 +10,7 @@ from ..nodes.errors import InputError
 from .files import copy_file, read_json, save_json, save_text
 
 IGNORED = ('*.html', 'logs', 'work', '*_xfm.h5', '*_fieldmap.*', '*_regions.*',
-           '*_quality.json', 'group_*', 'exclusions.*')  # fmt: skip
+           '*_quality.json', 'group_*', 'exclusions.*', 'figures')  # fmt: skip
 """Names that BIDS does not define; `.bidsignore` tells its validator to pass over them."""
 
 

@@ -33,6 +33,7 @@ from .completion import find_outputs
 from .descriptions import save_described, tell
 from .group_tables import GROUP_TABLES
 from .participants import check_known, read_dictionary, read_participants
+from .ratings import leave_out
 from .regions import DESCRIPTIONS
 from .sessions import find_session_tables, read_sessions, session_folders, use_sessions
 from .tables import save_table
@@ -67,6 +68,7 @@ class Gathered:
 def gather_regions(
     derivatives_dir: str | Path, participants_file: str | Path, *, group_column: str = 'group',
     sessions: Sequence[str] = (), bids_dir: str | Path | None = None,
+    ratings: Sequence[str | Path] = (),
 ) -> Gathered:  # fmt: skip
     """Collect the region tables below a folder and join them with the participants' table.
 
@@ -82,6 +84,8 @@ def gather_regions(
         Sessions to take, with or without `ses-`; all if empty.
     bids_dir
         Where tables of sessions lie that are not beside the participants' table.
+    ratings
+        Tables of ratings; visits rated `exclude` are left out.
 
     Raises
     ------
@@ -101,8 +105,10 @@ def gather_regions(
     measured = list(dict.fromkeys(regions.participant_id))
     tables = find_session_tables(session_folders(source, bids_dir), measured)
     joined, told = use_sessions(joined, read_sessions(tables, group_column=group_column))
+    joined, rated_out, told_of_ratings = leave_out(joined, ratings)
     joined['volume_normalised'] = normalised_volume(joined)
-    warnings += [*notes, *notes_on_people, *told]
+    exclusions = pd.concat([exclusions, exclusion_table(rated_out.items())], ignore_index=True)
+    warnings += [*notes, *notes_on_people, *told, *told_of_ratings]
     return Gathered(joined, exclusions, tuple(warnings), provenance)
 
 
@@ -144,10 +150,8 @@ def join_people(
             f'({len(absent)}): {name_some(absent)}.'
         )
     joined = regions.merge(participants.drop(columns=taken), on='participant_id', how='left')
-    exclusions = exclusion_table(
-        (who, 'no region table of a finished visit in the derivatives') for who in absent
-    )
-    return joined, exclusions, [*warnings, *notes_on_columns]
+    none = dict.fromkeys(absent, 'no region table of a finished visit in the derivatives')
+    return joined, exclusion_table(none.items()), [*warnings, *notes_on_columns]
 
 
 def _taken_columns(
@@ -259,6 +263,7 @@ class _GatherRegionsInputSpec(BaseInterfaceInputSpec):
     group_column = traits.Str('group', usedefault=True, desc='column of groups')
     sessions = traits.List(traits.Str, desc='sessions to take; all if absent')
     bids_dir = traits.Str(desc='data set, for tables of sessions')
+    ratings = traits.List(traits.Str, desc='tables of ratings')
 
 
 class _GatherRegionsOutputSpec(TraitedSpec):
@@ -282,6 +287,7 @@ class GatherRegions(SimpleInterface):
             group_column=inputs.group_column,
             sessions=inputs.sessions if isdefined(inputs.sessions) else (),
             bids_dir=inputs.bids_dir if isdefined(inputs.bids_dir) else None,
+            ratings=inputs.ratings if isdefined(inputs.ratings) else (),
         )  # fmt: skip
         dictionary = _region_dictionary(found, Path(inputs.participants_file))
         regions, exclusions = (

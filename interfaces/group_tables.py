@@ -42,6 +42,8 @@ class GroupTable:
         Heading on the page; empty where the table is not shown as it is.
     first
         Whether it is shown before the others.
+    lead
+        Columns that the page shows first; the others unfold.
     optional
         Whether the page can do without.
     settings
@@ -57,6 +59,7 @@ class GroupTable:
     text: tuple[str, ...] = ()
     title: str = ''
     first: bool = False
+    lead: tuple[str, ...] = ()
     optional: bool = False
     settings: bool = False
     columns: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -93,7 +96,7 @@ def _load() -> Mapping[str, GroupTable]:
     failed['Levels'] = {check.code: check.column for check in CHECKS}
     found = {}
     for name, entry in content['tables'].items():
-        entry |= {key: tuple(entry.get(key, ())) for key in ('needs', 'text')}
+        entry |= {key: tuple(entry.get(key, ())) for key in ('needs', 'text', 'lead')}
         entry['columns'] = {**shared, **entry.get('columns', {})}
         found[name] = GroupTable(name=name, **entry)
     return MappingProxyType(found)

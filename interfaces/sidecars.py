@@ -54,6 +54,8 @@ class Plan:
         Of the libraries that compute.
     methods_html
         Methods text for the report, by number of echoes.
+    study
+        Of which data set, from `reports.provenance.describe_study`.
     """
 
     bids_dir: Path
@@ -63,6 +65,7 @@ class Plan:
     version: str
     versions: Mapping[str, str] = field(default_factory=dict)
     methods_html: Mapping[int, str] = field(default_factory=dict)
+    study: Mapping[str, Any] = field(default_factory=dict)
 
 
 def anat_folder(output_dir: Path, participant_id: str, session_id: str | None) -> Path:

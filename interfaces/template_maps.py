@@ -26,6 +26,7 @@ from .anatomy.itk import Engine
 from .files import save_image
 from .gather import find_region_tables, of_sessions, read_region_tables
 from .names import output_name
+from .ratings import leave_out
 
 GRID_MM = 2
 """Voxel of the comparison: the resolution of the scans, and few enough for permutations."""
@@ -54,14 +55,16 @@ class MapFiles:
     t1w_to_template: Path
 
 
-def find_maps(root: Path, sessions: Sequence[str] = ()) -> tuple[list[MapFiles], list[str]]:
+def find_maps(
+    root: Path, sessions: Sequence[str] = (), ratings: Sequence[str | Path] = ()
+) -> tuple[list[MapFiles], list[str]]:
     """Map and transforms of each participant's visit that the region tables compare.
 
     Parameters
     ----------
     root
         Derivatives.
-    sessions
+    sessions, ratings
         As in `gather.gather_regions`.
 
     Returns
@@ -73,7 +76,8 @@ def find_maps(root: Path, sessions: Sequence[str] = ()) -> tuple[list[MapFiles],
     visits = pd.concat(
         [read_region_tables([p]).iloc[:1].assign(stem=str(p)) for p in paths], ignore_index=True
     )
-    chosen, _ = first_visits(of_sessions(visits, sessions))
+    kept, _, _ = leave_out(of_sessions(visits, sessions), ratings)
+    chosen, _ = first_visits(kept)
     found, warnings = [], []
     for row in chosen.itertuples():
         table = Path(row.stem)
@@ -98,6 +102,7 @@ def find_maps(root: Path, sessions: Sequence[str] = ()) -> tuple[list[MapFiles],
 class _GatherMapsInputSpec(BaseInterfaceInputSpec):
     derivatives_dir = traits.Directory(exists=True, mandatory=True, desc='root of derivatives')
     sessions = traits.List(traits.Str, desc='sessions to take; all if absent')
+    ratings = traits.List(traits.Str, desc='tables of ratings')
 
 
 class _GatherMapsOutputSpec(TraitedSpec):
@@ -118,9 +123,8 @@ class GatherMaps(SimpleInterface):
 
     def _run_interface(self, runtime):
         root = Path(self.inputs.derivatives_dir)
-        found, warnings = find_maps(
-            root, self.inputs.sessions if isdefined(self.inputs.sessions) else ()
-        )
+        given = {n: v for n in ('sessions', 'ratings') if isdefined(v := getattr(self.inputs, n))}
+        found, warnings = find_maps(root, **given)
         if not found:
             raise InputError(
                 root, 'holds no susceptibility map with its transforms', 'leave out --voxelwise'

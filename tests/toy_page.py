@@ -19,7 +19,7 @@ class Page(HTMLParser):
     def __init__(self, html):
         super().__init__()
         self.addresses, self.links, self.scripts, self.tables = [], [], [], []
-        self.text, self.stack, self.policy = [], [], ''
+        self.text, self.stack, self.policy, self.inline = [], [], '', False
         self.feed(html)
         self.words = ' '.join(' '.join(self.text).split())
 
@@ -36,16 +36,20 @@ class Page(HTMLParser):
             self.tables.append([])
         if tag == 'td' and 'data-v' in given:
             self.tables[-1].append(given['data-v'])
+        self.inline = tag == 'abbr'
         if tag not in ('meta', 'input', 'br', 'link'):
             self.stack.append(tag)
 
     def handle_endtag(self, tag):
+        self.inline = tag == 'abbr'
         while self.stack and self.stack.pop() != tag:
             pass
 
     def handle_data(self, data):
         if self.stack and self.stack[-1] == 'script':
             self.scripts.append(data)
+        elif self.inline:  # a hint on a word does not part the sentence
+            self.text[-1] += data
         elif 'style' not in self.stack:
             self.text.append(data)
 

@@ -87,7 +87,7 @@ def init_visit_wf(visit: Visit, plan: Plan, *, key: str) -> Workflow:
         ])  # fmt: skip
         saved.append((scan_wf, 'outputnode.files'))
     workflow.connect(runs, 'out', report, 'runs')
-    saved.append((report, 'out_report'))
+    saved += [(report, 'out_report'), (report, 'out_thumbnail')]
     _add_marker(workflow, visit, plan, key, saved)
     return workflow
 
@@ -111,6 +111,7 @@ def _add_report(workflow: Workflow, visit: Visit, plan: Plan) -> Node:
             participant_id=visit.prefix,
             methods_html=plan.methods_html.get(max(len(s.echo_times) for s in visit.scans), ''),
             versions=dict(plan.versions),
+            study=dict(plan.study),
             warnings=list(visit.warnings),
             out_file=str(plan.output_dir / f'{visit.prefix}.html'),
         ),

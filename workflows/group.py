@@ -17,6 +17,7 @@ from ..interfaces.group_tables import GROUP_TABLES, KINDS
 from ..interfaces.outputs import SaveFile, SaveFolder
 from ..interfaces.quality import GatherQuality
 from ..interfaces.reports.methods_text import GroupMethods
+from ..interfaces.reports.provenance import describe_study
 from ..interfaces.reports.references import code_span
 from ..interfaces.reports.report import GroupReport
 from ..interfaces.stats import GroupModels, plain_question
@@ -36,7 +37,8 @@ def output_names(*, voxelwise: bool = False) -> tuple[str, ...]:
 def init_group_wf(
     *, derivatives_dir: str | Path, participants_file: str | Path, output_dir: str | Path,
     question: Question | None = None, sessions: Sequence[str] = (), nthreads: int = 1,
-    told: Told | None = None, bids_dir: str | Path | None = None, name: str = 'group_wf',
+    told: Told | None = None, bids_dir: str | Path | None = None, ratings: Sequence[Path] = (),
+    command: str = '', name: str = 'group_wf',
 ) -> Workflow:  # fmt: skip
     """Gather region tables, compare groups, save tables, report.
 
@@ -61,6 +63,10 @@ def init_group_wf(
         `output_dir`; no text if None.
     bids_dir
         Where tables of sessions lie that are not beside the participants' table.
+    ratings
+        Tables of ratings, as pages save them: visits rated `exclude` are left out.
+    command
+        That runs this, as typed.
     name
         Of the workflow.
     """
@@ -73,7 +79,11 @@ def init_group_wf(
     nodes = _comparison(workflow, **shared)
     if bids_dir is not None:
         nodes['gather'].inputs.bids_dir = str(bids_dir)
-    page = GroupReport(version=__version__, out_file=str(output_dir / REPORT))
+    nodes['gather'].inputs.ratings = [str(path) for path in ratings]
+    page = GroupReport(
+        version=__version__, out_file=str(output_dir / REPORT),
+        study=describe_study(bids_dir or derivatives_dir, command),
+    )  # fmt: skip
     report = Node(page, name='report')
     workflow.connect(nodes['models'], 'settings', report, 'settings')
     if told is not None:
@@ -86,15 +96,22 @@ def init_group_wf(
         workflow.connect(save, 'out_file', report, f'{table}_tsv')
     sentences = [(node, 'warnings') for node in nodes.values()]
     if question.voxelwise:
-        voxels_wf = init_voxels_wf(output_dir=output_dir, **shared)
-        workflow.connect([
-            (nodes['gather'], voxels_wf, [('regions_tsv', 'inputnode.regions_tsv')]),
-            (voxels_wf, report, [('outputnode.clusters_tsv', 'clusters_tsv'),
-                                 ('outputnode.maps', 'voxel_maps')]),
-        ])  # fmt: skip
-        sentences += [(voxels_wf, f'outputnode.{n}') for n in ('gather_warnings', 'warnings')]
+        voxels_wf = init_voxels_wf(output_dir=output_dir, ratings=ratings, **shared)
+        sentences += _connect_voxels(workflow, voxels_wf, nodes['gather'], report)
     _collect(workflow, sentences, report)
     return workflow
+
+
+def _connect_voxels(
+    workflow: Workflow, voxels_wf: Workflow, gather: Node, report: Node
+) -> list[tuple[Any, str]]:
+    """Connect the voxel-wise comparison; where its warnings come from."""
+    workflow.connect([
+        (gather, voxels_wf, [('regions_tsv', 'inputnode.regions_tsv')]),
+        (voxels_wf, report, [('outputnode.clusters_tsv', 'clusters_tsv'),
+                             ('outputnode.maps', 'voxel_maps')]),
+    ])  # fmt: skip
+    return [(voxels_wf, f'outputnode.{n}') for n in ('gather_warnings', 'warnings')]
 
 
 def _methods_text(told: Told, output_dir: Path) -> Node:
@@ -159,7 +176,8 @@ def _save_tables(
 
 def init_voxels_wf(
     *, derivatives_dir: str | Path, participants_file: str | Path, output_dir: Path,
-    question: Question, sessions: Sequence[str], nthreads: int, name: str = 'voxels_wf',
+    question: Question, sessions: Sequence[str], nthreads: int, ratings: Sequence[Path] = (),
+    name: str = 'voxels_wf',
 ) -> Workflow:  # fmt: skip
     """Carry all maps into template space and compare the groups voxel by voxel.
 
@@ -167,7 +185,7 @@ def init_voxels_wf(
 
     Parameters
     ----------
-    derivatives_dir, participants_file, output_dir, question, sessions, nthreads, name
+    derivatives_dir, participants_file, output_dir, question, sessions, nthreads, ratings, name
         As in `init_group_wf`.
 
     Inputs
@@ -190,7 +208,10 @@ def init_voxels_wf(
         IdentityInterface(['maps', 'clusters_tsv', 'gather_warnings', 'warnings']),
         name='outputnode',
     )
-    gather = GatherMaps(derivatives_dir=str(derivatives_dir), sessions=list(sessions))
+    gather = GatherMaps(
+        derivatives_dir=str(derivatives_dir), sessions=list(sessions),
+        ratings=[str(path) for path in ratings],
+    )  # fmt: skip
     maps = Node(gather, name='maps')
     names = ['chimap', 'mask', 'gre_to_t1w_xfm', 't1w_to_template_xfm']
     in_template = MapNode(

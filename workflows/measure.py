@@ -22,8 +22,8 @@ INPUTS = (
 )  # fmt: skip
 """Magnitude without bias field, whose grid is the acquisition grid; T1w, brain mask and transforms
 from the registration; on the acquisition grid: brain, map and its mask, magnitude and R2*."""
-OUTPUTS = ('files', 'warnings')
-"""Everything saved; regions out of view."""
+OUTPUTS = ('files', 'warnings', 'dseg', 'dseg_tsv')
+"""Everything saved; regions out of view; labels in acquisition space and their names."""
 
 
 def init_atlas_wf(
@@ -102,7 +102,7 @@ def _connect_measures(workflow: Workflow, *, several_echoes: bool) -> None:
         (inputnode, measure, [('chimap', 'chimap'), ('qsm_mask', 'mask'),
                               ('brain_mask_in_gre', 'brain_mask'), ('magnitude', 'magnitude')]),
         (label_gre, measure, [('dseg', 'dseg'), ('fractions', 'fractions')]),
-        (label_gre, outputnode, [('warnings', 'warnings')]),
+        (label_gre, outputnode, [(f, f) for f in ('warnings', 'dseg')]),
     ])  # fmt: skip
     if several_echoes:
         workflow.connect(inputnode, 'r2star', measure, 'r2star')
@@ -122,6 +122,7 @@ def _add_files(workflow: Workflow, stem: str, metadata: Mapping[str, Any]) -> No
         (label_gre, save_names, [('dseg_tsv', 'in_file')]),
         (save_dseg, files, [('out_file', 'in1'), ('sidecar', 'in2')]),
         (save_names, files, [('out_file', 'in3')]),
+        (save_names, outputnode, [('out_file', 'dseg_tsv')]),
         (measure, files, [('regions_tsv', 'in4'), ('regions_json', 'in5')]),
         (files, outputnode, [('out', 'files')]),
     ])  # fmt: skip

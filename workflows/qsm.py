@@ -29,8 +29,9 @@ labels in acquisition space and their regions, read where the reference is one; 
 phase has found."""
 MAPS = tuple(name for name in images('scan') if name != 'dseg')
 """Images of a run that come from its reconstruction; labels come from the registration."""
-OUTPUTS = (*MAPS, 'warnings', 'parameters', 'quality')
-"""Images as `names.images` describes them, fields in ppm; what the steps report of themselves."""
+OUTPUTS = (*MAPS, 'reference_region', 'warnings', 'parameters', 'quality')
+"""Images as `names.images` describes them, fields in ppm; where the map is zero on average; what
+the steps report of themselves."""
 _ECHOES = ('phase', 'magnitude', 'brain_mask', 'echo_times')
 
 
@@ -126,7 +127,7 @@ def _add_field_and_reference(workflow: Workflow, make: _StepMaker) -> dict[str, 
     workflow.connect([
         (inputnode, field_map, [(field, field) for field in _ECHOES]),
         (inputnode, set_reference, [('dseg', 'dseg'), ('dseg_tsv', 'dseg_tsv')]),
-        (set_reference, outputnode, [('chimap', 'chimap')]),
+        (set_reference, outputnode, [('chimap', 'chimap'), ('region', 'reference_region')]),
     ])  # fmt: skip
     return {'field': field_map, 'reference': set_reference}
 

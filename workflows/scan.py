@@ -82,6 +82,10 @@ def init_scan_wf(scan: GreScan, visit: Visit, plan: Plan, *, name: str) -> Workf
     _connect_measures(workflow, several_echoes=len(scan.echo_times) > 1)
     _connect_facts(workflow, made_maps(scan, plan))
     _connect_labels(workflow, plan)
+    for field in ('atlas_labels', 'atlas_tables') if atlases else ():
+        workflow.connect(
+            Node(Merge(len(atlases)), name=field), 'out', workflow.get_node('facts'), field
+        )
     for slot, source in enumerate(atlases, start=1):
         _add_atlas(workflow, source, scan, visit, plan, slot)
     return workflow
@@ -185,7 +189,8 @@ def _connect_facts(workflow: Workflow, maps: Sequence[str]) -> None:
     workflow.connect([
         (load_gre, facts, [('combined_magnitude', 'magnitude'), ('warnings', 'load_warnings')]),
         (qsm_wf, facts, [(f'outputnode.{f}', f) for f in maps if f in RUN_MAPS]
-                        + [('outputnode.parameters', 'parameters')]
+                        + [('outputnode.parameters', 'parameters'),
+                           ('outputnode.reference_region', 'reference_region')]
                         + [('outputnode.warnings', 'field_warnings')]),
         (registration_wf, facts, [('outputnode.t1w_in_gre', 't1w_in_gre')]),
         (registration_wf, warnings, [('outputnode.warnings', 'in1')]),
@@ -275,6 +280,8 @@ def _add_atlas(
         (node('qsm_wf'), atlas_wf, [(f'outputnode.{f}', f'inputnode.{f}') for f in
                                     ('chimap', 'qsm_mask', *(['r2star'] if several else []))]),
         (atlas_wf, node('files'), [('outputnode.files', f'in{slot + 4}')]),
+        (atlas_wf, node('atlas_labels'), [('outputnode.dseg', f'in{slot}')]),
+        (atlas_wf, node('atlas_tables'), [('outputnode.dseg_tsv', f'in{slot}')]),
         (atlas_wf, node('registration_warnings'), [('outputnode.warnings', f'in{slot + 1}')]),
     ])  # fmt: skip
 

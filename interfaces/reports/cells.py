@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pandas as pd
@@ -40,20 +40,33 @@ class Column:
 
 @dataclass(frozen=True)
 class Cell:
-    """One entry: what people read and what sorting compares."""
+    """One entry: what people read, what sorting compares, and where it leads."""
 
     text: str
     sort: str = ''
     css_class: str = ''
+    href: str = ''
 
 
 @dataclass(frozen=True)
 class Table:
-    """Headings and rows, ready for a template."""
+    """Headings and rows, ready for a template.
+
+    Attributes
+    ----------
+    columns, rows, row_classes
+        In order.
+    lead
+        How many columns are shown before the others are unfolded; 0 for all.
+    rest
+        How many rows more there are in the file.
+    """
 
     columns: tuple[Column, ...]
     rows: tuple[tuple[Cell, ...], ...]
     row_classes: tuple[str, ...] = field(default=())
+    lead: int = 0
+    rest: int = 0
 
 
 def fixed(digits: int) -> Callable[[float], str]:
@@ -151,6 +164,9 @@ def make_table(
     *,
     row_class: Callable[[Mapping[Any, Any]], str] = lambda row: '',
     cell_class: Callable[[str, Any], str] = lambda name, value: '',
+    cell_href: Callable[[str, Mapping[Any, Any]], str] = lambda name, row: '',
+    lead: int = 0,
+    most: int | None = None,
 ) -> Table:
     """Choose, order and format the columns of a data frame; absent ones are left out.
 
@@ -162,17 +178,28 @@ def make_table(
         By name, in order.
     row_class, cell_class
         CSS classes from a row's or a cell's values.
+    cell_href
+        Where a cell leads, from its column and the row's values.
+    lead
+        As in `Table`.
+    most
+        Rows to show; all by default.
     """
     chosen = {name: column for name, column in columns.items() if name in frame.columns}
-    records: Sequence[Mapping[Any, Any]] = frame.to_dict('records')
+    records: Sequence[Mapping[Any, Any]] = frame.iloc[:most].to_dict('records')
     rows = tuple(
         tuple(
-            _cell(record[name], column, cell_class(name, record[name]))
+            replace(
+                _cell(record[name], column, cell_class(name, record[name])),
+                href=cell_href(name, record),
+            )
             for name, column in chosen.items()
         )
         for record in records
     )
-    return Table(tuple(chosen.values()), rows, tuple(row_class(record) for record in records))
+    classes = tuple(row_class(record) for record in records)
+    lead = lead if lead < len(chosen) else 0
+    return Table(tuple(chosen.values()), rows, classes, lead, len(frame) - len(records))
 
 
 def _cell(value: Any, column: Column, css_class: str) -> Cell:

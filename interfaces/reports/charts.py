@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ...nodes.statistics.correlations import line_with_band
 from .cells import fixed
-from .colours import diverging, group_colours
+from .colours import CONTRAST_COLOUR, diverging, effect_limit
 from .marks import MARKS, draw_mark, draw_points, draw_polygon, spread
 from .scales import Axis
 from .svg import Element, add, drawing, empty_chart, number, short, shorten, to_text
@@ -124,9 +124,10 @@ def distribution_chart(
     scale = Axis.around(every, height - 40.0, 16.0)
     scale.draw_left(root, x=_LEFT, right=width - 6, unit=unit)
     column = (width - 56) / len(samples)
-    for i, sample in enumerate(shown):
+    for i, (mark, sample) in enumerate(zip(itertools.cycle(MARKS), shown, strict=False)):
         centre = 50 + column * (i + 0.5)
-        _draw_column(root, sample, centre, column, colours[sample.group], scale, unit)
+        look = (colours[sample.group], mark)
+        _draw_column(root, sample, centre, column, look, scale, unit)
         _add_short(root, sample.group, column, x=centre, y=height - 20, class_='name mid')
         count = f'n = {sample.values.size}'
         add(root, 'text', count, x=centre, y=height - 6, class_='tick mid')
@@ -134,17 +135,18 @@ def distribution_chart(
 
 
 def _draw_column(
-    root: Element, sample: GroupPoints, centre: float, room: float, colour: str, scale: Axis,
-    unit: str,
+    root: Element, sample: GroupPoints, centre: float, room: float, look: tuple[str, str],
+    scale: Axis, unit: str,
 ) -> None:  # fmt: skip
-    """Box and points of one group, inside `room` px around `centre`."""
+    """Box and points of one group in its colour and mark, inside `room` px around `centre`."""
+    colour, mark = look
     group = add(root, 'g', class_='group')
     values = sample.values
     if values.size:
         reach = min(room * 0.32, 34.0)
         _draw_box(group, values, centre, reach, colour, scale)
         x = centre + spread(values, reach * 0.82)
-        draw_points(group, x, scale(values), sample.titles(unit), colour)
+        draw_points(group, x, scale(values), sample.titles(unit), colour, mark)
 
 
 def _draw_box(
@@ -238,7 +240,7 @@ def _draw_fit(
 
 def forest_chart(
     effects: Sequence[Effect], *, unit: str, label: str, what: str = 'difference',
-    width: float = 1100.0,
+    colours: Mapping[str, str] | None = None, width: float = 960.0,
 ) -> str:  # fmt: skip
     """Estimates with intervals, contrasts side by side below each region; filled if significant.
 
@@ -252,14 +254,16 @@ def forest_chart(
         What the chart shows.
     what
         The estimates are, before the unit.
+    colours
+        By contrast, where it is a group; differences are told apart by their marks alone.
     width
         px.
     """
     regions, contrasts = _regions_and_contrasts(effects)
-    colours = group_colours(contrasts)
+    marks = dict(zip(contrasts, itertools.cycle(MARKS), strict=False))
     line, gap = 19.0, 10.0
     height = 44 + len(effects) * line + len(regions) * gap
-    root = drawing(width, height, label=label)
+    root = drawing(width, height, label=label, css_class='chart broad')
     bounds = np.array([[e.low, e.high, e.estimate] for e in effects], float)
     bounds = np.append(bounds[np.isfinite(bounds)], 0.0)  # zero is always in view
     left, right = 330.0, width - 330.0
@@ -273,7 +277,8 @@ def forest_chart(
             y += gap
             add(root, 'text', effect.region, x=4, y=y + 13, class_='name strong')
             last = effect.region
-        _draw_effect(root, effect, y + line / 2, colours[effect.contrast], axis, width)
+        look = ((colours or {}).get(effect.contrast, CONTRAST_COLOUR), marks[effect.contrast])
+        _draw_effect(root, effect, y + line / 2, look, axis, width)
         y += line
     return to_text(root)
 
@@ -285,15 +290,16 @@ def _regions_and_contrasts(effects: Sequence[Effect]) -> tuple[list[str], list[s
 
 
 def _draw_effect(
-    root: Element, effect: Effect, y: float, colour: str, axis: Axis, width: float
+    root: Element, effect: Effect, y: float, look: tuple[str, str], axis: Axis, width: float
 ) -> None:
+    colour, mark = look
     group = add(root, 'g', class_='effect significant' if effect.significant else 'effect')
     _add_short(group, effect.contrast, 150, x=316, y=y + 4, class_='name end')
     if np.isfinite([effect.low, effect.high]).all():
         add(group, 'line', x1=float(axis(effect.low)), x2=float(axis(effect.high)), y1=y, y2=y,
             stroke=colour, class_='interval')  # fmt: skip
     if np.isfinite(effect.estimate):
-        point = draw_mark(group, 'circle', float(axis(effect.estimate)), y, 4.6)
+        point = draw_mark(group, mark, float(axis(effect.estimate)), y, 4.6)
         point.set('stroke', colour)
         point.set('fill', colour if effect.significant else '#fff')
         point.set('stroke-width', '1.8')
@@ -304,9 +310,11 @@ def _draw_effect(
 def effect_map(effects: Sequence[Effect], *, label: str, width: float = 1100.0) -> str:
     """Effect sizes as coloured cells, regions down and contrasts across; significant ones ringed.
 
-    Parameters are those of `forest_chart`; effects have an `effect_size`.
+    Parameters are those of `forest_chart`; effects have an `effect_size`. The largest has the
+    full colour.
     """
     regions, contrasts = _regions_and_contrasts(effects)
+    limit = effect_limit(e.effect_size for e in effects)
     names, head, line = 190, 30, 27.0
     cell = min(190.0, (width - names) / max(1, len(contrasts)))
     own_width = names + cell * len(contrasts)
@@ -320,13 +328,15 @@ def effect_map(effects: Sequence[Effect], *, label: str, width: float = 1100.0) 
     for effect in effects:
         x = names + cell * contrasts.index(effect.contrast)
         y = head + line * regions.index(effect.region)
-        _draw_cell(root, effect, x, y, cell)
+        _draw_cell(root, effect, x, y, cell, limit)
     return to_text(root)
 
 
-def _draw_cell(root: Element, effect: Effect, x: float, y: float, cell: float) -> None:
+def _draw_cell(
+    root: Element, effect: Effect, x: float, y: float, cell: float, limit: float
+) -> None:
     known = bool(np.isfinite(effect.effect_size))
-    fill, dark = diverging(effect.effect_size) if known else ('#f1f3f5', False)
+    fill, dark = diverging(effect.effect_size, limit) if known else ('#f1f3f5', False)
     box = add(root, 'rect', x=x + 1.5, y=y + 1.5, width=cell - 3, height=24, rx=4, fill=fill,
               class_='cell ring' if effect.significant else 'cell')  # fmt: skip
     add(box, 'title', f'{effect.region}, {effect.contrast}: {effect.text}')

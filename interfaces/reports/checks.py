@@ -68,12 +68,15 @@ class Check:
         What was found, and what to do about it.
     problem
         Its name in `PROBLEMS` where it may be one that others must hear of.
+    limit
+        Where it becomes worth a look, and where a problem.
     """
 
     status: Status
     title: str
     text: str
     problem: str = ''
+    limit: str = ''
 
 
 @dataclass(frozen=True)
@@ -139,8 +142,10 @@ def _coverage_check(nuclei: pd.DataFrame) -> Check:
     else:
         status = Status.GOOD if worst.coverage >= LOW_COVERAGE else Status.NOTE
     return Check(
-        status, title, f'lowest: {_place(worst)}, {percent(worst.coverage)} %', 'coverage'
-    )
+        status, title, f'lowest: {_place(worst)}, {percent(worst.coverage)} %', 'coverage',
+        f'look below {percent(LOW_COVERAGE)} %; below {percent(_NO_COVERAGE)} % most of it is not '
+        'measured',
+    )  # fmt: skip
 
 
 def _asymmetry_check(nuclei: pd.DataFrame) -> list[Check]:
@@ -156,7 +161,8 @@ def _asymmetry_check(nuclei: pd.DataFrame) -> list[Check]:
     fraction = float(index.max())
     text = f'largest: {readable(worst)}, {percent(fraction)} % of the mean'
     status = Status.NOTE if fraction > _ASYMMETRY else Status.GOOD
-    return [Check(status, 'Left/right volume difference', text)]
+    limit = f'look above {percent(_ASYMMETRY)} %'
+    return [Check(status, 'Left/right volume difference', text, limit=limit)]
 
 
 def _brain_check(brain: pd.DataFrame) -> list[Check]:
@@ -167,7 +173,8 @@ def _brain_check(brain: pd.DataFrame) -> list[Check]:
     low, high = BRAIN_ML
     text = f'{volume:.0f} mL'
     if low <= volume <= high:
-        return [Check(Status.GOOD, 'Brain volume', text)]
+        limit = f'look outside {low:.0f} to {high:.0f} mL'
+        return [Check(Status.GOOD, 'Brain volume', text, limit=limit)]
     text = f'{text}, outside {low:.0f} to {high:.0f} mL: check the brain mask'
     return [Check(Status.NOTE, 'Brain volume', text)]
 
@@ -179,7 +186,9 @@ def _contrast_check(both: pd.DataFrame) -> list[Check]:
         return []
     size = f'{fixed(0)(abs(difference))} ppb'
     if difference > 0:
-        return [Check(Status.GOOD, 'Iron contrast', f'pallidum {size} above thalamus')]
+        limit = 'in adults the pallidum holds more iron than the thalamus'
+        text = f'pallidum {size} above thalamus'
+        return [Check(Status.GOOD, 'Iron contrast', text, limit=limit)]
     text = f'pallidum {size} below thalamus: the sign of the phase may be inverted'
     return [Check(Status.BAD, 'Iron contrast', text, 'iron_contrast')]
 

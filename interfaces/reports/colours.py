@@ -5,14 +5,21 @@ Most are those of Okabe and Ito; groups also differ by the shape of their marks.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .scales import nice_limit
+
 GROUP_COLOURS = ('#0072B2', '#D55E00', '#009E73', '#CC79A7', '#E69F00', '#56B4E9', '#8C6D31')
 LARGE_EFFECT = 1.5
-"""Standardised difference at which colours are full."""
+"""Standardised difference at which colours are full, where none is larger."""
+CONTRAST_COLOUR = '#2f3b49'
+"""Of differences, which belong to no single group; the shape of the mark tells which they are."""
+SIDE_COLOURS = ('#2f3b49', '#8b97a5')
+"""Left and right, in no group's colour."""
 REGION_COLOURS = {
     'caudate': '#E69F00',
     'putamen': '#56B4E9',
@@ -26,9 +33,10 @@ REGION_COLOURS = {
 """Okabe and Ito's palette, lightened where a colour could not be seen on a grey image."""
 _SPARE_COLOURS = ('#BBCC33', '#FFAABB', '#99DDFF', '#EEDD88', '#DDDDDD', '#EE8866')
 _NO_EFFECT = (246, 247, 249)
-_BELOW_ZERO = (0x0B, 0x62, 0x9B)
-_ABOVE_ZERO = (0xC6, 0x54, 0x00)
-_DARK = 0.82
+# neither is near a colour of `GROUP_COLOURS`, and colour-blind readers tell them apart
+_BELOW_ZERO = (0x5B, 0x2A, 0x91)
+_ABOVE_ZERO = (0x86, 0x66, 0x00)
+_DARK = 0.72
 """Part of the way to the full colour from which on white text is easier to read than black."""
 
 
@@ -46,8 +54,20 @@ def region_colours(regions: Sequence[str]) -> dict[str, str]:
     return {region: REGION_COLOURS.get(region) or extra[region] for region in regions}
 
 
+def effect_limit(sizes: Iterable[float]) -> float:
+    """Round end of a scale of effects that clips none of them, `LARGE_EFFECT` or more.
+
+    Examples
+    --------
+    >>> effect_limit([0.2, float('nan')]), effect_limit([-4.2, 1.0])
+    (1.5, 5.0)
+    """
+    known = (abs(size) for size in sizes if math.isfinite(size))
+    return max(LARGE_EFFECT, nice_limit(max(known, default=0.0)))
+
+
 def diverging(value: float, limit: float = LARGE_EFFECT) -> tuple[str, bool]:
-    """Fill for a value, and whether it is dark: blue below zero, orange above, full at `limit`."""
+    """Fill for a value, full at `limit`, and whether it is dark: violet below zero, gold above."""
     red, green, blue = diverging_rgb(value, limit)
     return f'#{red:02x}{green:02x}{blue:02x}', _fullness(value, limit) > _DARK
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ..anatomy.atlas import load_dgm_atlas, load_template
 from ..tables import readable
-from .colours import LARGE_EFFECT, diverging_rgb
+from .colours import LARGE_EFFECT, diverging_rgb, effect_limit
 from .figures import Outline, draw_slices
 from .layers import ColourBar, DisplayVolume, Layer, grey_layer, load_volume
 from .slices import SliceBox, covering_slices, even_slices, outline_box
@@ -46,7 +46,10 @@ def region_labels() -> dict[str, tuple[int, ...]]:
     return found
 
 
-def draw_effects(sizes: Mapping[str, float], significant: Collection[str], *, label: str) -> str:
+def draw_effects(
+    sizes: Mapping[str, float], significant: Collection[str], *, label: str,
+    limit: float | None = None,
+) -> str:  # fmt: skip
     """Draw effect sizes on slices that together show every nucleus.
 
     A whole whose parts are all shown is left out.
@@ -59,6 +62,8 @@ def draw_effects(sizes: Mapping[str, float], significant: Collection[str], *, la
         Regions to outline.
     label
         What the picture shows.
+    limit
+        Where the scale ends; beyond the largest effect by default.
 
     Returns
     -------
@@ -70,9 +75,10 @@ def draw_effects(sizes: Mapping[str, float], significant: Collection[str], *, la
     if not shown:
         return ''
     grey, labels, box = _scene()
+    limit = limit or effect_limit(sizes[region] for region in shown)
     pixels = np.zeros(256, np.uint8)  # by label; 0 leaves the template grey
     for region in shown:
-        fraction = float(np.clip(sizes[region] / LARGE_EFFECT, -1, 1))
+        fraction = float(np.clip(sizes[region] / limit, -1, 1))
         pixels[list(known[region])] = 128 + round(fraction * _HALF)
     colours = _palette()
     used = np.where(pixels[labels] > 0, labels, 0)
@@ -88,7 +94,7 @@ def draw_effects(sizes: Mapping[str, float], significant: Collection[str], *, la
         label=label,
         outlines=outlines,
         box=box,
-        bar=ColourBar(-LARGE_EFFECT, LARGE_EFFECT, colours, 'g'),
+        bar=ColourBar(-limit, limit, colours, 'g'),
     )
 
 

@@ -239,11 +239,14 @@ def png_uri(pixels: NDArray[np.uint8], colours: NDArray[np.uint8]) -> str:
     return 'data:image/png;base64,' + base64.b64encode(png_bytes(pixels, colours)).decode('ascii')
 
 
-def png_bytes(pixels: NDArray[np.uint8], colours: NDArray[np.uint8]) -> bytes:
-    """Indexed PNG of a plane (rows, columns); index 0 is see-through."""
+def png_bytes(
+    pixels: NDArray[np.uint8], colours: NDArray[np.uint8], size: tuple[int, int] | None = None
+) -> bytes:
+    """Indexed PNG of a plane (rows, columns), of `size` px if given; index 0 is see-through."""
     from PIL import Image
 
     image = Image.fromarray(np.ascontiguousarray(pixels))
+    image = image if size is None else image.resize(size)
     image.putpalette(colours.tobytes())
     buffer = io.BytesIO()
     see_through = 0 if (pixels == 0).any() else None

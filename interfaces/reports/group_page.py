@@ -14,15 +14,23 @@ from markupsafe import Markup
 from ..files import sidecar_of
 from ..group_tables import GROUP_TABLES, GroupTable
 from ..names import P_STATISTIC, T_STATISTIC, stat_map
-from ..quality import quality_measures
 from ..tables import read_table, readable
 from . import charts
 from .cells import Column, Table, fixed, flatten, make_table, p_value, significant, together
-from .colours import group_colours
+from .colours import effect_limit, group_colours
 from .effect_maps import draw_effects, draw_tests
 from .group_data import GroupData, both_sides, capital, measure_words, score_name
-from .group_sentences import equals, findings, more_findings, overview, relations
+from .group_sentences import (
+    caution,
+    equals,
+    findings,
+    more_findings,
+    overview,
+    relations,
+    what_was_asked,
+)
 from .one_group import covariate_charts, means_chart, overview_of_one, regression_findings
+from .quality_part import MOST_ROWS
 
 
 def group_context(data: GroupData, *, voxelwise: bool = False) -> dict[str, Any]:
@@ -43,6 +51,8 @@ def group_context(data: GroupData, *, voxelwise: bool = False) -> dict[str, Any]
         'groups': groups,
         'chips': [f'{g}: n = {_count(data, g)}' for g in groups],
         'compared': data.is_compared,
+        'asked': what_was_asked(data),
+        'caution': caution(data),
         'overview': overview(data) if data.is_compared else overview_of_one(data),
         'findings': findings(data) if data.is_compared else regression_findings(data),
         'more': more_findings(data),
@@ -69,6 +79,7 @@ def group_context(data: GroupData, *, voxelwise: bool = False) -> dict[str, Any]
             ('tables', 'Tables'),
             ('methods', 'Methods'),
         ],
+        'ways': [('index.html', 'All participants')],
     }
 
 
@@ -76,32 +87,6 @@ def shown_tables() -> list[GroupTable]:
     """Tables that the page shows as they are, in its order."""
     titled = [table for table in GROUP_TABLES.values() if table.title]
     return sorted(titled, key=lambda table: not table.first)
-
-
-def quality_table(path: str | Path) -> Table | None:
-    """Quality of every run, what stands apart marked and on top; None where nothing is known."""
-    words = ('problems', 'flags')
-    table = read_table(path, text=words, needs=('participant_id', *words))
-    if table.empty:
-        return None
-    flagged = table[list(words)].notna()
-    table = table.assign(flagged=flagged.any(axis=1), worst=flagged.problems).sort_values(
-        ['worst', 'flagged'], ascending=False, kind='stable'
-    )
-    named = [c for c in ('session_id', 'run_id') if table[c].notna().any()]
-    columns = {'participant_id': Column('participant'), **{c: Column(readable(c)) for c in named}}
-    if table['problems'].notna().any():
-        columns['problems'] = Column('problems', 'what the page of the run calls a problem')
-    columns['flags'] = Column('stands apart by', 'modified z in brackets')
-    for name, measure in quality_measures().items():
-        unit = f' ({measure["Units"]})' if 'Units' in measure else ''
-        if name in table and table[name].notna().any():
-            columns[name] = Column(measure['title'] + unit, measure['Description'], significant(3))
-    return make_table(
-        table,
-        columns,
-        row_class=lambda row: 'flagged' if row['flagged'] else '',
-    )
 
 
 def voxel_part(clusters: str | Path, maps: Sequence[str | Path], alpha: float) -> dict[str, Any]:
@@ -168,8 +153,9 @@ def _exclusion_table(exclusions: pd.DataFrame) -> Table:
         name: Column(name.replace('_id', '').capitalize(), hint(name)) for name in exclusions
     }
     return make_table(
-        exclusions, columns, cell_class=lambda name, _: 'wrap' if name == 'reason' else ''
-    )
+        exclusions, columns, most=MOST_ROWS,
+        cell_class=lambda name, _: 'wrap' if name == 'reason' else '',
+    )  # fmt: skip
 
 
 def _measure_part(data: GroupData, measure: str, colours: Mapping[str, str]) -> dict[str, Any]:
@@ -184,6 +170,7 @@ def _measure_part(data: GroupData, measure: str, colours: Mapping[str, str]) -> 
         )  # fmt: skip
         panels.append((readable(region).capitalize(), Markup(svg)))
     effects = [_effect(row, data) for row in data.in_order(measure)]
+    limit = effect_limit(e.effect_size for e in effects)
     label = f'Differences in {known.title}'
     return {
         'anchor': f'measure-{data.measures.index(measure) + 1}',
@@ -197,7 +184,8 @@ def _measure_part(data: GroupData, measure: str, colours: Mapping[str, str]) -> 
         'has_effects': bool(effects),
         'means': '' if data.is_compared else means_chart(data, measure),
         'covariates': covariate_charts(data, measure),
-        'slices': _slices(data, measure),
+        'limit': f'{limit:g}',
+        'slices': _slices(data, measure, limit),
     }
 
 
@@ -220,7 +208,7 @@ def _difference_name(row: Mapping[Any, Any]) -> str:
     return f'{row["group_a"]} − {row["group_b"]}'
 
 
-def _slices(data: GroupData, measure: str) -> list[tuple[str, Markup]]:
+def _slices(data: GroupData, measure: str, limit: float) -> list[tuple[str, Markup]]:
     """Slices of the template with nuclei coloured by effect size, one picture per contrast."""
     rows = data.in_order(measure)
     pictures = []
@@ -232,7 +220,8 @@ def _slices(data: GroupData, measure: str) -> list[tuple[str, Markup]]:
             if pd.notna(row.get('effect_size'))
         }
         hits = {str(row['region']) for row in own if row['p_adjusted'] < data.alpha}
-        svg = draw_effects(sizes, hits, label=f'Effect sizes of {contrast} in the brain')
+        label = f'Effect sizes of {contrast} in the brain'
+        svg = draw_effects(sizes, hits, label=label, limit=limit)
         if svg:
             pictures.append((_difference_name(own[0]), Markup(svg)))
     return pictures
@@ -261,14 +250,18 @@ def _score_parts(data: GroupData, colours: Mapping[str, str]) -> Iterator[dict[s
         for measure in dict.fromkeys(table.loc[table['score'] == score, 'measure']):
             rows = table[(table['score'] == score) & (table['measure'] == measure)]
             panels = _scatter_panels(data, colours, score, measure, rows)
+            hits = set(rows.loc[rows['p'] < data.alpha, 'region'] if 'p' in rows else ())
+            shown = [panel[1:] for panel in panels if panel[0] in hits]
+            folded = [panel[1:] for panel in panels if panel[0] not in hits]
             if panels:
-                blocks.append((capital(measure_words(measure).title), panels))
+                blocks.append((capital(measure_words(measure).title), shown, folded))
         yield {'anchor': f'score-{number}', 'score': score_name(score), 'blocks': blocks}
 
 
 def _scatter_panels(
     data: GroupData, colours: Mapping[str, str], score: str, measure: str, rows: pd.DataFrame
-) -> list[tuple[str, Markup]]:
+) -> list[tuple[str, str, Markup]]:
+    """Name and title of each region, and its chart."""
     known = measure_words(measure)
     values = data.values[data.values['measure'] == measure]
     points = pd.to_numeric(data.people.set_index('participant_id')[score], errors='coerce')
@@ -285,7 +278,7 @@ def _scatter_panels(
                 samples, colours, x_label=score_name(score), unit=known.page_unit,
                 label=f'{known.title} of the {readable(region)} against {score_name(score)}',
             )  # fmt: skip
-            panels.append((readable(region).capitalize(), Markup(svg)))
+            panels.append((str(region), readable(region).capitalize(), Markup(svg)))
     return panels
 
 
@@ -301,16 +294,18 @@ def _note(row: Mapping[Any, Any]) -> str:
 
 def _auto_table(table: GroupTable, frame: pd.DataFrame, alpha: float) -> Table:
     """All columns of a table, formatted by name and type; significant rows are marked."""
-    columns = {
-        str(name): _auto_column(str(name), frame[name], table.hint(str(name))) for name in frame
-    }
+    names = [str(name) for name in frame]
+    lead = [name for name in table.lead if name in names]
+    rest = [name for name in names if name not in lead]
+    columns = {name: _auto_column(name, frame[name], table.hint(name)) for name in lead + rest}
     shown = frame.assign(measure=[measure_words(m).title for m in frame['measure']])
 
     def mark(row: Mapping[Any, Any]) -> str:
         p = row.get('p_adjusted', row.get('p'))
-        return 'significant' if p is not None and p < alpha else ''
+        side = 'side' if row.get('hemisphere') in ('L', 'R') else ''
+        return f'{"significant" if p is not None and p < alpha else ""} {side}'.strip()
 
-    return make_table(shown, columns, row_class=mark)
+    return make_table(shown, columns, row_class=mark, lead=len(lead))
 
 
 def _auto_column(name: str, values: pd.Series, hint: str) -> Column:
@@ -321,4 +316,4 @@ def _auto_column(name: str, values: pd.Series, hint: str) -> Column:
         return Column(title, hint, p_value)
     if name == 'n' or name.startswith('n_'):
         return Column(title, hint, fixed(0))
-    return Column(title, hint, significant(4))
+    return Column(title, hint, significant(3))

@@ -2,33 +2,83 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from typing import Any
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import pandas as pd
 
 from ...nodes.statistics.group_models import CHECKS
 from ...nodes.statistics.hemispheres import GROUP_BY_SIDE, SIDE
+from ..anatomy.atlas import region_table
 from ..tables import readable
-from .cells import fixed, p_value, together
+from .cells import counted, fixed, p_value, significant, together
 from .group_data import GroupData, both_sides, capital, measure_words, score_name
+from .references import join_words
+
+FEW = 10
+"""With fewer people in a group its differences and effect sizes are not to be relied on: by eye,
+as the 95 % interval of an effect of two groups of nine is nearly two standard deviations wide."""
+LEAST_DF = 10
+"""With fewer degrees of freedom no further covariate is told of: the model would fit by chance."""
+
+
+class Finding(NamedTuple):
+    """One effect.
+
+    Attributes
+    ----------
+    lead, details
+        A sentence, and its numbers.
+    parts
+        The same of the parts of its region, which are no effects of their own.
+    """
+
+    lead: str
+    details: str
+    parts: Sequence[tuple[str, str]] = ()
+
+
+def what_was_asked(data: GroupData) -> str:
+    """The question of the page in a sentence."""
+    measures = join_words([measure_words(m).title for m in data.measures] or ['what is measured'])
+    where = counted(len(data.region_order), 'region')
+    names = [readable(name) for name in data.covariates]
+    more = f', adjusted for {join_words(names)}' if names else ''
+    if not data.is_compared:
+        return f'How do {measures} of {where} vary within {data.groups[0]}{more}?'
+    return f'Do {join_words(data.groups)} differ in {measures} of {where}{more}?'
+
+
+def caution(data: GroupData) -> str:
+    """What to say first of groups of very few people; empty where they are large enough."""
+    counts = [int((data.compared[data.group_column] == g).sum()) for g in data.groups]
+    if not counts or min(counts) >= FEW:
+        return ''
+    sizes = join_words([f'{n} in {g}' for g, n in zip(data.groups, counts, strict=True)])
+    return (
+        f'Few people: {sizes}. With fewer than ten in a group one person more or less can turn a '
+        'result, large effects arise by chance, and true ones are missed. Take what follows as a '
+        'trial of the method or a first hint, and not as a finding.'
+    )
 
 
 def overview(data: GroupData) -> list[tuple[str, str]]:
     """The big numbers at the top."""
     both = both_sides(data['contrasts'])
-    hits = both[both['p_adjusted'] < data.alpha]
     return [
         ('participants compared', str(len(data.compared))),
         ('groups', str(len(data.groups))),
         ('left out', str(len(data['exclusions']))),
         ('differences tested', str(len(both))),
-        ('significant after adjustment', str(len(hits))),
+        ('significant after adjustment', str(len(findings(data)))),
     ]
 
 
-def findings(data: GroupData) -> list[tuple[str, str]]:
-    """A sentence and its numbers per significant difference, both sides together."""
+def findings(data: GroupData) -> list[Finding]:
+    """A sentence and its numbers per significant difference, both sides together.
+
+    A region whose whole differs in the same way is told below the whole.
+    """
     rows = [row for measure in data.measures for row in data.in_order(measure)]
     hits = [row for row in rows if row['p_adjusted'] < data.alpha]
     failed = {
@@ -36,7 +86,28 @@ def findings(data: GroupData) -> list[tuple[str, str]]:
         for m in both_sides(data['models']).to_dict('records')
         if pd.notna(m.get('failed_checks'))
     }
-    return [_difference(row, failed.get((row['measure'], row['region']), ())) for row in hits]
+    told = {
+        _key(row): _difference(row, failed.get((row['measure'], row['region']), ()))
+        for row in hits
+    }
+    above = {key: (wholes().get(key[0], ''), *key[1:]) for key in told}
+    return [
+        Finding(*sentence, [told[part] for part in told if above[part] == key])
+        for key, sentence in told.items()
+        if above[key] not in told
+    ]
+
+
+def wholes() -> dict[str, str]:
+    """The region that each region of the built-in atlas is a part of."""
+    table = region_table()
+    known = table[table['whole'].notna()]
+    return dict(zip(known['region'], known['whole'], strict=True))
+
+
+def _key(row: Mapping[Any, Any]) -> tuple[str, str, str, bool]:
+    """What makes two differences one, but for the region, which comes first."""
+    return row['region'], row['measure'], f'{row["group_a"]} {row["group_b"]}', row['estimate'] < 0
 
 
 def more_findings(data: GroupData) -> list[tuple[str, str]]:
@@ -81,11 +152,28 @@ def _difference(row: Mapping[Any, Any], failed: Collection[str]) -> tuple[str, s
     )
     details = [f'95 % CI {low} to {high}', f'adjusted p {equals(row["p_adjusted"])}']
     if pd.notna(row.get('effect_size')):
-        details.append(f'effect size {fixed(2)(abs(row["effect_size"]))}')
+        details.append(f'effect size {fixed(2)(abs(row["effect_size"]))}{_too_few(row)}')
     if pd.notna(row.get('n_a')) and pd.notna(row.get('n_b')):
         details.append(f'n = {row["n_a"]:.0f} and {row["n_b"]:.0f}')
+    if also := _in_other_units(row['measure'], abs(row['estimate'])):
+        details.append(also)
     details += _beside(row, known.page_unit, failed, turned)
     return lead, '; '.join(details)
+
+
+def _too_few(row: Mapping[Any, Any]) -> str:
+    """What no effect size of very few people goes without."""
+    known = [row[n] for n in ('n_a', 'n_b') if pd.notna(row.get(n))]
+    return ' (not to be relied on: too few people)' if known and min(known) < FEW else ''
+
+
+def _in_other_units(measure: str, amount: float) -> str:
+    """A volume in what people know it by."""
+    show = significant(2)
+    if measure == 'volume_mm3':
+        return f'{show(amount / 1000)} mL'
+    # a cubic millimetre is a millionth of a litre
+    return f'{show(amount / 1e4)} % of the brain' if measure == 'volume_normalised' else ''
 
 
 def _beside(row: Mapping[Any, Any], unit: str, failed: Collection[str], turned: int) -> list[str]:
@@ -94,7 +182,8 @@ def _beside(row: Mapping[Any, Any], unit: str, failed: Collection[str], turned: 
     `turned` is -1 where the sentence tells the difference the other way round.
     """
     more = []
-    if pd.notna(row.get('p_at_equal_volume')):
+    scarce = pd.notna(row.get('df')) and row['df'] < LEAST_DF
+    if pd.notna(row.get('p_at_equal_volume')) and not scarce:
         shown = together(turned * row['estimate_at_equal_volume'])[0]
         more.append(f'at equal volume {shown} {unit}, p {equals(row["p_at_equal_volume"])}')
     for check in CHECKS:

@@ -18,6 +18,8 @@ _CORNERS = {
 """Of marks of unit radius; corners lie further out so that all marks look equally large."""
 _CROWD = 400
 """Above so many points per group they share one path, at whole px, without hover text."""
+_OUTERMOST = 8
+"""So many of a crowd at either end are points of their own: those whom one wants to look at."""
 
 
 def spread(values: NDArray[np.float64], width: float) -> NDArray[np.float64]:
@@ -61,7 +63,7 @@ def draw_points(
     colour: str,
     mark: str = 'circle',
 ) -> None:
-    """Draw a mark per person, or dots where they are very many.
+    """Draw a mark per person; where they are very many, dots and the outermost as marks.
 
     Parameters
     ----------
@@ -80,7 +82,9 @@ def draw_points(
         places = dict.fromkeys(zip(np.rint(x).astype(int), np.rint(y).astype(int), strict=True))
         dots = ''.join(f'M{a} {b}h0' for a, b in places)
         add(parent, 'path', d=dots, stroke=colour, class_='crowd')
-        return
+        order = np.argsort(y, kind='stable')
+        ends = np.concatenate([order[:_OUTERMOST], order[-_OUTERMOST:]])
+        x, y, titles = x[ends], y[ends], [titles[i] for i in ends]
     for a, b, title in zip(x, y, titles, strict=True):
         point = draw_mark(parent, mark, float(a), float(b), 3.2)
         point.set('fill', colour)

@@ -12,8 +12,9 @@ from markupsafe import Markup
 from ..tables import readable
 from . import charts
 from .cells import fixed, together
+from .colours import group_colours
 from .group_data import GroupData, both_sides, capital, measure_words
-from .group_sentences import equals
+from .group_sentences import Finding, equals
 
 
 def means_chart(data: GroupData, measure: str) -> Markup:
@@ -29,7 +30,8 @@ def means_chart(data: GroupData, measure: str) -> Markup:
         ))  # fmt: skip
     known = measure_words(measure)
     label = f'Means of {known.title}'
-    return _chart(effects, unit=known.page_unit, label=label, what='mean')
+    colours = group_colours(data.groups)
+    return _chart(effects, unit=known.page_unit, label=label, what='mean', colours=colours)
 
 
 def covariate_charts(data: GroupData, measure: str) -> list[tuple[str, Markup]]:
@@ -47,7 +49,7 @@ def covariate_charts(data: GroupData, measure: str) -> list[tuple[str, Markup]]:
     return found
 
 
-def regression_findings(data: GroupData) -> list[tuple[str, str]]:
+def regression_findings(data: GroupData) -> list[Finding]:
     """A sentence and its numbers per significant regression, both sides together."""
     both = both_sides(data['covariates'])
     hits = both[(both['p_adjusted'] < data.alpha) & both['slope'].notna()]
@@ -65,7 +67,7 @@ def regression_findings(data: GroupData) -> list[tuple[str, str]]:
         details = f'95 % CI {low} to {high}; adjusted p {equals(row["p_adjusted"])}'
         if pd.notna(row.get('r_partial')):
             details += f'; partial r = {fixed(2)(row["r_partial"])}'
-        sentences.append((lead, f'{details}; n = {row["n"]:.0f}'))
+        sentences.append(Finding(lead, f'{details}; n = {row["n"]:.0f}'))
     return sentences
 
 
@@ -100,7 +102,8 @@ def _slope(row: Mapping[Any, Any], alpha: float) -> charts.Effect:
     )  # fmt: skip
 
 
-def _chart(effects: list[charts.Effect], *, unit: str, label: str, what: str) -> Markup:
+def _chart(effects: list[charts.Effect], **more: Any) -> Markup:
+    """A forest chart; nothing where there is nothing to show."""
     if not effects:
         return Markup()
-    return Markup(charts.forest_chart(effects, unit=unit, label=label, what=what))
+    return Markup(charts.forest_chart(effects, **more))

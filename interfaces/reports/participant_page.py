@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 import pandas as pd
 from markupsafe import Markup
@@ -12,16 +13,23 @@ from markupsafe import Markup
 from ...nodes.errors import NigraError
 from ..anatomy.atlas import region_table
 from ..quality import quality_measures
+from ..ratings import RATINGS
 from ..tables import read_table, readable
 from .cells import Column, Table, counted, fixed, flatten, make_table, percent
 from .checks import LOW_COVERAGE, Check, phase_check, region_checks, verdict, warnings_check
-from .pictures import Picture, anatomy_pictures, run_pictures
+from .map_pictures import run_pictures
+from .pictures import Picture, anatomy_pictures
 from .profiles import region_profile
 
-RUN_MAPS = ('qsm_mask', 'totalfield', 'localfield', 'chimap', 'r2star')
+REASONS = ('movement', 'signal lost', 'phase', 'registration', 'labels', 'brain mask', 'lesion',
+           'other')  # fmt: skip
+"""Why a visit may be rated so, in a word."""
+RUN_MAPS = ('qsm_mask', 'totalfield', 'localfield', 'chimap', 'r2star', 'paramagnetic',
+            'diamagnetic')  # fmt: skip
 """Results of the reconstruction that a run gives the page."""
-RUN_FILES = ('magnitude', 't1w_in_gre', *RUN_MAPS, 'dseg', 'regions_tsv')
-"""All files that a run gives the page."""
+RUN_FILES = ('magnitude', 't1w_in_gre', *RUN_MAPS, 'reference_region', 'dseg', 'regions_tsv',
+             'atlas_labels', 'atlas_tables')  # fmt: skip
+"""All files that a run gives the page; lists of them for the atlases of the user."""
 RUN_WARNINGS = ('load_warnings', 'field_warnings', 'registration_warnings', 'scan_warnings')
 """Lists of sentences that a run gives the page, in the order in which it shows them."""
 RUN_FACTS = ('parameters', 'quality', 'entities', 'facts')
@@ -34,7 +42,7 @@ class Run:
 
     anchor: str
     title: str
-    facts: list[tuple[str, str]]
+    facts: list[tuple[str, str, str]]
     checks: list[Check]
     warnings: list[str]
     figures: list[Picture]
@@ -75,15 +83,33 @@ def participant_context(
         'runs': shown,
         'low_coverage': percent(LOW_COVERAGE),
         'methods': Markup(methods_html),
+        'ratings': RATINGS.items(),
+        'reasons': REASONS,
         'versions': sorted(versions.items()),
         'sections': [
             ('summary', 'At a glance'),
             ('anatomy', 'Anatomy'),
             *((run.anchor, run.title) for run in shown),
+            ('rating', 'Your rating'),
             ('methods', 'Methods'),
             ('versions', 'Versions'),
         ],
+        'ways': ways(participant_id),
     }
+
+
+def ways(visit: str) -> list[tuple[str, str]]:
+    """Links from a visit's page to others.
+
+    Pages are made side by side and know no neighbours: the index, which knows all, leads on.
+    """
+    at = quote(visit)
+    return [
+        ('index.html', 'All participants'),
+        ('index.html#group', 'Groups'),
+        (f'index.html#before={at}', '← previous'),
+        (f'index.html#after={at}', 'next →'),
+    ]
 
 
 def _run_summary(run: Run) -> Check:
@@ -170,8 +196,8 @@ def run_warnings(run: Mapping[str, Any]) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def fact_pairs(facts: Mapping[str, Any], quality: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Acquisition and quality of a run as pairs of name and text.
+def fact_pairs(facts: Mapping[str, Any], quality: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    """Acquisition and quality of a run as name, text and what the name means.
 
     Parameters
     ----------
@@ -192,21 +218,22 @@ def fact_pairs(facts: Mapping[str, Any], quality: Mapping[str, Any]) -> list[tup
     }
     pairs = [(name, show(facts[key])) for key, (name, show) in known.items() if key in facts]
     pairs += flatten({k: v for k, v in facts.items() if k not in known})
-    return pairs + [_measured(key, value) for key, value in flatten(quality)]
+    plain = [(name, text, '') for name, text in pairs]
+    return plain + [_measured(key, value) for key, value in flatten(quality)]
 
 
 def _tesla(value: Any) -> str:
     return f'{float(value):g} T'
 
 
-def _measured(name: str, value: str) -> tuple[str, str]:
-    """A measure of quality with its title and unit, where it is a known one."""
+def _measured(name: str, value: str) -> tuple[str, str, str]:
+    """A measure of quality with its title, unit and meaning, where it is a known one."""
     measure = quality_measures().get(name, {})
     title = measure.get('title') or readable(name)
     first, *_ = title.split(' ')
     # Abbreviations such as SNR keep their spelling.
     title = title[:1].upper() + title[1:] if first.islower() else title
-    return title, f'{value} {measure.get("Units", "")}'.strip()
+    return title, f'{value} {measure.get("Units", "")}'.strip(), measure.get('Description', '')
 
 
 def region_rows(regions: pd.DataFrame) -> Table:
@@ -214,10 +241,12 @@ def region_rows(regions: pd.DataFrame) -> Table:
     columns = {
         'region': Column('Region', words=True),
         'hemisphere': Column('Side', words=True),
-        'n_voxels': Column('Voxels', 'voxels inside the QSM mask', fixed(0)),
-        'volume_mm3': Column('Volume, mm³', 'of the label', fixed(0)),
-        'coverage': Column('Covered, %', 'part of the label inside the QSM mask', percent),
         'chi_mean': Column('χ mean, ppb', 'mean susceptibility', fixed(1)),
+        'volume_ml': Column('Volume, mL', 'of the whole nucleus on the T1w image', fixed(2)),
+        'of_brain': Column('% of brain', 'volume over that of the whole brain', fixed(3)),
+        'coverage': Column('Covered, %', 'part of the label inside the QSM mask', percent),
+        'n_voxels': Column('Voxels', 'voxels inside the QSM mask', fixed(0)),
+        'volume_mm3': Column('Volume, mm³', 'of the whole nucleus on the T1w image', fixed(0)),
         'chi_median': Column('χ median, ppb', 'median susceptibility', fixed(1)),
         'chi_sd': Column('χ SD, ppb', 'standard deviation over voxels', fixed(1)),
         'r2star_mean': Column('R2*, 1/s', 'mean; several echoes only', fixed(1)),
@@ -230,4 +259,9 @@ def region_rows(regions: pd.DataFrame) -> Table:
         coverage = row.get('coverage')
         return '' if coverage is None or coverage >= LOW_COVERAGE else 'low'
 
-    return make_table(regions, columns, row_class=mark)
+    brain = regions.loc[regions['region'] == 'brain', 'volume_mm3']
+    volume = regions['volume_mm3']
+    shown = regions.assign(
+        volume_ml=volume / 1000, of_brain=100 * volume / brain.iloc[0] if len(brain) else None
+    )
+    return make_table(shown, columns, row_class=mark, lead=6)

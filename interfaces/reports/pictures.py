@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +10,6 @@ import numpy as np
 from markupsafe import Markup
 from numpy.typing import NDArray
 
-from ...nodes.grid import hz_per_ppm
 from .figures import Outline, draw_slices
 from .layers import (
     ColourBar,
@@ -18,16 +17,10 @@ from .layers import (
     Layer,
     grey_layer,
     load_volume,
-    map_layer,
-    robust_range,
-    symmetric_limit,
 )
 from .outlines import label_outlines, merge_labels, tissue_outlines
-from .scales import nice_limit
 from .slices import SliceBox, View, covering_slices, even_slices, middle_slices, outline_box
 
-CHI_LIMIT = 0.15
-"""Ends of the grey scale of susceptibility maps, ppm: the same for everybody."""
 _LABEL_GAP_MM = 5.0
 """Least distance between slices through the nuclei."""
 
@@ -59,7 +52,7 @@ class Picture:
 
 
 @dataclass(frozen=True)
-class _Frame:
+class Frame:
     """What the maps of a run have in common: where they are known, and which slices show it."""
 
     mask: NDArray[np.bool_]
@@ -67,7 +60,8 @@ class _Frame:
     rows: list[list[View]]
 
     @classmethod
-    def around(cls, mask: NDArray[np.bool_], grid: DisplayVolume) -> _Frame:
+    def around(cls, mask: NDArray[np.bool_], grid: DisplayVolume) -> Frame:
+        """Through the middle of a mask, with 6 mm around it."""
         return cls(mask, outline_box(mask, grid.zooms, 6), middle_slices(mask))
 
 
@@ -88,9 +82,9 @@ def anatomy_pictures(
     ]
     if labels_in_t1w:
         pictures.append(
-            _label_picture(
+            label_picture(
                 image,
-                base,
+                [base],
                 load_volume(labels_in_t1w).data,
                 names,
                 title='Deep grey nuclei on the T1w image',
@@ -123,7 +117,7 @@ def _template_picture(
     image: DisplayVolume, base: Layer, mask: NDArray[np.bool_], path: str
 ) -> Picture:
     template = load_volume(path)
-    frame = _Frame.around(mask, image)
+    frame = Frame.around(mask, image)
     svg = draw_slices(
         [base, grey_layer(template.data, name='over')],
         frame.rows,
@@ -143,15 +137,16 @@ def _template_picture(
     )
 
 
-def _label_picture(
+def label_picture(
     image: DisplayVolume,
-    base: Layer,
+    layers: Sequence[Layer],
     labels: NDArray[Any],
     names: Mapping[int, str],
     *,
     title: str,
     caption: str,
     bar: ColourBar | None = None,
+    fade: tuple[str, str] | None = None,
 ) -> Picture:
     """Outlines of the nuclei on an image, on slices that together show every nucleus."""
     merged, regions = merge_labels(labels, names)
@@ -162,98 +157,6 @@ def _label_picture(
         covering_slices(merged, 2, 5, gap[2]),
         covering_slices(merged, 1, 3, gap[1]) + covering_slices(merged, 0, 2, gap[0]),
     ]
-    svg = draw_slices([base], rows, image, label=title, outlines=outlines, box=box, bar=bar)
+    svg = draw_slices(layers, rows, image, label=title, outlines=outlines, box=box, bar=bar)
     legend = tuple((o.label, o.colour) for o in outlines)
-    return Picture(title, caption, Markup(svg), legend, outlined=True)
-
-
-def run_pictures(run: Mapping[str, Any], names: Mapping[int, str]) -> list[Picture]:
-    """Alignment, labels, maps and fields of a run.
-
-    Parameters
-    ----------
-    run
-        Files and facts, see `report.render_participant`.
-    names
-        Region of each label.
-    """
-    chi = load_volume(run['chimap'])
-    frame = _Frame.around(load_volume(run['qsm_mask']).data > 0, chi)
-    b0 = (run.get('facts') or {}).get('MagneticFieldStrength')
-    pictures = [_alignment_picture(run, chi, frame), *_chi_pictures(run, chi, names, frame)]
-    for key, title, caption in (
-        ('localfield', 'Local field', 'Field of the sources inside the QSM mask.'),
-        ('totalfield', 'Total field', 'Field of all sources, before background removal.'),
-    ):
-        if run.get(key):  # one-step methods know no local field
-            pictures.append(_field_picture(run[key], title, caption, frame, b0))
-    if run.get('r2star'):
-        pictures.append(_decay_picture(run['r2star'], frame))
-    return pictures
-
-
-def _alignment_picture(run: Mapping[str, Any], grid: DisplayVolume, frame: _Frame) -> Picture:
-    magnitude, t1w = (load_volume(run[key]).data for key in ('magnitude', 't1w_in_gre'))
-    mask = frame.mask
-    svg = draw_slices(
-        [grey_layer(magnitude, within=mask), grey_layer(t1w, within=mask, name='over')],
-        frame.rows,
-        grid,
-        label='T1w edges on the gradient-echo magnitude',
-        box=frame.box,
-        outlines=tissue_outlines(t1w, mask, only_within=True),
-    )
-    return Picture(
-        'Gradient echo to T1w',
-        'Edges of the T1w image on the gradient-echo magnitude. Fade or flicker between the two: '
-        'ventricles and cortex should stay in place.',
-        Markup(svg),
-        fade=('magnitude', 'T1w'),
-        outlined=True,
-    )
-
-
-def _chi_pictures(
-    run: Mapping[str, Any], chi: DisplayVolume, names: Mapping[int, str], frame: _Frame
-) -> list[Picture]:
-    """The susceptibility map with the nuclei outlined, and inside the QSM mask alone."""
-    limits = (-CHI_LIMIT, CHI_LIMIT)
-    everywhere, bar = map_layer(chi.data, limits, 'gray', 'ppm')
-    inside, _ = map_layer(chi.data, limits, 'gray', 'ppm', mask=frame.mask)
-    labelled = _label_picture(
-        chi,
-        everywhere,
-        load_volume(run['dseg']).data,
-        names,
-        title='Deep grey nuclei on the susceptibility map',
-        caption='Outlines of the labels in acquisition space. Iron-rich nuclei are bright; the '
-        'outlines should follow them.',
-        bar=bar,
-    )
-    svg = draw_slices([inside], frame.rows, chi, label='Susceptibility', box=frame.box, bar=bar)
-    caption = (
-        f'Scale from −{CHI_LIMIT:g} to {CHI_LIMIT:g} ppm, the same in every report. '
-        'Bright: paramagnetic. Black: outside the QSM mask.'
-    )
-    return [labelled, Picture('Susceptibility map', caption, Markup(svg))]
-
-
-def _field_picture(
-    path: str, title: str, caption: str, frame: _Frame, b0: float | None
-) -> Picture:
-    field = load_volume(path)
-    limit = symmetric_limit(field.data[frame.mask])
-    second = ('Hz', hz_per_ppm(float(b0))) if b0 else None
-    layer, bar = map_layer(
-        field.data, (-limit, limit), 'RdBu_r', 'ppm', mask=frame.mask, second=second
-    )
-    svg = draw_slices([layer], frame.rows, field, label=title, box=frame.box, bar=bar)
-    return Picture(title, caption, Markup(svg))
-
-
-def _decay_picture(path: str, frame: _Frame) -> Picture:
-    rate = load_volume(path)
-    limit = nice_limit(robust_range(rate.data[frame.mask], 0, 98)[1])
-    layer, bar = map_layer(rate.data, (0, limit), 'inferno', '1/s', mask=frame.mask)
-    svg = draw_slices([layer], frame.rows, rate, label='R2*', box=frame.box, bar=bar)
-    return Picture('R2*', 'Effective transverse relaxation rate.', Markup(svg))
+    return Picture(title, caption, Markup(svg), legend, fade, outlined=True)

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from ..tables import readable
-from .colours import GROUP_COLOURS
+from .colours import SIDE_COLOURS
 from .marks import draw_polygon
 from .scales import Axis
 from .svg import Element, add, drawing, empty_chart, number, to_text
@@ -31,7 +31,7 @@ def region_profile(regions: pd.DataFrame, *, width: float = 1100.0) -> str:
     rows = regions[regions['hemisphere'].isin(['L', 'R'])].dropna(subset=['chi_mean'])
     names = list(dict.fromkeys(rows['region']))
     height = 34 + _LINE * len(names)
-    root = drawing(width, height, label='Susceptibility by region')
+    root = drawing(width, height, label='Susceptibility by region', css_class='chart broad')
     if not names:
         return empty_chart(root, width, height)
     sd = rows['chi_sd'].fillna(0.0)
@@ -53,7 +53,7 @@ def _draw_nucleus(root: Element, row: Mapping[Any, Any], y: float, axis: Axis) -
     left = row['hemisphere'] == 'L'
     y += -5 if left else 5
     mean, sd = float(row['chi_mean']), float(np.nan_to_num(row['chi_sd']))
-    colour = GROUP_COLOURS[0] if left else GROUP_COLOURS[1]
+    colour = SIDE_COLOURS[0 if left else 1]
     add(root, 'line', x1=float(axis(mean - sd)), x2=float(axis(mean + sd)), y1=y, y2=y,
         stroke=colour, class_='interval', stroke_opacity=0.35)  # fmt: skip
     x, tip = float(axis(mean)), -6 if left else 6

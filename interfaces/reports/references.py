@@ -57,7 +57,8 @@ def read_references() -> dict[str, dict[str, str]]:
     entries = {}
     for match in re.finditer(r'@\w+\{(\w+),\n(.*?)\n\}', text, re.DOTALL):
         found = re.findall(r'^  (\w+) = \{(.*)\},?$', match[2], re.MULTILINE)
-        fields = {name: value.replace(r'\&', '&') for name, value in found}  # BibTeX's escape
+        # BibTeX escapes signs, and keeps capitals by braces
+        fields = {name: re.sub(r'[{}]|\\(?=&)', '', value) for name, value in found}
         entries[match[1]] = {**fields, 'source': match[0]}
     return entries
 

@@ -20,11 +20,23 @@ from nipype.interfaces.base import (
 )
 
 from ...nodes.anatomy.quality import LEAST_RUNS, STANDS_APART
-from ..files import save_text
+from ..files import atomic_path, save_text
 from ..group_tables import GROUP_TABLES
+from .figure_files import FIGURES, write_group_figures
+from .provenance import Provenance
+from .terms import explained, terms
 
 if TYPE_CHECKING:
     from jinja2 import Environment
+
+
+_WORDS = '<!-- words -->'
+"""Where the list of terms goes, when it is known which the page has."""
+
+
+def thumbnail_path(root: Path, visit: str) -> Path:
+    """Where the small picture of a visit lies."""
+    return root / FIGURES / f'{visit}_thumbnail.png'
 
 
 def _read(name: str) -> str:
@@ -36,16 +48,20 @@ def environment() -> Environment:
     """Templates in `nigra.data`; they escape everything that is not marked as markup."""
     from jinja2 import Environment, FunctionLoader, StrictUndefined
 
-    return Environment(
+    found = Environment(
         loader=FunctionLoader(_read),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    found.filters['explained'] = explained
+    return found
 
 
-def render_page(template: str, context: Mapping[str, Any], *, version: str) -> str:
+def render_page(
+    template: str, context: Mapping[str, Any], *, version: str, study: Provenance | None = None
+) -> str:
     """Fill a template, which includes the style sheet and the script.
 
     The page's policy lets a browser run this script alone, which it knows by its hash.
@@ -58,18 +74,25 @@ def render_page(template: str, context: Mapping[str, Any], *, version: str) -> s
         What it shows.
     version
         Of nigra.
+    study
+        What it is of, and when it was made.
     """
     from markupsafe import Markup
 
     script = _read('report.js')
     digest = hashlib.sha256(script.encode('utf-8')).digest()
-    return environment().get_template(template).render(
+    html = environment().get_template(template).render(
         css=Markup(_read('report.css')),
         script=Markup(script),
         script_hash=base64.b64encode(digest).decode('ascii'),
         version=version,
+        study=study or Provenance(),
+        words_here=Markup(_WORDS),
         **context,
     )  # fmt: skip
+    used = {term: meaning for term, meaning in terms().items() if term in html}
+    words = environment().get_template('words.html.j2').render(words=used)
+    return html.replace(_WORDS, words if used else '')
 
 
 def render_participant(
@@ -84,6 +107,7 @@ def render_participant(
     methods_html: str = '',
     versions: Mapping[str, str] | None = None,
     names: Mapping[int, str] | None = None,
+    study: Provenance | None = None,
 ) -> str:
     """Report of one participant (or visit) as HTML.
 
@@ -105,6 +129,8 @@ def render_participant(
         Of the software.
     names
         Region of each label; the built-in atlas's by default.
+    study
+        What the page is of, and when it was made.
     """
     from .participant_page import participant_context
 
@@ -121,7 +147,8 @@ def render_participant(
         versions=versions,
         names=names,
     )
-    return render_page('participant.html.j2', context, version=versions.get('nigra', ''))
+    version = versions.get('nigra', '')
+    return render_page('participant.html.j2', context, version=version, study=study)
 
 
 def render_group(
@@ -132,6 +159,8 @@ def render_group(
     settings: Mapping[str, Any] | None = None,
     methods_html: str = '',
     version: str = '',
+    study: Provenance | None = None,
+    figures_beside: Path | None = None,
 ) -> str:
     """Report of the group comparison as HTML; all its numbers come from the tables.
 
@@ -151,16 +180,21 @@ def render_group(
         From `boilerplate.methods_text`; included without escaping.
     version
         Of nigra.
+    study
+        What the page is of, and when it was made.
+    figures_beside
+        Folder of the page, where its pictures go as files, too; none are written by default.
     """
     from markupsafe import Markup
 
     from . import group_page as page
+    from .quality_part import quality_table
 
     data = page.GroupData.read(tables, settings or {})
     quality = tables.get('quality')
     context = {
         **page.group_context(data, voxelwise='clusters' in tables),
-        'quality': page.quality_table(quality) if quality else None,
+        'quality': quality_table(quality) if quality else None,
         'stands_apart': f'{STANDS_APART:g}',
         'least_runs': LEAST_RUNS,
         'voxels': page.voxel_part(tables['clusters'], voxel_maps, data.alpha)
@@ -170,7 +204,9 @@ def render_group(
         'methods': Markup(methods_html),
         'downloads': [Path(tables[name]).name for name in GROUP_TABLES if name in tables],
     }
-    return render_page('group.html.j2', context, version=version)
+    if figures_beside is not None:
+        write_group_figures(context, figures_beside)
+    return render_page('group.html.j2', context, version=version, study=study)
 
 
 class _ParticipantReportInputSpec(BaseInterfaceInputSpec):
@@ -184,6 +220,7 @@ class _ParticipantReportInputSpec(BaseInterfaceInputSpec):
     anat_warnings = traits.List(traits.Str, desc='sentences on the anatomy')
     methods_html = traits.Str('', usedefault=True, desc='methods text')
     versions = traits.Dict(desc='software versions')
+    study = traits.Dict(desc='from describe_study')
     out_file = traits.Str(mandatory=True, desc='final path')
 
 
@@ -191,19 +228,31 @@ class _ReportOutputSpec(TraitedSpec):
     out_report = File(desc='the page')
 
 
+class _ParticipantReportOutputSpec(_ReportOutputSpec):
+    out_thumbnail = File(desc='small picture of the map, for the page of all participants')
+
+
 class ParticipantReport(SimpleInterface):
     """Write the visual report of a visit."""
 
     input_spec = _ParticipantReportInputSpec
-    output_spec = _ReportOutputSpec
+    output_spec = _ParticipantReportOutputSpec
     _always_run = True  # its place is outside the working folder
 
     def _run_interface(self, runtime):
+        from .map_pictures import draw_thumbnail
+
         given = _defined(self.inputs)
+        given['study'] = Provenance.now(given.get('study', {}))
         given['warnings'] = [*given.get('warnings', ()), *given.pop('anat_warnings', ())]
         out_file = given.pop('out_file')
         save_text(render_participant(**given), out_file)
         self._results['out_report'] = out_file
+        picture = thumbnail_path(Path(out_file).parent, Path(out_file).stem)
+        picture.parent.mkdir(exist_ok=True)
+        with atomic_path(picture) as temporary:
+            temporary.write_bytes(draw_thumbnail(given['runs'][0]))
+        self._results['out_thumbnail'] = str(picture)
         return runtime
 
 
@@ -218,6 +267,7 @@ _GroupReportInputSpec = type(
         'settings': traits.Dict(desc='group column, covariates, formulae and so on'),
         'methods_html': traits.Str('', usedefault=True, desc='methods text'),
         'version': traits.Str('', usedefault=True, desc='of nigra'),
+        'study': traits.Dict(desc='from describe_study'),
         'out_file': traits.Str(mandatory=True, desc='final path'),
     },
 )
@@ -232,9 +282,11 @@ class GroupReport(SimpleInterface):
 
     def _run_interface(self, runtime):
         given = _defined(self.inputs)
+        given['study'] = Provenance.now(given.get('study', {}))
         out_file = given.pop('out_file')
         tables = {n: given.pop(f'{n}_tsv') for n in GROUP_TABLES if f'{n}_tsv' in given}
-        save_text(render_group(tables, **given), out_file)
+        html = render_group(tables, figures_beside=Path(out_file).parent, **given)
+        save_text(html, out_file)
         self._results['out_report'] = out_file
         return runtime
 

@@ -1,38 +1,24 @@
 """Reports in a real browser: no errors, sorting, filtering, pictures, nothing loaded."""
 
-import base64
-import hashlib
-import re
-import shutil
 import subprocess
 
+import pandas as pd
 import pytest
+from toy_browser import BROWSER, browse, driven
 from toy_cohort import make_people, write_participants, write_study
 from toy_page import NAMES, write_visit
 
 from nigra.interfaces.agreement import Told
 from nigra.interfaces.methods import Methods
+from nigra.interfaces.ratings import excluded_visits, read_ratings
+from nigra.interfaces.reports.index_page import write_index
 from nigra.interfaces.reports.report import render_participant
 from nigra.nodes.statistics.question import Question
 from nigra.workflows.group import init_group_wf
 
-BROWSER = next(
-    filter(None, map(shutil.which, ('chromium', 'chromium-browser', 'google-chrome'))), ''
-)
 pytestmark = pytest.mark.skipif(not BROWSER, reason='no Chromium on this machine')
 
 EVIL = '<script>document.title="broken"</script>'
-
-
-def browse(page, *options):
-    """The page's DOM after its scripts have run, and what the browser logged."""
-    found = subprocess.run(
-        [BROWSER, '--headless', '--no-sandbox', '--disable-gpu', '--enable-logging=stderr',
-         '--virtual-time-budget=4000', '--window-size=1300,900', '--dump-dom', *options,
-         page.as_uri()],
-        capture_output=True, text=True, timeout=120, check=True,
-    )  # fmt: skip
-    return found.stdout, [line for line in found.stderr.splitlines() if 'CONSOLE' in line]
 
 
 @pytest.fixture(scope='module')
@@ -49,20 +35,6 @@ def page(tmp_path_factory):
     workflow.base_dir = str(root / 'work')
     workflow.run()
     return root / 'group.html'
-
-
-def driven(page, code):
-    """A copy of the page whose own script is followed by `code`, and its DOM."""
-    html = page.read_text(encoding='utf-8')
-    script = re.search(r'<script>(.*?)</script>', html, re.DOTALL)[1]
-    longer = script + code
-    digest = base64.b64encode(hashlib.sha256(longer.encode()).digest()).decode()
-    html = html.replace(f'<script>{script}</script>', f'<script>{longer}</script>')
-    copy = page.with_name('driven.html')
-    copy.write_text(re.sub(r"'sha256-[^']+'", f"'sha256-{digest}'", html), encoding='utf-8')
-    dom, errors = browse(copy)
-    assert errors == []
-    return re.search(r'data-told="([^"]*)"', dom)[1]
 
 
 def test_it_opens_without_errors_under_its_own_policy(page):
@@ -123,7 +95,7 @@ def test_every_heading_and_control_is_named(page):
         .filter((e) => !(e.textContent.trim() || e.getAttribute('aria-label')));
       const hints = [...document.querySelectorAll('#table-contrasts th')]
         .filter((h) => !h.title);
-      const lost = [...document.querySelectorAll('nav a')]
+      const lost = [...document.querySelectorAll('nav a:not(.way)')]
         .filter((a) => !document.querySelector(a.getAttribute('href')));
       document.documentElement.dataset.told =
         [bare.length, hints.length, lost.length, document.documentElement.lang].join(' ');
@@ -156,3 +128,127 @@ def test_pictures_of_a_participant_fade_and_lose_their_outlines(tmp_path):
       document.documentElement.dataset.told = [before, state()].join(' ');
     """)  # fmt: skip
     assert told == '0 inline 1 none'
+
+
+def test_columns_unfold(page):
+    told = driven(page, """
+      const table = document.getElementById('table-contrasts');
+      const seen = () => [...table.tHead.rows[0].cells].filter((c) => c.offsetWidth).length;
+      const button = document.querySelector('button[aria-controls=table-contrasts]');
+      const before = seen(); button.click();
+      document.documentElement.dataset.told =
+        [before, seen() > 20, button.getAttribute('aria-expanded')].join(' ');
+    """)  # fmt: skip
+    assert told == '9 true true'
+
+
+def test_a_point_leads_to_its_person(page):
+    told = driven(page, """
+      const point = document.querySelector('.point');
+      navigation.addEventListener('navigate', (event) => {
+        event.preventDefault();
+        document.documentElement.dataset.told =
+          [event.destination.url.split('/').pop(), point.textContent.split(':')[0]].join(' ');
+      });
+      point.dispatchEvent(new MouseEvent('click', {bubbles: true}));
+    """)  # fmt: skip
+    address, person = told.split()
+    assert address == f'index.html#to={person}'
+
+
+@pytest.fixture(scope='module')
+def study(tmp_path_factory):
+    """Three finished visits, somebody who failed, and one who has not begun."""
+    root = tmp_path_factory.mktemp('study')
+    made = root / 'logs' / 'complete'
+    made.mkdir(parents=True)
+    for name in ('sub-01', 'sub-02_ses-a', 'sub-03'):
+        (made / f'{name}.json').write_text('{"Outputs": {"x": 1}}')
+        (root / f'{name}.html').write_text(f'<!DOCTYPE html><title>page of {name}</title>')
+    (made / 'sub-04.json').write_text('{"Outputs": {}}')
+    (root / 'group.html').write_text('<!DOCTYPE html><title>groups</title>')
+    people = pd.DataFrame({'participant_id': ['sub-01', 'sub-02', 'sub-05'],
+                           'group': [EVIL, 'HC', 'HC']})  # fmt: skip
+    write_participants(root / 'participants.tsv', people)
+    return write_index(root, study={'data_set': 'toy', 'simulated': True, 'command': 'nigra x'})
+
+
+@pytest.mark.parametrize(
+    ('way', 'title'),
+    [('after=sub-01', 'page of sub-02_ses-a'), ('before=sub-03', 'page of sub-02_ses-a'),
+     ('to=sub-03', 'page of sub-03'), ('group', 'groups'),
+     ('after=sub-03', 'All participants · nigra'), ('to=sub-02', 'All participants · nigra')],
+)  # fmt: skip
+def test_the_index_leads_to_neighbours_people_and_groups(study, way, title):
+    dom, errors = browse(study, fragment=way)
+    assert errors == []
+    assert f'<title>{title}</title>' in dom
+
+
+def test_the_index_shows_everybody_and_finds(study):
+    told = driven(study, """
+      const rows = () => [...document.querySelectorAll('#index tbody tr')]
+        .map((r) => r.cells[1].textContent + ' ' + r.cells[3].textContent);
+      const all = rows(), search = document.getElementById('search');
+      search.value = 'hc wait'; search.dispatchEvent(new Event('input'));
+      document.documentElement.dataset.told = [...all, rows().length, rows()[0]].join('; ');
+    """)  # fmt: skip
+    assert told == (
+        'sub-01 finished; sub-02_ses-a finished; sub-03 finished; sub-04 unfinished; '
+        'sub-05 waiting; 1; sub-05 waiting'
+    )
+
+
+def test_the_index_sorts_and_keeps_who_has_nothing_last(study):
+    told = driven(study, """
+      const groups = () => [...document.querySelectorAll('#index tbody tr')]
+        .map((r) => r.cells[2].textContent).join(',');
+      const head = document.querySelector('#index th button[data-key="1"]');
+      head.click(); const up = groups(); head.click();
+      document.documentElement.dataset.told =
+        [up.endsWith('HC,,') || up.endsWith(',,'), groups().endsWith(',,')].join(' ');
+    """)  # fmt: skip
+    assert told == 'true true'
+
+
+def test_a_rating_is_a_table_that_the_group_level_reads(tmp_path):
+    given, run = write_visit(tmp_path)
+    page = tmp_path / 'sub-01_ses-a.html'
+    html = render_participant(participant_id='sub-01_ses-a', runs=[run], names=NAMES, **given)
+    page.write_text(html, encoding='utf-8')
+    told = driven(page, """
+      let saved;
+      URL.createObjectURL = (blob) => { saved = blob; return 'data:,'; };
+      const form = document.getElementById('rate');
+      form.elements.rating.value = 'exclude';
+      form.querySelector('[value=movement]').checked = true;
+      form.querySelector('[value=labels]').checked = true;
+      form.elements.comment.value = 'a\\tb';
+      form.requestSubmit();
+      const root = document.documentElement;
+      const read = new FileReader();
+      read.onload = () => { root.dataset.told = read.result.replaceAll('\\n', '|'); };
+      read.readAsText(saved);
+    """)  # fmt: skip
+    file = tmp_path / 'rating.tsv'
+    file.write_text(told.replace('|', '\n'))
+    assert excluded_visits(read_ratings([file])) == {
+        ('sub-01', 'ses-a'): 'rated exclude (movement; labels)'
+    }
+
+
+def test_a_picture_is_saved_with_its_style(page):
+    told = driven(page, """
+      const saved = [];
+      URL.createObjectURL = (blob) => { saved.push(blob); return 'data:,'; };
+      const [svg, png] = document.querySelectorAll('button.save');
+      svg.click(); png.click();
+      const wait = setInterval(async () => {
+        if (saved.length < 2) return;
+        clearInterval(wait);
+        const text = await saved[0].text();
+        document.documentElement.dataset.told = [saved[0].type, text.includes('<style'),
+          text.includes('--ink'), saved[1].type, saved[1].size > 5000].join(' ');
+      }, 50);
+    """)  # fmt: skip
+    assert told == 'image/svg+xml true true image/png true'

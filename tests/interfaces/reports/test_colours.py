@@ -32,7 +32,7 @@ def test_effects_are_full_at_the_limit_and_pale_at_zero():
         assert light == sorted(light, reverse=True)
         assert diverging(sign * 2 * LARGE_EFFECT) == diverging(sign * LARGE_EFFECT)
         assert [diverging(sign * v)[1] for v in (0, LARGE_EFFECT)] == [False, True]
-    blue, orange = diverging_rgb(-LARGE_EFFECT), diverging_rgb(LARGE_EFFECT)
-    assert blue[2] > blue[0]
-    assert orange[0] > orange[2]
-    assert diverging(LARGE_EFFECT)[0] == '#' + bytes(orange).hex()
+    violet, gold = diverging_rgb(-LARGE_EFFECT), diverging_rgb(LARGE_EFFECT)
+    assert violet[2] > violet[1]
+    assert gold[0] > gold[2]
+    assert diverging(LARGE_EFFECT)[0] == '#' + bytes(gold).hex()

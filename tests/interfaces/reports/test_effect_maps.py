@@ -30,11 +30,17 @@ def outlines(svg):
 
 
 def test_nuclei_take_the_colours_of_their_effects():
-    sizes = {'putamen': -LARGE_EFFECT / 2, 'caudate': 9.0, 'nowhere': 1.0}
+    sizes = {'putamen': -LARGE_EFFECT / 2, 'caudate': LARGE_EFFECT, 'nowhere': 1.0}
     svg = draw_effects(sizes, {'putamen', 'nowhere'}, label='x')
     assert steps(svg) == {0, 128 - 64, 255}
     assert outlines(svg) == {f'putamen: {-LARGE_EFFECT / 2:.2f}, significant'}
     assert draw_effects({'nowhere': 1.0}, set(), label='x') == ''
+
+
+def test_no_effect_is_clipped():
+    sizes = {'putamen': 19.8, 'caudate': 10.0}
+    drawn = steps(draw_effects(sizes, set(), label='x'))
+    assert drawn == {0, 128 + round(127 * 10 / 20), 128 + round(127 * 19.8 / 20)}
 
 
 def test_a_whole_gives_way_to_its_parts():

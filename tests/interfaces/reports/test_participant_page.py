@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from PIL import Image
 from toy_page import EVIL, NAMES, Page, check_alone, region_rows, write_visit
 
 from nigra.interfaces.reports.participant_page import fact_pairs, run_page
@@ -44,8 +45,10 @@ def test_region_table_has_full_numbers(visit):
     assert len(rows) == len(expected)
     for row, (_, truth) in zip(rows, expected.iterrows(), strict=True):
         assert row[:2] == [truth.region, truth.hemisphere]
-        numbers = ['n_voxels', 'volume_mm3', 'coverage', 'chi_mean', 'chi_median', 'chi_sd']
-        np.testing.assert_array_equal(np.array(row[2:8], float), truth[numbers].to_numpy(float))
+        numbers = ['coverage', 'n_voxels', 'volume_mm3', 'chi_median', 'chi_sd']
+        np.testing.assert_array_equal(np.array(row[5:10], float), truth[numbers].to_numpy(float))
+        volumes = [truth.chi_mean, truth.volume_mm3 / 1000, truth.volume_mm3 / 1.3e6 * 100]
+        np.testing.assert_allclose(np.array(row[2:5], float), volumes)
 
 
 def test_one_echo_and_no_labels(visit):
@@ -87,6 +90,9 @@ def test_participant_interface_writes_the_page(visit, tmp_path):
     assert result.outputs.out_report == str(out)
     words = check_alone(out.read_text(encoding='utf-8')).words
     assert 'one two' in words
+    with Image.open(result.outputs.out_thumbnail) as picture:
+        # the voxels are 1.5 x 1.8 mm, and a ball is drawn round
+        assert picture.width == pytest.approx(picture.height, abs=5)
 
 
 def test_runs_of_a_page_are_summed_up_with_the_visit(visit):
@@ -110,7 +116,9 @@ def test_what_the_page_would_not_show_is_refused(visit):
 
 def test_facts_are_shown_with_their_units():
     quality = {'brain_ml': 1500.0, 'snr': 54.25, 'own_measure': 1}
-    pairs = dict(fact_pairs({'MagneticFieldStrength': 3, 'Coil': 'head'}, quality))
+    told = fact_pairs({'MagneticFieldStrength': 3, 'Coil': 'head'}, quality)
+    pairs = {name: text for name, text, _ in told}
+    assert [name for name, _, hint in told if hint] == ['Brain', 'SNR']
     assert pairs == {
         'Field strength': '3 T', 'Coil': 'head', 'Brain': '1500 mL', 'SNR': '54.25',
         'Own measure': '1',

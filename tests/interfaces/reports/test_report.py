@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from toy_page import EVIL, Page, check_alone
 
+from nigra.interfaces.group_tables import GROUP_TABLES
 from nigra.interfaces.reports.boilerplate import methods_text
 from nigra.interfaces.reports.report import (
     GroupReport,
@@ -124,7 +125,9 @@ def test_tables_have_full_numbers(tmp_path):
     rows = [r for r in page.tables if len(r) == len(frame.columns)]
     assert len(rows) == len(frame)
     columns = ['estimate', 'ci_low', 'ci_high', 'statistic', 'p', 'p_adjusted', 'effect_size']
-    places = [frame.columns.get_loc(c) for c in columns]
+    lead = [c for c in GROUP_TABLES['contrasts'].lead if c in frame]
+    order = [*lead, *(c for c in frame if c not in lead)]
+    places = [order.index(c) for c in columns]
     shown = [[float(row[i]) for i in places] for row in rows]
     np.testing.assert_array_equal(shown, frame[columns].to_numpy())
 

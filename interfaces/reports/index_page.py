@@ -1,0 +1,157 @@
+"""The page of the whole study: everyone with a picture, their state and what stands apart."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pandas as pd
+from markupsafe import Markup
+
+from ...nodes.errors import NigraError
+from ...nodes.statistics.values import VISIT
+from ..completion import find_outputs, marker_folder
+from ..files import read_json, save_text
+from ..quality import PATTERN, gather_quality, quality_measures
+from ..tables import read_table
+from .cells import Column, counted
+from .figure_files import FIGURES
+from .provenance import Provenance
+from .report import render_page, thumbnail_path
+
+INDEX = 'index.html'
+_STATES = {
+    'finished': 'Everything was made',
+    'failed': 'This run could not finish it; the log says why',
+    'unfinished': 'Begun and not finished: being made now, or stopped',
+    'waiting': 'In the table of participants, and not begun',
+}
+_COLUMNS = (
+    Column('Participant'),
+    Column('Group'),
+    Column('State', '; '.join(f'{name}: {words}' for name, words in _STATES.items())),
+    Column('Problems', 'What the page of the run calls a problem'),
+    Column('Stands apart by', 'Measures of quality that are far worse than in the other runs'),
+)
+
+
+def write_index(
+    root: Path, *, study: Mapping[str, Any], group_column: str = 'group',
+    failed: Mapping[str, Sequence[str]] | None = None, version: str = '',
+) -> Path:  # fmt: skip
+    """Write the page that leads to everybody's.
+
+    Parameters
+    ----------
+    root
+        Root of the derivatives.
+    study
+        From `provenance.describe_study`.
+    group_column
+        Of the table of participants.
+    failed
+        Sentences by visit or participant, of the run that has just ended.
+    version
+        Of nigra.
+    """
+    rows = index_rows(root, group_column=group_column, failed=failed or {})
+    states = pd.Series([row[2] for row in rows], dtype=str).value_counts()
+    counts = [f'{states[name]} {name}' for name in _STATES if name in states]
+    context = {
+        'chips': [counted(len(rows), 'visit'), *counts],
+        'columns': _COLUMNS,
+        'group': (root / 'group.html').is_file(),
+        'images': " 'self' file:",  # thumbnails lie beside the page, so that it stays small
+        'data': Markup(_as_data(rows)),
+        'sections': [],
+        'ways': [('group.html', 'Groups')] if (root / 'group.html').is_file() else [],
+    }  # fmt: skip
+    html = render_page('index.html.j2', context, version=version, study=Provenance.now(study))
+    return save_text(html, root / INDEX)
+
+
+def _as_data(rows: Sequence[Sequence[str]]) -> str:
+    """Rows as JSON that cannot end the element in which it stands."""
+    return json.dumps(rows, ensure_ascii=False, separators=(',', ':')).replace('<', '\\u003c')
+
+
+def index_rows(
+    root: Path, *, group_column: str, failed: Mapping[str, Sequence[str]]
+) -> list[list[str]]:
+    """Visit, group, state, problems, what stands apart, page and thumbnail of everybody.
+
+    Parameters
+    ----------
+    root, group_column, failed
+        As in `write_index`.
+    """
+    groups = _groups(root / 'participants.tsv', group_column)
+    told = _quality(root)
+    states = {path.stem: _state(path) for path in marker_folder(root).glob('sub-*.json')}
+    begun = {visit.split('_')[0] for visit in states}
+    states |= dict.fromkeys(groups.keys() - begun, 'waiting')
+    states |= {name: 'failed' for name in failed if name.startswith('sub-')}
+    rows = []
+    for visit in sorted(states):
+        page, picture = root / f'{visit}.html', thumbnail_path(root, visit)
+        rows.append([
+            visit, groups.get(visit.split('_')[0], ''), states[visit], *told.get(visit, ('', '')),
+            quote(page.name) if page.is_file() else '',
+            quote(f'{FIGURES}/{picture.name}') if picture.is_file() else '',
+        ])  # fmt: skip
+    return rows
+
+
+def _state(marker: Path) -> str:
+    try:
+        return 'finished' if read_json(marker).get('Outputs') else 'unfinished'
+    except (NigraError, AttributeError):
+        return 'unfinished'
+
+
+def _groups(table: Path, column: str) -> dict[str, str]:
+    """Group of each participant; nothing is known where there is no table."""
+    if not table.is_file():
+        return {}
+    try:
+        people = read_table(table, text=(column,), needs=('participant_id',))
+    except NigraError:
+        return {}
+    labels = people[column].fillna('') if column in people else [''] * len(people)
+    names = [f'sub-{str(who).removeprefix("sub-")}' for who in people['participant_id']]
+    return dict(zip(names, map(str, labels), strict=True))
+
+
+def _quality(root: Path) -> dict[str, tuple[str, str]]:
+    """Problems, and what stands apart, by visit; runs of a visit together."""
+    paths = find_outputs(root, PATTERN)
+    if not paths:
+        return {}
+    try:
+        table = gather_quality(paths)
+    except NigraError:
+        return {}
+    found: dict[str, tuple[str, str]] = {}
+    for row in table.to_dict('records'):
+        visit = '_'.join(str(row[key]) for key in VISIT[:2] if pd.notna(row[key]))
+        problems, flags = (_words(row[name]) for name in ('problems', 'flags'))
+        before = found.get(visit, ('', ''))
+        found[visit] = (_joined(before[0], problems), _joined(before[1], flags))
+    return found
+
+
+def _words(names: Any) -> str:
+    """Names of problems or flags as people write them."""
+    if pd.isna(names):
+        return ''
+    text = str(names)
+    for name, measure in quality_measures().items():
+        text = text.replace(f'{name} (', f'{measure["title"]} (')
+    return text.replace('_', ' ')
+
+
+def _joined(*texts: str) -> str:
+    return '; '.join(filter(None, texts))

@@ -1,0 +1,66 @@
+"""Quality of all runs on the group page: what stands apart first, each leading to its own page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from ...nodes.statistics.values import VISIT
+from ..quality import quality_measures
+from ..tables import read_table, readable
+from .cells import Column, Table, make_table, significant
+
+MOST_ROWS = 200
+"""Rows of one table on a page that must not grow with the study; files and index have all."""
+
+
+def quality_table(path: str | Path) -> Table | None:
+    """Quality of every run, what stands apart marked and on top; None where nothing is known.
+
+    Parameters
+    ----------
+    path
+        Table of `quality.gather_quality`.
+    """
+    words = ('problems', 'flags')
+    table = read_table(path, text=words, needs=(*VISIT, *words))
+    if table.empty:
+        return None
+    flagged = table[list(words)].notna()
+    table = table.assign(flagged=flagged.any(axis=1), worst=flagged.problems).sort_values(
+        ['worst', 'flagged'], ascending=False, kind='stable'
+    )
+    named = [c for c in ('session_id', 'run_id') if table[c].notna().any()]
+    columns = {'participant_id': Column('participant'), **{c: Column(readable(c)) for c in named}}
+    if table['problems'].notna().any():
+        columns['problems'] = Column(
+            'problems', 'what the page of the run calls a problem', words=True
+        )
+    columns['flags'] = Column(
+        'stands apart by', 'measures, with the modified z in brackets', words=True
+    )
+    lead = len(columns) + 3
+    for name, measure in quality_measures().items():
+        unit = f' ({measure["Units"]})' if 'Units' in measure else ''
+        if name in table and table[name].notna().any():
+            columns[name] = Column(measure['title'] + unit, measure['Description'], significant(3))
+    return make_table(
+        table, columns, lead=lead, most=MOST_ROWS,
+        row_class=lambda row: 'flagged' if row['flagged'] else '',
+        cell_href=lambda name, row: page_name(row) if name == 'participant_id' else '',
+    )  # fmt: skip
+
+
+def page_name(row: Mapping[Any, Any]) -> str:
+    """File of a visit's page, from a row with participant and session.
+
+    Examples
+    --------
+    >>> page_name({'participant_id': 'sub-01', 'session_id': None})
+    'sub-01.html'
+    """
+    parts = (row['participant_id'], row.get('session_id'))
+    return '_'.join(str(part) for part in parts if pd.notna(part)) + '.html'

@@ -1,0 +1,46 @@
+"""Hints on terms: one table, read by the filter that marks them in text and by the pages' list."""
+
+from __future__ import annotations
+
+import functools
+import json
+import re
+from collections.abc import Mapping
+from importlib import resources
+
+from markupsafe import Markup, escape
+
+
+@functools.cache
+def terms() -> Mapping[str, str]:
+    """What each term means, from `data/terms.json`."""
+    text = (resources.files('nigra.data') / 'terms.json').read_text(encoding='utf-8')
+    return json.loads(text)
+
+
+@functools.cache
+def _pattern() -> re.Pattern[str]:
+    longest_first = sorted(terms(), key=len, reverse=True)
+    # a term within a longer word is none
+    return re.compile(r'(?<!\w)(' + '|'.join(map(re.escape, longest_first)) + r')(?!\w)')
+
+
+def explained(text: object) -> Markup:
+    """Escaped text in which each known term carries its hint where it first stands.
+
+    Examples
+    --------
+    >>> str(explained('ppb & ppb'))[:40]
+    '<abbr title="Parts per billion, the unit'
+    """
+    parts, last, seen = [], 0, set()
+    plain = str(text)
+    for match in _pattern().finditer(plain):
+        term = match[0]
+        if term in seen:
+            continue
+        seen.add(term)
+        parts += [escape(plain[last : match.start()]),
+                  Markup('<abbr title="{}">{}</abbr>').format(terms()[term], term)]  # fmt: skip
+        last = match.end()
+    return Markup('').join([*parts, escape(plain[last:])])

@@ -1,0 +1,109 @@
+"""What stands first on the group page: the question, the caution, effects counted once."""
+
+import pandas as pd
+import pytest
+
+from nigra.interfaces.files import save_json
+from nigra.interfaces.reports.group_data import GroupData
+from nigra.interfaces.reports.group_sentences import (
+    LEAST_DF,
+    caution,
+    findings,
+    overview,
+    what_was_asked,
+)
+from nigra.interfaces.reports.provenance import Provenance, describe_study
+from nigra.interfaces.reports.terms import explained
+
+
+def data(*contrasts, sizes=(12, 12)):
+    groups = [name for name, n in zip('AB', sizes, strict=True) for _ in range(n)]
+    people = pd.DataFrame({
+        'participant_id': [f'sub-{i}' for i in range(len(groups))], 'session_id': None,
+        'run_id': None, 'region': 'putamen', 'hemisphere': 'both', 'group': groups,
+    })  # fmt: skip
+    row = {
+        'measure': 'chi_mean', 'region': 'putamen', 'hemisphere': 'both', 'group_a': 'A',
+        'group_b': 'B', 'n_a': sizes[0], 'n_b': sizes[1], 'estimate': 4.0, 'ci_low': 2.0,
+        'ci_high': 6.0, 'p_adjusted': 0.01, 'effect_size': 19.8, 'df': 20.0,
+        'estimate_at_equal_volume': 3.5, 'p_at_equal_volume': 0.02,
+    }  # fmt: skip
+    value = {'participant_id': 'sub-0', 'measure': 'chi_mean', 'group': 'A', 'value': 1.0}
+    return GroupData({
+        'regions': people, 'contrasts': pd.DataFrame([{**row, **c} for c in contrasts or [{}]]),
+        'models': pd.DataFrame(columns=['measure', 'region', 'hemisphere']),
+        'values': pd.DataFrame([{**value, 'region': 'putamen', 'hemisphere': 'both'}]),
+        'exclusions': pd.DataFrame(columns=['participant_id', 'reason', 'scope']),
+    }, {'covariates': ['age', 'sex']})  # fmt: skip
+
+
+def test_the_question_is_told():
+    assert what_was_asked(data()) == (
+        'Do A and B differ in mean susceptibility of 1 region, adjusted for age and sex?'
+    )
+
+
+def test_a_whole_and_its_parts_are_one_effect():
+    parts = [{'region': name} for name in ('thalamus_whole', 'thalamus', 'pulvinar')]
+    found = findings(data(*parts, {'region': 'caudate'}))
+    assert [len(f.parts) for f in found] == [2, 0]
+    assert 'whole thalamus' in found[0].lead
+    assert [lead.split(' was')[0].split('the ')[1] for lead, _ in found[0].parts] == [
+        'thalamus', 'pulvinar'
+    ]  # fmt: skip
+    assert dict(overview(data(*parts)))['significant after adjustment'] == '1'
+
+
+@pytest.mark.parametrize(
+    'other', [{'estimate': -4.0}, {'group_a': 'C'}, {'measure': 'volume_normalised'}]
+)
+def test_parts_that_differ_otherwise_are_effects_of_their_own(other):
+    found = findings(data({'region': 'thalamus_whole'}, {'region': 'pulvinar', **other}))
+    assert [f.parts for f in found] == [[], []]
+
+
+@pytest.mark.parametrize(('sizes', 'few'), [((9, 30), True), ((10, 10), False)])
+def test_few_people_are_told_first_and_with_every_effect_size(sizes, few):
+    known = data(sizes=sizes)
+    assert bool(caution(known)) == few
+    assert (f'{sizes[0]} in A and {sizes[1]} in B' in caution(known)) == few
+    (finding,) = findings(known)
+    assert 'effect size 19.80' in finding.details
+    assert ('not to be relied on' in finding.details) == few
+
+
+@pytest.mark.parametrize(('df', 'told'), [(LEAST_DF, True), (LEAST_DF - 1, False)])
+def test_equal_volume_is_told_only_where_there_is_room_for_it(df, told):
+    ((_, details, _),) = findings(data({'df': df}))
+    assert ('at equal volume' in details) == told
+
+
+@pytest.mark.parametrize(
+    ('measure', 'shown'),
+    [('volume_mm3', '0.25 mL'), ('volume_normalised', '0.025 % of the brain')],
+)
+def test_volumes_are_told_in_what_people_know_them_by(measure, shown):
+    ((_, details, _),) = findings(data({'estimate': 250.0, 'measure': measure}))
+    assert shown in details
+
+
+@pytest.mark.parametrize(
+    ('about', 'expected'),
+    [({'Name': 'x (simulated)', 'GeneratedBy': [{'Name': 'nigra-simulate'}]}, ('x', True)),
+     ({'Name': 'y', 'GeneratedBy': 'by hand'}, ('y', False)), (None, ('', False))],
+)  # fmt: skip
+def test_simulated_data_are_called_so(tmp_path, about, expected):
+    if about:
+        save_json(about, tmp_path / 'dataset_description.json')
+    found = Provenance.now(describe_study(tmp_path, 'nigra x'))
+    assert (found.data_set, found.simulated) == expected
+    assert found.command == 'nigra x'
+    assert found.made
+
+
+def test_terms_carry_hints_once_and_text_stays_text():
+    marked = str(explained('<b> adjusted p = .04; adjusted p; QSM mask; ppbs'))
+    assert marked.startswith('&lt;b&gt; <abbr title="')
+    assert marked.count('>adjusted p</abbr>') == 1
+    assert '>QSM mask</abbr>' in marked
+    assert marked.endswith('; ppbs')
