@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -30,15 +31,21 @@ from .folders import check_places
 from .look import check_study, forecast, tell_look
 from .settings import Settings
 from .told import tell_phases, tell_problems
-from .work import claimed, clean_work, process_claimed, software, unfinished, work_folder
+from .work import (
+    Failures,
+    claimed,
+    process_claimed,
+    software,
+    tidy_work,
+    unfinished,
+    work_folder,
+)
 
 if TYPE_CHECKING:
     from ..interfaces.bids import Visit
     from ..interfaces.sidecars import Plan
 
 LOGGER = logging.getLogger('nigra')
-Failures = dict[str, list[str]]
-"""Sentences by visit or level."""
 
 
 def run_levels(settings: Settings) -> int:
@@ -81,8 +88,8 @@ def run_levels(settings: Settings) -> int:
     tell_problems(settings)
     if failed:
         return 1
-    if settings.clean_workdir:
-        clean_work(settings)
+    if not settings.keep_workdir:
+        tidy_work(settings)
     LOGGER.info('Reports: %s', ' '.join(map(str, final_reports(settings))))
     return 0
 
@@ -295,7 +302,7 @@ def compare(settings: Settings, workflow: Any, key: str) -> Failures:
     from ..interfaces.reports.methods_text import COMPARISON
     from ..interfaces.voxelwise import STEM
     from ..workflows.graph import final_files
-    from .run import run_graph
+    from .run import run_graphs
 
     root, marker = settings.output_dir, group_marker(settings)
     voxelwise = bool(settings.question.voxelwise)
@@ -304,13 +311,16 @@ def compare(settings: Settings, workflow: Any, key: str) -> Failures:
     if begin(marker, key, [*planned, maps], root):
         for path in root.glob(maps.name):
             path.unlink()
-    failed = run_graph(
-        workflow, replace(settings, use_plugin=None), log_dir=root / 'logs', here=not voxelwise
-    )
+    failed = run_graphs(
+        [('group', workflow)], replace(settings, use_plugin=None), log_dir=root / 'logs',
+        here=not voxelwise,
+    )  # fmt: skip
     if failed:
         return {'group': [s for sentences in failed.values() for s in sentences]}
     made = sorted(root.glob(maps.name)) if voxelwise else []
     mark_complete(marker, key, [*planned, *made], root)
+    if not settings.keep_workdir:
+        shutil.rmtree(work_folder(settings) / workflow.name, ignore_errors=True)
     return {}
 
 

@@ -129,6 +129,16 @@ def begin(marker: Path, key: str, planned: Iterable[Path], root: Path) -> bool:
     return other
 
 
+def withdraw(marker: Path, key: str, root: Path) -> None:
+    """Remove results of other inputs or options before their turn comes to be made anew.
+
+    Parameters are those of `begin`, which follows when it is known what will be made.
+    """
+    record = _read_marker(marker)
+    if record and record.get('Fingerprint', record.get('Begun')) != key:
+        begin(marker, key, (), root)
+
+
 def invalidate(marker: Path) -> bool:
     """Record that finished results no longer answer to the data; tell whether there were any."""
     record = _read_marker(marker)
