@@ -16,8 +16,6 @@ from .checks import (
     check_atlases,
     check_bids,
     check_folders,
-    check_own_atlases,
-    check_reference_echoes,
     find_participants_file,
 )
 from .citation import (
@@ -27,6 +25,7 @@ from .citation import (
     methods_section,
     write_citation,
 )
+from .find import find_all
 from .folders import check_places
 from .look import check_study, forecast, tell_look
 from .settings import Settings
@@ -182,54 +181,6 @@ def tell_group_is_old(settings: Settings, reason: str) -> None:
         )  # fmt: skip
 
 
-def find_all(
-    settings: Settings, labels: Sequence[str], filters: dict[str, dict[str, Any]]
-) -> tuple[list[Visit], Failures]:
-    """Find every participant's scans; one that has none fails alone."""
-    from ..interfaces.bids import find_visits
-    from ..interfaces.completion import invalidate, marker_folder
-    from ..interfaces.survey import participant_problems
-
-    visits: list[Visit] = []
-    failed: Failures = {}
-    for label in labels:
-        try:
-            found = find_visits(
-                settings.bids_dir, label, sessions=settings.session_label, filters=filters
-            )
-            check_reference_echoes(settings, found)
-            check_own_atlases(settings, label)
-            visits += _with_brain_masks(settings, found, filters)
-        except NigraError as error:
-            more = participant_problems(
-                settings.bids_dir, label, sessions=settings.session_label, filters=filters
-            )
-            failed[label] = list(dict.fromkeys([str(error), *more]))
-            if settings.dry_run:
-                continue
-            for marker in marker_folder(settings.output_dir).glob(f'{label}*.json'):
-                if marker.stem.split('_')[0] == label and invalidate(marker):
-                    LOGGER.warning(
-                        'Earlier results of %s no longer answer to the data and do not count',
-                        marker.stem,
-                    )
-            if settings.stop_on_first_crash:
-                raise
-    return visits, failed
-
-
-def _with_brain_masks(
-    settings: Settings, visits: Sequence[Visit], filters: dict[str, dict[str, Any]]
-) -> list[Visit]:
-    """The visits with the masks of `--derivatives`, where that is given."""
-    from ..interfaces.bids import find_brain_mask
-
-    folder = settings.derivatives
-    if folder is None:
-        return list(visits)
-    return [replace(v, brain_mask=find_brain_mask(folder, v, filters)) for v in visits]
-
-
 def visit_fingerprint(visit: Visit, settings: Settings) -> str:
     """Hash of everything that decides a visit's results."""
     from ..interfaces.anatomy.user_atlas import atlas_sources
@@ -239,8 +190,8 @@ def visit_fingerprint(visit: Visit, settings: Settings) -> str:
     files += [visit.brain_mask] if visit.brain_mask else []
     for source in atlas_sources(settings.methods.atlases, visit.participant_id):
         files += [source.image, source.table]
-    scans = [asdict(scan) for scan in visit.scans]
-    return fingerprint(files, {**asdict(settings.methods), **software(), 'scans': scans})
+    scans = [vars(scan) for scan in visit.scans]
+    return fingerprint(files, {**vars(settings.methods), **software(), 'scans': scans})
 
 
 def make_plan(settings: Settings, visits: Sequence[Visit]) -> Plan:

@@ -7,9 +7,10 @@ import sys
 import pytest
 
 from nigra.cli import main
-from nigra.cli.app import find_all, tell_phases, tidy_work, work_folder
+from nigra.cli.app import tell_phases, tidy_work, work_folder
 from nigra.cli.arguments import parse_settings
 from nigra.cli.checks import check_folders, find_participants_file
+from nigra.cli.find import find_all
 from nigra.cli.run import Progress, plugin_for
 from nigra.cli.settings import Settings
 from nigra.interfaces.claims import claim
