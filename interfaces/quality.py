@@ -175,14 +175,15 @@ def gather_quality(paths: Sequence[Path]) -> pd.DataFrame:
     numbers = table[names].apply(pd.to_numeric, errors='coerce')
     worse = {name: measure['worse'] for name, measure in quality_measures().items()}
     apart = standing_apart(numbers, worse)
-    z = numbers.apply(lambda column: pd.Series(modified_z(column.to_numpy(float)), numbers.index))
-    flags = [
-        '; '.join(f'{name} ({z.at[row, name]:+.1f})' for name in names if apart.at[row, name])
-        for row in table.index
-    ]
+    flags = np.full(len(table), '', dtype=object)
+    for name in names:
+        far = apart[name].to_numpy(bool)
+        if far.any():
+            z = modified_z(numbers[name].to_numpy(float))[far]
+            flags[far] += [f'; {name} ({value:+.1f})' for value in z]
     keys = table[list(VISIT)].astype(object).where(table[list(VISIT)].notna(), None)
     return pd.concat([keys, numbers], axis=1).assign(
-        problems=pd.Series(problems, dtype=object), flags=[f or None for f in flags]
+        problems=pd.Series(problems, dtype=object), flags=[text[2:] or None for text in flags]
     )
 
 
