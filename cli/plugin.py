@@ -62,10 +62,16 @@ class ResilientMultiProc(Window, MultiProcPlugin):
         super().run(graph, {**config, 'execution': execution}, updatehash=updatehash)
 
     def _send_procs_to_workers(self, updatehash: bool = False, graph: Any = None) -> None:
+        before = self._left()
         super()._send_procs_to_workers(updatehash=updatehash, graph=graph)
-        if self.pending_tasks:
+        # steps that ended here, in this process or by what is remembered of them, free others
+        if self.pending_tasks and self._left() == before:
             self._news.wait(_LOOK_EVERY)
             self._news.clear()
+
+    def _left(self) -> tuple[int, int]:
+        """How many steps are known, and how many have not ended."""
+        return len(self.procs), int((~self.proc_done | self.proc_pending).sum())
 
     def _has_room(self) -> bool:
         _, processors, _ = self._check_resources(self.pending_tasks)

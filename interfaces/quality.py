@@ -41,6 +41,7 @@ from .phase_told import phase_warnings, runs_that
 from .regions import DESCRIPTIONS
 from .reports.checks import PROBLEMS, problems_of
 from .tables import read_table, save_table
+from .unchanged import UntilChanged
 
 PATTERN = 'sub-*/**/*_quality.json'
 
@@ -187,7 +188,7 @@ def gather_quality(paths: Sequence[Path]) -> pd.DataFrame:
     )
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _load(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text(encoding='utf-8'))
     except (OSError, ValueError) as error:
@@ -197,6 +198,9 @@ def _read(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict) or not content.get('participant_id'):
         raise InputError(path, 'names no participant', 'run the participant level again')
     return content
+
+
+_read = UntilChanged(_load, 1 << 15)
 
 
 def quality_dictionary() -> dict[str, dict[str, Any]]:

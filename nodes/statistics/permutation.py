@@ -145,9 +145,9 @@ class _Family:
     @classmethod
     def of(cls, contrasts: Sequence[Contrast]) -> _Family:
         alike: dict[tuple[bytes, bytes], list[int]] = {}
-        for place, contrast in enumerate(contrasts):
+        for number, contrast in enumerate(contrasts):
             key = contrast.who.tobytes(), contrast.matrix.tobytes()
-            alike.setdefault(key, []).append(place)
+            alike.setdefault(key, []).append(number)
         places = [np.array(found) for found in alike.values()]
         members = [_Prepared.of([contrasts[i] for i in found]) for found in places]
         statistic = np.empty(len(contrasts))
