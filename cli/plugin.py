@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import os
 import threading
@@ -59,7 +60,14 @@ class ResilientMultiProc(Window, MultiProcPlugin):
     def run(self, graph: Any, config: Any, updatehash: bool = False) -> None:
         """Run a graph; it is this plugin that waits, not Nipype's loop."""
         execution = {**config['execution'], 'poll_sleep_duration': 0}
-        super().run(graph, {**config, 'execution': execution}, updatehash=updatehash)
+        # Nipype collects garbage before every step, which among all that is imported takes longer
+        # than the steps of many nodes; what is here already is none, nor is it in workers
+        gc.collect()
+        gc.freeze()
+        try:
+            super().run(graph, {**config, 'execution': execution}, updatehash=updatehash)
+        finally:
+            gc.unfreeze()
 
     def _send_procs_to_workers(self, updatehash: bool = False, graph: Any = None) -> None:
         before = self._left()
