@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -15,8 +16,6 @@ from .checks import (
     check_atlases,
     check_bids,
     check_folders,
-    check_own_atlases,
-    check_reference_echoes,
     find_participants_file,
 )
 from .citation import (
@@ -26,19 +25,26 @@ from .citation import (
     methods_section,
     write_citation,
 )
+from .find import find_all
 from .folders import check_places
 from .look import check_study, forecast, tell_look
 from .settings import Settings
 from .told import list_everybody, tell_phases, tell_problems
-from .work import claimed, clean_work, process_claimed, software, unfinished, work_folder
+from .work import (
+    Failures,
+    claimed,
+    process_claimed,
+    software,
+    tidy_work,
+    unfinished,
+    work_folder,
+)
 
 if TYPE_CHECKING:
     from ..interfaces.bids import Visit
     from ..interfaces.sidecars import Plan
 
 LOGGER = logging.getLogger('nigra')
-Failures = dict[str, list[str]]
-"""Sentences by visit or level."""
 
 
 def run_levels(settings: Settings) -> int:
@@ -82,8 +88,8 @@ def run_levels(settings: Settings) -> int:
     list_everybody(settings, failed)
     if failed:
         return 1
-    if settings.clean_workdir:
-        clean_work(settings)
+    if not settings.keep_workdir:
+        tidy_work(settings)
     LOGGER.info('Reports: %s', ' '.join(map(str, final_reports(settings))))
     return 0
 
@@ -176,54 +182,6 @@ def tell_group_is_old(settings: Settings, reason: str) -> None:
         )  # fmt: skip
 
 
-def find_all(
-    settings: Settings, labels: Sequence[str], filters: dict[str, dict[str, Any]]
-) -> tuple[list[Visit], Failures]:
-    """Find every participant's scans; one that has none fails alone."""
-    from ..interfaces.bids import find_visits
-    from ..interfaces.completion import invalidate, marker_folder
-    from ..interfaces.survey import participant_problems
-
-    visits: list[Visit] = []
-    failed: Failures = {}
-    for label in labels:
-        try:
-            found = find_visits(
-                settings.bids_dir, label, sessions=settings.session_label, filters=filters
-            )
-            check_reference_echoes(settings, found)
-            check_own_atlases(settings, label)
-            visits += _with_brain_masks(settings, found, filters)
-        except NigraError as error:
-            more = participant_problems(
-                settings.bids_dir, label, sessions=settings.session_label, filters=filters
-            )
-            failed[label] = list(dict.fromkeys([str(error), *more]))
-            if settings.dry_run:
-                continue
-            for marker in marker_folder(settings.output_dir).glob(f'{label}*.json'):
-                if marker.stem.split('_')[0] == label and invalidate(marker):
-                    LOGGER.warning(
-                        'Earlier results of %s no longer answer to the data and do not count',
-                        marker.stem,
-                    )
-            if settings.stop_on_first_crash:
-                raise
-    return visits, failed
-
-
-def _with_brain_masks(
-    settings: Settings, visits: Sequence[Visit], filters: dict[str, dict[str, Any]]
-) -> list[Visit]:
-    """The visits with the masks of `--derivatives`, where that is given."""
-    from ..interfaces.bids import find_brain_mask
-
-    folder = settings.derivatives
-    if folder is None:
-        return list(visits)
-    return [replace(v, brain_mask=find_brain_mask(folder, v, filters)) for v in visits]
-
-
 def visit_fingerprint(visit: Visit, settings: Settings) -> str:
     """Hash of everything that decides a visit's results."""
     from ..interfaces.anatomy.user_atlas import atlas_sources
@@ -233,8 +191,8 @@ def visit_fingerprint(visit: Visit, settings: Settings) -> str:
     files += [visit.brain_mask] if visit.brain_mask else []
     for source in atlas_sources(settings.methods.atlases, visit.participant_id):
         files += [source.image, source.table]
-    scans = [asdict(scan) for scan in visit.scans]
-    return fingerprint(files, {**asdict(settings.methods), **software(), 'scans': scans})
+    scans = [vars(scan) for scan in visit.scans]
+    return fingerprint(files, {**vars(settings.methods), **software(), 'scans': scans})
 
 
 def make_plan(settings: Settings, visits: Sequence[Visit]) -> Plan:
@@ -299,7 +257,7 @@ def compare(settings: Settings, workflow: Any, key: str) -> Failures:
     from ..interfaces.reports.methods_text import COMPARISON
     from ..interfaces.voxelwise import STEM
     from ..workflows.graph import final_files
-    from .run import run_graph
+    from .run import run_graphs
 
     root, marker = settings.output_dir, group_marker(settings)
     voxelwise = bool(settings.question.voxelwise)
@@ -309,13 +267,16 @@ def compare(settings: Settings, workflow: Any, key: str) -> Failures:
     if begin(marker, key, [*planned, maps], root):
         for path in (*root.glob(maps.name), *root.glob(pictures)):
             path.unlink()
-    failed = run_graph(
-        workflow, replace(settings, use_plugin=None), log_dir=root / 'logs', here=not voxelwise
-    )
+    failed = run_graphs(
+        [('group', workflow)], replace(settings, use_plugin=None), log_dir=root / 'logs',
+        here=not voxelwise,
+    )  # fmt: skip
     if failed:
         return {'group': [s for sentences in failed.values() for s in sentences]}
     made = sorted(root.glob(maps.name)) if voxelwise else []
     mark_complete(marker, key, [*planned, *made, *root.glob(pictures)], root)
+    if not settings.keep_workdir:
+        shutil.rmtree(work_folder(settings) / workflow.name, ignore_errors=True)
     return {}
 
 

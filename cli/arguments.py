@@ -151,10 +151,10 @@ def _config_value(path: Path, key: str, value: Any, action: argparse.Action) -> 
 
     kind = action.type if callable(action.type) else str
     try:
-        if action.nargs == 0 and action.const is True:
+        if action.nargs == 0 and isinstance(action.const, bool):
             if not isinstance(value, bool):
                 raise ValueError('write true or false')
-            return value
+            return value == action.const
         if isinstance(action, argparse._AppendAction):
             return list(_assignments(value))
         if action.nargs in ('+', '*'):

@@ -99,7 +99,7 @@ def _check_work(settings: Settings) -> None:
 
 
 def check_bids(settings: Settings) -> None:
-    """Ask the BIDS validator, where it is installed.
+    """Ask the BIDS validator, where it is installed and everybody is to be processed.
 
     Raises
     ------
@@ -107,7 +107,8 @@ def check_bids(settings: Settings) -> None:
         The validator found errors.
     """
     command = shutil.which('bids-validator-deno')
-    if settings.skip_bids_validation or command is None:
+    alone = bool(settings.participant_label)  # whose run reads nobody else's files
+    if settings.skip_bids_validation or alone or command is None:
         return
     found = subprocess.run(
         [command, '--ignoreWarnings', str(settings.bids_dir)],

@@ -26,6 +26,8 @@ SHOWN = {
     'method': 'method', 'state': 'state',
 }  # fmt: skip
 """Columns of the table on the console, with their headings; the file has all."""
+ROWS = 200
+"""Of the table on the console at most."""
 LEVELS = ('error', 'confounded', 'warning')
 """Weights of problems, the heaviest first: what will not be made, what may pass for a difference
 between groups, and what is to be known."""
@@ -184,8 +186,8 @@ def _method(settings: Settings) -> Callable[[GreScan], str]:
 
 
 def _show(rows: pd.DataFrame) -> None:
-    """Log the table of scans; a list of many echoes is cut."""
-    shown = rows[list(SHOWN)].rename(columns=SHOWN)
+    """Log the table of scans; lists of many echoes and of many scans are cut."""
+    shown = rows[list(SHOWN)].rename(columns=SHOWN).head(ROWS)
     for name in ('magnitude', 'phase'):
         shown[name] = shown[name].map(_first_file, na_action='ignore')
     cells = [list(shown), *shown.astype(object).fillna('n/a').astype(str).to_numpy().tolist()]
@@ -193,6 +195,8 @@ def _show(rows: pd.DataFrame) -> None:
     for row in cells:
         line = '  '.join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
         LOGGER.info('%s', line.rstrip())
+    if len(rows) > ROWS:
+        LOGGER.info('... and %d more, in logs/look.tsv', len(rows) - ROWS)
 
 
 def _first_file(names: str) -> str:

@@ -201,11 +201,16 @@ RUNNING: Options = {
     },
     ('--write-graph',): {
         'action': 'store_true',
-        'help': 'save the graph of steps as logs/graph.dot',
+        'help': 'save the graph of steps of the first visit as logs/graph.dot',
+    },
+    ('--keep-workdir',): {
+        'action': 'store_true',
+        'help': 'keep the intermediate files of visits that are complete',
     },
     ('--clean-workdir',): {
-        'action': 'store_true',
-        'help': 'remove the working folder when all went well',
+        'action': 'store_false',
+        'dest': 'keep_workdir',
+        'help': 'remove them (the default)',
     },
     ('--config-file',): {
         'type': Path,

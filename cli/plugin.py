@@ -1,51 +1,26 @@
-"""Nipype's plugins: workers die with the run, their death is told, visits go in turn."""
+"""Nipype's plugin for this machine: workers die with the run, and their death is told."""
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import os
+import threading
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any
 
-import networkx as nx
-from nipype.pipeline.plugins.linear import LinearPlugin
 from nipype.pipeline.plugins.multiproc import MultiProcPlugin, process_initializer
 
 from ..interfaces.processes import end_workers, leave_signals_to
+from .window import Window
 
 _KILLED = (
     'nigra.nodes.errors.NigraError: a worker process was killed, most likely for want of memory; '
     'run the same command again with fewer --nprocs or a lower --mem-gb.\n'
 )
-
-
-def visit_of(fullname: str) -> str:
-    """Name of the workflow of one visit inside the whole graph.
-
-    Examples
-    --------
-    >>> visit_of('nigra_wf.sub_01_wf.anat_wf.bias'), visit_of('_in_template3')
-    ('nigra_wf.sub_01_wf', '_in_template3')
-    """
-    return '.'.join(fullname.split('.')[:2])
-
-
-class VisitwiseLinear(LinearPlugin):
-    """Linear that finishes one visit after the other, not the first step of everybody first."""
-
-    def run(self, graph: Any, config: Any, updatehash: bool = False) -> None:
-        """Run the visits of a graph, which do not depend on each other, in turn."""
-        first: Exception | None = None
-        for steps in list(nx.weakly_connected_components(graph)):
-            try:
-                super().run(graph.subgraph(steps).copy(), config, updatehash=updatehash)
-            except Exception as error:
-                if str(config['execution']['stop_on_first_crash']).lower() == 'true':
-                    raise
-                first = first or error
-        if first is not None:
-            raise first
+_LOOK_EVERY = 1.0
+"""Seconds after which workers are looked after, though none has told anything."""
 
 
 def _begin_worker(cwd: str, parent: int) -> None:
@@ -53,14 +28,12 @@ def _begin_worker(cwd: str, parent: int) -> None:
     process_initializer(cwd)
 
 
-class ResilientMultiProc(MultiProcPlugin):
+class ResilientMultiProc(Window, MultiProcPlugin):
     """MultiProc that survives the death of a worker, and finishes one visit after the other.
 
     Nipype waits for ever for the results of a broken pool, as an out-of-memory kill leaves it.
-    Here the steps that were running fail with a sentence, a new pool takes the others.
-
-    Nipype takes steps in the order of the graph, all first steps first, so that nobody is done
-    before almost everybody is. Here steps of visits begun come before those of others.
+    Here the steps that were running fail with a sentence, a new pool takes the others. Nipype
+    looks for results ten times a second; here a result is taken when it comes.
     """
 
     pool: Any
@@ -70,8 +43,7 @@ class ResilientMultiProc(MultiProcPlugin):
         super().__init__(plugin_args=plugin_args)
         self.pool.shutdown(wait=False)  # which has not begun, and whose workers outlive the run
         self.pool = self._make_pool()
-        self._visits: dict[str, int] = {}
-        self._ranks: list[int] = []
+        self._news = threading.Event()
 
     def _make_pool(self) -> ProcessPoolExecutor:
         return ProcessPoolExecutor(
@@ -85,13 +57,38 @@ class ResilientMultiProc(MultiProcPlugin):
         """End all workers at once; what they were doing is done again by the next run."""
         end_workers(self.pool)
 
+    def run(self, graph: Any, config: Any, updatehash: bool = False) -> None:
+        """Run a graph; it is this plugin that waits, not Nipype's loop."""
+        execution = {**config['execution'], 'poll_sleep_duration': 0}
+        # Nipype collects garbage before every step, which among all that is imported takes longer
+        # than the steps of many nodes; what is here already is none, nor is it in workers
+        gc.collect()
+        gc.freeze()
+        try:
+            super().run(graph, {**config, 'execution': execution}, updatehash=updatehash)
+        finally:
+            gc.unfreeze()
+
+    def _send_procs_to_workers(self, updatehash: bool = False, graph: Any = None) -> None:
+        before = self._left()
+        super()._send_procs_to_workers(updatehash=updatehash, graph=graph)
+        # steps that ended here, in this process or by what is remembered of them, free others
+        if self.pending_tasks and self._left() == before:
+            self._news.wait(_LOOK_EVERY)
+            self._news.clear()
+
+    def _left(self) -> tuple[int, int]:
+        """How many steps are known, and how many have not ended."""
+        return len(self.procs), int((~self.proc_done | self.proc_pending).sum())
+
+    def _has_room(self) -> bool:
+        _, processors, _ = self._check_resources(self.pending_tasks)
+        return processors > 0 and len(self._begun) < self.processors
+
     def _sort_jobs(self, jobids: Any, scheduler: str | None = 'tsort') -> Any:
         if scheduler == 'mem_thread':
             return super()._sort_jobs(jobids, scheduler=scheduler)
-        while len(self._ranks) < len(self.procs):  # a MapNode adds steps while the graph runs
-            visit = visit_of(self.procs[len(self._ranks)].fullname)
-            self._ranks.append(self._visits.setdefault(visit, len(self._visits)))
-        return sorted(jobids, key=lambda job: (self._ranks[job], job))
+        return sorted(jobids, key=lambda job: (self._graph_of(job), job))
 
     def _report_crash(self, node: Any, result: Any = None) -> Any:
         try:
@@ -112,6 +109,11 @@ class ResilientMultiProc(MultiProcPlugin):
     def _async_callback(self, args: Any) -> None:
         if not isinstance(args.exception(), BrokenProcessPool):
             super()._async_callback(args)
+        self._news.set()
+
+    def _clear_task(self, taskid: int) -> None:
+        super()._clear_task(taskid)
+        self._taskresult.pop(taskid, None)  # Nipype keeps those of all steps
 
     def _get_result(self, taskid: int) -> Any:
         task = self._task_obj.get(taskid)

@@ -1,21 +1,21 @@
-"""Run a graph of all participants and say in one sentence each what failed."""
+"""Run graphs, one after the other, and say in one sentence each what failed."""
 
 from __future__ import annotations
 
 import logging
 import re
 import threading
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ..nodes.errors import InputError, NigraError
 from .settings import Settings
+from .work import TOP
 
 LOGGER = logging.getLogger('nigra')
-TOP = 'nigra_wf'
-"""Name of the workflow that holds all visits."""
 _OWN_ERROR = re.compile(r'^\s*nigra\.nodes\.errors\.\w+: (?P<message>.+)$', re.MULTILINE)
 
 _REMEDIES = {
@@ -35,19 +35,31 @@ class Progress:
 
     Attributes
     ----------
-    total
-        Steps in the graph.
+    totals
+        Steps of each graph, by the name of its visit's workflow.
     failures
         Sentences by top-level workflow name.
     """
 
-    total: int
     report: Callable[[str], None]
-    done: int = 0
+    totals: dict[str, int] = field(default_factory=dict)
     failures: dict[str, list[str]] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
     _started: set[str] = field(default_factory=set, repr=False)
-    _ended: set[str] = field(default_factory=set, repr=False)
+    _ended: dict[str, set[str]] = field(default_factory=dict, repr=False)
+
+    def begin(self, totals: Mapping[str, int]) -> None:
+        """Take the numbers of steps of a graph that is going to run."""
+        with self._lock:
+            self.totals |= totals
+
+    def end(self, owners: Iterable[str]) -> None:
+        """Forget the steps of a graph that has run; what failed is kept."""
+        with self._lock:
+            for owner in owners:
+                self.totals.pop(owner, None)
+                self._ended.pop(owner, None)
+                self._started = {name for name in self._started if _owner(name) != owner}
 
     def __call__(self, node: Any, status: str) -> None:
         """Take one event of Nipype: `start`, `end` or `exception`."""
@@ -57,10 +69,17 @@ class Progress:
                 self._started.add(name)
             elif status == 'exception':
                 self.failures.setdefault(_owner(name), [])
-            elif status == 'end' and name not in self._ended and self._has_run(name):
-                self._ended.add(name)
-                self.done += '.' in name  # the many of a MapNode are one step of the graph
-                self.report(f'[{self.done}/{self.total}] {_readable(name)}')
+            elif status == 'end' and self._has_run(name):
+                self._count(name)
+
+    def _count(self, name: str) -> None:
+        """Report a step that has ended, once; the many of a MapNode are one step of the graph."""
+        owner = _owner(name) if '.' in name else next(iter(self.totals), '')
+        ended = self._ended.setdefault(owner, set())
+        if name not in ended:
+            ended.add(name)
+            done = sum('.' in step for step in ended)
+            self.report(f'[{done}/{self.totals.get(owner, 0)}] {_readable(name)}')
 
     def crash(self, node: Any, traceback: str) -> None:
         """Take a failure of which no crash file could be written."""
@@ -169,35 +188,58 @@ def _read_plugin(path: Path) -> tuple[str, dict[str, Any]]:
     return str(plugin), arguments
 
 
-def run_graph(
-    graph: Any, settings: Settings, *, log_dir: Path, here: bool = False
+def run_graphs(
+    graphs: Iterable[tuple[str, Any]],
+    settings: Settings,
+    *,
+    log_dir: Path,
+    here: bool = False,
+    ended: Callable[[str], None] | None = None,
 ) -> dict[str, list[str]]:
-    """Run a Nipype workflow and return what failed, by visit.
+    """Run Nipype workflows that do not depend on each other, and return what failed, by visit.
 
     Parameters
     ----------
-    graph
-        The workflow of all visits.
+    graphs
+        Workflows with their names, each made when there is room for it.
     settings
         Of this run.
     log_dir
         Crash files go there.
     here
         Whether to run in this process, whatever the settings say.
+    ended
+        Is told the name of a graph when it has run, well or not.
 
     Returns
     -------
     dict
         Sentences by visit (`sub-01_ses-1`); empty when all went well.
     """
+    from .window import run_in_turn
+
     log_dir.mkdir(parents=True, exist_ok=True)
-    _configure(graph, settings, log_dir)
-    progress = Progress(total=_count_steps(graph), report=LOGGER.info)
+    progress = Progress(report=LOGGER.info)
     before = set(log_dir.glob('crash-*.txt'))
+    owners: dict[str, Counter[str]] = {}
+    execution = _configure(settings, log_dir)
+
+    def prepared() -> Iterator[tuple[str, Any]]:
+        for name, graph in graphs:
+            graph.config['execution'] = {**graph.config.get('execution', {}), **execution}
+            owners[name] = _count_steps(graph)
+            progress.begin(owners[name])
+            yield name, graph
+
+    def over(name: str) -> None:
+        progress.end(owners.pop(name))
+        if ended is not None:
+            ended(name)
+
     name, arguments = ('Linear', {}) if here else plugin_for(settings)
     plugin = _make_plugin(name, {**arguments, 'status_callback': progress})
     try:
-        graph.run(plugin=plugin)
+        run_in_turn(plugin, prepared(), over, stop=settings.stop_on_first_crash)
     except NigraError:
         raise
     except Exception as error:
@@ -206,7 +248,12 @@ def run_graph(
     finally:
         if hasattr(plugin, 'stop'):
             plugin.stop()
-    for crash in sorted(set(log_dir.glob('crash-*.txt')) - before):
+    return _failures(progress, set(log_dir.glob('crash-*.txt')) - before)
+
+
+def _failures(progress: Progress, crashes: Iterable[Path]) -> dict[str, list[str]]:
+    """Sentences by visit, with those of crash files."""
+    for crash in sorted(crashes):
         text = crash.read_text(encoding='utf-8', errors='replace')
         progress.add(*_read_crash(text, crash))
     return {
@@ -216,19 +263,25 @@ def run_graph(
 
 
 def _make_plugin(name: str, arguments: dict[str, Any]) -> Any:
-    """Nipype's plugin of a name, or ours where we have mended it."""
+    """Nipype's plugin of a name, ours where we have mended it, taking graph after graph."""
     from nipype.pipeline import plugins
+    from nipype.pipeline.plugins.base import DistributedPluginBase
 
-    from .plugin import ResilientMultiProc, VisitwiseLinear
+    from .plugin import ResilientMultiProc
+    from .window import Window
 
-    ours = {'MultiProc': ResilientMultiProc, 'Linear': VisitwiseLinear}
-    kind = ours.get(name) or getattr(plugins, f'{name}Plugin', None)
+    kind = getattr(plugins, f'{name}Plugin', None)
     if kind is None:
         raise InputError(f'plugin {name}', 'is not one of Nipype', 'use Linear, MultiProc, SLURM')
+    if name == 'MultiProc':
+        kind = ResilientMultiProc
+    elif issubclass(kind, DistributedPluginBase):
+        kind = type(kind.__name__, (Window, kind), {})
     return kind(plugin_args=arguments)
 
 
-def _configure(graph: Any, settings: Settings, log_dir: Path) -> None:
+def _configure(settings: Settings, log_dir: Path) -> dict[str, Any]:
+    """Set Nipype's options of this run, and return those of a graph."""
     from nipype import config
 
     execution = {
@@ -237,6 +290,7 @@ def _configure(graph: Any, settings: Settings, log_dir: Path) -> None:
         'stop_on_first_crash': settings.stop_on_first_crash,
         'check_version': False,
         'remove_unnecessary_outputs': False,
+        'create_report': False,  # a text on every step, which nobody reads
         'poll_sleep_duration': 0.1,
     }
     config.update_config(
@@ -248,16 +302,20 @@ def _configure(graph: Any, settings: Settings, log_dir: Path) -> None:
             }
         }
     )
-    graph.config['execution'] = {**graph.config.get('execution', {}), **execution}
     for name in ('nipype.workflow', 'nipype.interface', 'nipype.utils', 'nipype'):
         logging.getLogger(name).setLevel(logging.INFO if settings.verbose else logging.CRITICAL)
+    return execution
 
 
-def _count_steps(graph: Any) -> int:
+def _count_steps(graph: Any) -> Counter[str]:
+    """Number of steps by the workflow that they belong to."""
     from nipype.interfaces.utility import IdentityInterface
 
-    nodes = (graph.get_node(name) for name in graph.list_node_names())
-    return sum(not isinstance(node.interface, IdentityInterface) for node in nodes)
+    return Counter(
+        _owner(f'{graph.name}.{name}')
+        for name in graph.list_node_names()
+        if not isinstance(graph.get_node(name).interface, IdentityInterface)
+    )
 
 
 def _read_crash(text: str, path: Path | None = None) -> tuple[str, str]:

@@ -36,7 +36,7 @@ class Settings:
     boilerplate_only: bool = False
     dry_run: bool = False
     write_graph: bool = False
-    clean_workdir: bool = False
+    keep_workdir: bool = False
     participants_file: Path | None = None
     exclude_rated: tuple[Path, ...] = ()
     command: str = ''

@@ -52,7 +52,8 @@ def quality_of(settings: Settings, prefixes: Sequence[str] | None = None) -> pd.
     ending = outputs('scan')['quality'].name
     paths = find_outputs(settings.output_dir, PATTERN)
     if prefixes is not None:
-        paths = [path for path in paths if path.name.removesuffix(ending) in prefixes]
+        asked = set(prefixes)
+        paths = [path for path in paths if path.name.removesuffix(ending) in asked]
     return gather_quality(paths)
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import itertools
 import logging
 import shutil
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..nodes.errors import NigraError
 from .citation import library_versions
 from .settings import Settings
 
@@ -18,6 +20,10 @@ if TYPE_CHECKING:
     from ..interfaces.sidecars import Plan
 
 LOGGER = logging.getLogger('nigra')
+TOP = 'nigra_wf'
+"""Name of the workflow that holds a visit's, and of its working folder."""
+Failures = dict[str, list[str]]
+"""Sentences by visit or level."""
 
 
 @functools.cache
@@ -35,22 +41,23 @@ def work_folder(settings: Settings) -> Path:
     return settings.scratch / f'nigra-{fingerprint([], software())[:12]}'
 
 
-def clean_work(settings: Settings) -> None:
-    """Remove what runs put into the working folder, and the folder if nothing is left."""
-    from ..interfaces.claims import anybody_else
+def tidy_work(settings: Settings) -> None:
+    """Remove the working folder where nothing is left in it that a later run may take up."""
+    from ..interfaces.claims import leave
 
-    if anybody_else(work_folder(settings)):
-        LOGGER.warning('%s is left for another run that uses it', work_folder(settings))
+    work = work_folder(settings)
+    if not leave(work):
+        LOGGER.info('%s is left for another run that uses it', work)
         return
-    shutil.rmtree(work_folder(settings), ignore_errors=True)
-    if settings.scratch.is_dir() and not any(settings.scratch.iterdir()):
-        settings.scratch.rmdir()
+    for folder in (work / TOP, work, settings.scratch):
+        with contextlib.suppress(OSError):  # something is left, or it is not there
+            folder.rmdir()
 
 
 @contextlib.contextmanager
 def claimed(
     settings: Settings, names: Collection[str]
-) -> Iterator[tuple[frozenset[str], dict[str, list[str]]]]:
+) -> Iterator[tuple[frozenset[str], Failures]]:
     """Take visits (or the group level) that no other run works on, in both folders.
 
     Yields
@@ -88,33 +95,69 @@ def unfinished(settings: Settings, visits: Sequence[tuple[Visit, str]]) -> list[
     return [(v, key) for v, key in visits if not is_complete(marker_path(root, v), key, root)]
 
 
-def process_claimed(
-    settings: Settings, todo: Sequence[tuple[Visit, str]], plan: Plan
-) -> dict[str, list[str]]:
-    """Run visits that are this run's; return what failed."""
+def process_claimed(settings: Settings, todo: Sequence[tuple[Visit, str]], plan: Plan) -> Failures:
+    """Run visits that are this run's, a few at a time; return what failed."""
+    from ..interfaces.completion import is_complete, withdraw
+    from ..interfaces.sidecars import marker_path
+    from ..workflows.base import visit_workflow_name
+    from .run import run_graphs
+
+    root, keys = settings.output_dir, {visit.prefix: (visit, key) for visit, key in todo}
+    for visit, key in todo:
+        withdraw(marker_path(root, visit), key, root)
+    count = itertools.count(1)
+
+    def ended(name: str) -> None:
+        visit, key = keys[name]
+        whole = is_complete(marker_path(root, visit), key, root)
+        LOGGER.info('%s %s (%d of %d)', name, 'is complete' if whole else 'has ended',
+                    next(count), len(todo))  # fmt: skip
+        if whole and not settings.keep_workdir:
+            folder = work_folder(settings) / TOP / visit_workflow_name(visit)
+            shutil.rmtree(folder, ignore_errors=True)
+
+    refused: Failures = {}
+    graphs = _graphs(settings, todo, plan, refused)
+    return run_graphs(graphs, settings, log_dir=root / 'logs', ended=ended) | refused
+
+
+def _graphs(
+    settings: Settings, todo: Sequence[tuple[Visit, str]], plan: Plan, refused: Failures
+) -> Iterator[tuple[str, Any]]:
+    """The graph of each visit, made when it is asked for; `refused` is told why one is not."""
+    for visit, key in todo:
+        try:
+            graph = _begin(settings, visit, key, plan)
+        except NigraError as error:
+            refused[visit.prefix] = [str(error)]
+            if settings.stop_on_first_crash:
+                raise
+            continue
+        if settings.write_graph and visit is todo[0][0]:
+            write_graph(graph, settings.output_dir / 'logs' / 'graph.dot')
+        yield visit.prefix, graph
+
+
+def _begin(settings: Settings, visit: Visit, key: str, plan: Plan) -> Any:
+    """Graph of a visit whose results are from now on being made anew."""
     from ..interfaces.cache import drop_damaged
     from ..interfaces.completion import begin
     from ..interfaces.sidecars import marker_path
     from ..workflows.base import init_nigra_wf, visit_workflow_name
     from ..workflows.graph import final_files
-    from .run import run_graph
 
-    root = settings.output_dir
-    workflow = init_nigra_wf(todo, plan, work_dir=work_folder(settings))
-    if settings.write_graph:
-        write_graph(workflow, root / 'logs' / 'graph.dot')
-    for visit, key in todo:
-        name = visit_workflow_name(visit)
-        files = final_files(workflow.get_node(name), root)
-        begin(marker_path(root, visit), key, files, root)
-        for step in drop_damaged(work_folder(settings) / workflow.name / name):
-            LOGGER.info('%s: %s is damaged in the working folder; it is run again',
-                        visit.prefix, step.name)  # fmt: skip
-    return run_graph(workflow, settings, log_dir=root / 'logs')
+    root, work = settings.output_dir, work_folder(settings)
+    graph = init_nigra_wf([(visit, key)], plan, work_dir=work, name=TOP)
+    name = visit_workflow_name(visit)
+    begin(marker_path(root, visit), key, final_files(graph.get_node(name), root), root)
+    for step in drop_damaged(work / TOP / name):
+        LOGGER.info('%s: %s is damaged in the working folder; it is run again',
+                    visit.prefix, step.name)  # fmt: skip
+    return graph
 
 
 def write_graph(workflow: Any, path: Path) -> None:
-    """Save the graph of steps; the picture of it needs Graphviz."""
+    """Save the graph of a visit's steps; the picture of it needs Graphviz."""
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         workflow.write_graph(str(path), graph2use='colored', simple_form=True)

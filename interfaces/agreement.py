@@ -298,12 +298,18 @@ def _silent_sidecars(table: pd.DataFrame) -> list[str]:
 
 def _read_sidecar(path: Path) -> dict[str, Any]:
     try:
-        content = json.loads(path.read_text(encoding='utf-8-sig'))
+        content = _parse(path.read_text(encoding='utf-8-sig'))
     except FileNotFoundError:
         return {}
     except (OSError, ValueError) as error:
         raise InputError(path, f'cannot be read as JSON ({error})', AGAIN) from error
     return content if isinstance(content, dict) else {}
+
+
+@functools.lru_cache(256)
+def _parse(text: str) -> Any:
+    """Content of JSON text, that of participants alike once; nobody may change it."""
+    return json.loads(text)
 
 
 def _word(value: Any) -> str | None:

@@ -7,6 +7,7 @@ only a warning to its validator.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -61,10 +62,16 @@ def list_participants(bids_dir: Path, wanted: Sequence[str] = ()) -> list[str]:
     """
     if not bids_dir.is_dir():
         raise InputError(bids_dir, 'is not a folder', 'give the root of a BIDS data set')
-    present = sorted(p.name for p in bids_dir.glob('sub-*') if p.is_dir())
+    chosen = with_key('sub', wanted)
+    if chosen and all((bids_dir / key).is_dir() for key in chosen):
+        return sorted(set(chosen))
+    present = sorted(
+        entry.name
+        for entry in os.scandir(bids_dir)
+        if entry.name.startswith('sub-') and entry.is_dir()
+    )
     if not present:
         raise InputError(bids_dir, 'has no sub-* folders', 'give the root of a BIDS data set')
-    chosen = with_key('sub', wanted)
     for key in chosen:
         if key not in present:
             some = ', '.join(present[:5]) + (', ...' if len(present) > 5 else '')
@@ -73,7 +80,7 @@ def list_participants(bids_dir: Path, wanted: Sequence[str] = ()) -> list[str]:
                 f'is not in {bids_dir}',
                 f'choose among {some}',
             )
-    return sorted(set(chosen)) or present
+    return present
 
 
 def find_visits(

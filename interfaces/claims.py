@@ -80,9 +80,18 @@ def claim(folder: Path, names: Collection[str]) -> Iterator[Claim]:
         os.close(descriptor)
 
 
-def anybody_else(folder: Path) -> bool:
-    """Tell whether a run that lives works in a folder."""
-    return bool(_others(folder / _FOLDER))
+def leave(folder: Path) -> bool:
+    """Remove what claims have left in a folder; False where a run that lives works in it."""
+    own = folder / _FOLDER
+    if not own.is_dir():
+        return True
+    with _alone(own / '.lock'):
+        if _others(own):
+            return False
+        (own / '.lock').unlink()
+    with contextlib.suppress(OSError):  # a run has just come
+        own.rmdir()
+    return True
 
 
 def _write_own(path: Path, taken: Collection[str]) -> int:

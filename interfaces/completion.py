@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import fnmatch
 import hashlib
 import json
+import os
+import re
 import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from .files import remove_unfinished, save_json
+from .unchanged import UntilChanged
 
 
 def marker_folder(root: Path) -> Path:
@@ -19,13 +23,16 @@ def marker_folder(root: Path) -> Path:
 
 def finished_outputs(root: Path) -> set[Path] | None:
     """Outputs of finished visits; None where the derivatives have no markers."""
+    names = _finished_names(root)
+    return None if names is None else {root / name for name in names}
+
+
+def _finished_names(root: Path) -> list[str] | None:
     folder = marker_folder(root)
     if not folder.is_dir():
         return None
-    found: set[Path] = set()
-    for marker in folder.glob('sub-*.json'):
-        found.update(root / name for name in _sizes(_read_marker(marker)))
-    return found
+    markers = [e.path for e in os.scandir(folder) if fnmatch.fnmatch(e.name, 'sub-*.json')]
+    return [name for marker in markers for name in _sizes(_kept_marker(Path(marker)))]
 
 
 def missing_outputs(root: Path, endings: tuple[str, ...], *, seconds: float = 60) -> list[Path]:
@@ -57,13 +64,25 @@ def find_outputs(root: Path, pattern: str) -> list[Path]:
     Where there are nigra's markers of finished visits, other files do not count: they are left
     from before a failure. Files in hidden folders do not count either: they are left incomplete
     by a run that was stopped.
+
+    Parameters
+    ----------
+    root
+        Output folder.
+    pattern
+        `FOLDER/**/NAME`, both with wildcards.
     """
-    finished = finished_outputs(root)
+    finished = _finished_names(root)
+    if finished is not None:
+        # their names are known, so that no folder of thousands is walked through
+        outer, name = pattern.split('/**/')
+        matching = re.compile(f'{fnmatch.translate(outer)[:-2]}/(.*/)?{fnmatch.translate(name)}')
+        named = (root / found for found in finished if matching.match(found))
+        return sorted(path for path in named if path.is_file())
     return sorted(
         path
         for path in root.glob(pattern)
         if not any(part.startswith('.') for part in path.relative_to(root).parts)
-        and (finished is None or path in finished)
     )
 
 
@@ -129,6 +148,16 @@ def begin(marker: Path, key: str, planned: Iterable[Path], root: Path) -> bool:
     return other
 
 
+def withdraw(marker: Path, key: str, root: Path) -> None:
+    """Remove results of other inputs or options before their turn comes to be made anew.
+
+    Parameters are those of `begin`, which follows when it is known what will be made.
+    """
+    record = _read_marker(marker)
+    if record and record.get('Fingerprint', record.get('Begun')) != key:
+        begin(marker, key, (), root)
+
+
 def invalidate(marker: Path) -> bool:
     """Record that finished results no longer answer to the data; tell whether there were any."""
     record = _read_marker(marker)
@@ -145,6 +174,10 @@ def _read_marker(marker: Path) -> dict[str, Any]:
     except (OSError, ValueError):
         return {}
     return record if isinstance(record, dict) else {}
+
+
+_kept_marker = UntilChanged(_read_marker, 1 << 15)
+"""For those who only read, and read all: several steps of the group level do."""
 
 
 def _sizes(record: Mapping[str, Any]) -> dict[str, int]:

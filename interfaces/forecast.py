@@ -63,7 +63,7 @@ def forecast_group(
         check_known(people, list(table.participant_id), path, question.group_column)
     except NigraError as error:
         errors.append(str(error))
-    absent = [who for who in table.participant_id if who not in set(everyone)]
+    absent = list(table.participant_id[~table.participant_id.isin(everyone)])
     if absent:
         warnings.append(
             f'{path.name} names {name_some(absent)}, of whom there are no images or results; they '

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from ..nodes.errors import InputError
+from .unchanged import UntilChanged
 
 POSITION_TOLERANCE = 1e-2
 """Voxel centres of two images of one scan may differ by this much, mm (rounding in headers)."""
@@ -51,7 +52,7 @@ class Header:
         return float(x), float(y), float(z)
 
 
-def read_header(path: Path) -> Header:
+def _read_header(path: Path) -> Header:
     """Shape and affine of a NIfTI file; trailing axes of length one are dropped.
 
     Raises
@@ -68,6 +69,10 @@ def read_header(path: Path) -> Header:
     header = Header(shape, np.asarray(image.affine, float), apart)
     _check_voxels(path, header)
     return header
+
+
+read_header = UntilChanged(_read_header, 1 << 17)
+"""As `_read_header`, whose results stay known while the files do not change."""
 
 
 def position_warnings(path: Path) -> list[str]:

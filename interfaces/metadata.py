@@ -5,12 +5,14 @@ from __future__ import annotations
 import codecs
 import itertools
 import json
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ..nodes.errors import InputError
 from ..nodes.grid import GAMMA_BAR_MHZ_PER_T
+from .unchanged import UntilChanged
 
 FIELD_RANGE_T = (0.2, 12.0)
 """Field strengths, tesla, outside of which a sidecar is taken to be wrong."""
@@ -39,8 +41,8 @@ def load_metadata(bids_dir: Path, path: Path) -> dict[str, Any]:
     for folder in reversed(_folders(bids_dir, path)):
         applicable = [
             (entities, sidecar)
-            for sidecar in folder.glob(f'*{own["suffix"]}.json')
-            if (entities := _entities(sidecar)).items() <= own.items()
+            for entities, sidecar in _sidecars(folder)
+            if sidecar.name.endswith(f'{own["suffix"]}.json') and entities.items() <= own.items()
         ]
         applicable.sort(key=lambda found: (len(found[0]), found[1].name))
         contents = [(*found, read_sidecar(found[1])) for found in applicable]
@@ -55,6 +57,18 @@ def _folders(bids_dir: Path, path: Path) -> list[Path]:
     """Folders whose sidecars may apply to an image, from its own up to the data set's root."""
     above = [path.parent, *path.parent.parents]
     return above[: above.index(bids_dir) + 1] if bids_dir in above else above[:1]
+
+
+def _list_sidecars(folder: Path) -> list[tuple[dict[str, str], Path]]:
+    """JSON files of a folder, with their entities."""
+    try:
+        names = [entry.name for entry in os.scandir(folder) if entry.name.endswith('.json')]
+    except OSError:
+        return []
+    return [(_entities(folder / name), folder / name) for name in names]
+
+
+_sidecars = UntilChanged(_list_sidecars, 1 << 8)
 
 
 def _entities(path: Path) -> dict[str, str]:
@@ -83,14 +97,8 @@ def _check_agreement(first: _Sidecar, second: _Sidecar) -> None:
             )
 
 
-def read_sidecar(path: Path) -> dict[str, Any]:
-    """Content of one sidecar.
-
-    Raises
-    ------
-    InputError
-        It cannot be read, or is not a JSON object.
-    """
+def _load_sidecar(path: Path) -> dict[str, Any]:
+    """Content of one sidecar; InputError where it cannot be read or is no JSON object."""
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -108,6 +116,9 @@ def read_sidecar(path: Path) -> dict[str, Any]:
             'write {"EchoTime": ..., "MagneticFieldStrength": ...}',
         )
     return metadata
+
+
+read_sidecar = UntilChanged(_load_sidecar, 1 << 8)
 
 
 def _number(path: Path, metadata: Mapping[str, Any], key: str, unit: str) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -65,7 +66,12 @@ def slice_orientation(affine: NDArray[np.float64]) -> str:
     >>> slice_orientation(np.eye(4)), slice_orientation(np.eye(4)[[2, 0, 1, 3]])
     ('axial', 'sagittal')
     """
-    return _PLANES.get(nib.aff2axcodes(affine)[2], 'axial')
+    return _plane(tuple(map(tuple, np.asarray(affine, float).tolist())))
+
+
+@functools.lru_cache(64)
+def _plane(affine: tuple[tuple[float, ...], ...]) -> str:
+    return _PLANES.get(nib.aff2axcodes(np.array(affine))[2], 'axial')
 
 
 def in_words(key: str, value: Any) -> str | None:

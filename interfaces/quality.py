@@ -41,6 +41,7 @@ from .phase_told import phase_warnings, runs_that
 from .regions import DESCRIPTIONS
 from .reports.checks import PROBLEMS, problems_of
 from .tables import read_table, save_table
+from .unchanged import UntilChanged
 
 PATTERN = 'sub-*/**/*_quality.json'
 
@@ -175,18 +176,19 @@ def gather_quality(paths: Sequence[Path]) -> pd.DataFrame:
     numbers = table[names].apply(pd.to_numeric, errors='coerce')
     worse = {name: measure['worse'] for name, measure in quality_measures().items()}
     apart = standing_apart(numbers, worse)
-    z = numbers.apply(lambda column: pd.Series(modified_z(column.to_numpy(float)), numbers.index))
-    flags = [
-        '; '.join(f'{name} ({z.at[row, name]:+.1f})' for name in names if apart.at[row, name])
-        for row in table.index
-    ]
+    flags = np.full(len(table), '', dtype=object)
+    for name in names:
+        far = apart[name].to_numpy(bool)
+        if far.any():
+            z = modified_z(numbers[name].to_numpy(float))[far]
+            flags[far] += [f'; {name} ({value:+.1f})' for value in z]
     keys = table[list(VISIT)].astype(object).where(table[list(VISIT)].notna(), None)
     return pd.concat([keys, numbers], axis=1).assign(
-        problems=pd.Series(problems, dtype=object), flags=[f or None for f in flags]
+        problems=pd.Series(problems, dtype=object), flags=[text[2:] or None for text in flags]
     )
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _load(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text(encoding='utf-8'))
     except (OSError, ValueError) as error:
@@ -196,6 +198,9 @@ def _read(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict) or not content.get('participant_id'):
         raise InputError(path, 'names no participant', 'run the participant level again')
     return content
+
+
+_read = UntilChanged(_load, 1 << 15)
 
 
 def quality_dictionary() -> dict[str, dict[str, Any]]:

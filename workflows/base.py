@@ -21,7 +21,7 @@ from ..interfaces.sidecars import (
     marker_path,
 )
 from .anat import init_anat_wf
-from .graph import connect_same
+from .graph import connect_same, light
 from .outputs import init_anat_outputs_wf
 from .scan import FROM_ANATOMY, init_scan_wf
 
@@ -76,7 +76,7 @@ def init_visit_wf(visit: Visit, plan: Plan, *, key: str) -> Workflow:
     saved = [_add_anat_outputs(workflow, visit, plan)]
     report = _add_report(workflow, visit, plan)
     tissues = _add_tissues(workflow)
-    runs = Node(Merge(len(visit.scans)), name='runs')
+    runs = light(Merge(len(visit.scans)), 'runs')
     for number, scan in enumerate(visit.scans, start=1):
         scan_wf = init_scan_wf(scan, visit, plan, name=f'scan_{number}_wf')
         connect_same(workflow, anat_wf, scan_wf, FROM_ANATOMY)
@@ -143,7 +143,7 @@ def _add_marker(
     workflow: Workflow, visit: Visit, plan: Plan, key: str, saved: Sequence[tuple[Any, str]]
 ) -> None:
     """Say that a visit is complete once all of its files are."""
-    files = Node(Merge(len(saved)), name='saved')
+    files = light(Merge(len(saved)), 'saved')
     for slot, (source, output) in enumerate(saved, start=1):
         workflow.connect(source, output, files, f'in{slot}')
     complete = Node(

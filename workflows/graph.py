@@ -16,6 +16,11 @@ ANTS_MEMORY = {'mem_gb': 1.5}
 """Of a step that runs ANTs on images of one head."""
 
 
+def light(interface: Any, name: str) -> Node:
+    """Node of a step without work: it needs no process, nor job of a cluster, of its own."""
+    return Node(interface, name=name, run_without_submitting=True)
+
+
 def engine_options(methods: Methods, nthreads: int = 1) -> dict[str, Any]:
     """How a step runs ANTs, as fields of `EngineInputSpec`."""
     return {
@@ -58,7 +63,7 @@ def gather_reports(workflow: Workflow, report: str, steps: Mapping[str, str]) ->
     steps
         Names of nodes or workflows, by the key that their report gets.
     """
-    node = Node(Gather(list(steps)), name=report)
+    node = light(Gather(list(steps)), report)
     for key, name in steps.items():
         workflow.connect(*_output(workflow, name, report), node, key)
     workflow.connect(node, 'out', workflow.get_node('outputnode'), report)
@@ -66,7 +71,7 @@ def gather_reports(workflow: Workflow, report: str, steps: Mapping[str, str]) ->
 
 def merge_warnings(workflow: Workflow, *steps: str) -> None:
     """Collect the warnings of several steps in this order, and hand them to the output node."""
-    node = Node(Merge(len(steps)), name='warnings')
+    node = light(Merge(len(steps)), 'warnings')
     for slot, name in enumerate(steps, start=1):
         workflow.connect(*_output(workflow, name, 'warnings'), node, f'in{slot}')
     workflow.connect(node, 'out', workflow.get_node('outputnode'), 'warnings')

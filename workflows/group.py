@@ -24,6 +24,7 @@ from ..interfaces.stats import GroupModels, plain_question
 from ..interfaces.template_maps import GatherMaps, MapInTemplate
 from ..interfaces.voxelwise import STEM, VoxelModels
 from ..nodes.statistics.question import Question
+from .graph import light
 
 REPORT = 'group.html'
 
@@ -127,7 +128,7 @@ def _methods_text(told: Told, output_dir: Path) -> Node:
 
 def _collect(workflow: Workflow, sentences: Sequence[tuple[Any, str]], report: Node) -> None:
     """Hand the warnings of all sources to the report, in their order."""
-    warnings = Node(Merge(len(sentences)), name='warnings')
+    warnings = light(Merge(len(sentences)), 'warnings')
     for number, (source, output) in enumerate(sentences, start=1):
         workflow.connect(source, output, warnings, f'in{number}')
     workflow.connect(warnings, 'out', report, 'warnings')

@@ -14,7 +14,7 @@ from ..interfaces.anatomy.user_atlas import AtlasSource
 from ..interfaces.methods import Methods
 from ..interfaces.outputs import SaveFile, SaveImage
 from ..interfaces.regions import RegionTable
-from .graph import ANTS_MEMORY, add_ends, engine_options, nodes_of
+from .graph import ANTS_MEMORY, add_ends, engine_options, light, nodes_of
 
 INPUTS = (
     'gre_magnitude', 't1w_preproc', 'brain_mask', 'template_to_t1w_xfm', 't1w_to_gre_xfm',
@@ -116,7 +116,7 @@ def _add_files(workflow: Workflow, stem: str, metadata: Mapping[str, Any]) -> No
         name='save_dseg',
     )
     save_names = Node(SaveFile(out_file=f'{stem}_dseg.tsv'), name='save_names')
-    files = Node(Merge(5), name='files')
+    files = light(Merge(5), 'files')
     workflow.connect([
         (label_gre, save_dseg, [('dseg', 'in_file')]),
         (label_gre, save_names, [('dseg_tsv', 'in_file')]),

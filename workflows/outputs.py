@@ -11,6 +11,7 @@ from nipype.pipeline.engine import Node, Workflow
 
 from ..interfaces.names import Output, images, output_path, outputs
 from ..interfaces.outputs import Discard, SaveFile, SaveImage
+from .graph import light
 
 
 def init_anat_outputs_wf(
@@ -83,7 +84,7 @@ def init_scan_outputs_wf(
     workflow = _sinks_wf('scan', made, folder, prefix, metadata, hz_per_ppm=hz_per_ppm, name=name)
     stale = [output_path(f, folder, prefix) for f in sorted(set(images('scan')) - set(made))]
     if stale:
-        workflow.add_nodes([Node(Discard(files=stale), name='discard')])
+        workflow.add_nodes([light(Discard(files=stale), 'discard')])
     return workflow
 
 
@@ -103,7 +104,7 @@ def _sinks_wf(
     settings = dict.fromkeys(o.parameters for o in outputs(level).values() if o.parameters)
     inputnode = Node(IdentityInterface([*images(level), *copied, *settings]), name='inputnode')
     outputnode = Node(IdentityInterface(['files']), name='outputnode')
-    gather = Node(Merge(2 * len(made) + len(copied)), name='gather')
+    gather = light(Merge(2 * len(made) + len(copied)), 'gather')
     saved = []
     for field, output in made.items():
         sink = Node(

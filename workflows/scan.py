@@ -27,7 +27,7 @@ from ..interfaces.sidecars import (
     scan_metadata,
 )
 from ..nodes.grid import hz_per_ppm
-from .graph import nodes_of
+from .graph import light, nodes_of
 from .measure import init_atlas_wf
 from .outputs import init_scan_outputs_wf
 from .qsm import MAPS, init_qsm_wf
@@ -71,8 +71,8 @@ def init_scan_wf(scan: GreScan, visit: Visit, plan: Plan, *, name: str) -> Workf
     workflow.add_nodes([
         Node(IdentityInterface([*FROM_ANATOMY, 'anat_quality', 'tissues']), name='inputnode'),
         Node(IdentityInterface(['run', 'files']), name='outputnode'),
-        Node(Merge(4 + len(atlases)), name='files'),
-        Node(Merge(1 + len(atlases)), name='registration_warnings'),
+        light(Merge(4 + len(atlases)), 'files'),
+        light(Merge(1 + len(atlases)), 'registration_warnings'),
         _load_node(scan), _measure_node(scan, visit, plan), _quality_node(scan, visit, plan),
         _facts_node(scan),
     ])  # fmt: skip
@@ -235,7 +235,7 @@ def _add_hybrid(workflow: Workflow, plan: Plan) -> Workflow:
         'measure', 'quality'
     )  # fmt: skip
     hybrid_wf = init_hybrid_wf(plan.methods, nthreads=plan.nthreads)
-    parameters = Node(Gather(['t1w', 'susceptibility']), name='label_parameters')
+    parameters = light(Gather(['t1w', 'susceptibility']), 'label_parameters')
     workflow.connect([
         (load_gre, hybrid_wf, [('combined_magnitude', 'inputnode.gre_magnitude')]),
         (inputnode, hybrid_wf, [(f, f'inputnode.{f}') for f in
@@ -345,7 +345,7 @@ def _quality_node(scan: GreScan, visit: Visit, plan: Plan) -> Node:
 
 def _facts_node(scan: GreScan) -> Node:
     """Step that gathers what the report shows of a run."""
-    facts = Node(Gather([*RUN_FILES, *RUN_WARNINGS, *RUN_FACTS]), name='facts')
+    facts = light(Gather([*RUN_FILES, *RUN_WARNINGS, *RUN_FACTS]), 'facts')
     facts.inputs.entities = {
         k: v for k, v in (('session', scan.session_id), ('run', scan.run_id)) if v
     } | {'prefix': scan.prefix}

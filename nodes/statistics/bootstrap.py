@@ -110,19 +110,26 @@ def _replicates(
     ndarray
         (2, resamples, contrasts, values).
     """
-    df = len(matrix) - matrix.shape[1]
-    out = np.empty((2, len(counts), len(weights), values.shape[1]))
-    for i, count in enumerate(counts):
-        # weighted least squares with the counts for weights; one solve serves all values
-        weighted = matrix * count[:, None]
-        # the pseudoinverse, since a resample may hold no man at all: the shortest solution
-        inverse = np.linalg.pinv(weighted.T @ matrix, hermitian=True)
-        beta = inverse @ (weighted.T @ values)
-        rest = count @ (values - matrix @ beta) ** 2
-        # the second kind, contrast over residual standard deviation, has an interval of its own
-        out[0, i] = weights @ beta
-        out[1, i] = out[0, i] / np.sqrt(np.maximum(rest / df, np.finfo(float).tiny))
-    return out
+    n, k = matrix.shape
+    # weighted least squares with the counts for weights: all resamples in one product each
+    gram = (counts @ _columns(matrix, matrix)).reshape(-1, k, k)
+    moments = (counts @ _columns(matrix, values)).reshape(len(counts), k, -1)
+    # the pseudoinverse, since a resample may hold no man at all: the shortest solution
+    inverse = np.linalg.pinv(gram, hermitian=True)
+    estimates = weights @ (inverse @ moments)
+    # what is left of the residuals of the sample is what is left of the values, and exact where
+    # their mean is large
+    residuals = values - matrix @ np.linalg.lstsq(matrix, values, rcond=None)[0]
+    moved = (counts @ _columns(matrix, residuals)).reshape(len(counts), k, -1)
+    rest = counts @ residuals**2 - np.sum(moved * (inverse @ moved), axis=1)
+    # the second kind, contrast over residual standard deviation, has an interval of its own
+    spread = np.sqrt(np.maximum(rest / (n - k), np.finfo(float).tiny))
+    return np.stack([estimates, estimates / spread[:, None]])
+
+
+def _columns(first: NDArray[np.float64], second: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Products of every column of one array with every column of another, people first."""
+    return (first[:, :, None] * second[:, None, :]).reshape(len(first), -1)
 
 
 def _jackknife(

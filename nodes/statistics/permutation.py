@@ -104,7 +104,7 @@ def permute_contrasts(
     """
     if n_permutations < 2:
         raise NigraError(f'n_permutations must be at least 2, got {n_permutations}')
-    family = _Family.of([_Prepared.of(contrast) for contrast in contrasts])
+    family = _Family.of(contrasts)
     starts = range(0, n_permutations - 1, _BATCH)
     seeds = np.random.SeedSequence(seed).spawn(len(starts))
 
@@ -119,85 +119,113 @@ def permute_contrasts(
     p_max = np.empty(alone.size)
     # step-down: no contrast gets a smaller p than a more extreme one (Westfall & Young 1993)
     p_max[family.order] = np.maximum.accumulate(together) / n_permutations
-    signs = np.array([p.sign for p in family.members])
-    p = alone / n_permutations
-    return PermutationResult(signs * family.observed, p, p_max, n_permutations)
+    return PermutationResult(family.statistic, alone / n_permutations, p_max, n_permutations)
 
 
 _SLACK = 1e-9
 """Orders that differ by rounding only are ties."""
 
 
+_TOGETHER = 25
+"""Orders whose designs are multiplied at once: some 20 MB in studies of 10,000."""
+
+
 @dataclass(frozen=True)
 class _Family:
-    """Contrasts that are permuted together, their |t| as observed, and the most extreme first."""
+    """Contrasts that are permuted together, t as observed, and the most extreme first.
+
+    `members` are those of one design each; `places` are their contrasts' among all.
+    """
 
     members: Sequence[_Prepared]
-    observed: NDArray[np.float64]
+    places: Sequence[NDArray[np.intp]]
+    statistic: NDArray[np.float64]
     order: NDArray[np.intp]
 
     @classmethod
-    def of(cls, members: Sequence[_Prepared]) -> _Family:
-        kept = [p.statistics(np.arange(p.size)[None])[0] for p in members]
-        observed = np.array([float(abs(t)) for t in kept])
-        return cls(members, observed, np.argsort(-observed, kind='stable'))
+    def of(cls, contrasts: Sequence[Contrast]) -> _Family:
+        alike: dict[tuple[bytes, bytes], list[int]] = {}
+        for number, contrast in enumerate(contrasts):
+            key = contrast.who.tobytes(), contrast.matrix.tobytes()
+            alike.setdefault(key, []).append(number)
+        places = [np.array(found) for found in alike.values()]
+        members = [_Prepared.of([contrasts[i] for i in found]) for found in places]
+        statistic = np.empty(len(contrasts))
+        for member, place in zip(members, places, strict=True):
+            statistic[place] = member.statistics(np.arange(member.size)[None])[0]
+        return cls(members, places, statistic, np.argsort(-np.abs(statistic), kind='stable'))
 
     def exceedances(self, keys: NDArray[np.float64]) -> NDArray[np.int64]:
         """How many permutations reach each contrast's |t|: (alone, together in `order`)."""
-        drawn = np.abs(np.stack([p.statistics(p.orders(keys)) for p in self.members], axis=1))
-        alone = (drawn >= self.observed - _SLACK).sum(axis=0)
+        drawn, observed = np.empty((len(keys), len(self.order))), np.abs(self.statistic)
+        for member, place in zip(self.members, self.places, strict=True):
+            drawn[:, place] = np.abs(member.statistics(member.orders(keys)))
+        alone = (drawn >= observed - _SLACK).sum(axis=0)
         # the largest among a contrast and all less extreme ones
         largest = np.maximum.accumulate(drawn[:, self.order[::-1]], axis=1)[:, ::-1]
-        together = (largest >= self.observed[self.order] - _SLACK).sum(axis=0)
+        together = (largest >= observed[self.order] - _SLACK).sum(axis=0)
         return np.stack([alone, together])
 
 
 @dataclass(frozen=True)
 class _Prepared:
-    """A contrast ready to be permuted: t = w r / sqrt(w w (r r - |Q r|^2) / df).
+    """Contrasts of one design, to be permuted: t = w'r / sqrt(w'w (r'r - |Q'r|^2) / df).
 
-    r are the permuted residuals of the reduced model; w is the row of the pseudoinverse that the
-    weights choose, Q an orthonormal basis of the design.
+    r are the permuted residuals of a contrast's reduced model, Q an orthonormal basis of the
+    design, and w = Q a the row of the pseudoinverse that the contrast's weights choose.
     """
 
     residuals: NDArray[np.float64]
-    direction: NDArray[np.float64]
+    """(contrasts, people)"""
+    directions: NDArray[np.float64]
+    """a, (contrasts, coefficients)"""
     basis: NDArray[np.float64]
     who: NDArray[np.intp]
     df: int
-    sign: float
 
     @property
     def size(self) -> int:
-        return self.residuals.size
+        return len(self.basis)
 
     @classmethod
-    def of(cls, contrast: Contrast) -> _Prepared:
-        x, y, c = contrast.matrix, np.asarray(contrast.values, float), contrast.weights
+    def of(cls, contrasts: Sequence[Contrast]) -> _Prepared:
+        x, y = contrasts[0].matrix, np.array([c.values for c in contrasts], float)
         q, r = np.linalg.qr(x)
         # w = X (X'X)^-1 c, so that the contrast of the coefficients is w'y
-        direction = q @ np.linalg.solve(r.T, c)
+        directions = np.linalg.solve(r.T, np.array([c.weights for c in contrasts], float).T).T
         # reduced model: the design's part orthogonal to the contrast's direction
-        unit = direction / np.linalg.norm(direction)
-        fitted = q @ (q.T @ y)
-        reduced = fitted - unit * (unit @ fitted)
-        residuals = y - reduced
+        units = directions / np.linalg.norm(directions, axis=1, keepdims=True)
+        fitted = y @ q
+        reduced = fitted - units * np.sum(units * fitted, axis=1, keepdims=True)
+        residuals = y - reduced @ q.T
         # rounding only, as in `Ancova`: t would be noise over noise
-        if np.sum(residuals**2) <= 1e-24 * max(np.sum(y**2), np.finfo(float).tiny):
+        sizes = np.maximum(np.sum(y**2, axis=1), np.finfo(float).tiny)
+        if np.any(np.sum(residuals**2, axis=1) <= 1e-24 * sizes):
             raise NigraError('values do not vary within groups')
-        sign = float(np.sign(direction @ y)) or 1.0
-        return cls(residuals, direction, q, contrast.who, y.size - x.shape[1], sign)
+        return cls(residuals, directions, q, contrasts[0].who, len(x) - x.shape[1])
 
     def orders(self, keys: NDArray[np.float64]) -> NDArray[np.intp]:
-        """Order of this contrast's participants in each permutation of all."""
+        """Order of these contrasts' participants in each permutation of all."""
         return np.argsort(keys[:, self.who], axis=1)
 
     def statistics(self, orders: NDArray[np.intp]) -> NDArray[np.float64]:
-        """Student's t of each order, (orders,)."""
+        """Student's t of each order, (orders, contrasts)."""
+        pieces = range(0, len(orders), _TOGETHER)
+        return np.concatenate([self._statistics(orders[i : i + _TOGETHER]) for i in pieces])
+
+    def _statistics(self, orders: NDArray[np.intp]) -> NDArray[np.float64]:
         # Freedman-Lane: the reduced model's fit can stay away from y* = Z gamma + P e, since
-        # neither w nor the residuals of the full model see it
-        drawn = self.residuals[orders]
+        # neither w nor the residuals of the full model see it. Q'Pr is (P'Q)'r, which moves a few
+        # columns instead of the residuals of all contrasts
+        size, coefficients = self.basis.shape
+        moved = np.empty((size, len(orders), coefficients))
+        for i, order in enumerate(orders):
+            moved[order, i] = self.basis
+        shape = (len(self.residuals), *moved.shape[1:])
+        seen = (self.residuals @ moved.reshape(size, -1)).reshape(shape)
         # what the full model leaves of the permuted residuals: |r|^2 - |Q'r|^2
-        rest = np.sum(self.residuals**2) - np.sum((drawn @ self.basis) ** 2, axis=1)
-        variance = np.maximum(rest, 0) / self.df * np.sum(self.direction**2)
-        return drawn @ self.direction / np.sqrt(np.maximum(variance, np.finfo(float).tiny))
+        rest = np.sum(self.residuals**2, axis=1)[:, None] - np.sum(seen**2, axis=2)
+        scale = np.sum(self.directions**2, axis=1)[:, None]
+        variance = np.maximum(rest, 0) / self.df * scale
+        found = np.einsum('cok,ck->oc', seen, self.directions)
+        return found / np.sqrt(np.maximum(variance, np.finfo(float).tiny)).T

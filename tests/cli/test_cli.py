@@ -7,11 +7,13 @@ import sys
 import pytest
 
 from nigra.cli import main
-from nigra.cli.app import clean_work, find_all, tell_phases, work_folder
+from nigra.cli.app import tell_phases, tidy_work, work_folder
 from nigra.cli.arguments import parse_settings
 from nigra.cli.checks import check_folders, find_participants_file
+from nigra.cli.find import find_all
 from nigra.cli.run import Progress, plugin_for
 from nigra.cli.settings import Settings
+from nigra.interfaces.claims import claim
 from nigra.interfaces.methods import Methods
 from nigra.nodes.errors import InputError
 
@@ -134,7 +136,8 @@ class Step:
 
 def test_progress_counts_each_step_once():
     lines = []
-    progress = Progress(total=2, report=lines.append)
+    progress = Progress(report=lines.append)
+    progress.begin({'sub_01_wf': 2})
     for _ in range(2):
         progress(Step('nigra_wf.sub_01_wf.report'), 'end')
     progress(Step('nigra_wf.sub_01_wf.anat_wf.bias'), 'exception')
@@ -175,15 +178,34 @@ def test_working_folder_has_its_own_place(raw, tmp_path, work):
         check_folders(parse_settings(arguments))
 
 
-def test_cleaning_leaves_what_is_not_ours(tmp_path):
+def test_tidying_leaves_what_a_later_run_takes_up(tmp_path):
     settings = parse_settings(['raw', 'out', 'group', '-w', str(tmp_path / 'home')])
-    (tmp_path / 'home' / 'thesis').mkdir(parents=True)
-    work_folder(settings).mkdir()
-    clean_work(settings)
+    work = work_folder(settings)
+    failed = work / 'nigra_wf' / 'sub_02_wf'
+    failed.mkdir(parents=True)
+    with claim(work, ['sub-01']):
+        tidy_work(settings)
+        assert list((work / 'running').glob('*.json'))
+    tidy_work(settings)
+    assert failed.is_dir()
+    failed.rmdir()
+    (tmp_path / 'home' / 'thesis').mkdir()
+    tidy_work(settings)
     assert [p.name for p in (tmp_path / 'home').iterdir()] == ['thesis']
     (tmp_path / 'home' / 'thesis').rmdir()
-    clean_work(settings)
+    tidy_work(settings)
     assert not (tmp_path / 'home').exists()
+
+
+@pytest.mark.parametrize(
+    ('option', 'kept'),
+    [((), False), (('--clean-workdir',), False), (('--keep-workdir',), True)],
+)
+def test_the_working_folder_is_kept_on_demand(tmp_path, option, kept):
+    assert parse_settings(['a', 'b', 'group', *option]).keep_workdir is kept
+    config = tmp_path / 'nigra.toml'
+    config.write_text(''.join(f'{name[2:]} = true\n' for name in option))
+    assert parse_settings(['a', 'b', 'group', '--config-file', str(config)]).keep_workdir is kept
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from nigra.interfaces.claims import anybody_else, claim
+from nigra.interfaces.claims import claim, leave
 from nigra.nodes.errors import InputError
 
 _HOLD = (
@@ -34,14 +34,16 @@ def test_what_another_run_works_on_is_busy(tmp_path, other):
     with claim(tmp_path, ['sub-01', 'sub-02']) as mine:
         assert mine.taken == {'sub-02'}
         assert f'process {other.pid} on ' in mine.busy['sub-01']
-    assert anybody_else(tmp_path)
+    assert not leave(tmp_path)
+    assert (tmp_path / 'running').is_dir()
 
 
 @pytest.mark.parametrize('number', [signal.SIGKILL, signal.SIGTERM])
 def test_a_dead_run_holds_nothing(tmp_path, other, number):
     other.send_signal(number)
     other.wait()
-    assert not anybody_else(tmp_path)
+    assert leave(tmp_path)
+    assert not (tmp_path / 'running').exists()
     with claim(tmp_path, ['sub-01']) as mine:
         assert mine.taken == {'sub-01'}
 

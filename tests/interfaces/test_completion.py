@@ -49,6 +49,18 @@ def test_tables_left_from_before_a_failure_do_not_count(tmp_path):
     assert find_region_tables(tmp_path) == tables[:1]
 
 
+def test_finished_outputs_are_found_in_any_session_and_only_where_they_are(tmp_path):
+    names = [
+        'sub-01/anat/sub-01_seg-dgm_regions.tsv', 'sub-02/ses-a/anat/sub-02_seg-x_regions.tsv',
+        'sub-01/anat/sub-01_seg-dgm_dseg.tsv', 'sub-03/anat/sub-03_seg-dgm_regions.tsv',
+        'code/anat/sub-04_seg-dgm_regions.tsv', 'sub-05_seg-dgm_regions.tsv',
+    ]  # fmt: skip
+    files = write(tmp_path, *names)
+    mark_complete(marker_folder(tmp_path) / 'sub-01.json', 'key', files, tmp_path)
+    files[3].unlink()
+    assert find_region_tables(tmp_path) == files[:2]
+
+
 def write(root, *names):
     for name in names:
         (root / name).parent.mkdir(parents=True, exist_ok=True)

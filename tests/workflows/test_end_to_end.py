@@ -10,8 +10,9 @@ import pandas as pd
 import pytest
 
 from nigra.cli import main
-from nigra.cli.app import find_all, make_plan
+from nigra.cli.app import make_plan
 from nigra.cli.arguments import parse_settings
+from nigra.cli.find import find_all
 from nigra.workflows.base import init_nigra_wf
 from nigra.workflows.graph import final_files
 

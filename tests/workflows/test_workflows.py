@@ -192,3 +192,17 @@ def test_two_runs_of_a_visit_keep_apart(raw, tmp_path):
     workflow = init_nigra_wf([(both, 'key')], plan(raw), work_dir=tmp_path)
     assert faults(workflow) == []
     assert len([name for name in outputs_of(workflow) if name.endswith('_Chimap.nii.gz')]) == 2
+
+
+def test_steps_without_work_need_no_process(raw, tmp_path):
+    (visit,) = find_visits(raw, 'sub-02')
+    workflow = init_nigra_wf([(visit, 'key')], plan(raw), work_dir=tmp_path)
+    nodes = [n for n in workflow._create_flat_graph().nodes() if n.name != 'inputnode']
+    light = {n.name for n in nodes if n.run_without_submitting}
+    assert light >= {'gather', 'files', 'saved', 'facts', 'warnings', 'parameters', 'quality'}
+    assert all(
+        n.run_without_submitting
+        for n in nodes
+        if isinstance(n.interface, (Merge, Gather, Discard))
+    )
+    assert not [n for n in nodes if n.name.startswith(('save_', 'align_')) and n.name in light]

@@ -8,8 +8,9 @@ import pandas as pd
 import pytest
 from helpers import write_image
 
-from nigra.cli.app import find_all, visit_fingerprint
+from nigra.cli.app import visit_fingerprint
 from nigra.cli.checks import check_atlases
+from nigra.cli.find import find_all
 from nigra.cli.settings import Settings
 from nigra.interfaces.anatomy.atlas import load_template
 from nigra.interfaces.anatomy.itk import Engine
