@@ -82,7 +82,12 @@ def claim(folder: Path, names: Collection[str]) -> Iterator[Claim]:
 
 def anybody_else(folder: Path) -> bool:
     """Tell whether a run that lives works in a folder."""
-    return bool(_others(folder / _FOLDER))
+    return bool(working(folder))
+
+
+def working(folder: Path) -> dict[str, str]:
+    """What runs that live work on in a folder, each with that run in words."""
+    return _others(folder / _FOLDER)
 
 
 def _write_own(path: Path, taken: Collection[str]) -> int:
