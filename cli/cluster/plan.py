@@ -138,7 +138,7 @@ def _share(cpus: int, memory_gb: float) -> list[str]:
 
 
 def _record(folder: Path) -> list[str]:
-    return ['--task-record', Shell(with_variables(f'{folder}/') + '"$name.json"')]
+    return ['--task-record', Shell(shlex.quote(f'{folder}/') + '"$name.json"')]
 
 
 def _call(settings: Settings, profile: Profile, level: str) -> list[str]:
