@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import logging
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -32,12 +31,10 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run `nigra-status`; returns its exit status."""
     folder = parser().parse_args(argv).output_dir.expanduser().absolute()
-    logging.basicConfig(format='%(message)s', stream=sys.stdout)
-    logging.getLogger('nigra').setLevel(logging.INFO)
     from ..interfaces.cluster.states import study_states
     from ..nodes.errors import NigraError
     from .checks import check_own_output
-    from .cluster.tell import ACTIVE, tell_study
+    from .cluster.tell import ACTIVE, study_lines
 
     try:
         check_own_output(folder)
@@ -45,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except NigraError as error:
         print(f'nigra-status: error: {error}', file=sys.stderr)
         return 1
-    tell_study(study)
+    print(*study_lines(study), sep='\n')
     found = {state.state for state in study.states.values()}
     if found & {*ACTIVE, 'unknown'}:
         return NOT_YET

@@ -25,7 +25,7 @@ from ...nodes.errors import NigraError
 from ..app import Failures, check_run, group_is_complete, group_look, look_at_participants
 from ..settings import Settings
 from .plan import array_job, choose_profile, group_job, make_tasks
-from .tell import ACTIVE, tell_study
+from .tell import ACTIVE, study_lines
 
 if TYPE_CHECKING:
     from ...interfaces.bids import Visit
@@ -62,7 +62,8 @@ def submit_levels(settings: Settings) -> int:
     with _alone(settings):
         study = study_states(settings.output_dir)
         ids = _submit_missing(settings, profile, visits, failed, study)
-    tell_study(study_states(settings.output_dir))
+    for line in study_lines(study_states(settings.output_dir)):
+        LOGGER.info('%s', line)
     if ids:
         print(*ids)
     return 1 if failed else 0
@@ -118,9 +119,14 @@ def _group_is_due(settings: Settings, made: Submission, failed: Failures, study:
     if GROUP not in settings.levels or GROUP in failed:
         return False
     state = study.states.get(GROUP)
-    if made.jobs or not (state and state.state in ACTIVE):
-        return bool(made.jobs or study.jobs) or not group_is_complete(settings)
-    return False
+    if made.jobs or study.jobs:
+        return bool(made.jobs) or not (state and state.state in ACTIVE)
+    try:
+        return not group_is_complete(settings)
+    except NigraError as error:  # nobody is finished, or the tables do not serve
+        failed[GROUP] = [str(error)]
+        LOGGER.error('%s', error)
+        return False
 
 
 def _submit(job: Job, profile: Profile, name: str) -> str:

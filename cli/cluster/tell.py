@@ -2,31 +2,32 @@
 
 from __future__ import annotations
 
-import logging
 from collections import Counter
 
-from ...interfaces.cluster.states import Study
+from ...interfaces.cluster.states import State, Study
 from ..told import in_columns
 
-LOGGER = logging.getLogger('nigra')
 ACTIVE = ('waiting', 'running')
-_ORDER = ('failed', 'unknown', 'waiting', 'running')
-"""States of which everybody is named, in this order."""
+_ORDER = ('failed', 'unknown', 'running', 'waiting')
+"""States of which everybody is told, in this order."""
 
 
-def tell_study(study: Study) -> None:
-    """Log how many there are of each state, and everybody who is not done."""
-    for warning in study.warnings:
-        LOGGER.warning('%s', warning)
+def study_lines(study: Study) -> list[str]:
+    """Lines on everybody who is not done, those who wait for the same as one, and counts."""
+    alike: dict[tuple[str, str], list[State]] = {}
+    for kind in _ORDER:
+        for state in study.states.values():
+            if state.state == kind:
+                alike.setdefault((kind, state.reason or state.name), []).append(state)
     rows = [
-        (state.name, state.state, state.job, state.reason)
-        for kind in _ORDER
-        for state in study.states.values()
-        if state.state == kind
+        (_and_others(found), kind, found[0].job, found[0].reason)
+        for (kind, _), found in alike.items()
     ]
-    if rows:
-        for line in in_columns([('who', 'state', 'job', 'why'), *rows]):
-            LOGGER.info('%s', line)
+    lines = list(in_columns([('who', 'state', 'job', 'why'), *rows])) if rows else []
     counts = Counter(state.state for state in study.states.values())
     told = ', '.join(f'{counts[kind]} {kind}' for kind in ('done', *_ORDER) if counts[kind])
-    LOGGER.info('%s', told or 'nobody has been submitted or processed')
+    return [*study.warnings, *lines, told or 'nobody has been submitted or processed']
+
+
+def _and_others(states: list[State]) -> str:
+    return states[0].name + (f' (+{len(states) - 1})' if len(states) > 1 else '')

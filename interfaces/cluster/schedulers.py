@@ -159,7 +159,8 @@ def _slurm(jobs: Sequence[str]) -> dict[Task, Queued]:
     found = {}
     for line in text.splitlines():
         job, index, state, reason = line.strip().split('|', 3)
-        found[job, int(index) if index.isdigit() else None] = Queued(state != 'PENDING', reason)
+        task = (job, int(index) if index.isdigit() else None)
+        found[task] = Queued(state != 'PENDING', '' if reason == 'None' else reason)
     return found
 
 

@@ -131,7 +131,8 @@ def _of_task(visit: str, mark: Mark, task: Queued | None, *, asked: bool) -> tup
         if task.running:
             return 'running', f'on {mark.host}' if mark.host else ''
         return 'waiting', task.reason
-    own = [s for key in (visit, visit.split('_')[0], 'study') for s in mark.failed.get(key, ())]
+    names = dict.fromkeys((visit, visit.split('_')[0], 'study'))
+    own = [sentence for name in names for sentence in mark.failed.get(name, ())]
     if own:
         return 'failed', ' '.join(own)
     if mark.status is None and not asked:

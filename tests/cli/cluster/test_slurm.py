@@ -28,7 +28,7 @@ EXAMPLE = Path(__file__).parents[3] / 'bids_example'
 PROFILE = 'time = "0:10:00"\nmemory_gb = 3\ncpus = 1\n'
 SLOW = '\n'.join(['setup = ["""', 'if [ "${labels[0]}" = sub-02 ]; then sleep 300; fi', '"""]'])
 """A node on which one participant's data do not come."""
-SECONDS = 400
+SECONDS = 900
 
 
 def write_study(raw):

@@ -68,7 +68,7 @@ def test_tasks_of_slurm(stand_in):
         'squeue', '12|1|RUNNING|None\n12|2|PENDING|Priority\n13|N/A|PENDING|Depen|x\n'
     )
     assert queue('slurm', ['13', '12']) == {
-        ('12', 1): Queued(True, 'None'), ('12', 2): Queued(False, 'Priority'),
+        ('12', 1): Queued(True), ('12', 2): Queued(False, 'Priority'),
         ('13', None): Queued(False, 'Depen|x'),
     }  # fmt: skip
     assert '--jobs=12,13' in words()

@@ -100,7 +100,9 @@ def test_a_killed_task_is_told_by_what_is_missing_and_what_slurm_wrote(
 
 def test_a_failure_is_told_in_the_sentence_of_the_visit(tmp_path, submitted):
     write(submitted, 'task-2', ended='1', failed={'sub-2_ses-b': ['no phase;', 'no T1w.']})
+    write(submitted, 'task-1', ended='1', failed={'sub-1': ['bad']})
     write(submitted, 'task-3', ended='1', failed={'study': ['atlas is missing']})
+    assert state_of(tmp_path, 'sub-1') == ('failed', 'bad')
     finish(tmp_path, 'sub-2_ses-a')
     assert state_of(tmp_path, 'sub-2_ses-a') == ('done', '')
     assert state_of(tmp_path, 'sub-2_ses-b') == ('failed', 'no phase; no T1w.')
