@@ -21,7 +21,6 @@ from nigra.interfaces.cluster.states import study_states
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(bool(missing()), reason=f'no Slurm here: {missing()}'),
-    pytest.mark.xdist_group('slurm'),
 ]
 SAME = Path(__file__).parents[3] / 'benchmarks' / 'same.py'
 EXAMPLE = Path(__file__).parents[3] / 'bids_example'
