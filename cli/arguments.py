@@ -20,7 +20,7 @@ _SCHEDULERS = ('slurm', 'pbs', 'sge')
 _ONLY_HERE = (
     *_SCHEDULERS, 'cluster_profile', 'slurm_args', 'array_size', 'task_record', 'config_file',
     'participant_label', 'dry_run', 'nprocs', 'mem_gb', 'work_dir', 'skip_bids_validation',
-    'clean_workdir', 'write_graph', 'boilerplate_only', 'help', 'version',
+    'write_graph', 'boilerplate_only', 'help', 'version',
 )  # fmt: skip
 """Options that tasks on a cluster do not take over: they are for one run, or are given anew."""
 

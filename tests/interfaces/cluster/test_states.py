@@ -109,6 +109,13 @@ def test_a_failure_is_told_in_the_sentence_of_the_visit(tmp_path, submitted):
     assert state_of(tmp_path, 'sub-3') == ('failed', 'atlas is missing')
 
 
+def test_a_group_job_that_ended_well_is_done(tmp_path, submitted):
+    write(submitted, 'group', ended='1')
+    assert state_of(tmp_path, 'group')[0] == 'failed'
+    write(submitted, 'group', ended='0')
+    assert state_of(tmp_path, 'group') == ('done', '')
+
+
 def test_the_last_submission_counts(tmp_path, submitted, queued):
     write(submitted, 'task-1', ended='1', failed={'sub-1': ['old']})
     again = Submission('slurm', (('sub-1',),), array='20', folder=new_folder(tmp_path))
