@@ -2,17 +2,21 @@
 
 import os
 import shlex
+import subprocess
+import sys
 
 import pytest
 
 from nigra.cli import main
 from nigra.cli.arguments import build_parser, parse_settings
-from nigra.cli.cluster.plan import choose_profile, make_tasks
+from nigra.cli.cluster.plan import array_job, choose_profile, make_tasks
 from nigra.cli.status_cli import NOT_YET
 from nigra.cli.status_cli import main as status
 from nigra.interfaces.bids import find_visits
 from nigra.interfaces.claims import claim
+from nigra.interfaces.cluster.profile import Profile
 from nigra.interfaces.cluster.records import cluster_folder, read_submissions, save_failures
+from nigra.interfaces.cluster.scripts import make_script
 from nigra.interfaces.completion import mark_complete, marker_folder
 
 SBATCH = """#!/bin/sh
@@ -61,7 +65,8 @@ def command(text):
 def test_a_task_is_asked_for_what_the_command_was(two, slurm, capsys):
     config = two.parent / 'design.toml'
     config.write_text(
-        'covariates = ["age"]\nseparation = true\n[set.inversion]\noffset_cost = 9\n'
+        'covariates = ["age"]\nseparation = true\n'
+        '[set.inversion]\noffset_cost = 9\n[set.background]\npasses = 2\n'
     )
     options = ['--config-file', str(config), '--set', 'inversion.offset_cost=10', '--groups', 'A',
                'B', '--contrasts', 'A - B', '--voxelwise', '50', '-v', '-v', '--nprocs', '3',
@@ -87,6 +92,19 @@ def test_a_task_is_asked_for_what_the_command_was(two, slurm, capsys):
     assert '--clean-workdir' in command(made['group.sh'])
     assert '1) labels=(sub-01) ;;\n2) labels=(sub-02) ;;' in made['participants.sh']
     assert '--dependency=afterany:11' in made['group.sh']
+
+
+def test_a_task_writes_its_record_into_a_folder_of_any_name(tmp_path, two):
+    show = (sys.executable, '-c', 'import sys; print(sys.argv[-1])')
+    profile = Profile(command=show)
+    folder = tmp_path / "it's $HOME"
+    folder.mkdir()
+    settings = parse_settings([str(two), str(folder), 'participant', '--slurm'])
+    job = array_job(settings, profile, folder, [list(find_visits(two, 'sub-01'))])
+    told = subprocess.run(
+        ['bash', '-c', make_script(job, profile)], capture_output=True, text=True
+    )
+    assert told.stdout.strip() == f'{folder}/task-1.json'
 
 
 def test_every_option_is_handed_on_or_is_of_one_run():

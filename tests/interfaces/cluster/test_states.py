@@ -116,6 +116,11 @@ def test_a_group_job_that_ended_well_is_done(tmp_path, submitted):
     assert state_of(tmp_path, 'group') == ('done', '')
 
 
+def test_a_limit_that_an_earlier_try_met_is_past(tmp_path, submitted):
+    write(submitted, 'task-1', ended='0', log=LIMIT)
+    assert 'ended with status 0' in state_of(tmp_path, 'sub-1')[1]
+
+
 def test_the_last_submission_counts(tmp_path, submitted, queued):
     write(submitted, 'task-1', ended='1', failed={'sub-1': ['old']})
     again = Submission('slurm', (('sub-1',),), array='20', folder=new_folder(tmp_path))
