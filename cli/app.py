@@ -15,8 +15,6 @@ from .checks import (
     check_atlases,
     check_bids,
     check_folders,
-    check_own_atlases,
-    check_reference_echoes,
     find_participants_file,
 )
 from .citation import (
@@ -26,19 +24,26 @@ from .citation import (
     methods_section,
     write_citation,
 )
+from .find import find_all
 from .folders import check_places
 from .look import check_study, forecast, tell_look
 from .settings import Settings
 from .told import keep_failures, tell_phases, tell_problems
-from .work import claimed, clean_work, process_claimed, software, unfinished, work_folder
+from .work import (
+    Failures,
+    claimed,
+    clean_work,
+    process_claimed,
+    software,
+    unfinished,
+    work_folder,
+)
 
 if TYPE_CHECKING:
     from ..interfaces.bids import Visit
     from ..interfaces.sidecars import Plan
 
 LOGGER = logging.getLogger('nigra')
-Failures = dict[str, list[str]]
-"""Sentences by visit or level."""
 
 
 def run_levels(settings: Settings) -> int:
@@ -200,54 +205,6 @@ def tell_group_is_old(settings: Settings, reason: str) -> None:
             '%s and the tables beside it are of an earlier run: %s',
             settings.output_dir / 'group.html', reason,
         )  # fmt: skip
-
-
-def find_all(
-    settings: Settings, labels: Sequence[str], filters: dict[str, dict[str, Any]]
-) -> tuple[list[Visit], Failures]:
-    """Find every participant's scans; one that has none fails alone."""
-    from ..interfaces.bids import find_visits
-    from ..interfaces.completion import invalidate, marker_folder
-    from ..interfaces.survey import participant_problems
-
-    visits: list[Visit] = []
-    failed: Failures = {}
-    for label in labels:
-        try:
-            found = find_visits(
-                settings.bids_dir, label, sessions=settings.session_label, filters=filters
-            )
-            check_reference_echoes(settings, found)
-            check_own_atlases(settings, label)
-            visits += _with_brain_masks(settings, found, filters)
-        except NigraError as error:
-            more = participant_problems(
-                settings.bids_dir, label, sessions=settings.session_label, filters=filters
-            )
-            failed[label] = list(dict.fromkeys([str(error), *more]))
-            if settings.dry_run:
-                continue
-            for marker in marker_folder(settings.output_dir).glob(f'{label}*.json'):
-                if marker.stem.split('_')[0] == label and invalidate(marker):
-                    LOGGER.warning(
-                        'Earlier results of %s no longer answer to the data and do not count',
-                        marker.stem,
-                    )
-            if settings.stop_on_first_crash:
-                raise
-    return visits, failed
-
-
-def _with_brain_masks(
-    settings: Settings, visits: Sequence[Visit], filters: dict[str, dict[str, Any]]
-) -> list[Visit]:
-    """The visits with the masks of `--derivatives`, where that is given."""
-    from ..interfaces.bids import find_brain_mask
-
-    folder = settings.derivatives
-    if folder is None:
-        return list(visits)
-    return [replace(v, brain_mask=find_brain_mask(folder, v, filters)) for v in visits]
 
 
 def visit_fingerprint(visit: Visit, settings: Settings) -> str:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from ..interfaces.sidecars import Plan
 
 LOGGER = logging.getLogger('nigra')
+Failures = dict[str, list[str]]
+"""Sentences by visit or level."""
 
 
 @functools.cache
