@@ -31,10 +31,10 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run `nigra-status`; returns its exit status."""
     folder = parser().parse_args(argv).output_dir.expanduser().absolute()
-    from ..interfaces.cluster.states import study_states
+    from ..interfaces.cluster.states import ACTIVE, study_states
     from ..nodes.errors import NigraError
     from .checks import check_own_output
-    from .cluster.tell import ACTIVE, study_lines
+    from .cluster.tell import study_lines
 
     try:
         check_own_output(folder)

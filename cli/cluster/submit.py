@@ -19,14 +19,14 @@ from ...interfaces.cluster.records import (
 )
 from ...interfaces.cluster.schedulers import SCHEDULERS, submit
 from ...interfaces.cluster.scripts import Job, make_script
-from ...interfaces.cluster.states import Study, study_states
+from ...interfaces.cluster.states import ACTIVE, Study, study_states
 from ...interfaces.files import save_text
 from ...nodes.errors import NigraError
 from ..app import check_run, group_is_complete, group_look, look_at_participants
 from ..settings import Settings
 from ..work import Failures
 from .plan import array_job, choose_profile, group_job, make_tasks
-from .tell import ACTIVE, study_lines
+from .tell import study_lines
 
 if TYPE_CHECKING:
     from ...interfaces.bids import Visit

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 
-from ...interfaces.cluster.states import State, Study
+from ...interfaces.cluster.states import ACTIVE, State, Study
 from ..told import in_columns
 
-ACTIVE = ('waiting', 'running')
-_ORDER = ('failed', 'unknown', 'running', 'waiting')
+_ORDER = ('failed', 'unknown', *reversed(ACTIVE))
 """States of which everybody is told, in this order."""
 
 

@@ -12,6 +12,8 @@ from ..completion import is_whole, marker_folder
 from .records import GROUP, Mark, Submission, read_mark, read_submissions
 from .schedulers import SCHEDULERS, Queued, Task, queue
 
+ACTIVE = ('waiting', 'running')
+"""States of those whom a scheduler, or a run on this machine, has."""
 _WHY = {
     'time': 'was ended by its time limit; give more (`time` of the profile, or --slurm-args)',
     'memory': 'was ended for want of memory; give more (`memory_gb` of the profile)',
@@ -156,9 +158,7 @@ def _with_markers(known: Mapping[str, State], output_dir: Path) -> dict[str, Sta
         state = states.get(name)
         if name in busy:
             states[name] = State(name, 'running', busy[name], state.job if state else '')
-        elif is_whole(marker, output_dir) and not (
-            state and state.state in ('waiting', 'running')
-        ):
+        elif is_whole(marker, output_dir) and not (state and state.state in ACTIVE):
             states[name] = replace(state or State(name, ''), state='done', reason='')
         elif state is None and marker.is_file():
             states[name] = State(name, 'failed', 'was begun and did not come to its end')

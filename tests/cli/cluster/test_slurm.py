@@ -12,11 +12,10 @@ import nibabel as nib
 import pytest
 from slurm_node import missing, slurm_node
 
-from nigra.cli.cluster.tell import ACTIVE
 from nigra.cli.status_cli import NOT_YET
 from nigra.cli.status_cli import main as status
 from nigra.interfaces.cluster.records import read_submissions
-from nigra.interfaces.cluster.states import study_states
+from nigra.interfaces.cluster.states import ACTIVE, study_states
 
 pytestmark = [
     pytest.mark.slow,
@@ -125,7 +124,7 @@ def test_only_what_failed_runs_again_and_results_are_those_of_one_machine(root, 
     (first,) = read_submissions(out)
     assert [task[0] for task in first.tasks] == [f'sub-0{n}' for n in range(1, 9)]
     control('update', f'JobId={first.array}_2', 'TimeLimit=1')
-    control('update', f'JobId={first.array}_3', 'MinMemoryNode=400')
+    control('update', f'JobId={first.array}_3', 'MinMemoryNode=250')
     control('release', first.array, first.group)
     assert status([str(out)]) == NOT_YET
     # the same again meanwhile submits nobody twice
