@@ -19,8 +19,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         LOGGER.setLevel(logging.INFO)
         from .app import run_levels
         from .signals import signals_stop_the_run
+        from .told import refusal_kept
 
-        with signals_stop_the_run():
+        with signals_stop_the_run(), refusal_kept(settings):
+            if settings.submits:
+                from .cluster.submit import submit_levels
+
+                return submit_levels(settings)
             return run_levels(settings)
     except ValueError as error:
         from ..nodes.errors import NigraError

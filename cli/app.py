@@ -29,7 +29,7 @@ from .find import find_all
 from .folders import check_places
 from .look import check_study, forecast, tell_look
 from .settings import Settings
-from .told import list_everybody, tell_phases, tell_problems
+from .told import keep_failures, list_everybody, tell_phases, tell_problems
 from .work import (
     Failures,
     claimed,
@@ -60,9 +60,7 @@ def run_levels(settings: Settings) -> int:
     NigraError
         Nothing could be started.
     """
-    check_folders(settings)
-    check_places(settings)
-    settings.methods.check_names()
+    check_run(settings)
     failed: Failures = {}
     if settings.dry_run and settings.levels == ('group',):
         return 1 if group_look(settings) else 0
@@ -84,6 +82,7 @@ def run_levels(settings: Settings) -> int:
     for name, sentences in sorted(failed.items()):
         for sentence in sentences:
             LOGGER.error('%s failed: %s', name, sentence)
+    keep_failures(settings, failed)
     tell_problems(settings)
     list_everybody(settings, failed)
     if failed:
@@ -94,10 +93,47 @@ def run_levels(settings: Settings) -> int:
     return 0
 
 
+def check_run(settings: Settings) -> None:
+    """Refuse what no data could make right, before any are looked at.
+
+    Raises
+    ------
+    NigraError
+        A folder or a method cannot serve.
+    """
+    check_folders(settings)
+    check_places(settings)
+    settings.methods.check_names()
+
+
 def participant_level(settings: Settings) -> Failures:
     """Process every participant that is not yet complete; return what failed, by visit."""
-    from ..interfaces.bids import list_participants
     from ..interfaces.completion import marker_folder
+
+    visits, todo, failed = look_at_participants(settings)
+    if settings.dry_run:
+        return failed
+    marker_folder(settings.output_dir).mkdir(parents=True, exist_ok=True)
+    if settings.boilerplate_only:
+        fullest = max((s.echo_times for v in visits for s in v.scans), key=len, default=(0.0,))
+        told = Told(settings.methods, fullest)
+        group = group_plan(settings) if 'group' in settings.levels else None
+        write_citation(settings, methods_section(told, group=group))
+        return failed
+    return failed | process(settings, visits, todo)
+
+
+def look_at_participants(
+    settings: Settings,
+) -> tuple[list[Visit], list[tuple[Visit, str]], Failures]:
+    """The look before anything runs: all visits, those to be done with fingerprints, what fails.
+
+    Raises
+    ------
+    NigraError
+        Nobody can be processed.
+    """
+    from ..interfaces.bids import list_participants
     from ..interfaces.queries import load_filters
 
     labels = list_participants(settings.bids_dir, settings.participant_label)
@@ -112,16 +148,7 @@ def participant_level(settings: Settings) -> Failures:
     names = {visit.prefix for visit, _ in todo}
     states = {v.prefix: 'process' if v.prefix in names else 'complete' for v in visits}
     tell_look(settings, visits, failed, states=states, expected=expected)
-    if settings.dry_run:
-        return failed
-    marker_folder(settings.output_dir).mkdir(parents=True, exist_ok=True)
-    if settings.boilerplate_only:
-        fullest = max((s.echo_times for v in visits for s in v.scans), key=len, default=(0.0,))
-        told = Told(settings.methods, fullest)
-        group = group_plan(settings) if 'group' in settings.levels else None
-        write_citation(settings, methods_section(told, group=group))
-        return failed
-    return failed | process(settings, visits, todo)
+    return visits, todo, failed
 
 
 def prepare(settings: Settings) -> None:
@@ -228,9 +255,7 @@ def group_level(settings: Settings) -> Failures:
     people = sorted({path.name.split('_')[0] for path in tables})
     if errors := forecast(settings, people, people).errors:  # before earlier results give way
         return {'group': list(errors)}
-    told = as_processed(settings, tables)
-    planned = methods_section(told, group=group_plan(settings)).markdown
-    key = group_fingerprint(settings, participants, tables, planned)
+    told, key = _told_and_key(settings, participants, tables)
     if is_complete(group_marker(settings), key, settings.output_dir):
         LOGGER.info('The group level is complete; nothing to do')
         # the participant level may have written its own text since
@@ -243,6 +268,29 @@ def group_level(settings: Settings) -> Failures:
             LOGGER.info('Comparing groups of %s', participants)
             failed = compare(settings, group_workflow(settings, participants, told), key)
     return failed
+
+
+def _told_and_key(
+    settings: Settings, participants: Path, tables: Sequence[Path]
+) -> tuple[Told, str]:
+    """What the compared results tell of their methods, and the hash of the group level."""
+    told = as_processed(settings, tables)
+    planned = methods_section(told, group=group_plan(settings)).markdown
+    return told, group_fingerprint(settings, participants, tables, planned)
+
+
+def group_is_complete(settings: Settings) -> bool:
+    """Tell whether the group level would have nothing to do.
+
+    Raises
+    ------
+    NigraError
+        It cannot be made: nobody is finished, or there is no table of participants.
+    """
+    from ..interfaces.completion import is_complete
+
+    _, key = _told_and_key(settings, find_participants_file(settings), finished_tables(settings))
+    return is_complete(group_marker(settings), key, settings.output_dir)
 
 
 def group_marker(settings: Settings) -> Path:

@@ -14,8 +14,17 @@ from typing import Any
 from .. import __version__
 from ..interfaces.methods import OPTIONS, Methods
 from ..nodes.statistics.question import Question
-from .options import COMPARISON, RUNNING, SELECTION, VOXELWISE, Options
-from .settings import Settings
+from .cluster.forward import forward
+from .options import CLUSTER, COMPARISON, RUNNING, SELECTION, VOXELWISE, Options
+from .settings import Cluster, Settings
+
+_SCHEDULERS = ('slurm', 'pbs', 'sge')
+_ONLY_HERE = (
+    *_SCHEDULERS, 'cluster_profile', 'slurm_args', 'array_size', 'task_record', 'config_file',
+    'participant_label', 'dry_run', 'nprocs', 'mem_gb', 'work_dir', 'skip_bids_validation',
+    'write_graph', 'boilerplate_only', 'help', 'version',
+)  # fmt: skip
+"""Options that tasks on a cluster do not take over: they are for one run, or are given anew."""
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -48,6 +57,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_methods(parser.add_argument_group('how to measure'))
     _add(parser.add_argument_group('group comparison'), COMPARISON | VOXELWISE)
     _add(parser.add_argument_group('how to run'), RUNNING)
+    _add(parser.add_argument_group('on a cluster'), CLUSTER)
     return parser
 
 
@@ -93,8 +103,13 @@ def parse_settings(argv: Sequence[str] | None = None) -> Settings:
         from_file = defaults.pop('settings', ())
         parser.set_defaults(**defaults)
         arguments = parser.parse_args(argv)
+    handed_on = (
+        *(f'--set={text}' for text in from_file),  # first, as below
+        *forward(build_parser(), arguments, without=_ONLY_HERE),
+    )
     values: dict[str, Any] = vars(arguments)
     config_file = values.pop('config_file')
+    nprocs = values['nprocs']
     if values['nprocs'] is None:
         values['nprocs'] = (
             len(os.sched_getaffinity(0))
@@ -117,7 +132,19 @@ def parse_settings(argv: Sequence[str] | None = None) -> Settings:
         methods=chosen,
         question=Question(seed=chosen.random_seed, **asked),
         command=shlex.join(['nigra', *(sys.argv[1:] if argv is None else argv)]),
+        cluster=_pop_cluster(values, handed_on, nprocs),
         **values,
+    )
+
+
+def _pop_cluster(values: dict[str, Any], options: tuple[str, ...], nprocs: int | None) -> Cluster:
+    """What is asked of a scheduler, taken out of the values."""
+    names = ('cluster_profile', 'slurm_args', 'array_size')
+    return Cluster(
+        schedulers=tuple(name for name in _SCHEDULERS if values.pop(name)),
+        options=options,
+        nprocs=nprocs,
+        **{name: values.pop(name) for name in names},
     )
 
 

@@ -82,6 +82,18 @@ def is_own_output(folder: Path) -> bool:
         return False
 
 
+def check_own_output(folder: Path) -> None:
+    """Refuse what is no folder of results.
+
+    Raises
+    ------
+    InputError
+        nigra did not make it.
+    """
+    if not is_own_output(folder):
+        raise InputError(folder, 'holds no results of nigra', 'give the OUTPUT_DIR of a run')
+
+
 def _check_work(settings: Settings) -> None:
     work = settings.scratch.resolve()
     bids_dir, output_dir = settings.bids_dir.resolve(), settings.output_dir.resolve()

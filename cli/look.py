@@ -13,6 +13,7 @@ import pandas as pd
 from ..nodes.errors import NigraError
 from .checks import check_harmonise, find_participants_file
 from .settings import Settings
+from .told import in_columns
 
 if TYPE_CHECKING:
     from ..interfaces.bids import Visit
@@ -164,9 +165,10 @@ def tell_look(
     everything = pd.concat([rows, absent]).reindex(columns=list(SCAN_COLUMNS))
     everything = everything.sort_values('scan', kind='stable')
     folder = settings.output_dir / 'logs'
-    save_table(everything, folder / 'look.tsv')
-    save_json({k: {'Description': v} for k, v in SCAN_COLUMNS.items()}, folder / 'look.json')
-    save_table(problems.table(), folder / 'problems.tsv')
+    if settings.task_record is None:  # a task sees its own participants alone
+        save_table(everything, folder / 'look.tsv')
+        save_json({k: {'Description': v} for k, v in SCAN_COLUMNS.items()}, folder / 'look.json')
+        save_table(problems.table(), folder / 'problems.tsv')
     _show(everything)
     problems.tell()
     _tell_costs(settings, [v for v in visits if states.get(v.prefix) == 'process'])
@@ -191,10 +193,8 @@ def _show(rows: pd.DataFrame) -> None:
     for name in ('magnitude', 'phase'):
         shown[name] = shown[name].map(_first_file, na_action='ignore')
     cells = [list(shown), *shown.astype(object).fillna('n/a').astype(str).to_numpy().tolist()]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    for row in cells:
-        line = '  '.join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        LOGGER.info('%s', line.rstrip())
+    for line in in_columns(cells):
+        LOGGER.info('%s', line)
     if len(rows) > ROWS:
         LOGGER.info('... and %d more, in logs/look.tsv', len(rows) - ROWS)
 

@@ -219,3 +219,36 @@ RUNNING: Options = {
     },
 }
 """How to run."""
+
+CLUSTER: Options = {
+    ('--slurm',): {
+        'action': 'store_true',
+        'help': 'submit to Slurm: an array with a task for each participant that is not complete, '
+        'and the group level after it; with --dry-run print the scripts (docs/cluster.md)',
+    },
+    ('--pbs',): {'action': 'store_true', 'help': 'the same with PBS'},
+    ('--sge',): {'action': 'store_true', 'help': 'the same with SGE'},
+    ('--cluster-profile',): {
+        'type': Path,
+        'metavar': 'FILE',
+        'help': 'TOML with what the cluster wants: partition, account, time, memory, container, '
+        'modules (default: the file that the variable NIGRA_CLUSTER_PROFILE names)',
+    },
+    ('--slurm-args',): {
+        'default': '',
+        'metavar': 'ARGS',
+        'help': 'further options of sbatch, in quotes: --slurm-args="--qos=long --mem=8G"',
+    },
+    ('--array-size',): {
+        'type': positive,
+        'metavar': 'N',
+        'help': 'participants that one task does, one after the other (default: 1)',
+    },
+    ('--task-record',): {
+        'type': Path,
+        'metavar': 'FILE',
+        'help': 'write what failed there, as JSON, and leave the tables of the look at the whole '
+        'study alone; given to tasks of a cluster',
+    },
+}
+"""On a cluster."""

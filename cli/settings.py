@@ -10,6 +10,32 @@ from ..nodes.statistics.question import Question
 
 
 @dataclass(frozen=True)
+class Cluster:
+    """How a run is handed to a scheduler.
+
+    Attributes
+    ----------
+    schedulers
+        Names that were asked for.
+    cluster_profile
+        The site's file.
+    slurm_args, array_size
+        As given.
+    options
+        That the tasks take over from this command line.
+    nprocs
+        As given; None for all processors of wherever it runs.
+    """
+
+    schedulers: tuple[str, ...] = ()
+    cluster_profile: Path | None = None
+    slurm_args: str = ''
+    array_size: int | None = None
+    options: tuple[str, ...] = ()
+    nprocs: int | None = None
+
+
+@dataclass(frozen=True)
 class Settings:
     """Everything that decides a run; `arguments.build_parser` describes each field for users.
 
@@ -41,6 +67,14 @@ class Settings:
     exclude_rated: tuple[Path, ...] = ()
     command: str = ''
     verbose: int = 0
+    task_record: Path | None = None
+    cluster: Cluster = field(default_factory=Cluster)
+
+    @property
+    def submits(self) -> bool:
+        """Whether a scheduler is to do it; the methods text alone needs none."""
+        asked = self.cluster.schedulers or self.cluster.cluster_profile
+        return bool(asked) and not self.boilerplate_only
 
     @property
     def scratch(self) -> Path:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from .. import __version__
@@ -15,6 +16,38 @@ if TYPE_CHECKING:
     import pandas as pd
 
 LOGGER = logging.getLogger('nigra')
+
+
+def in_columns(rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    """Lines of a table of texts.
+
+    Examples
+    --------
+    >>> list(in_columns([('who', 'state'), ('sub-01', 'done')]))
+    ['who     state', 'sub-01  done']
+    """
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        line = '  '.join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        yield line.rstrip()
+
+
+def keep_failures(settings: Settings, failed: Mapping[str, Sequence[str]]) -> None:
+    """Write what failed for whoever asks what became of a task, where that is asked for."""
+    from ..interfaces.cluster.records import save_failures
+
+    if settings.task_record is not None:
+        save_failures(failed, settings.task_record)
+
+
+@contextlib.contextmanager
+def refusal_kept(settings: Settings) -> Iterator[None]:
+    """Keep why nothing could be started, too."""
+    try:
+        yield
+    except NigraError as error:
+        keep_failures(settings, {'study': [str(error)]})
+        raise
 
 
 def tell_phases(settings: Settings, prefixes: Sequence[str] | None = None) -> None:

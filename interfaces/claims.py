@@ -94,6 +94,11 @@ def leave(folder: Path) -> bool:
     return True
 
 
+def working(folder: Path) -> dict[str, str]:
+    """What runs that live work on in a folder, each with that run in words."""
+    return _others(folder / _FOLDER)
+
+
 def _write_own(path: Path, taken: Collection[str]) -> int:
     record = {'Host': socket.gethostname(), 'Process': os.getpid(), 'Machine': _machine(),
               'Since': time.strftime('%Y-%m-%d %H:%M:%S'), 'Names': sorted(taken)}  # fmt: skip

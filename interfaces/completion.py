@@ -196,8 +196,13 @@ def _remove(root: Path, names: Iterable[str]) -> None:
 
 def is_complete(marker: Path, key: str, root: Path) -> bool:
     """Tell whether the marker has `key` and all its outputs exist with their recorded sizes."""
+    return _read_marker(marker).get('Fingerprint') == key and is_whole(marker, root)
+
+
+def is_whole(marker: Path, root: Path) -> bool:
+    """Tell whether the marker is of finished results, and they exist with their recorded sizes."""
     record = _read_marker(marker)
-    if record.get('Fingerprint') != key or not isinstance(record.get('Outputs'), dict):
+    if 'Fingerprint' not in record or not isinstance(record.get('Outputs'), dict):
         return False
     try:
         return all((root / name).stat().st_size == size for name, size in _sizes(record).items())

@@ -1,0 +1,1 @@
+"""Runs handed to the scheduler of a cluster, and what became of them."""

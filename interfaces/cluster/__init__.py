@@ -1,0 +1,1 @@
+"""Schedulers of clusters: a site's profile, scripts, what became of tasks."""

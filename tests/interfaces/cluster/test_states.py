@@ -1,0 +1,183 @@
+"""What became of everybody: from files alone, with a queue that a test makes."""
+
+import json
+
+import pytest
+
+from nigra.interfaces.claims import claim
+from nigra.interfaces.cluster import states
+from nigra.interfaces.cluster.records import (
+    Submission,
+    cluster_folder,
+    new_folder,
+    save_failures,
+    save_submission,
+)
+from nigra.interfaces.cluster.schedulers import Queued
+from nigra.interfaces.completion import begin, mark_complete, marker_folder
+from nigra.nodes.errors import InputError, NigraError
+
+LIMIT = (
+    'slurmstepd: error: *** JOB 12 ON n1 CANCELLED AT 2026-01-01T00:00:00 DUE TO TIME LIMIT ***'
+)
+OOM = 'slurmstepd: error: Detected 1 oom_kill event in StepId=12.batch. Some of your processes ...'
+MEMORY = (
+    'slurmstepd: error: Exceeded job memory limit\nslurmstepd: error: JOB 12 CANCELLED AT 2026'
+)
+TASKS = (('sub-1',), ('sub-2_ses-a', 'sub-2_ses-b'), ('sub-3',))
+
+
+@pytest.fixture
+def queued(monkeypatch):
+    """What the scheduler has; a test fills it."""
+    found = {}
+    monkeypatch.setattr(states, 'queue', lambda name, jobs: dict(found))
+    return found
+
+
+@pytest.fixture
+def submitted(tmp_path, queued):
+    made = Submission('slurm', TASKS, array='12', group='13', folder=new_folder(tmp_path))
+    save_submission(made)
+    return made
+
+
+def write(made, name, *, started='n1', ended=None, log='', failed=None):
+    for ending, text in (('started', started), ('ended', ended), ('log', log)):
+        if text is not None:
+            (made.folder / f'{name}.{ending}').write_text(f'{text}\n')
+    if failed is not None:
+        save_failures(failed, made.folder / f'{name}.json')
+
+
+def finish(root, visit, content='x'):
+    path = root / f'{visit}.html'
+    path.write_text(content)
+    mark_complete(marker_folder(root) / f'{visit}.json', 'key', [path], root)
+    return path
+
+
+def state_of(root, visit):
+    found = states.study_states(root).states[visit]
+    return found.state, found.reason
+
+
+def test_nobody_is_nobody(tmp_path, queued):
+    assert states.study_states(tmp_path) == states.Study({})
+
+
+def test_the_queue_tells_who_waits_and_runs(tmp_path, submitted, queued):
+    queued |= {('12', 1): Queued(True), ('12', 2): Queued(False, 'Priority'),
+               ('13', None): Queued(False, 'Dependency')}  # fmt: skip
+    write(submitted, 'task-1')
+    study = states.study_states(tmp_path)
+    assert [(s.name, s.state, s.reason) for s in study.states.values()] == [
+        ('sub-1', 'running', 'on n1'), ('sub-2_ses-a', 'waiting', 'Priority'),
+        ('sub-2_ses-b', 'waiting', 'Priority'),
+        ('sub-3', 'failed', study.states['sub-3'].reason), ('group', 'waiting', 'Dependency'),
+    ]  # fmt: skip
+    assert 'never began' in study.states['sub-3'].reason
+    assert study.jobs == ('12', '13')
+    assert study.states['sub-2_ses-a'].job == '12_2'
+
+
+@pytest.mark.parametrize(
+    ('log', 'words'),
+    [(LIMIT, 'its time limit'), (OOM, 'want of memory'), (MEMORY, 'want of memory'),
+     ('slurmstepd: error: *** JOB 12 ON n1 CANCELLED AT 2026-01-01', 'was cancelled'),
+     ('[3/46] sub-1: anat', 'was killed')],
+)  # fmt: skip
+@pytest.mark.parametrize('ended', [None, '143'])
+def test_a_killed_task_is_told_by_what_is_missing_and_what_slurm_wrote(
+    tmp_path, submitted, log, words, ended
+):
+    write(submitted, 'task-1', log=log, ended=ended)
+    state, reason = state_of(tmp_path, 'sub-1')
+    assert state == 'failed'
+    assert ('ended with status 143' if ended and 'killed' in words else words) in reason
+    assert str(submitted.folder / 'task-1.log') in reason
+
+
+def test_a_failure_is_told_in_the_sentence_of_the_visit(tmp_path, submitted):
+    write(submitted, 'task-2', ended='1', failed={'sub-2_ses-b': ['no phase;', 'no T1w.']})
+    write(submitted, 'task-1', ended='1', failed={'sub-1': ['bad']})
+    write(submitted, 'task-3', ended='1', failed={'study': ['atlas is missing']})
+    assert state_of(tmp_path, 'sub-1') == ('failed', 'bad')
+    finish(tmp_path, 'sub-2_ses-a')
+    assert state_of(tmp_path, 'sub-2_ses-a') == ('done', '')
+    assert state_of(tmp_path, 'sub-2_ses-b') == ('failed', 'no phase; no T1w.')
+    assert state_of(tmp_path, 'sub-3') == ('failed', 'atlas is missing')
+
+
+def test_a_group_job_that_ended_well_is_done(tmp_path, submitted):
+    write(submitted, 'group', ended='1')
+    assert state_of(tmp_path, 'group')[0] == 'failed'
+    write(submitted, 'group', ended='0')
+    assert state_of(tmp_path, 'group') == ('done', '')
+
+
+def test_a_limit_that_an_earlier_try_met_is_past(tmp_path, submitted):
+    write(submitted, 'task-1', ended='0', log=LIMIT)
+    assert 'ended with status 0' in state_of(tmp_path, 'sub-1')[1]
+
+
+def test_the_last_submission_counts(tmp_path, submitted, queued):
+    write(submitted, 'task-1', ended='1', failed={'sub-1': ['old']})
+    again = Submission('slurm', (('sub-1',),), array='20', folder=new_folder(tmp_path))
+    assert again.folder != submitted.folder
+    save_submission(again)
+    queued['20', 1] = Queued(True)
+    assert state_of(tmp_path, 'sub-1')[0] == 'running'
+    assert state_of(tmp_path, 'group')[0] == 'failed'
+
+
+def test_what_is_deleted_is_not_done(tmp_path, submitted):
+    write(submitted, 'task-1', ended='0')
+    path = finish(tmp_path, 'sub-1')
+    assert state_of(tmp_path, 'sub-1')[0] == 'done'
+    path.unlink()
+    assert state_of(tmp_path, 'sub-1')[0] == 'failed'
+
+
+def test_a_finished_visit_that_is_submitted_anew_waits(tmp_path, submitted, queued):
+    finish(tmp_path, 'sub-1')
+    queued['12', 1] = Queued(False)
+    assert state_of(tmp_path, 'sub-1')[0] == 'waiting'
+
+
+def test_who_was_left_out_is_named(tmp_path, queued):
+    save_submission(Submission('slurm', left_out={'sub-9': ['no T1w.']},
+                               folder=new_folder(tmp_path)))  # fmt: skip
+    assert state_of(tmp_path, 'sub-9') == ('failed', 'no T1w.')
+
+
+def test_without_the_scheduler_nothing_is_called_killed(tmp_path, submitted, monkeypatch):
+    def unreachable(name, jobs):
+        raise NigraError('no answer')
+
+    monkeypatch.setattr(states, 'queue', unreachable)
+    write(submitted, 'task-1')
+    write(submitted, 'task-3', ended='1', failed={'sub-3': ['bad']})
+    study = states.study_states(tmp_path)
+    assert study.warnings == ('no answer',)
+    assert [study.states[n].state for n in ('sub-1', 'sub-3')] == ['unknown', 'failed']
+
+
+def test_runs_on_this_machine_are_told_too(tmp_path, queued):
+    finish(tmp_path, 'sub-1')
+    begin(marker_folder(tmp_path) / 'sub-2.json', 'key', [], tmp_path)
+    begin(marker_folder(tmp_path) / 'sub-3.json', 'key', [], tmp_path)
+    with claim(tmp_path / 'logs', ['sub-3']):
+        found = states.study_states(tmp_path).states
+    assert {n: s.state for n, s in found.items()} == {
+        'sub-1': 'done', 'sub-2': 'failed', 'sub-3': 'running'
+    }  # fmt: skip
+    assert 'process ' in found['sub-3'].reason
+
+
+def test_a_record_that_is_no_record_is_named(tmp_path, submitted):
+    path = submitted.folder / 'submission.json'
+    path.write_text(json.dumps({'tasks': []}))
+    with pytest.raises(InputError, match=r'submission.json: cannot be read'):
+        states.study_states(tmp_path)
+    assert cluster_folder(tmp_path) in path.parents
