@@ -32,8 +32,6 @@ _SAFETY = 4.0
 """Times the estimated hours that a task may take: nodes are slow, and their file systems busy."""
 _PROGRAM_GB = 1.0
 """Memory of the program itself beside its steps."""
-_GROUP_ONLY = ('--clean-workdir',)
-"""Options that would let a task remove what others use."""
 
 Tasks = Sequence[Sequence['Visit']]
 
@@ -101,13 +99,12 @@ def array_job(
     """The array of participants."""
     cpus = _cpus(settings, profile)
     memory = settings.mem_gb or profile.memory_gb or _memory_gb(tasks, cpus)
-    options = [word for word in settings.cluster.options if word not in _GROUP_ONLY]
     return Job(
         name='nigra', folder=folder, cpus=cpus, memory_gb=memory, after=tuple(after),
         time=profile.time or _hours_as_time(_hours(settings, tasks)), extra=profile.extra,
         tasks=tuple(tuple(dict.fromkeys(v.participant_id for v in task)) for task in tasks),
         command=(
-            *_call(settings, profile, 'participant'), *options,
+            *_call(settings, profile, 'participant'), *settings.cluster.options,
             '--skip-bids-validation', '--participant-label', Shell('"${labels[@]}"'),
             *_share(cpus, memory), *_record(folder),
         ),
