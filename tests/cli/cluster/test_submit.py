@@ -70,7 +70,7 @@ def test_a_task_is_asked_for_what_the_command_was(two, slurm, capsys):
     )
     options = ['--config-file', str(config), '--set', 'inversion.offset_cost=10', '--groups', 'A',
                'B', '--contrasts', 'A - B', '--voxelwise', '50', '-v', '-v', '--nprocs', '3',
-               '--clean-workdir',
+               '--keep-workdir',
                '--mem-gb', '9', '--participants-file', str(two / 'participants.tsv'),
                '--random-seed', '5']  # fmt: skip
     assert submit(two, *options) == 0
@@ -88,8 +88,8 @@ def test_a_task_is_asked_for_what_the_command_was(two, slurm, capsys):
         assert not got.submits
         assert '--mem=9216M' in made[name]
     assert command(made['participants.sh']).count('--participant-label') == 1
-    assert '--clean-workdir' not in command(made['participants.sh'])
-    assert '--clean-workdir' in command(made['group.sh'])
+    assert '--keep-workdir' in command(made['participants.sh'])
+    assert '--keep-workdir' in command(made['group.sh'])
     assert '1) labels=(sub-01) ;;\n2) labels=(sub-02) ;;' in made['participants.sh']
     assert '--dependency=afterany:11' in made['group.sh']
 
