@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
-from ..nodes.errors import InputError
+from ..nodes.errors import InputError, one_line
 from .files import atomic_path
+
+_FORMULA = re.compile("'*[=+@-]..*", re.DOTALL)
+"""What a spreadsheet would compute on opening a table, with any apostrophes before it."""
 
 
 def read_table(
@@ -46,7 +51,8 @@ def read_table(
     if absent:
         has = ', '.join(map(str, frame.columns))
         raise InputError(path, f'has no column {absent[0]!r}, only {has}', 'make it again')
-    return frame
+    frame.columns = [plain(name) for name in frame.columns]
+    return _in_text(frame, plain)
 
 
 def readable(name: object) -> str:
@@ -63,7 +69,57 @@ def readable(name: object) -> str:
 
 
 def save_table(table: pd.DataFrame, path: Path, *, digits: int = 10) -> Path:
-    """Save a table as BIDS wants it: tabs, n/a for what is missing; `digits` are significant."""
+    """Save a table as BIDS wants it: tabs, n/a for what is missing; `digits` are significant.
+
+    Texts are guarded against spreadsheets; `read_table` gives them back as they were.
+    """
+    table = _in_text(table.rename(columns=guarded), guarded)
     with atomic_path(path) as temporary:
         table.to_csv(temporary, sep='\t', na_rep='n/a', index=False, float_format=f'%.{digits}g')
     return path
+
+
+def _in_text(table: pd.DataFrame, change: Any) -> pd.DataFrame:
+    """The table with all texts changed, those of mixed columns, too."""
+    changed = {}
+    for name, kind in table.dtypes.items():
+        if not pd.api.types.is_numeric_dtype(kind):
+            words = table[name].astype(object).map(change, na_action='ignore')
+            changed[str(name)] = words if kind == 'category' else words.astype(kind)
+    return table.assign(**changed)
+
+
+def guarded(value: Any) -> Any:
+    """Text that a spreadsheet would take for a formula, with an apostrophe before it.
+
+    Numbers and single signs, which are no formulas, stay; so does whatever is no text.
+
+    Examples
+    --------
+    >>> guarded('=1+1'), guarded('-1.5e3'), guarded('+'), guarded('sub-01')
+    ("'=1+1", '-1.5e3', '+', 'sub-01')
+    """
+    if not isinstance(value, str):
+        return value
+    text = one_line(value)
+    return f"'{text}" if _FORMULA.fullmatch(text) and not _is_number(text) else text
+
+
+def plain(value: Any) -> Any:
+    """Text without the apostrophe that `guarded` put before it.
+
+    Examples
+    --------
+    >>> plain("'-x"), plain("'quoted'")
+    ('-x', "'quoted'")
+    """
+    guards = isinstance(value, str) and value[:1] == "'" and _FORMULA.fullmatch(value)
+    return value[1:] if guards else value
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
