@@ -72,9 +72,10 @@ def run_levels(settings: Settings) -> int:
     # where groups are compared, the group level writes what their comparison used
     if 'participant' in settings.levels and ('group' not in settings.levels or 'group' in failed):
         told = as_processed(settings, region_tables(settings))
-        write_citation(settings, methods_section(told))
+        write_citation(settings.output_dir, methods_section(told))
     if 'group' in failed:
-        tell_group_is_old(settings, 'the group level did not run to its end')
+        page = settings.group_dir / 'group.html'
+        tell_group_is_old([page], 'the group level did not run to its end')
     for name, sentences in sorted(failed.items()):
         for sentence in sentences:
             LOGGER.error('%s failed: %s', name, sentence)
@@ -112,7 +113,7 @@ def participant_level(settings: Settings) -> Failures:
         fullest = max((s.echo_times for v in visits for s in v.scans), key=len, default=(0.0,))
         told = Told(settings.methods, fullest)
         group = group_plan(settings) if 'group' in settings.levels else None
-        write_citation(settings, methods_section(told, group=group))
+        write_citation(settings.output_dir, methods_section(told, group=group))
         return failed
     return failed | process(settings, visits, todo)
 
@@ -162,17 +163,17 @@ def process(
             failed |= process_claimed(settings, todo, make_plan(settings, visits))
     if 'group' not in settings.levels:  # which tells of everybody
         tell_phases(settings, [scan.prefix for visit, _ in todo for scan in visit.scans])
-        tell_group_is_old(settings, 'participants have been processed since')
+        root = settings.output_dir
+        pages = [root / 'group.html', *sorted(root.glob('analyses/*/group.html'))]
+        tell_group_is_old(pages, 'participants have been processed since')
     return failed
 
 
-def tell_group_is_old(settings: Settings, reason: str) -> None:
-    """Say that the group's page is not of this run, where there is one."""
-    if (settings.output_dir / 'group.html').is_file():
-        LOGGER.warning(
-            '%s and the tables beside it are of an earlier run: %s',
-            settings.output_dir / 'group.html', reason,
-        )  # fmt: skip
+def tell_group_is_old(pages: Sequence[Path], reason: str) -> None:
+    """Say that pages of the group level are not of this run, those that are there."""
+    for page in pages:
+        if page.is_file():
+            LOGGER.warning('%s and the tables beside it are of an earlier run: %s', page, reason)
 
 
 def find_all(
@@ -270,23 +271,24 @@ def group_level(settings: Settings) -> Failures:
     told = as_processed(settings, tables)
     planned = methods_section(told, group=group_plan(settings)).markdown
     key = group_fingerprint(settings, participants, tables, planned)
-    if is_complete(group_marker(settings), key, settings.output_dir):
+    if is_complete(group_marker(settings), key, settings.group_dir):
         LOGGER.info('The group level is complete; nothing to do')
         # the participant level may have written its own text since
-        group = read_json(settings.output_dir / COMPARISON)
-        write_citation(settings, methods_section(told, group=group))
+        group = read_json(settings.group_dir / COMPARISON)
+        write_citation(settings.group_dir, methods_section(told, group=group))
         return {}
-    with claimed(settings, ['group']) as (taken, failed):
-        if 'group' in taken:
-            tell_phases(settings)
-            LOGGER.info('Comparing groups of %s', participants)
-            failed = compare(settings, group_workflow(settings, participants, told), key)
-    return failed
+    name = f'group {settings.analysis_name or ""}'.strip()  # others may run at the same time
+    with claimed(settings, [name]) as (taken, busy):
+        if name not in taken:
+            return {'group': busy[name]}
+        tell_phases(settings)
+        LOGGER.info('Comparing groups of %s', participants)
+        return compare(settings, group_workflow(settings, participants, told), key)
 
 
 def group_marker(settings: Settings) -> Path:
     """The file that says that the group level is complete."""
-    return settings.output_dir / 'logs' / 'group_complete.json'
+    return settings.group_dir / 'logs' / 'group_complete.json'
 
 
 def compare(settings: Settings, workflow: Any, key: str) -> Failures:
@@ -297,7 +299,7 @@ def compare(settings: Settings, workflow: Any, key: str) -> Failures:
     from ..workflows.graph import final_files
     from .run import run_graph
 
-    root, marker = settings.output_dir, group_marker(settings)
+    root, marker = settings.group_dir, group_marker(settings)
     voxelwise = bool(settings.question.voxelwise)
     planned = [*final_files(workflow, root), root / COMPARISON]
     maps = root / f'{STEM}_*'  # whose names are known only when they are made
@@ -367,12 +369,13 @@ def group_workflow(settings: Settings, participants: Path, told: Told) -> Any:
     workflow = init_group_wf(
         derivatives_dir=settings.output_dir,
         participants_file=participants,
-        output_dir=settings.output_dir,
+        output_dir=settings.group_dir,
         question=settings.question,
         told=told,
         sessions=settings.session_label,
         nthreads=max(settings.omp_nthreads, settings.nprocs),
         bids_dir=settings.bids_dir,
+        name=f'group_{settings.analysis_name}_wf' if settings.analysis_name else 'group_wf',
     )
     workflow.base_dir = str(work_folder(settings))
     return workflow
@@ -380,7 +383,7 @@ def group_workflow(settings: Settings, participants: Path, told: Told) -> Any:
 
 def final_reports(settings: Settings) -> list[Path]:
     """Reports that a user wants to open, the group's first."""
-    group = settings.output_dir / 'group.html'
+    group = settings.group_dir / 'group.html'
     if 'group' in settings.levels:
         return [group]
     return sorted(settings.output_dir.glob('sub-*.html'))

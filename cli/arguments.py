@@ -14,13 +14,13 @@ from ..interfaces.methods import OPTIONS, Methods
 from ..nodes.statistics.question import Question
 from .options import COMPARISON, RUNNING, SELECTION, VOXELWISE, Options
 from .settings import Settings
+from .spelling import Parser
 
 
 def build_parser() -> argparse.ArgumentParser:
     """Arguments by the names that users of BIDS-Apps know."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog='nigra',
-        allow_abbrev=False,
         description='Iron in the deep grey matter: susceptibility maps, deep grey labels and '
         'group statistics from a BIDS data set.',
         epilog='Example: nigra bids_example out participant group',

@@ -38,7 +38,15 @@ class Settings:
     write_graph: bool = False
     clean_workdir: bool = False
     participants_file: Path | None = None
+    analysis_name: str | None = None
     verbose: int = 0
+
+    @property
+    def group_dir(self) -> Path:
+        """Where the group level's results go: OUTPUT_DIR, or a folder of their own inside."""
+        if not self.analysis_name:
+            return self.output_dir
+        return self.output_dir / 'analyses' / self.analysis_name
 
     @property
     def scratch(self) -> Path:

@@ -278,8 +278,7 @@ def test_plain_t1w_images_go_first(two):
     [
         (['--participant-label', '9'], '--participant-label 9: is not in'),  # 4
         (['--session-label', '7'], 'has no session of --session-label 7'),
-        (['--mem', '8000'], 'unrecognized arguments: --mem'),  # 97
-        (['--dry'], 'unrecognized arguments: --dry'),
+        (['--dry'], 'unrecognized arguments: --dry'),  # 97
     ],
 )
 def test_options_that_cannot_be(two, capsys, options, sentence):
