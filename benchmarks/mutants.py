@@ -35,7 +35,7 @@ SECONDS = 240
 
 @dataclass(frozen=True)
 class Mutant:
-    """One operator of a file: between two columns of a line, from 0, and what stands in its place."""
+    """An operator of a file, between two columns of a line (from 0), and what takes its place."""
 
     path: Path
     line: int
@@ -97,14 +97,20 @@ def is_words(node: ast.expr) -> bool:
 
 
 def tests_of(path: Path) -> list[Path]:
-    """A module's own test file, and those of its room that import it."""
+    """A module's own test file and those that import it; else those of the modules that use it."""
     module = path.relative_to(ROOT).with_suffix('')
     folder = ROOT / 'tests' / module.parent
     dotted = 'nigra.' + '.'.join(module.parts)
     own = folder / f'test_{module.name}.py'
     wanted = re.compile(rf'\b{re.escape(dotted)}\b')
     others = [p for p in sorted(folder.glob('test_*.py')) if wanted.search(p.read_text('utf-8'))]
-    return list(dict.fromkeys([*([own] if own.is_file() else []), *others]))
+    found = list(dict.fromkeys([*([own] if own.is_file() else []), *others]))
+    if found:
+        return found
+    uses = re.compile(rf'^from \.{module.name} import', re.MULTILINE)
+    users = [p for p in sorted(path.parent.glob('*.py')) if uses.search(p.read_text('utf-8'))]
+    tests = [folder / f'test_{p.stem}.py' for p in users]
+    return [p for p in tests if p.is_file()]
 
 
 def copy_tree(folder: Path) -> Path:

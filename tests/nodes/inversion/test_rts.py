@@ -64,3 +64,8 @@ def test_total_variation_falls_to_its_least(blocks):
     assert costs[-1] < 0.8 * costs[0]
     assert np.all(np.array(costs[20:]) < 1.05 * best[20:])
     assert costs[-1] < 1.01 * best[-1]
+
+
+@pytest.mark.parametrize('iterations', [1, 5])
+def test_as_many_steps_as_asked_for(blocks, iterations):
+    assert len(list(complete(blocks, iterations))) == iterations
