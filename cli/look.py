@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from ..nodes.errors import NigraError
+from ..nodes.errors import NigraError, one_line
 from .checks import check_harmonise, find_participants_file
 from .settings import Settings
 from .told import in_columns
@@ -43,7 +43,7 @@ class Problems:
 
     def add(self, level: str, about: str, sentences: Sequence[str]) -> None:
         """Add sentences on a participant, `group` or `study`."""
-        self._rows |= {(level, about, sentence): None for sentence in sentences}
+        self._rows |= {(level, one_line(about), sentence): None for sentence in sentences}
 
     def table(self) -> pd.DataFrame:
         """Columns `level`, `about` and `problem`, the heaviest first."""
@@ -159,7 +159,7 @@ def tell_look(
     for visit in visits:
         told = [*visit.warnings, *(s for scan in visit.scans for s in scan.warnings)]
         problems.add('warning', visit.prefix, [*told, *header_warnings(visit)])
-    left_out = [who for who in failed if who not in ('group', 'study')]
+    left_out = [one_line(who) for who in failed if who not in ('group', 'study')]
     absent = pd.DataFrame({'participant_id': left_out, 'scan': left_out, 'state': 'left out'})
     absent['group'] = absent.participant_id.map(expected.groups or {})
     everything = pd.concat([rows, absent]).reindex(columns=list(SCAN_COLUMNS))

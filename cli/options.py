@@ -12,7 +12,7 @@ from ..nodes.statistics.question import (
     VOXEL_PERMUTATIONS,
     Question,
 )
-from .numbers import amount, natural, positive, positive_amount
+from .numbers import amount, analysis_name, gigabytes, memory, natural, positive
 
 Options = dict[tuple[str, ...], dict[str, Any]]
 """Keywords of `add_argument` by flags."""
@@ -122,6 +122,11 @@ COMPARISON: Options = {
         'help': 'column of scanners or sites whose differences ComBat takes out (needs '
         "pip install 'nigra[harmonise]')",
     },
+    ('--analysis-name',): {
+        'type': analysis_name,
+        'metavar': 'NAME',
+        'help': 'keep this comparison in OUTPUT_DIR/analyses/NAME, beside others',
+    },
     ('--permutations',): {
         'type': natural,
         'default': PERMUTATIONS,
@@ -177,9 +182,15 @@ RUNNING: Options = {
         'help': 'threads of one step; the result does not depend on it (default: %(default)s)',
     },
     ('--mem-gb',): {
-        'type': positive_amount,
+        'type': gigabytes,
         'metavar': 'GB',
         'help': 'memory that all steps together may use',
+    },
+    ('--mem',): {
+        'type': memory,
+        'dest': 'mem_gb',
+        'metavar': 'SIZE',
+        'help': 'the same with a unit, such as 8G; a number alone is of MB',
     },
     ('--use-plugin',): {
         'type': Path,

@@ -66,6 +66,7 @@ class Settings:
     participants_file: Path | None = None
     exclude_rated: tuple[Path, ...] = ()
     command: str = ''
+    analysis_name: str | None = None
     verbose: int = 0
     task_record: Path | None = None
     cluster: Cluster = field(default_factory=Cluster)
@@ -75,6 +76,13 @@ class Settings:
         """Whether a scheduler is to do it; the methods text alone needs none."""
         asked = self.cluster.schedulers or self.cluster.cluster_profile
         return bool(asked) and not self.boilerplate_only
+
+    @property
+    def group_dir(self) -> Path:
+        """Where the group level's results go: OUTPUT_DIR, or a folder of their own inside."""
+        if not self.analysis_name:
+            return self.output_dir
+        return self.output_dir / 'analyses' / self.analysis_name
 
     @property
     def scratch(self) -> Path:

@@ -64,10 +64,17 @@ def claimed(
     ------
     tuple
         Names that are this run's until the block ends, and sentences by the names that are not.
+
+    Raises
+    ------
+    InputError
+        One of the folders cannot be written to, or others may change the working folder.
     """
     from ..interfaces.claims import claim
+    from ..interfaces.files import make_private
 
     work = work_folder(settings)
+    make_private(work)
     with (
         claim(settings.output_dir / 'logs', names) as results,
         claim(work, results.taken) as scratch,

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ..nodes.errors import InputError
+from .entities import check_entities
 from .headers import position_warnings, read_header
 from .metadata import load_metadata
 from .queries import BidsFile, list_files, select, with_key
@@ -152,11 +153,20 @@ def _find_images(
 def select_images(
     folder: Path, sessions: Sequence[str], filters: Mapping[str, Mapping[str, Any]]
 ) -> tuple[list[BidsFile], list[BidsFile]]:
-    """Gradient-echo images of a participant, of the sessions asked for, and T1w images."""
+    """Gradient-echo images of a participant, of the sessions asked for, and T1w images.
+
+    Raises
+    ------
+    InputError
+        A name is none of BIDS, or contradicts the folder.
+    """
+    check_entities(folder, ())
     files, kept = list_files(folder), with_key('ses', sessions)
     gre = select(files, 'gre', filters.get('gre', {}))
     gre = [f for f in gre if not kept or f.labelled('ses') in kept]
-    return gre, sorted(select(files, 't1w', filters.get('t1w', {})), key=plainness)
+    t1w = sorted(select(files, 't1w', filters.get('t1w', {})), key=plainness)
+    check_entities(folder, (*gre, *t1w))
+    return gre, t1w
 
 
 def plainness(file: BidsFile) -> tuple[bool, int, Path]:

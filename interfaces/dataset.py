@@ -10,8 +10,22 @@ from ..nodes.errors import InputError
 from .files import copy_file, read_json, save_json, save_text
 
 IGNORED = ('*.html', 'logs', 'work', '*_xfm.h5', '*_fieldmap.*', '*_regions.*',
-           '*_quality.json', 'group_*', 'exclusions.*', 'figures')  # fmt: skip
+           '*_quality.json', 'group_*', 'exclusions.*', 'figures', 'analyses')  # fmt: skip
 """Names that BIDS does not define; `.bidsignore` tells its validator to pass over them."""
+
+_README = """# Derivatives by nigra
+
+Susceptibility maps of the deep grey matter, labels, and tables of regions, made by nigra {version} from the data
+set that `dataset_description.json` names.
+
+* `sub-*/`: maps, masks, labels, transforms and region tables; the JSON beside each tells how it was made.
+* `sub-*.html`: one page for everybody, to be looked at before the numbers are used.
+* `group.html` and `group_*.tsv`: the comparison of groups, once the group level has run.
+* `logs/CITATION.md`: the methods text of what ran, with references.
+
+Susceptibility is in ppm in maps and in ppb in tables, relative to the reference region that the JSON names.
+Maps, masks called `space-GRE` and labels are on the grid of the gradient echo, all others on that of the T1w image.
+"""  # noqa: E501
 
 
 def prepare_output(
@@ -38,13 +52,17 @@ def prepare_output(
     _make_writable(output_dir)
     save_json(_description(bids_dir, version), output_dir / 'dataset_description.json')
     save_text('\n'.join(IGNORED) + '\n', output_dir / '.bidsignore')
+    if not (output_dir / 'README.md').exists():  # people may have written their own
+        save_text(_README.format(version=version), output_dir / 'README.md')
     table = participants_file or bids_dir / 'participants.tsv'
-    for source, name in (
-        (table, 'participants.tsv'),
-        (table.with_suffix('.json'), 'participants.json'),
-    ):
-        if source.is_file():
-            copy_file(source, output_dir / name)
+    if table.is_file():
+        copy_file(table, output_dir / 'participants.tsv')
+    words = table.with_suffix('.json')
+    if words.is_file():
+        content = read_json(words)
+        if isinstance(content, dict):
+            content = {'Description': 'Participants, as the raw data set has them', **content}
+            save_json(content, output_dir / 'participants.json')
 
 
 def _make_writable(folder: Path) -> None:
@@ -81,5 +99,5 @@ def _description(bids_dir: Path, version: str) -> dict[str, Any]:
         'GeneratedBy': [{'Name': 'nigra', 'Version': version}],
         'SourceDatasets': [{'URL': str(raw.get('DatasetDOI', here))}],
         'DatasetLinks': {'raw': here},
-        **({'License': raw['License']} if 'License' in raw else {}),
+        **{key: raw[key] for key in ('License', 'Authors') if key in raw},
     }

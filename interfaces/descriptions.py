@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from .files import save_json
-from .tables import save_table
+from .tables import guarded, save_table
 
 LOGGER = logging.getLogger('nigra')
 
@@ -20,7 +20,8 @@ def save_described(
 ) -> tuple[str, str]:
     """Save a table and its data dictionary beside it; returns both paths."""
     save_table(table, path)
-    return str(path), str(save_json(dictionary, path.with_suffix('.json')))
+    words = {guarded(name): about for name, about in dictionary.items()}
+    return str(path), str(save_json(words, path.with_suffix('.json')))
 
 
 def tell(warnings: Sequence[str]) -> list[str]:

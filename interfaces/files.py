@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -52,6 +53,37 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
 def _unfinished(path: Path) -> str:
     """How the names of temporary folders for a file begin; they tell whose they are."""
     return f'.part-{path.name[:200]}-'
+
+
+def make_private(folder: Path) -> None:
+    """Create a folder for this user alone, or make sure that nobody else can change it.
+
+    What Nipype keeps in its working folder is run when it is read (pickles).
+
+    Raises
+    ------
+    InputError
+        The folder is another user's or may be changed by others, or cannot be created.
+    """
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            folder.mkdir(mode=0o700)
+            return
+        except FileExistsError:
+            there = folder.lstat()
+        # what a new folder looks like here: some file systems know no owners and no permissions
+        with tempfile.TemporaryDirectory(prefix='.part-', dir=folder.parent) as fresh:
+            own = os.stat(fresh)
+    except OSError as error:
+        raise cannot_write(folder, error) from error
+    owned = stat.S_ISDIR(there.st_mode) and there.st_uid == own.st_uid
+    if not owned or there.st_mode & ~own.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        raise InputError(
+            folder,
+            'may be changed by other users, and what lies in it would be run',
+            'remove it, or give another --work-dir',
+        )
 
 
 def remove_unfinished(path: str | Path) -> None:

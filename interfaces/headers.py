@@ -25,6 +25,11 @@ _DAMAGE = (OSError, EOFError, zlib.error, ValueError)
 
 VOXEL_MM = (0.1, 20.0)
 """Edge lengths of voxels, mm, outside of which a header is taken to be wrong."""
+FARTHEST_MM = 1e4
+"""No voxel lies farther from the scanner's centre, mm."""
+_LEAST_SOLID = 0.1
+"""Least volume of a voxel as a part of that of a box with its edges; 1 where axes are at right
+angles."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +68,8 @@ def _read_header(path: Path) -> Header:
     """
     image = load_image(path)
     shape = tuple(image.shape)
+    if min(shape, default=0) < 1:
+        raise InputError(path, f'has shape {shape} by its header', 'copy or convert it again')
     while len(shape) > 3 and shape[-1] == 1:
         shape = shape[:-1]
     apart = _check_transforms(path, image.header, shape)
@@ -111,6 +118,10 @@ def _check_transforms(path: Path, header: Any, shape: tuple[int, ...]) -> float:
 def _check_voxels(path: Path, header: Header) -> None:
     low, high = VOXEL_MM
     size = header.voxel_mm
+    where = header.affine[:3, 3]
+    if not (np.abs(where) < FARTHEST_MM).all():
+        shown = ', '.join(f'{value:g}' for value in where)
+        raise InputError(path, f'lies at {shown} mm by its header', 'convert it again')
     if not all(low <= edge <= high for edge in size):
         shown = ' x '.join(f'{edge:.3g}' for edge in size)
         raise InputError(
@@ -118,6 +129,8 @@ def _check_voxels(path: Path, header: Header) -> None:
             f'has voxels of {shown} mm by its header',
             f'correct the header, {low:g} to {high:g} mm are possible',
         )
+    if abs(np.linalg.det(header.affine[:3, :3])) < _LEAST_SOLID * np.prod(size):
+        raise InputError(path, 'has axes that lie in one plane by its header', 'convert it again')
 
 
 def largest_distance(first: NDArray[Any], second: NDArray[Any], shape: Sequence[int]) -> float:
@@ -142,7 +155,9 @@ def load_image(path: str | Path) -> Any:
     _check_fetched(Path(path))
     try:
         return nib.load(path)
-    except (nib.filebasedimages.ImageFileError, *_DAMAGE) as error:
+    except (
+        nib.filebasedimages.ImageFileError, nib.spatialimages.HeaderDataError, *_DAMAGE
+    ) as error:  # fmt: skip
         raise InputError(
             path, f'cannot be read as NIfTI ({_one_line(error)})', 'copy or convert it again'
         ) from error

@@ -117,9 +117,19 @@ def shared_metadata(plan: Plan, raw: Sequence[Path]) -> dict[str, Any]:
     }
 
 
+def aligned_to(plan: Plan, raw: Path) -> dict[str, str]:
+    """The raw image whose voxels a result's are."""
+    return {'SpatialReference': sources(plan, [raw])[0]}
+
+
+def label_columns() -> dict[str, Any]:
+    """Columns of the table of labels, which shares its sidecar with the image."""
+    return dict(outputs('scan')['dseg_tsv'].metadata)
+
+
 def anat_metadata(visit: Visit, plan: Plan) -> dict[str, dict[str, Any]]:
     """Sidecars of the anatomical results, by field of `data/io_spec.json`."""
-    shared = shared_metadata(plan, [visit.t1w])
+    shared = {**aligned_to(plan, visit.t1w), **shared_metadata(plan, [visit.t1w])}
     found = {field: {**output.metadata, **shared} for field, output in outputs('anat').items()}
     if visit.brain_mask:
         found['brain_mask']['Description'] = f'Brain, from {visit.brain_mask.name}'
@@ -133,11 +143,13 @@ def scan_metadata(scan: GreScan, visit: Visit, plan: Plan) -> dict[str, dict[str
         'SkullStripped': True,
         **shared_metadata(plan, [*scan.magnitude, *scan.phase]),
     }
-    labels = shared_metadata(plan, [visit.t1w])
+    labels = {**label_columns(), **shared_metadata(plan, [visit.t1w])}
+    aligned = aligned_to(plan, scan.magnitude[0])
     reference = {'ReferenceRegion': reference_text(plan.methods.reference)}
     return {
         field: {
             **output.metadata,
+            **aligned,
             **(reference if output.referenced else {}),
             **(labels if field == 'dseg' else maps),
         }
@@ -148,6 +160,7 @@ def scan_metadata(scan: GreScan, visit: Visit, plan: Plan) -> dict[str, dict[str
 def atlas_metadata(source: AtlasSource, plan: Plan) -> dict[str, Any]:
     """Sidecar entries of labels by a user's atlas; its file by name, for its place is private."""
     return {
+        **label_columns(),
         'Atlas': source.name,
         'AtlasFile': source.image.name,
         'AtlasSpace': source.space,

@@ -136,7 +136,8 @@ def participant_problems(
 
     # what a run would say comes first
     attempt(find_visits, bids_dir, participant_id, sessions=sessions, filters=filters)
-    gre, t1w = select_images(bids_dir / participant_id, sessions, filters or {})
+    found = attempt(select_images, bids_dir / participant_id, sessions, filters or {})
+    gre, t1w = found or ((), ())
     for file in (*gre, *t1w):
         attempt(read_header, file.path)
     for file in gre:

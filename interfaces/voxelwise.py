@@ -54,6 +54,10 @@ def cluster_region_names() -> dict[int, str]:
     }
 
 
+_LONGEST = 40
+"""Letters of one side of a contrast in the name of a map; all have room in a file's name."""
+
+
 def contrast_labels(tests: Sequence[GroupContrast | VoxelTest]) -> list[str]:
     """Names for files: letters and digits of the names, with `v` between the two sides.
 
@@ -65,9 +69,12 @@ def contrast_labels(tests: Sequence[GroupContrast | VoxelTest]) -> list[str]:
     """
     labels: list[str] = []
     for number, test in enumerate(tests, start=1):
-        sides = (re.sub(r'[^A-Za-z0-9]', '', ''.join(s)) for s in test.sides)
+        sides = (re.sub(r'[^A-Za-z0-9]', '', ''.join(s))[:_LONGEST] for s in test.sides)
         label = 'v'.join(sides)
-        labels.append(label if label not in labels else f'{label}{number}')
+        # some file systems take upper and lower case for the same
+        while label.casefold() in {other.casefold() for other in labels}:
+            label = f'{label}{number}'
+        labels.append(label)
     return labels
 
 

@@ -1,5 +1,30 @@
 """Errors that a user can act on."""
 
+import unicodedata
+
+
+def one_line(text: str) -> str:
+    r"""Text whose control characters, line ends and broken letters are written out.
+
+    Names of files and cells of tables may hold anything; shown as they are they could break a
+    message into lines, turn its direction, or steer a terminal.
+
+    Examples
+    --------
+    >>> one_line('sub-01\n\x1b[2J')
+    'sub-01\\n\\x1b[2J'
+    """
+    return ''.join(c.encode('unicode_escape').decode() if _steers(c) else c for c in text)
+
+
+def _steers(character: str) -> bool:
+    category, direction = unicodedata.category(character), unicodedata.bidirectional(character)
+    return category in ('Cc', 'Cs', 'Zl', 'Zp') or direction in _TURNS
+
+
+_TURNS = frozenset(['LRE', 'RLE', 'LRO', 'RLO', 'PDF', 'LRI', 'RLI', 'FSI', 'PDI'])
+"""Unicode's classes of characters that change the direction of what follows."""
+
 
 class NigraError(ValueError):
     """An error whose message is one sentence that says what is wrong and how to correct it.
@@ -61,7 +86,7 @@ class InputError(NigraError):
     """
 
     def __init__(self, where: object, problem: str, fix: str) -> None:
-        super().__init__(f'{where}: {problem}; {fix}.')
+        super().__init__(one_line(f'{where}: {problem}; {fix}.'))
         self.where, self.problem, self.fix = str(where), problem, fix
 
     def __reduce__(self):

@@ -138,3 +138,27 @@ def test_a_room_that_is_forgotten_is_found():
     assert ('inversion', 'numerics') in seen
     assert ('methods', 'inversion') in seen
     assert any(t[:2] == ('nodes', 'errors') for _, _, t in imports('cli'))
+
+
+DANGEROUS = {
+    'eval', 'exec', 'compile', 'os.system', 'os.popen', 'pickle.load', 'pickle.loads',
+    'yaml.load', 'yaml.unsafe_load', 'marshal.loads', 'joblib.load', 'tempfile.mktemp',
+}  # fmt: skip
+"""What runs text or files, or may be raced."""
+
+
+@pytest.mark.parametrize('floor', FLOORS)
+def test_no_shell_and_nothing_that_runs_data(floor):
+    found = []
+    for path, _ in modules(floor):
+        for node in ast.walk(ast.parse(path.read_text(encoding='utf-8'))):
+            if not isinstance(node, ast.Call):
+                continue
+            name = ast.unparse(node.func)
+            shell = [k for k in node.keywords if k.arg == 'shell']
+            text = name.startswith('subprocess.') and not isinstance(node.args[0], ast.List)
+            if name in DANGEROUS or shell or (text and not isinstance(node.args[0], ast.Name)):
+                found.append(f'{path.relative_to(ROOT)}:{node.lineno} {name}')
+            if name.endswith('np.load') and any(k.arg == 'allow_pickle' for k in node.keywords):
+                found.append(f'{path.relative_to(ROOT)}:{node.lineno} {name}')
+    assert not found

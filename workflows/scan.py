@@ -19,6 +19,7 @@ from ..interfaces.reports.participant_page import RUN_FACTS, RUN_FILES, RUN_MAPS
 from ..interfaces.scans import GreScan
 from ..interfaces.sidecars import (
     Plan,
+    aligned_to,
     anat_folder,
     atlas_metadata,
     region_provenance,
@@ -266,7 +267,7 @@ def _add_atlas(
         prefix=scan.prefix,
         entities=_entities(scan, visit),
         provenance={**region_provenance(scan, plan), **atlas_metadata(source, plan)},
-        metadata=atlas_metadata(source, plan),
+        metadata={**aligned_to(plan, scan.magnitude[0]), **atlas_metadata(source, plan)},
         several_echoes=several,
         name=f'atlas_{source.name}_wf',
     )

@@ -10,6 +10,7 @@ from nipype.interfaces.base import File, traits
 
 from ...nodes.errors import InputError
 from ..files import save_image
+from ..region_colours import region_colours
 from ..tables import save_table
 from .atlas import TEMPLATE_SPACE, Atlas, load_dgm_atlas
 from .itk import Engine, Volume, read_volume, write
@@ -116,12 +117,14 @@ def _to_gre(
 
 
 def label_table(atlas: Atlas | None = None) -> pd.DataFrame:
-    """Table of a `dseg` image as BIDS wants it: index and name, here with region, side, whole."""
+    """Table of a `dseg` image as BIDS wants it: index, name, color; and region, side, whole."""
     regions = (atlas or load_dgm_atlas()).regions
     simple = regions[regions['index'].notna()].copy()
     simple['index'] = simple['index'].astype(int)
     simple['name'] = simple['region'] + '_' + simple['hemisphere']
-    columns = ['index', 'name', 'region', 'hemisphere', 'whole']
+    colours = region_colours(list(dict.fromkeys(simple['region'])))
+    simple['color'] = simple['region'].map(colours)
+    columns = ['index', 'name', 'color', 'region', 'hemisphere', 'whole']
     return simple[columns].sort_values('index').reset_index(drop=True)
 
 

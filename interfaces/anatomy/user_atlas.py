@@ -30,6 +30,9 @@ PARTICIPANT = '{participant}'
 SUBJECT_SPACES = ('T1w', 'GRE')
 _LIKE_OURS = re.compile(r'MNI152NLin2009[a-c](A?sym|Sym)$')
 _LEFT, _RIGHT = ('left', 'lh', 'l'), ('right', 'rh', 'r')
+_SIDES = ('L', 'R', 'both')
+_LABELS = 2**24
+"""Labels are smaller, so that single precision holds them."""
 _LEAST_IN_BRAIN = 0.5
 """Least fraction of the labelled voxels that lies in the template's brain. By eye: an atlas of
 the cortex may lie partly outside, one in another space does for the most part."""
@@ -224,8 +227,8 @@ def whole_numbers(path: Path, data: NDArray[Any]) -> NDArray[Any]:
         raise InputError(path, 'holds no label', 'give whole numbers above 0 in the regions')
     kinds = (np.uint8, np.uint16, np.int32)
     kind = next((k for k in kinds if largest <= np.iinfo(k).max), None)
-    if kind is None or largest >= 2**24:
-        raise InputError(path, f'has the label {largest}', 'use labels below 16777216')
+    if kind is None or largest >= _LABELS:
+        raise InputError(path, f'has the label {largest}', f'use labels below {_LABELS}')
     return data.astype(kind)
 
 
@@ -279,6 +282,12 @@ def parse_names(table: pd.DataFrame, path: Path) -> pd.DataFrame:
         if column in table:
             found[column] = table[column].where(table[column].notna(), found[column])
     found['region'] = found['region'].map(_words)
+    strange = found[~found['hemisphere'].isin(_SIDES)]
+    if len(strange):
+        raise InputError(
+            path, f'has the hemisphere {strange.hemisphere.iloc[0]!r}',
+            f'write one of {", ".join(_SIDES)}',
+        )  # fmt: skip
     again = found.duplicated(['region', 'hemisphere'])
     if again.any():
         row = found[again].iloc[0]
@@ -291,7 +300,8 @@ def parse_names(table: pd.DataFrame, path: Path) -> pd.DataFrame:
 def _label_values(path: Path, table: pd.DataFrame) -> pd.Series:
     """Column `index` of a table as numbers, each of which stands once and has a name."""
     index = pd.to_numeric(table['index'], errors='coerce')
-    wrong = table[index.isna() | (index != index.round()) | index.duplicated()]
+    whole = (index == index.round()) & (index.abs() < _LABELS)
+    wrong = table[~whole | index.duplicated()]
     if len(wrong):
         raise InputError(path, f'has the index {wrong["index"].iloc[0]!r} twice or as no number',
                          'give each label one whole number')  # fmt: skip

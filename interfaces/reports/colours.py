@@ -1,4 +1,4 @@
-"""Colours of groups, effects and nuclei, told apart by colour-blind readers too.
+"""Colours of groups and effects, told apart by colour-blind readers too.
 
 Most are those of Okabe and Ito; groups also differ by the shape of their marks.
 """
@@ -20,18 +20,6 @@ CONTRAST_COLOUR = '#2f3b49'
 """Of differences, which belong to no single group; the shape of the mark tells which they are."""
 SIDE_COLOURS = ('#2f3b49', '#8b97a5')
 """Left and right, in no group's colour."""
-REGION_COLOURS = {
-    'caudate': '#E69F00',
-    'putamen': '#56B4E9',
-    'pallidum': '#F0E442',
-    'thalamus': '#E8602C',
-    'pulvinar': '#1FC08F',
-    'substantia_nigra': '#E58CC0',
-    'red_nucleus': '#7C9BFF',
-    'accumbens': '#FFFFFF',
-}
-"""Okabe and Ito's palette, lightened where a colour could not be seen on a grey image."""
-_SPARE_COLOURS = ('#BBCC33', '#FFAABB', '#99DDFF', '#EEDD88', '#DDDDDD', '#EE8866')
 _NO_EFFECT = (246, 247, 249)
 # neither is near a colour of `GROUP_COLOURS`, and colour-blind readers tell them apart
 _BELOW_ZERO = (0x5B, 0x2A, 0x91)
@@ -43,15 +31,6 @@ _DARK = 0.72
 def group_colours(groups: Sequence[str]) -> dict[str, str]:
     """A colour per group, in order, starting again after the last."""
     return {group: GROUP_COLOURS[i % len(GROUP_COLOURS)] for i, group in enumerate(groups)}
-
-
-def region_colours(regions: Sequence[str]) -> dict[str, str]:
-    """A colour per region: fixed for the known nuclei, spare ones for others."""
-    taken = {REGION_COLOURS[r] for r in regions if r in REGION_COLOURS}
-    free = [c for c in (*_SPARE_COLOURS, *REGION_COLOURS.values()) if c not in taken]
-    unknown = [r for r in regions if r not in REGION_COLOURS]
-    extra = {r: free[i % len(free)] if free else '#FFFFFF' for i, r in enumerate(unknown)}
-    return {region: REGION_COLOURS.get(region) or extra[region] for region in regions}
 
 
 def effect_limit(sizes: Iterable[float]) -> float:

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..region_colours import region_colours
 from ..tables import readable
-from .colours import region_colours
 from .figures import Outline
 from .layers import robust_range
 

@@ -113,6 +113,7 @@ LEFT_OUT = {
     '29 affines differ': (image(PHASE, affine=np.diag([2.0, 2.0, 2.5, 1.0])), 'mm from sub-01'),
     '30 four axes': (image(MAG, shape=(6, 7, 5, 2)), 'where one 3D image per echo is needed'),
     '30 T1w of four axes': (image(T1W, shape=(6, 7, 5, 2)), 'give a 3D T1w image'),
+    '48 coils': (image(MAG, shape=(6, 7, 5, 1, 8)), 'where one 3D image per echo is needed'),
     '31 half a complex image': (rename('part-phase', 'part-real'), 'has no part-imag image'),
     '72 sidecars contradict': (contradicting_sidecars, 'both apply to the same image'),
     '76 no orientation': (header(T1W, MAG, PHASE, sform_code=0, qform_code=0),
@@ -214,6 +215,57 @@ def test_a_warning_and_both_are_processed(two, case):
     assert set(scans.state) == {'process'}
 
 
+def other_entities(raw):
+    """A T1w image of another acquisition, in a session without gradient echo."""
+    old = raw / 'sub-02' / 'ses-a' / 'anat' / 'sub-02_ses-a_T1w.nii.gz'
+    new = raw / 'sub-02' / 'ses-b' / 'anat' / 'sub-02_ses-b_acq-mprage_T1w.nii.gz'
+    new.parent.mkdir(parents=True)
+    old.rename(new)
+
+
+def turned(degrees):
+    """Images turned about the x axis."""
+    c, s = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
+    affine = np.array([[2, 0, 0, 0], [0, 2 * c, -2 * s, 0], [0, 2 * s, 2 * c, 0], [0, 0, 0, 1.0]])
+    return lambda raw: [image(name, affine=affine)(raw) for name in (MAG, PHASE)]
+
+
+def of_shape(shape, size=(2.0, 2.0, 2.0)):
+    affine = np.diag([*size, 1.0])
+    return lambda raw: [image(n, shape=shape, affine=affine)(raw) for n in (MAG, PHASE)]
+
+
+SERVES = {
+    '11 other entities of the T1w': (other_entities, 't1w', 'sub-02_ses-b_acq-mprage_T1w.nii.gz'),
+    '38 slope of zero': (header(PHASE, MAG, scl_slope=0), 'VoxelSize', '2 x 2 x 2'),
+    '43 oblique': (turned(25), 'VoxelSize', '2 x 2 x 2'),
+    '44 coronal': (turned(90), 'VoxelSize', '2 x 2 x 2'),
+    '45 anisotropic': (of_shape((6, 7, 5), (0.5, 0.5, 3.0)), 'VoxelSize', '0.5 x 0.5 x 3'),
+    '46 odd sizes': (of_shape((7, 9, 11)), 'VoxelSize', '2 x 2 x 2'),
+}
+"""What must simply work; a column of the table of scans, and what it holds for somebody."""
+
+
+@pytest.mark.parametrize('case', SERVES)
+def test_what_is_unusual_and_right_is_processed(two, case):
+    spoil, column, shown = SERVES[case]
+    spoil(two)
+    status, scans, problems = look(two)
+    assert status == 0, problems
+    assert set(scans.state) == {'process'}
+    assert shown in set(scans[column])
+
+
+def test_an_output_that_cannot_be_made_is_one_sentence(two, capsys):
+    """Case 13."""
+    (two.parent / 'out').write_text('a file')
+    assert main([str(two), str(two.parent / 'out' / 'x'), 'participant']) == 1
+    error = capsys.readouterr().err
+    assert error.count('\n') == 1
+    assert 'cannot be created (Not a directory)' in error
+    assert (two.parent / 'out').read_text() == 'a file'
+
+
 def test_all_problems_of_a_participant_are_told_at_once(two):
     metadata(MagneticFieldStrength=None)(two)
     content(MAG, b'')(two)
@@ -278,8 +330,7 @@ def test_plain_t1w_images_go_first(two):
     [
         (['--participant-label', '9'], '--participant-label 9: is not in'),  # 4
         (['--session-label', '7'], 'has no session of --session-label 7'),
-        (['--mem', '8000'], 'unrecognized arguments: --mem'),  # 97
-        (['--dry'], 'unrecognized arguments: --dry'),
+        (['--dry'], 'unrecognized arguments: --dry'),  # 97
     ],
 )
 def test_options_that_cannot_be(two, capsys, options, sentence):

@@ -8,7 +8,7 @@ import pytest
 from phantoms import head, signal
 
 from nigra.cli.stage_cli import main
-from nigra.interfaces.stage import run_stage
+from nigra.interfaces.stage import MOST_WRAPS, _check_radians, run_stage
 from nigra.nodes.errors import InputError, NigraError, SettingError
 from nigra.nodes.stages import (
     STAGES,
@@ -246,6 +246,20 @@ def test_phase_that_is_not_in_radians_is_refused(folder, capsys, edit):
     error = capsys.readouterr().err
     assert error.count('\n') == 1
     assert all(word in error for word in ('phase.nii.gz', 'radians'))
+
+
+@pytest.mark.parametrize(
+    ('low', 'high', 'refused'),
+    [(0, 0.95, False), (-0.95, 0, False), (0, 1.05, True), (-1.05, 0, True)],
+)
+def test_unwrapped_phase_may_reach_so_many_wraps_to_either_side(low, high, refused):
+    """As parts of the most that a head can have."""
+    phase = 2 * np.pi * MOST_WRAPS * np.array([low, 0.111, high])
+    if refused:
+        with pytest.raises(InputError, match='give the phase in radians'):
+            _check_radians('phase.nii.gz', phase)
+    else:
+        _check_radians('phase.nii.gz', phase)
 
 
 @pytest.mark.parametrize('name', ['localfield', 'mask', 'magnitude'])

@@ -48,7 +48,7 @@ def test_maps_are_found_by_the_visit_that_is_compared(tmp_path):
     for session in ('ses-1', 'ses-2'):
         table = write_visit(tmp_path, region_rows('sub-001', rng, session=session))
         stem = str(table).removesuffix('_seg-dgm_regions.tsv')
-        for name in ('_Chimap.nii.gz', '_desc-qsm_mask.nii.gz',
+        for name in ('_Chimap.nii.gz', '_space-GRE_desc-qsm_mask.nii.gz',
                      '_from-GRE_to-T1w_mode-image_xfm.h5',
                      '_from-T1w_to-MNI152NLin2009cAsym_mode-image_xfm.h5'):  # fmt: skip
             Path(stem + name).touch()

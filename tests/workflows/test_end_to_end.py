@@ -68,7 +68,7 @@ def test_map_and_sidecar(run):
     assert sidecar['Parameters']['inversion']['method'] == 'dual'
     assert sidecar['EchoTimes'] == [0.008, 0.021, 0.034]
     chi = nib.load(anat / 'sub-02_Chimap.nii.gz').get_fdata()
-    mask = nib.load(anat / 'sub-02_desc-qsm_mask.nii.gz').get_fdata() > 0
+    mask = nib.load(anat / 'sub-02_space-GRE_desc-qsm_mask.nii.gz').get_fdata() > 0
     assert abs(chi[mask].mean()) < 1e-6
     assert not chi[~mask].any()
     names = ('R2starmap', 'T2starmap', 'S0map', 'desc-total_fieldmap', 'desc-local_fieldmap')

@@ -123,7 +123,7 @@ def test_names_of_results(raw, tmp_path):
         f'{anat}_run-01_S0map.nii.gz',
         f'{anat}_run-01_desc-total_fieldmap.nii.gz',
         f'{anat}_run-01_desc-local_fieldmap.nii.gz',
-        f'{anat}_run-01_desc-qsm_mask.nii.gz',
+        f'{anat}_run-01_space-GRE_desc-qsm_mask.nii.gz',
         f'{anat}_run-01_seg-dgm_dseg.nii.gz',
         f'{anat}_run-01_seg-dgm_dseg.tsv',
         f'{anat}_run-01_seg-dgm_regions.tsv',

@@ -207,7 +207,7 @@ def test_rigid_transform_is_the_true_one(labelled, slab, tmp_path):
 def test_label_values_and_their_table_agree(labelled):
     table = pd.read_csv(labelled.dseg_tsv, sep='\t')
     known = region_table().dropna(subset='index')
-    assert list(table.columns) == ['index', 'name', 'region', 'hemisphere', 'whole']
+    assert list(table.columns) == ['index', 'name', 'color', 'region', 'hemisphere', 'whole']
     assert dict(zip(table['index'], table.region, strict=True)) == dict(
         zip(known['index'].astype(int), known.region, strict=True)
     )

@@ -7,16 +7,7 @@ from nigra.interfaces.reports.colours import (
     diverging,
     diverging_rgb,
     group_colours,
-    region_colours,
 )
-
-
-def test_nuclei_keep_their_colour_whatever_else_is_shown():
-    alone = region_colours(['putamen'])
-    names = ['putamen', *(f'own {i}' for i in range(9))]
-    among = region_colours(names)
-    assert among['putamen'] == alone['putamen']
-    assert len(set(among.values())) == len(names)
 
 
 def test_groups_start_again_after_the_last_colour():

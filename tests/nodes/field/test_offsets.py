@@ -1,8 +1,9 @@
 import numpy as np
+import pytest
 from phantoms import coordinates, head, signal
 from scipy import ndimage
 
-from nigra.nodes.field.offsets import remove_offsets
+from nigra.nodes.field.offsets import _between, remove_offsets
 from nigra.nodes.field.wraps import wrap
 from nigra.nodes.grid import hz_per_ppm
 
@@ -64,3 +65,13 @@ def test_offset_follows_the_voxel_size():
         angle, magnitude, times, phantom['mask'], phantom['grid'], b0=3.0
     )
     assert wrap(offset - start)[phantom['mask']].std() < 0.06
+
+
+@pytest.mark.parametrize('block', [1, 3, 4])
+def test_a_ramp_of_block_means_is_the_ramp_again(block):
+    length = 5
+    centres = np.arange(length * block).reshape(length, block).mean(axis=1)
+    for n in range(length * block):
+        low, high, way = _between(n, block, length)
+        between = (1 - way) * centres[low] + way * centres[high]
+        assert np.isclose(between, np.clip(n, centres[0], centres[-1]), atol=1e-5)

@@ -71,3 +71,16 @@ def test_outliers_weigh_less_than_in_least_squares(phantom):
     plain = solver.map - solver.map.mean()
     good = mask & ~bad
     assert np.std((robust - clean)[good]) < 0.5 * np.std((plain - clean)[good])
+
+
+def test_the_map_has_no_mean_and_progress_counts_both_stages(phantom):
+    """A constant of the field is no susceptibility: the box's mean is taken out."""
+    told = []
+    whole_box = np.ones(phantom['mask'].shape, bool)
+    chi = hdqsm(
+        phantom['local'] + np.float32(0.1), whole_box, phantom['grid'], margin=0,
+        first_iterations=3, iterations=4, tolerance=0,
+        progress=lambda done, total: told.append((done, total)),
+    )  # fmt: skip
+    assert abs(chi.mean()) < 1e-3 * chi.std()
+    assert told == [(i, 7) for i in range(1, 8)]

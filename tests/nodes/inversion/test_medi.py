@@ -4,7 +4,7 @@ from inversion_checks import whole
 from phantoms import head
 
 from nigra.nodes.grid import Grid
-from nigra.nodes.inversion.medi import _costly, _gauss_newton, _Objective, medi
+from nigra.nodes.inversion.medi import _costly, _gauss_newton, _Objective, _phase_per_ppm, medi
 from nigra.nodes.numerics.fft import irfftn
 
 
@@ -116,3 +116,9 @@ def test_merit_distrusts_outliers(phantom):
         for m in (False, True)
     ]
     assert error[1] < 0.7 * error[0]
+
+
+def test_radians_per_ppm_at_the_last_echo():
+    # 42.577 MHz/T x 3 T are 127.7 Hz per ppm, which turn 2.555 times in 20 ms
+    assert np.isclose(_phase_per_ppm((0.005, 0.02), 3.0), 2 * np.pi * 2.55465, rtol=1e-4)
+    assert _phase_per_ppm(None, None) == 0

@@ -7,7 +7,7 @@ from phantoms import ball, head
 
 from nigra.nodes.errors import NigraError
 from nigra.nodes.grid import Grid
-from nigra.nodes.inversion.problem import data_weights, prepare
+from nigra.nodes.inversion.problem import data_weights, prepare, without_constant
 from nigra.nodes.methods import INVERSION
 
 METHODS = {name: method.function for name, method in INVERSION.items()}
@@ -130,3 +130,9 @@ def test_the_problem_is_centred_and_comes_back_in_place():
         for axis, h in enumerate(grid.voxel_size):
             used = np.flatnonzero(inside.any(axis=tuple(a for a in range(3) if a != axis)))
             assert min(used[0], inside.shape[axis] - 1 - used[-1]) * h >= 4
+
+
+def test_a_constant_of_the_field_is_taken_out_of_the_map():
+    image = np.arange(60, dtype=np.float32).reshape(3, 4, 5)
+    assert np.allclose(without_constant(image), image - 29.5)
+    assert np.allclose(without_constant(image + np.float32(7)), without_constant(image))

@@ -22,13 +22,13 @@ def blocks():
     return chi, good, spectrum
 
 
-def complete(blocks, iterations, fidelity=1e4):
+def complete(blocks, iterations, fidelity=1e4, tolerance=0.0):
     """Copies of the map after each step."""
     _, good, spectrum = blocks
     ones = np.ones(GRID.shape, np.float32)
     steps = _fill_cone(
         whole(GRID, 0 * ones, ones, ones > 0), spectrum.copy(), good, np.float32(fidelity),
-        np.float32(30), iterations, 0.0,
+        np.float32(30), iterations, tolerance,
     )  # fmt: skip
     return (x.copy() for x in steps)
 
@@ -64,3 +64,9 @@ def test_total_variation_falls_to_its_least(blocks):
     assert costs[-1] < 0.8 * costs[0]
     assert np.all(np.array(costs[20:]) < 1.05 * best[20:])
     assert costs[-1] < 1.01 * best[-1]
+
+
+@pytest.mark.parametrize('iterations', [1, 5])
+def test_as_many_steps_as_asked_for(blocks, iterations):
+    assert len(list(complete(blocks, iterations))) == iterations
+    assert len(list(complete(blocks, iterations + 20, tolerance=1e9))) < iterations + 20

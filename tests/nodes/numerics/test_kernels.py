@@ -142,3 +142,23 @@ def test_fast_shape_never_shrinks():
 def test_forward_field_refuses_other_shapes():
     with pytest.raises(NigraError, match='shape'):
         forward_field(np.zeros((4, 4, 4)), Grid((4, 4, 5)))
+
+
+@pytest.mark.parametrize(
+    ('shape', 'voxel_size', 'radius', 'fits'),
+    [
+        ((16, 16, 16), (1, 1, 1), 7, True),
+        ((16, 16, 16), (1, 1, 1), 7.1, False),
+        ((30, 30, 8), (1, 1, 3), 9, True),
+        ((30, 30, 8), (1, 1, 3), 9.1, False),
+        ((40, 40, 40), (0.5, 0.5, 0.5), 9.5, True),
+        ((40, 40, 40), (0.5, 0.5, 0.5), 9.6, False),
+    ],
+)
+def test_a_ball_fits_by_its_millimetres(shape, voxel_size, radius, fits):
+    grid = Grid(shape, voxel_size)
+    if fits:
+        assert np.isclose(smv_kernel(grid, radius)[0, 0, 0], 1, atol=1e-5)
+    else:
+        with pytest.raises(NigraError, match='does not fit'):
+            smv_kernel(grid, radius)
