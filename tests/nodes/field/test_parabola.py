@@ -48,6 +48,16 @@ def test_what_is_removed_has_the_curvature_and_is_harmonic_from_the_truth():
     assert not offset[~mask].any()
 
 
+def test_an_inverted_phase_gives_the_same_with_the_other_sign():
+    phantom, magnitude, angle, _ = one_echo(0.6)
+    shared = (magnitude, [TIME], phantom['mask'], phantom['grid'])
+    out, offset, curvature = remove_offsets(angle, *shared, b0=B0)
+    turned, other, negative = remove_offsets(-angle, *shared, b0=B0)
+    assert negative == pytest.approx(-curvature, rel=1e-3)
+    np.testing.assert_allclose(other, -offset, atol=1e-4)
+    assert np.abs(wrap(turned + out))[phantom['mask']].max() < 1e-3
+
+
 def test_where_nothing_can_be_told_the_expected_conductivity_stands():
     phantom, magnitude, _, _ = one_echo(0.65)
     rng = np.random.default_rng(1)
