@@ -63,7 +63,8 @@ def forecast_group(
         check_known(people, list(table.participant_id), path, question.group_column)
     except NigraError as error:
         errors.append(str(error))
-    absent = list(table.participant_id[~table.participant_id.isin(everyone)])
+    there = set(everyone)  # some of whose names may be no text that pandas takes
+    absent = [who for who in table.participant_id if who not in there]
     if absent:
         warnings.append(
             f'{path.name} names {name_some(absent)}, of whom there are no images or results; they '

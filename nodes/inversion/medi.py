@@ -37,8 +37,8 @@ from .problem import Image, Mask, Problem, Spectrum, prepare, without_constant
 def medi(
     localfield: NDArray[Any], mask: NDArray[np.bool_], grid: Grid, *,
     noise: NDArray[Any] | None = None, magnitude: NDArray[Any] | None = None,
-    echo_times: ArrayLike | None = None, b0: float | None = None, regularisation: float = 4e-4,
-    edges: float = 0.3, merit: bool = False, smoothing: float = 3e-3, iterations: int = 8,
+    echo_times: ArrayLike | None = None, b0: float | None = None, regularisation: float = 1.5e-4,
+    edges: float = 0.3, merit: bool = False, smoothing: float = 1e-3, iterations: int = 8,
     fit_iterations: int = 4, tolerance: float = 2e-2, margin: float = 10.0, nthreads: int = 1,
     progress: Progress | None = None,
 ) -> Image:  # fmt: skip

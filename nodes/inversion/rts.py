@@ -26,7 +26,7 @@ from .splitting import EdgeSplitting, settled
 
 def rts(
     localfield: NDArray[Any], mask: NDArray[np.bool_], grid: Grid, *,
-    noise: NDArray[Any] | None = None, threshold: float = 0.15, damping: float = 0.01,
+    noise: NDArray[Any] | None = None, threshold: float = 0.15, damping: float = 0.002,
     fit_iterations: int = 1, fidelity: float = 1e3, penalty: float = 30.0,
     iterations: int = 20, tolerance: float = 1e-2, margin: float = 10.0,
     nthreads: int = 1, progress: Progress | None = None,

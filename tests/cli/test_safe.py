@@ -169,7 +169,7 @@ def hostile(tmp_path_factory):
     write_study(out, people)
     status = main([
         'none', str(out), 'group', *QUICK, '--covariates', 'age', 'sex', '../../x',
-        '--scores', '@score"><b>', 'edss', '--interactions', '../../x',
+        '--scores', '@score"><b>', 'edss', '--interactions', '../../x', '--keep-workdir',
     ])  # fmt: skip
     assert status == 0
     return out

@@ -8,7 +8,8 @@ import pytest
 from phantoms import head, signal
 
 from nigra.cli.stage_cli import main
-from nigra.interfaces.stage import MOST_WRAPS, _check_radians, run_stage
+from nigra.interfaces.stage import run_stage
+from nigra.interfaces.stage_input import MOST_WRAPS, _check_radians
 from nigra.nodes.errors import InputError, NigraError, SettingError
 from nigra.nodes.stages import (
     STAGES,

