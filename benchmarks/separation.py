@@ -2,12 +2,12 @@
 
     python benchmarks/separation.py [PHANTOM ...]
 
-Para- and diamagnetic sources are drawn over a phantom's true map, their R2* (noise 1 1/s, R2 of
-tissue that differs from what is assumed by `--r2-error` 1/s and rises with iron) and its map from
-the noisy local field go into the separation, and the result is held against the sources. Beside it
-stand two nulls in closed form: `sign`, all of a voxel's susceptibility is of one kind, and `voxel`,
-the two equations of each voxel solved for themselves. The table gives correlation, slope and root
-mean square error (ppb) over the mask and the mean error of the nuclei (ppb).
+Para- and diamagnetic sources are drawn over a phantom's true map. Their R2* (noise 1 1/s, R2 of
+tissue that differs from what is assumed by `--r2-error` 1/s and rises with iron) and the map from
+the noisy local field go into the separation, whose result is held against the sources. Beside it
+stand two nulls in closed form: `sign`, all of a voxel's susceptibility is of one kind, and
+`voxel`, the two equations of each voxel solved for themselves. The table gives correlation, slope
+and root mean square error (ppb) over the mask, and the mean error of the nuclei (ppb).
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ Pair = tuple[NDArray[np.float32], NDArray[np.float32]]
 def sources(phantom: dict[str, Any], rng: np.random.Generator) -> Pair:
     """Para- and diamagnetic susceptibility, ppm, whose sum is the phantom's map.
 
-    White matter, taken to be where the map is below zero, holds -35 ppb of myelin and more where it
-    is lower, grey matter -10 ppb (absolute values of nuclei in 106 healthy people: 4 to 21), both
-    with a smooth texture of a fifth; what is left is iron.
+    White matter, taken to be where the map is below zero, holds -35 ppb of myelin and more where
+    it is lower, grey matter -10 ppb (nuclei of 106 healthy people: 4 to 21), both with a smooth
+    texture of a fifth; what is left is iron.
     """
     chi, mask = phantom['chimap'], phantom['mask']
     texture = ndimage.gaussian_filter(rng.standard_normal(chi.shape), 2)
