@@ -87,7 +87,7 @@
   document.addEventListener('click', (event) => {
     const point = event.target.closest?.('.point');
     const name = point?.querySelector('title')?.textContent.split(':')[0];
-    if (name) location.href = `index.html#to=${encodeURIComponent(name)}`;
+    if (name) location.href = `${document.body.dataset.home}index.html#to=${encodeURIComponent(name)}`;
   });
 
   // Files made in the page: pictures for a paper, ratings.

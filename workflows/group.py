@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from nipype.interfaces.utility import IdentityInterface, Merge
 from nipype.pipeline.engine import MapNode, Node, Workflow
@@ -83,6 +85,7 @@ def init_group_wf(
     nodes['gather'].inputs.ratings = [str(path) for path in ratings]
     page = GroupReport(
         version=__version__, out_file=str(output_dir / REPORT),
+        home=_way(output_dir, derivatives_dir),
         study=describe_study(bids_dir or derivatives_dir, command),
     )  # fmt: skip
     report = Node(page, name='report')
@@ -113,6 +116,12 @@ def _connect_voxels(
                              ('outputnode.maps', 'voxel_maps')]),
     ])  # fmt: skip
     return [(voxels_wf, f'outputnode.{n}') for n in ('gather_warnings', 'warnings')]
+
+
+def _way(page_dir: Path, derivatives_dir: str | Path) -> str:
+    """Way from the page's folder to that of people's pages; empty where they are the same."""
+    way = os.path.relpath(derivatives_dir, page_dir)
+    return '' if way == os.curdir else f'{quote(Path(way).as_posix())}/'
 
 
 def _methods_text(told: Told, output_dir: Path) -> Node:

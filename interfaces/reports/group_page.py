@@ -79,7 +79,6 @@ def group_context(data: GroupData, *, voxelwise: bool = False) -> dict[str, Any]
             ('tables', 'Tables'),
             ('methods', 'Methods'),
         ],
-        'ways': [('index.html', 'All participants')],
     }
 
 

@@ -67,10 +67,20 @@ def write_index(
         'images': " 'self' file:",  # thumbnails lie beside the page, so that it stays small
         'data': Markup(_as_data(rows)),
         'sections': [],
-        'ways': [('group.html', 'Groups')] if (root / 'group.html').is_file() else [],
+        'ways': _group_pages(root),
     }  # fmt: skip
     html = render_page('index.html.j2', context, version=version, study=Provenance.now(study))
     return save_text(html, root / INDEX)
+
+
+def _group_pages(root: Path) -> list[tuple[str, str]]:
+    """Links to the page of the comparison and to those of further analyses, with their names."""
+    first = [('group.html', 'Groups')] if (root / 'group.html').is_file() else []
+    others = sorted(root.glob('analyses/*/group.html'))
+    return [
+        *first,
+        *((quote(page.relative_to(root).as_posix()), page.parent.name) for page in others),
+    ]
 
 
 def _as_data(rows: Sequence[Sequence[str]]) -> str:

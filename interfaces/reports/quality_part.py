@@ -17,13 +17,15 @@ MOST_ROWS = 200
 """Rows of one table on a page that must not grow with the study; files and index have all."""
 
 
-def quality_table(path: str | Path) -> Table | None:
+def quality_table(path: str | Path, home: str = '') -> Table | None:
     """Quality of every run, what stands apart marked and on top; None where nothing is known.
 
     Parameters
     ----------
     path
         Table of `quality.gather_quality`.
+    home
+        Way from the page to the folder of people's pages: empty, or ends in a slash.
     """
     words = ('problems', 'flags')
     table = read_table(path, text=words, needs=(*VISIT, *words))
@@ -50,7 +52,7 @@ def quality_table(path: str | Path) -> Table | None:
     return make_table(
         table, columns, lead=lead, most=MOST_ROWS,
         row_class=lambda row: 'flagged' if row['flagged'] else '',
-        cell_href=lambda name, row: page_name(row) if name == 'participant_id' else '',
+        cell_href=lambda name, row: home + page_name(row) if name == 'participant_id' else '',
     )  # fmt: skip
 
 

@@ -160,6 +160,7 @@ def render_group(
     methods_html: str = '',
     version: str = '',
     study: Provenance | None = None,
+    home: str = '',
     figures_beside: Path | None = None,
 ) -> str:
     """Report of the group comparison as HTML; all its numbers come from the tables.
@@ -182,6 +183,9 @@ def render_group(
         Of nigra.
     study
         What the page is of, and when it was made.
+    home
+        Way from the page to the folder of the index and of people's pages: empty, or ends in a
+        slash.
     figures_beside
         Folder of the page, where its pictures go as files, too; none are written by default.
     """
@@ -194,7 +198,9 @@ def render_group(
     quality = tables.get('quality')
     context = {
         **page.group_context(data, voxelwise='clusters' in tables),
-        'quality': quality_table(quality) if quality else None,
+        'quality': quality_table(quality, home) if quality else None,
+        'home': home,
+        'ways': [(f'{home}index.html', 'All participants')],
         'stands_apart': f'{STANDS_APART:g}',
         'least_runs': LEAST_RUNS,
         'voxels': page.voxel_part(tables['clusters'], voxel_maps, data.alpha)
@@ -268,6 +274,7 @@ _GroupReportInputSpec = type(
         'methods_html': traits.Str('', usedefault=True, desc='methods text'),
         'version': traits.Str('', usedefault=True, desc='of nigra'),
         'study': traits.Dict(desc='from describe_study'),
+        'home': traits.Str('', usedefault=True, desc='way to the index'),
         'out_file': traits.Str(mandatory=True, desc='final path'),
     },
 )

@@ -1,6 +1,7 @@
 """What users of other programs type is taken or refused with the right name; never half read."""
 
 import json
+import re
 
 import pytest
 from toy_cohort import make_people, write_study
@@ -80,6 +81,11 @@ def test_analyses_of_one_output_lie_side_by_side(tmp_path, caplog):
     assert set(read_table(own / 'group_contrasts.tsv').contrast) == {'NMO - HC'}
     assert len(set(read_table(out / 'group_contrasts.tsv').contrast)) == 3
     assert (own / 'logs' / 'CITATION.md').is_file()
+    ways = re.findall(r'href="([^"#:]+)', (own / 'group.html').read_text())
+    pages = {way for way in ways if not (own / way).is_file() and '/sub-' not in way}
+    assert '../../index.html' in ways
+    assert not pages
+    assert 'href="analyses/pairs/group.html"' in (out / 'index.html').read_text()
     decided = [json.loads((f / 'logs' / 'comparison.json').read_text()) for f in (out, own)]
     assert decided[0] != decided[1]
     caplog.clear()

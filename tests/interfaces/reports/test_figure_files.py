@@ -63,6 +63,8 @@ def test_quality_leads_to_pages_and_does_not_grow_with_the_study(tmp_path):
     first = table.rows[0][0]
     assert first.text == f'sub-{MOST_ROWS + 49:04d}'
     assert first.href == f'{first.text}_ses-1.html'
+    away = quality_table(tmp_path / 'q.tsv', '../../').rows[0][0]
+    assert away.href == f'../../{first.text}_ses-1.html'
     assert page_name({'participant_id': 'sub-1', 'session_id': float('nan')}) == 'sub-1.html'
 
 
