@@ -11,6 +11,9 @@ LOGGER = logging.getLogger('nigra')
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; 0 means that everything asked for exists and is complete."""
+    from ..interfaces.processes import one_thread_of_algebra
+
+    one_thread_of_algebra()
     try:
         from .arguments import parse_settings
 

@@ -99,3 +99,20 @@ def test_workers_of_workers_end_with_the_run():
     while any(map(lives, resting)) and time.monotonic() < until:
         time.sleep(0.05)
     assert not any(map(lives, resting))
+
+
+def test_commands_set_threads_of_algebra_before_it_is_loaded():
+    script = (
+        'import os, sys; from nigra.cli import main; main(["/none", "/none/out", "participant"]); '
+        'from nigra.cli.arguments import parse_settings; print(os.environ["OMP_NUM_THREADS"])'
+    )
+    known = {k: v for k, v in os.environ.items() if not k.endswith('_NUM_THREADS')}
+    for given, seen in ((None, '1'), ('2', '2')):
+        env = known | ({} if given is None else {'OMP_NUM_THREADS': given})
+        done = subprocess.run(
+            [sys.executable, '-c', script], env=env, capture_output=True, text=True, check=True
+        )
+        assert done.stdout.strip() == seen
+    script = 'import sys, nigra.interfaces.processes; print("numpy" in sys.modules)'
+    done = subprocess.run([sys.executable, '-c', script], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == 'False'
