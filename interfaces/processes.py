@@ -22,8 +22,8 @@ _LOOK_EVERY = 1.0
 def one_thread_of_algebra() -> None:
     """Let linear algebra of this process and its children use one thread each.
 
-    Its matrices are small here: threads would only wait for each other, and cost a third of all CPU
-    time of a participant. To be called before numpy is imported; what users have set stays.
+    Its matrices are small here: threads would only wait for each other, and cost a seventh of a
+    participant's CPU time. To be called before numpy is imported; what users have set stays.
     """
     for name, value in _ONE_THREAD.items():
         os.environ.setdefault(name, value)
