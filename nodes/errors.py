@@ -1,5 +1,8 @@
 """Errors that a user can act on."""
 
+import shlex
+import sys
+
 
 class NigraError(ValueError):
     """An error whose message is one sentence that says what is wrong and how to correct it.
@@ -67,3 +70,14 @@ class InputError(NigraError):
     def __reduce__(self):
         """Survive pickling between worker processes."""
         return type(self), (self.where, self.problem, self.fix)
+
+
+def how_to_install(*packages: str) -> str:
+    """Command that brings packages to the Python that runs, installed or from a clone alike.
+
+    Examples
+    --------
+    >>> how_to_install('openpyxl')
+    'run: ...python... -m pip install openpyxl'
+    """
+    return 'run: ' + shlex.join([sys.executable, '-m', 'pip', 'install', *packages])
