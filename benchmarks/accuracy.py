@@ -2,7 +2,7 @@
 
     python benchmarks/accuracy.py [field|background|inversion|chain ...] [--phantoms NAME ...]
 
-prints tables. Needs `pip install nigra[bench]` for the image metrics that others are scored by
+prints tables. Needs qsm-ci (extra `bench`) for the image metrics that others are scored by
 (`qsm-ci`); without it those columns are empty. Errors are in ppb; slope, mean absolute error and
 worst are those of the means of seven nuclei on each side; core is five voxels inside the mask.
 CPU seconds are this process' with one thread.

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..nodes.errors import InputError
+from ..nodes.errors import InputError, how_to_install
 from .settings import Settings
 
 if TYPE_CHECKING:
@@ -221,6 +221,6 @@ def check_harmonise(settings: Settings) -> None:
     if column and importlib.util.find_spec('combatlearn') is None:
         raise InputError(
             f'--harmonise {column}',
-            'needs a package that is not installed',
-            "pip install 'nigra[harmonise]'",
+            'needs the package combatlearn, which is not installed',
+            how_to_install('combatlearn'),
         )

@@ -119,8 +119,8 @@ COMPARISON: Options = {
     },
     ('--harmonise',): {
         'metavar': 'COLUMN',
-        'help': 'column of scanners or sites whose differences ComBat takes out (needs '
-        "pip install 'nigra[harmonise]')",
+        'help': 'column of scanners or sites whose differences ComBat takes out (needs the '
+        'package combatlearn)',
     },
     ('--analysis-name',): {
         'type': analysis_name,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import shutil
 import stat
 import sys
 import tempfile
@@ -15,8 +17,13 @@ def place_caches() -> None:
     """Give Numba and Matplotlib a temporary folder where they have no other.
 
     Numba refuses to work without one; what it compiles is kept for the next run of this user.
-    Variables that are set (`NUMBA_CACHE_DIR`, `MPLCONFIGDIR`) stay as they are.
+    Variables that are set (`NUMBA_CACHE_DIR`, `MPLCONFIGDIR`) stay as they are. A container names
+    in `NIGRA_COMPILED` what its making has compiled; that is copied to the temporary folder, since
+    Numba uses only what it may write to.
     """
+    compiled_already = Path(os.environ.get('NIGRA_COMPILED', ''))
+    if 'NUMBA_CACHE_DIR' not in os.environ and compiled_already.is_absolute():
+        os.environ['NUMBA_CACHE_DIR'] = str(_copied(compiled_already))
     home = Path(os.environ.get('XDG_CACHE_HOME') or Path('~/.cache').expanduser())
     compiled = (_PACKAGE / 'nodes' / '__pycache__', home / 'numba')
     for variable, places in (
@@ -25,6 +32,20 @@ def place_caches() -> None:
     ):
         if variable not in os.environ and not any(map(_writable, places)):
             os.environ[variable] = str(_temporary() / variable.lower())
+
+
+def _copied(compiled: Path) -> Path:
+    """The copy of what is compiled, one for each version of nigra; whole from the first moment."""
+    from .. import __version__
+
+    target = _temporary() / f'numba-{__version__}'
+    if not target.exists() and compiled.is_dir():
+        scratch = Path(tempfile.mkdtemp(dir=target.parent))
+        shutil.copytree(compiled, scratch / 'numba', copy_function=shutil.copyfile)
+        with contextlib.suppress(OSError):  # another process was faster
+            (scratch / 'numba').rename(target)
+        shutil.rmtree(scratch, ignore_errors=True)
+    return target
 
 
 def _writable(folder: Path) -> bool:

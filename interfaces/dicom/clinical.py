@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import importlib.util
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from ...nodes.errors import InputError
+from ...nodes.errors import InputError, how_to_install
 from ...nodes.statistics.values import name_some
 from ..files import save_json
 from ..participants import MISSING, OLDEST, check_known, read_text_table
@@ -65,7 +64,7 @@ def _excel(path: Path) -> pd.DataFrame:
         raise InputError(
             path,
             'needs openpyxl to be read, which is not installed',
-            f'run: {sys.executable} -m pip install openpyxl, or save the table as CSV',
+            f'{how_to_install("openpyxl")}, or save the table as CSV',
         )
     try:
         table = pd.read_excel(path, dtype=str, keep_default_na=False, engine='openpyxl')

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ...nodes.errors import InputError
+from ...nodes.errors import InputError, how_to_install
 from ...nodes.grid import GAMMA_BAR_MHZ_PER_T
 from ..files import atomic_path, read_json
 from ..headers import read_header
@@ -46,7 +46,7 @@ def find_converter() -> Path:
         raise InputError(
             'nigra-bidsify',
             f'needs {" and ".join(absent)}, which is not installed',
-            f'run: {sys.executable} -m pip install {" ".join(absent)}',
+            how_to_install(*absent),
         )
     return Path(found)
 

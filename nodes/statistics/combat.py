@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from ..errors import InputError, NigraError
+from ..errors import InputError, NigraError, how_to_install
 from .covariates import Covariate, covariate_columns, group_columns
 
 SITE_NAMES = frozenset([
@@ -168,7 +168,8 @@ def harmonise(
         from combatlearn import ComBat
     except ImportError as error:
         raise NigraError(
-            "harmonising needs one more package: pip install 'nigra[harmonise]'"
+            'harmonising needs the package combatlearn, which is not installed; '
+            + how_to_install('combatlearn')
         ) from error
     # what ComBat must keep: group and covariates are in its model (Fortin et al. 2018)
     discrete = pd.DataFrame({'group': labels}).assign(

@@ -55,3 +55,31 @@ def test_a_cache_that_others_may_write_is_not_used(monkeypatch, tmp_path):
     assert own == caches._temporary()
     own.chmod(0o777)
     assert caches._temporary() != own
+
+
+def test_what_a_container_has_compiled_is_used(monkeypatch, tmp_path):
+    import os
+
+    from nigra import __version__
+
+    compiled, place = tmp_path / 'compiled', tmp_path / 'tmp'
+    (compiled / 'nodes').mkdir(parents=True)
+    (compiled / 'nodes' / 'stencils.nbi').write_text('index')
+    place.mkdir()
+    compiled.chmod(0o555)
+    monkeypatch.setattr('tempfile.tempdir', str(place))
+    monkeypatch.setenv('NIGRA_COMPILED', str(compiled))
+    monkeypatch.setenv('NUMBA_CACHE_DIR', 'mine')
+    place_caches()
+    assert os.environ['NUMBA_CACHE_DIR'] == 'mine'
+    monkeypatch.delenv('NUMBA_CACHE_DIR')
+    place_caches()
+    copied = tmp_path / os.environ['NUMBA_CACHE_DIR']
+    assert copied.is_relative_to(place)
+    assert copied.name == f'numba-{__version__}'
+    (copied / 'nodes' / 'stencils.nbi').write_text('newer')  # numba writes to it
+    monkeypatch.delenv('NUMBA_CACHE_DIR')
+    place_caches()  # and what it wrote stays
+    assert (copied / 'nodes' / 'stencils.nbi').read_text() == 'newer'
+    assert [p.name for p in copied.parent.iterdir()] == [copied.name]
+    monkeypatch.delenv('NUMBA_CACHE_DIR')
