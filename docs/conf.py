@@ -18,11 +18,13 @@ extensions = [
     'myst_parser', 'sphinx_design', 'sphinx.ext.autodoc', 'sphinx.ext.napoleon', 'options',
     'mathml',
 ]  # fmt: skip
-myst_enable_extensions = ['dollarmath', 'colon_fence', 'deflist']
+myst_enable_extensions = ["dollarmath", "colon_fence", "deflist", "substitution"]
+myst_substitutions = {"release": release}
 myst_heading_anchors = 3
 # tables are parts of pages; the notebook is a file to download
 exclude_patterns = ['tables', '_ext', 'babs', 'nipoppy', 'build', '**.ipynb']
 
+smartquotes = False  # two hyphens are an option
 autodoc_typehints = 'none'
 autodoc_member_order = 'bysource'
 napoleon_google_docstring = False

@@ -32,9 +32,13 @@ def heading(parser: argparse.ArgumentParser, action: argparse.Action) -> str:
     return formatter._format_action_invocation(action)
 
 
-def words(parser: argparse.ArgumentParser, action: argparse.Action) -> str:
-    """Help text of an option, its default filled in."""
-    return parser.formatter_class(prog=parser.prog)._expand_help(action)
+def words(parser: argparse.ArgumentParser, action: argparse.Action) -> nodes.paragraph:
+    """Help text of an option, its default filled in, commands set apart."""
+    text = parser.formatter_class(prog=parser.prog)._expand_help(action)
+    out = nodes.paragraph()
+    for number, part in enumerate(text.split('`')):
+        out += nodes.literal('', part) if number % 2 else nodes.Text(part)
+    return out
 
 
 class Options(SphinxDirective):
@@ -56,7 +60,7 @@ class Options(SphinxDirective):
         found = nodes.definition_list()
         for action in actions:
             term = nodes.term('', '', nodes.literal('', heading(parser, action)))
-            text = nodes.definition('', nodes.paragraph('', words(parser, action)))
+            text = nodes.definition('', words(parser, action))
             name = nodes.make_id(f'{parser.prog}-{action.dest}')
             term['ids'].append(name)
             found += nodes.definition_list_item('', term, text)
