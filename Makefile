@@ -1,14 +1,23 @@
-# Two commands for people: `make demo` and `make test`. Both make the virtual environment they need.
+# Commands for people: `make demo`, `make test` and `make docs`. Each makes the virtual environment they need.
 PYTHON ?= python3
 VENV ?= .venv
 OUT ?= out
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint types unit clean
+.PHONY: demo docs docs-links test lint types unit clean
 
 demo: $(VENV)/installed
-	$(BIN)/nigra bids_example $(OUT) participant group --registration fast
+	$(BIN)/nigra bids_example $(OUT) participant group
 	@echo "The pages: $(abspath $(OUT))/index.html"
+
+# A folder for each version; pages of other versions stay.
+docs: $(VENV)/installed-for-docs
+	$(BIN)/sphinx-build -W --keep-going -b html -d build/doctrees docs build/docs/$$($(BIN)/nigra --version | cut -d' ' -f2)
+	@echo "The pages: $(abspath build/docs)"
+
+# Needs a network: links to elsewhere.
+docs-links: $(VENV)/installed-for-docs
+	$(BIN)/sphinx-build -W --keep-going -b linkcheck -d build/doctrees docs build/links
 
 test: lint types unit
 
@@ -35,6 +44,10 @@ $(VENV)/installed: pyproject.toml | $(BIN)/python
 
 $(VENV)/installed-for-tests: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --editable '.[test]'
+	@touch $@ $(VENV)/installed
+
+$(VENV)/installed-for-docs: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --editable '.[docs]'
 	@touch $@ $(VENV)/installed
 
 clean:

@@ -14,9 +14,13 @@ import nibabel as nib
 import numpy as np
 import pandas as pd
 
+from nigra import __version__
+
 REGIONS = [
     'caudate', 'putamen', 'pallidum', 'thalamus', 'pulvinar', 'substantia_nigra', 'red_nucleus',
 ]  # fmt: skip
+LEAST_PPB = 20
+"""A share of less is a share of nearly nothing."""
 KEYS = ['participant_id', 'region', 'hemisphere']
 
 
@@ -74,17 +78,44 @@ def summary(table: pd.DataFrame) -> pd.Series:
     )
 
 
+def share_table(truth: Path, out: Path) -> pd.DataFrame:
+    """Mean of every region, per cent of the tissue's own value and of a perfect map's."""
+    columns = {}
+    for column in ('chi_mean', 'chi_pvc'):
+        for tissue, of in ((True, 'the tissue'), (False, 'a perfect map')):
+            means = region_means(truth, out, tissue=tissue, column=column)
+            sides = means[means.hemisphere != 'both'].groupby('region')
+            share = 100 * sides.measured.mean() / sides.chi_mean_true.mean()
+            columns[f'`{column}`, % of {of}'] = share.round().astype(int)
+    table = pd.DataFrame(columns)
+    table.insert(0, 'a perfect map (ppb)', sides.chi_mean_true.mean().round(1))
+    return table[table['a perfect map (ppb)'] > LEAST_PPB]
+
+
+def save_shares(truth: Path, out: Path, path: Path) -> None:
+    """`share_table` as a table of Markdown, with what made it."""
+    table = share_table(truth, out).reset_index()
+    lines = [' | '.join(map(str, cells)) for cells in (table.columns, *table.to_numpy())]
+    lines.insert(1, ' | '.join(['---'] * table.shape[1]))
+    people = len(list(out.glob('sub-*/')))
+    made = f'\nMade by nigra {__version__} of {people} people, `benchmarks/truth.py --table`.\n'
+    path.write_text(''.join(f'| {line} |\n' for line in lines) + made, encoding='utf-8')
+
+
 def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('study', type=Path, help='simulated data set with derivatives/truth')
     parser.add_argument('out', type=Path, help='derivatives that nigra made of it')
     parser.add_argument('--tissue', action='store_true', help="compare with the tissue's values")
+    parser.add_argument('--table', type=Path, help='also save shares of the truth as Markdown')
     parser.add_argument('--column', default='chi_mean', help='of the region table')
     arguments = parser.parse_args()
     truth = arguments.study / 'derivatives' / 'truth'
     means = region_means(truth, arguments.out, tissue=arguments.tissue, column=arguments.column)
     sides = means[means.hemisphere != 'both']
+    if arguments.table:
+        save_shares(truth, arguments.out, arguments.table)
     overlap = dice(truth, arguments.out)
     pd.set_option('display.width', 120)
     print('Region means, each side:\n', summary(sides).round(3).to_string(), sep='')
