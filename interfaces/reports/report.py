@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 _WORDS = '<!-- words -->'
 """Where the list of terms goes, when it is known which the page has."""
+_SCRIPT = '/* script */'
+"""Where the script goes, in which no terms are looked for."""
 
 
 def thumbnail_path(root: Path, visit: str) -> Path:
@@ -60,8 +62,9 @@ def environment() -> Environment:
 
 
 def render_page(
-    template: str, context: Mapping[str, Any], *, version: str, study: Provenance | None = None
-) -> str:
+    template: str, context: Mapping[str, Any], *, version: str, study: Provenance | None = None,
+    scripts: Sequence[str] = ('report.js',),
+) -> str:  # fmt: skip
     """Fill a template, which includes the style sheet and the script.
 
     The page's policy lets a browser run this script alone, which it knows by its hash.
@@ -76,14 +79,16 @@ def render_page(
         Of nigra.
     study
         What it is of, and when it was made.
+    scripts
+        Names in `nigra.data`; one after the other they are the page's script.
     """
     from markupsafe import Markup
 
-    script = _read('report.js')
+    script = '\n'.join(map(_read, scripts))
     digest = hashlib.sha256(script.encode('utf-8')).digest()
     html = environment().get_template(template).render(
         css=Markup(_read('report.css')),
-        script=Markup(script),
+        script=Markup(_SCRIPT),
         script_hash=base64.b64encode(digest).decode('ascii'),
         version=version,
         study=study or Provenance(),
@@ -92,7 +97,7 @@ def render_page(
     )  # fmt: skip
     used = {term: meaning for term, meaning in terms().items() if term in html}
     words = environment().get_template('words.html.j2').render(words=used)
-    return html.replace(_WORDS, words if used else '')
+    return html.replace(_WORDS, words if used else '').replace(_SCRIPT, script)
 
 
 def render_participant(
