@@ -101,18 +101,20 @@
     const coarse = shown.filter((spec) => spec.digits !== null);
     at('precision').textContent = coarse.length
       ? `Values in this page are rounded: ${coarse.map((s) => `${s.title} to ${10 ** -s.digits} ${s.unit}`.trim()).join(', ')}. The files have all digits.`
-      : 'Values are those of the files.';
+      : 'Values are as they were saved, with all digits.';
   };
   const begin = (run) => {
     shown = images.filter((spec) => spec.run === run);
     base = shown.find((spec) => !spec.labels);
-    over = shown.find((spec) => spec.labels);
+    over = shown.find((spec) => spec.over);
     options(at('base'), shown.filter((spec) => !spec.labels), base);
     const places = shown.flatMap((spec) => spec.places ?? []);
     at('region').replaceChildren(new Option('a region', ''), ...places.map(([name, mm]) => new Option(name, mm.join(' '))));
     choose();
     nv.volumes.length || nv.addVolume(base.image);
-    show(places.find(([name]) => name.startsWith('pallidum'))?.[1] ?? places[0]?.[1]);
+    const effect = ([, mm]) => Math.abs(over.image.getValue(...over.image.mm2vox(mm)));
+    const first = over && !over.labels ? [...places].sort((a, b) => effect(b) - effect(a))[0] : places.find(([name]) => name.startsWith('pallidum'));
+    show((first ?? places[0])?.[1]);
   };
   at('run')?.addEventListener('change', () => begin(at('run').value));
   at('base').addEventListener('change', () => { base = images[at('base').value]; choose(); show(); });

@@ -14,7 +14,8 @@ from ..interfaces.names import outputs
 from ..interfaces.outputs import MarkComplete
 from ..interfaces.quality import TissueAgreement
 from ..interfaces.reports.report import ParticipantReport
-from ..interfaces.reports.viewer_page import ParticipantViewer, viewer_path
+from ..interfaces.reports.viewer_files import viewer_path
+from ..interfaces.reports.viewer_page import ParticipantViewer
 from ..interfaces.sidecars import (
     Plan,
     anat_folder,

@@ -79,7 +79,7 @@ def group_context(data: GroupData, *, voxelwise: bool = False) -> dict[str, Any]
             ('tables', 'Tables'),
             ('methods', 'Methods'),
         ],
-        'ways': [('index.html', 'All participants')],
+        'ways': [('index.html', 'All participants'), ('group_viewer.html', 'Viewer')],
     }
 
 

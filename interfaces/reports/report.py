@@ -25,6 +25,7 @@ from ..group_tables import GROUP_TABLES
 from .figure_files import FIGURES, write_group_figures
 from .provenance import Provenance
 from .terms import explained, terms
+from .viewer_files import viewer_path
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -286,6 +287,8 @@ class GroupReport(SimpleInterface):
     _always_run = True
 
     def _run_interface(self, runtime):
+        from .viewer_group import write_group_viewer
+
         given = _defined(self.inputs)
         given['study'] = Provenance.now(given.get('study', {}))
         out_file = given.pop('out_file')
@@ -293,6 +296,11 @@ class GroupReport(SimpleInterface):
         html = render_group(tables, figures_beside=Path(out_file).parent, **given)
         save_text(html, out_file)
         self._results['out_report'] = out_file
+        given.pop('warnings', None)
+        given.pop('methods_html', None)
+        write_group_viewer(
+            tables, viewer_path(Path(out_file).parent, Path(out_file).stem), **given
+        )
         return runtime
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import gzip
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -62,6 +62,8 @@ class ViewerImage:
         Where it lies, relative to the page; empty where it is no result.
     labels
         Of a label image.
+    over
+        Whether it lies over the first image when the page opens.
     """
 
     title: str
@@ -72,7 +74,8 @@ class ViewerImage:
     window: tuple[float, float] = (0.0, 1.0)
     run: str = ''
     file: str = ''
-    labels: Labels | None = field(default=None)
+    labels: Labels | None = None
+    over: bool = False
 
 
 def read_native(path: str | Path) -> tuple[NDArray[Any], NDArray[np.float64]]:
@@ -151,9 +154,7 @@ def embed(
     return _beside(pairs, room)
 
 
-def _beside(
-    pairs: Sequence[tuple[ViewerImage, SliceBox]], room: int
-) -> list[dict[str, Any]]:
+def _beside(pairs: Sequence[tuple[ViewerImage, SliceBox]], room: int) -> list[dict[str, Any]]:
     """Addresses of images in files; the others inside, as coarse as it takes."""
     entries, inside = [], sum(not image.file for image, _ in pairs)
     for image, box in pairs:
@@ -187,7 +188,7 @@ def _facts(image: ViewerImage) -> dict[str, Any]:
     found: dict[str, Any] = {
         'title': image.title, 'unit': image.unit, 'run': image.run, 'file': image.file,
         'colours': image.colours, 'window': [float(f'{v:.6g}') for v in image.window],
-        'offset': [0, 0, 0], 'digits': None,
+        'offset': [0, 0, 0], 'digits': None, 'over': image.over,
     }  # fmt: skip
     if image.labels:
         found |= {'labels': _label_table(image.labels), 'places': _places(image)}

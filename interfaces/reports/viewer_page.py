@@ -32,12 +32,11 @@ from .provenance import Provenance
 from .report import render_page
 from .scales import nice_limit
 from .slices import SliceBox, outline_box
+from .viewer_files import BESIDE
 from .viewer_images import Labels, ViewerImage, colour_map, embed, read_native
 
 LARGEST = 15_000_000
 """Bytes that a page takes at most; larger images stay in their files."""
-BESIDE = '<meta name="nigra-images" content="beside">'
-"""In the head of a page whose images lie in files, which browsers do not read from disk."""
 _IMAGES = '<!-- images -->'
 _MARGIN_MM = 6.0
 
@@ -49,15 +48,11 @@ def viewer_spec() -> dict[str, Any]:
     return json.loads(text)
 
 
-def viewer_path(root: Path, visit: str) -> Path:
-    """Where the viewer of a visit (or `group`) lies."""
-    return root / f'{visit}_viewer.html'
-
-
 def render_viewer(
     title: str, images: Sequence[ViewerImage], boxes: Sequence[SliceBox], *,
-    ways: Sequence[tuple[str, str]], colours: Mapping[str, Any] | None = None,
-    version: str = '', study: Provenance | None = None,
+    ways: Sequence[tuple[str, str]], note: str = '', opacity: float = 0.4,
+    colours: Mapping[str, Any] | None = None, version: str = '',
+    study: Provenance | None = None,
 ) -> str:  # fmt: skip
     """A page that shows images in three planes.
 
@@ -66,11 +61,15 @@ def render_viewer(
     title
         Of whom.
     images
-        The first is shown first, with the first label image over it.
+        The first of a run is shown first.
     boxes
         Part of each image to keep.
     ways
         Links to other pages and their names.
+    note
+        A sentence more for the reader.
+    opacity
+        Of the overlay when the page opens.
     colours
         Colour maps by name, beside those of matplotlib.
     version
@@ -84,8 +83,8 @@ def render_viewer(
         beside = any('address' in entry for entry in entries)
         context = {
             'title': title, 'ways': ways, 'sections': [], 'library': viewer_spec()['library'],
-            'licence': licence, 'runs': list(dict.fromkeys(image.run for image in images)),
-            'rounded': any(entry['digits'] is not None for entry in entries),
+            'note': note, 'opacity': opacity, 'licence': licence,
+            'runs': list(dict.fromkeys(image.run for image in images)),
             'beside': Markup(BESIDE) if beside else '', 'placeholder': Markup(_IMAGES),
             'connect': " connect-src 'self';" if beside else '',
         }  # fmt: skip
@@ -127,7 +126,7 @@ def run_images(
     mask, affine = read_native(saved[output_name('qsm_mask')])
     mask = mask > 0
     labels, _ = read_native(saved[output_name('dseg')])
-    shared = {'affine': affine, 'run': title}
+    shared: dict[str, Any] = {'affine': affine, 'run': title}
     images = []
     for name, shown in viewer_spec()['images'].items():
         path = saved.get(output_name(name))
@@ -144,11 +143,11 @@ def run_images(
     images.insert(1, ViewerImage('T1w', t1w, window=(min(low, 0.0), high), **shared))
     tables = [saved[output_name('dseg_tsv')], *map(Path, run.get('atlas_tables') or ())]
     paths = [saved[output_name('dseg')], *map(Path, run.get('atlas_labels') or ())]
-    for path, table in zip(paths, tables, strict=True):
+    for number, (path, table) in enumerate(zip(paths, tables, strict=True)):
         atlas = table.name.split('_seg-')[-1].split('_')[0]
         beside = saved.get(path.name.removeprefix(prefix), path)
         images.append(ViewerImage(
-            f'Regions ({atlas})', read_native(path)[0], labels=_labels(table),
+            f'Regions ({atlas})', read_native(path)[0], labels=_labels(table), over=not number,
             file=beside.relative_to(root).as_posix() if beside.is_relative_to(root) else '',
             **shared,
         ))  # fmt: skip
@@ -209,7 +208,9 @@ class ParticipantViewer(SimpleInterface):
         out_file = Path(given.out_file)
         images: list[ViewerImage] = []
         boxes: list[SliceBox] = []
-        for run, title in zip(given.runs, run_titles(given.runs, given.participant_id), strict=True):
+        for run, title in zip(
+            given.runs, run_titles(given.runs, given.participant_id), strict=True
+        ):
             of_run, box = run_images(run, given.files, out_file.parent, title)
             images += of_run
             boxes += [box] * len(of_run)
@@ -217,6 +218,7 @@ class ParticipantViewer(SimpleInterface):
             given.participant_id, images, boxes, version=given.version,
             study=Provenance.now(given.study if isdefined(given.study) else {}),
             ways=[('index.html', 'All participants'), (f'{given.participant_id}.html', 'Report')],
+            note='The T1w image is resampled to the grid of the maps.',
         )  # fmt: skip
         self._results['out_viewer'] = str(save_text(page, out_file))
         return runtime
