@@ -173,7 +173,7 @@
     };
     const draw = () => {
       body.replaceChildren();
-      for (const [visit, group, state, problems, flags, page, picture] of shown.slice(start, start + SIZE)) {
+      for (const [visit, group, state, problems, flags, page, picture, viewer] of shown.slice(start, start + SIZE)) {
         const row = body.insertRow();
         row.className = problems || state === 'failed' ? 'flagged' : '';
         let image = '';
@@ -182,6 +182,7 @@
         let name = visit;
         if (page) { name = document.createElement('a'); name.href = page; name.textContent = visit; }
         cell(row, name);
+        if (viewer) { const link = document.createElement('a'); link.href = viewer; link.textContent = 'viewer'; link.className = 'aside-link'; link.setAttribute('aria-label', `viewer of ${visit}`); row.cells[1].append(' ', link); }
         cell(row, group); cell(row, state, `state ${state}`); cell(row, problems, 'wrap'); cell(row, flags, 'wrap');
         cell(row, kept(visit)?.rating ?? '');
       }

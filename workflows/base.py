@@ -14,6 +14,8 @@ from ..interfaces.names import outputs
 from ..interfaces.outputs import MarkComplete
 from ..interfaces.quality import TissueAgreement
 from ..interfaces.reports.report import ParticipantReport
+from ..interfaces.reports.viewer_files import viewer_path
+from ..interfaces.reports.viewer_page import ParticipantViewer
 from ..interfaces.sidecars import (
     Plan,
     anat_folder,
@@ -87,7 +89,8 @@ def init_visit_wf(visit: Visit, plan: Plan, *, key: str) -> Workflow:
         ])  # fmt: skip
         saved.append((scan_wf, 'outputnode.files'))
     workflow.connect(runs, 'out', report, 'runs')
-    saved += [(report, 'out_report'), (report, 'out_thumbnail')]
+    viewer = _add_viewer(workflow, visit, plan, runs, saved)
+    saved += [(report, 'out_report'), (report, 'out_thumbnail'), (viewer, 'out_viewer')]
     _add_marker(workflow, visit, plan, key, saved)
     return workflow
 
@@ -126,6 +129,27 @@ def _add_report(workflow: Workflow, visit: Visit, plan: Plan) -> Node:
             ('outputnode.warnings', 'anat_warnings')]),
     ])  # fmt: skip
     return report
+
+
+def _add_viewer(
+    workflow: Workflow, visit: Visit, plan: Plan, runs: Node, saved: Sequence[tuple[Any, str]]
+) -> Node:
+    """The page that shows the images of a visit as they were saved."""
+    viewer = Node(
+        ParticipantViewer(
+            participant_id=visit.prefix,
+            version=str(plan.versions.get('nigra', '')),
+            study=dict(plan.study),
+            out_file=str(viewer_path(plan.output_dir, visit.prefix)),
+        ),
+        name='viewer',
+        mem_gb=1.0,
+    )
+    images = light(Merge(len(saved)), 'images')
+    for slot, (source, output) in enumerate(saved, start=1):
+        workflow.connect(source, output, images, f'in{slot}')
+    workflow.connect([(images, viewer, [('out', 'files')]), (runs, viewer, [('out', 'runs')])])
+    return viewer
 
 
 def _add_tissues(workflow: Workflow) -> Node:

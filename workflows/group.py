@@ -28,13 +28,13 @@ from ..interfaces.voxelwise import STEM, VoxelModels
 from ..nodes.statistics.question import Question
 from .graph import light
 
-REPORT = 'group.html'
+REPORT, VIEWER = 'group.html', 'group_viewer.html'
 
 
 def output_names(*, voxelwise: bool = False) -> tuple[str, ...]:
     """Names of what the group level leaves in the output folder, but for the voxel-wise maps."""
     tables = [t for t in GROUP_TABLES.values() if voxelwise or t.made_by != 'voxels']
-    return (*(name for table in tables for name in table.files), REPORT)
+    return (*(name for table in tables for name in table.files), REPORT, VIEWER)
 
 
 def init_group_wf(

@@ -71,7 +71,7 @@ def draw_effects(
         SVG; empty where no region is known.
     """
     known = region_labels()
-    shown = _without_covered({r: known[r] for r in sizes if r in known})
+    shown = without_covered({r: known[r] for r in sizes if r in known})
     if not shown:
         return ''
     grey, labels, box = _scene()
@@ -144,12 +144,12 @@ def draw_tests(t_map: str | Path, p_map: str | Path, *, alpha: float, label: str
     )
 
 
-def _without_covered(regions: Mapping[str, tuple[int, ...]]) -> list[str]:
+def without_covered(regions: Mapping[str, tuple[int, ...]]) -> list[str]:
     """Regions with a label that no smaller one has, large ones first.
 
     Examples
     --------
-    >>> _without_covered({'whole': (1, 2), 'front': (1,), 'back': (2,), 'other': (3, 4)})
+    >>> without_covered({'whole': (1, 2), 'front': (1,), 'back': (2,), 'other': (3, 4)})
     ['other', 'front', 'back']
     """
     taken: set[int] = set()

@@ -21,6 +21,7 @@ from .cells import Column, counted
 from .figure_files import FIGURES
 from .provenance import Provenance
 from .report import render_page, thumbnail_path
+from .viewer_files import viewer_path
 
 INDEX = 'index.html'
 _STATES = {
@@ -91,7 +92,7 @@ def _as_data(rows: Sequence[Sequence[str]]) -> str:
 def index_rows(
     root: Path, *, group_column: str, failed: Mapping[str, Sequence[str]]
 ) -> list[list[str]]:
-    """Visit, group, state, problems, what stands apart, page and thumbnail of everybody.
+    """Visit, group, state, problems, what stands apart, page, thumbnail and viewer of everybody.
 
     Parameters
     ----------
@@ -107,10 +108,12 @@ def index_rows(
     rows = []
     for visit in sorted(states):
         page, picture = root / f'{visit}.html', thumbnail_path(root, visit)
+        viewer = viewer_path(root, visit)
         rows.append([
             visit, groups.get(visit.split('_')[0], ''), states[visit], *told.get(visit, ('', '')),
             quote(page.name) if page.is_file() else '',
             quote(f'{FIGURES}/{picture.name}') if picture.is_file() else '',
+            quote(viewer.name) if viewer.is_file() else '',
         ])  # fmt: skip
     return rows
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -20,6 +21,7 @@ from .checks import LOW_COVERAGE, Check, phase_check, region_checks, verdict, wa
 from .map_pictures import run_pictures
 from .pictures import Picture, anatomy_pictures
 from .profiles import region_profile
+from .viewer_files import viewer_path
 
 REASONS = ('movement', 'signal lost', 'phase', 'registration', 'labels', 'brain mask', 'lesion',
            'other')  # fmt: skip
@@ -109,6 +111,7 @@ def ways(visit: str) -> list[tuple[str, str]]:
         ('index.html#group', 'Groups'),
         (f'index.html#before={at}', '← previous'),
         (f'index.html#after={at}', 'next →'),
+        (viewer_path(Path(), at).name, 'Viewer'),
     ]
 
 

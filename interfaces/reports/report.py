@@ -25,6 +25,7 @@ from ..group_tables import GROUP_TABLES
 from .figure_files import FIGURES, write_group_figures
 from .provenance import Provenance
 from .terms import explained, terms
+from .viewer_files import viewer_path
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 
 _WORDS = '<!-- words -->'
 """Where the list of terms goes, when it is known which the page has."""
+_SCRIPT = '/* script */'
+"""Where the script goes, in which no terms are looked for."""
 
 
 def thumbnail_path(root: Path, visit: str) -> Path:
@@ -60,8 +63,9 @@ def environment() -> Environment:
 
 
 def render_page(
-    template: str, context: Mapping[str, Any], *, version: str, study: Provenance | None = None
-) -> str:
+    template: str, context: Mapping[str, Any], *, version: str, study: Provenance | None = None,
+    scripts: Sequence[str] = ('report.js',),
+) -> str:  # fmt: skip
     """Fill a template, which includes the style sheet and the script.
 
     The page's policy lets a browser run this script alone, which it knows by its hash.
@@ -76,14 +80,16 @@ def render_page(
         Of nigra.
     study
         What it is of, and when it was made.
+    scripts
+        Names in `nigra.data`; one after the other they are the page's script.
     """
     from markupsafe import Markup
 
-    script = _read('report.js')
+    script = '\n'.join(map(_read, scripts))
     digest = hashlib.sha256(script.encode('utf-8')).digest()
     html = environment().get_template(template).render(
         css=Markup(_read('report.css')),
-        script=Markup(script),
+        script=Markup(_SCRIPT),
         script_hash=base64.b64encode(digest).decode('ascii'),
         version=version,
         study=study or Provenance(),
@@ -92,7 +98,7 @@ def render_page(
     )  # fmt: skip
     used = {term: meaning for term, meaning in terms().items() if term in html}
     words = environment().get_template('words.html.j2').render(words=used)
-    return html.replace(_WORDS, words if used else '')
+    return html.replace(_WORDS, words if used else '').replace(_SCRIPT, script)
 
 
 def render_participant(
@@ -200,7 +206,7 @@ def render_group(
         **page.group_context(data, voxelwise='clusters' in tables),
         'quality': quality_table(quality, home) if quality else None,
         'home': home,
-        'ways': [(f'{home}index.html', 'All participants')],
+        'ways': [(f'{home}index.html', 'All participants'), ('group_viewer.html', 'Viewer')],
         'stands_apart': f'{STANDS_APART:g}',
         'least_runs': LEAST_RUNS,
         'voxels': page.voxel_part(tables['clusters'], voxel_maps, data.alpha)
@@ -288,6 +294,8 @@ class GroupReport(SimpleInterface):
     _always_run = True
 
     def _run_interface(self, runtime):
+        from .viewer_group import write_group_viewer
+
         given = _defined(self.inputs)
         given['study'] = Provenance.now(given.get('study', {}))
         out_file = given.pop('out_file')
@@ -295,6 +303,11 @@ class GroupReport(SimpleInterface):
         html = render_group(tables, figures_beside=Path(out_file).parent, **given)
         save_text(html, out_file)
         self._results['out_report'] = out_file
+        given.pop('warnings', None)
+        given.pop('methods_html', None)
+        write_group_viewer(
+            tables, viewer_path(Path(out_file).parent, Path(out_file).stem), **given
+        )
         return runtime
 
 
