@@ -11,8 +11,9 @@ import numpy as np
 from ..anatomy.atlas import DGM, load_dgm_atlas, load_template
 from ..files import read_json, save_text, sidecar_of
 from ..names import P_STATISTIC, T_STATISTIC, stat_map
+from ..region_colours import region_colours
 from ..tables import readable
-from .colours import LARGE_EFFECT, diverging_rgb, effect_limit, region_colours
+from .colours import LARGE_EFFECT, diverging_rgb, effect_limit
 from .effect_maps import T_LIMITS, region_labels, without_covered
 from .group_data import GroupData, both_sides, capital, measure_words
 from .layers import robust_range

@@ -23,8 +23,8 @@ from numpy.typing import NDArray
 
 from ..files import save_text
 from ..names import output_name, outputs
+from ..region_colours import region_colours
 from ..tables import read_table, readable
-from .colours import region_colours
 from .layers import robust_range, symmetric_limit
 from .map_pictures import own_window
 from .participant_page import run_titles
