@@ -16,10 +16,10 @@ html_title = f'nigra {release}'
 
 extensions = [
     'myst_parser', 'sphinx_design', 'sphinx.ext.autodoc', 'sphinx.ext.napoleon', 'options',
-    'mathml',
+    'mathml', 'accessible',
 ]  # fmt: skip
-myst_enable_extensions = ["dollarmath", "colon_fence", "deflist", "substitution"]
-myst_substitutions = {"release": release}
+myst_enable_extensions = ['dollarmath', 'colon_fence', 'substitution']
+myst_substitutions = {'release': release}
 myst_heading_anchors = 3
 # tables are parts of pages; the notebook is a file to download
 exclude_patterns = ['tables', '_ext', 'babs', 'nipoppy', 'build', '**.ipynb']
@@ -30,6 +30,8 @@ autodoc_member_order = 'bysource'
 napoleon_google_docstring = False
 
 html_theme = 'furo'
+html_static_path = ['_static']
+html_css_files = ['wide.css']
 html_show_sourcelink = False
 html_copy_source = False
 # extracts are fetched page by page, which browsers refuse for files on disk

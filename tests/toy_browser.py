@@ -11,12 +11,12 @@ BROWSER = next(
 )
 
 
-def browse(page, *options, fragment=''):
+def browse(page, *options, fragment='', query=''):
     """The page's DOM after its scripts have run, and what the browser logged."""
     found = subprocess.run(
         [BROWSER, '--headless', '--no-sandbox', '--disable-gpu', '--enable-logging=stderr',
          '--virtual-time-budget=4000', '--window-size=1300,900', '--dump-dom', *options,
-         page.as_uri() + (f'#{fragment}' if fragment else '')],
+         page.as_uri() + (f'?{query}' if query else '') + (f'#{fragment}' if fragment else '')],
         capture_output=True, text=True, timeout=120, check=True,
     )  # fmt: skip
     return found.stdout, [line for line in found.stderr.splitlines() if 'CONSOLE' in line]

@@ -1,7 +1,7 @@
 """Directive `options`: every option of a command, from the parser itself.
 
-    ```{options} nigra.cli.arguments:build_parser
-    ```
+```{options} nigra.cli.arguments:build_parser
+```
 """
 
 import argparse
