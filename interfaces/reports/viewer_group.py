@@ -33,13 +33,13 @@ _PLACES = (0, 40, 80, 110, 122, 127, 128, 133, 145, 175, 215, 255)
 def write_group_viewer(
     tables: Mapping[str, str | Path], out_file: Path, *, voxel_maps: Sequence[str | Path] = (),
     settings: Mapping[str, Any] | None = None, version: str = '',
-    study: Provenance | None = None,
+    study: Provenance | None = None, home: str = '',
 ) -> Path:  # fmt: skip
     """Write the page that shows group differences on the template in three planes.
 
     Parameters
     ----------
-    tables, voxel_maps, settings, version, study
+    tables, voxel_maps, settings, version, study, home
         As in `report.render_group`.
     out_file
         Its final path.
@@ -47,7 +47,7 @@ def write_group_viewer(
     images, boxes = group_images(GroupData.read(tables, settings or {}), voxel_maps)
     page = render_viewer(
         'Group comparison', images, boxes, version=version, study=study,
-        ways=[('index.html', 'All participants'), ('group.html', 'Groups')],
+        ways=[(f'{home}index.html', 'All participants'), ('group.html', 'Groups')],
         opacity=0.8, note=_NOTE, colours={'effect': _effect_colours()},
     )  # fmt: skip
     return save_text(page, out_file)
