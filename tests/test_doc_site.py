@@ -9,6 +9,7 @@ from pathlib import Path
 from urllib.parse import unquote, urldefrag
 
 import pytest
+from toy_axe import needs_axe, violations
 from toy_browser import BROWSER, browse
 
 from nigra import __version__
@@ -112,6 +113,14 @@ def test_pages_fit_a_phone_and_ask_for_nothing(site, page):
     width, foreign = re.search(r'data-told="(\d+) (\d+)"', found).groups()
     assert int(width) <= 500
     assert foreign == '0'
+
+
+@needs_sphinx
+@needs_axe
+@pytest.mark.parametrize('page', ['index', 'methods', 'options', 'tutorial', 'search'])
+def test_pages_are_for_everybody(site, page):
+    assert violations(site / f'{page}.html') == []
+    (site / f'axe_{page}.html').unlink()
 
 
 @needs_sphinx
