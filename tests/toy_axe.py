@@ -36,7 +36,7 @@ needs_axe = pytest.mark.skipif(
 )
 
 
-def violations(page):
+def violations(page, *options):
     """What axe says of a page, serious and critical."""
     text = page.read_text(encoding='utf-8')
     # axe is a script of its own, which the page's policy would not let run
@@ -45,6 +45,6 @@ def violations(page):
     body = f'<script>{script}</script><script>{RUN}</script></body>'
     copy = page.with_name(f'axe_{page.name}')
     copy.write_text(text.replace('</body>', body), encoding='utf-8')
-    dom, _ = browse(copy, '--virtual-time-budget=60000')
+    dom, _ = browse(copy, '--virtual-time-budget=60000', *options)
     told = json.loads(html.unescape(re.search(r'data-told="([^"]*)"', dom)[1]))
     return [v for v in told if v[0] in ('serious', 'critical')]
