@@ -32,6 +32,7 @@ from .settings import Settings
 from .told import keep_failures, list_everybody, tell_phases, tell_problems
 from .work import (
     Failures,
+    Todo,
     claimed,
     process_claimed,
     software,
@@ -124,10 +125,8 @@ def participant_level(settings: Settings) -> Failures:
     return failed | process(settings, visits, todo)
 
 
-def look_at_participants(
-    settings: Settings,
-) -> tuple[list[Visit], list[tuple[Visit, str]], Failures]:
-    """The look before anything runs: all visits, those to be done with fingerprints, what fails.
+def look_at_participants(settings: Settings) -> tuple[list[Visit], Todo, Failures]:
+    """The look before anything runs: all visits, those to be done, and what fails.
 
     Raises
     ------
@@ -145,9 +144,8 @@ def look_at_participants(
         failed['group'] = list(expected.errors)
     visits, missing = find_all(settings, labels, filters)
     failed |= missing
-    todo = unfinished(settings, [(visit, visit_fingerprint(visit, settings)) for visit in visits])
-    names = {visit.prefix for visit, _ in todo}
-    states = {v.prefix: 'process' if v.prefix in names else 'complete' for v in visits}
+    todo = unfinished(settings, {v.prefix: (v, visit_fingerprint(v, settings)) for v in visits})
+    states = {v.prefix: 'process' if v.prefix in todo else 'complete' for v in visits}
     tell_look(settings, visits, failed, states=states, expected=expected)
     return visits, todo, failed
 
@@ -179,24 +177,21 @@ def group_look(settings: Settings) -> Failures:
     return failed
 
 
-def process(
-    settings: Settings, visits: Sequence[Visit], todo: Sequence[tuple[Visit, str]]
-) -> Failures:
-    """Run those of the visits that are to be done, each with its fingerprint."""
-    names = {visit.prefix for visit, _ in todo}
+def process(settings: Settings, visits: Sequence[Visit], todo: Todo) -> Failures:
+    """Run those of the visits that are to be done."""
     for visit in visits:
-        if visit.prefix not in names:
+        if visit.prefix not in todo:
             LOGGER.info('%s is complete; nothing to do', visit.prefix)
     if not todo:
         return {}
-    with claimed(settings, names) as (taken, failed):
+    with claimed(settings, todo) as (taken, failed):
         # another run may have finished some since
-        todo = unfinished(settings, [(v, key) for v, key in todo if v.prefix in taken])
+        todo = unfinished(settings, {name: todo[name] for name in todo if name in taken})
         if todo:
             LOGGER.info('Processing %d of %d visits', len(todo), len(visits))
             failed |= process_claimed(settings, todo, make_plan(settings, visits))
     if 'group' not in settings.levels:  # which tells of everybody
-        tell_phases(settings, [scan.prefix for visit, _ in todo for scan in visit.scans])
+        tell_phases(settings, [scan.prefix for visit, _ in todo.values() for scan in visit.scans])
         root = settings.output_dir
         pages = [root / 'group.html', *sorted(root.glob('analyses/*/group.html'))]
         tell_group_is_old(pages, 'participants have been processed since')

@@ -6,7 +6,7 @@ import contextlib
 import functools
 import logging
 import shutil
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +26,8 @@ PACE_LOG = 'progress.tsv'
 """In the folder `logs`: everybody who has ended, one line each."""
 Failures = dict[str, list[str]]
 """Sentences by visit or level."""
+Todo = dict[str, tuple['Visit', str]]
+"""Visits to be done by their prefix, each with its fingerprint."""
 
 
 @functools.cache
@@ -95,29 +97,33 @@ def claimed(
         yield scratch.taken, busy
 
 
-def unfinished(settings: Settings, visits: Sequence[tuple[Visit, str]]) -> list[tuple[Visit, str]]:
-    """Those of the visits, each with its fingerprint, whose results are not complete."""
+def unfinished(settings: Settings, visits: Todo) -> Todo:
+    """Those of the visits whose results are not complete."""
     from ..interfaces.completion import is_complete
     from ..interfaces.sidecars import marker_path
 
     root = settings.output_dir
-    return [(v, key) for v, key in visits if not is_complete(marker_path(root, v), key, root)]
+    return {
+        name: (visit, key)
+        for name, (visit, key) in visits.items()
+        if not is_complete(marker_path(root, visit), key, root)
+    }
 
 
-def process_claimed(settings: Settings, todo: Sequence[tuple[Visit, str]], plan: Plan) -> Failures:
+def process_claimed(settings: Settings, todo: Todo, plan: Plan) -> Failures:
     """Run visits that are this run's, a few at a time; return what failed."""
     from ..interfaces.completion import is_complete, withdraw
     from ..interfaces.sidecars import marker_path
     from ..workflows.base import visit_workflow_name
     from .run import run_graphs
 
-    root, keys = settings.output_dir, {visit.prefix: (visit, key) for visit, key in todo}
-    for visit, key in todo:
+    root = settings.output_dir
+    for visit, key in todo.values():
         withdraw(marker_path(root, visit), key, root)
     pace = Pace(len(todo), root / 'logs' / PACE_LOG, everything=bool(settings.verbose))
 
     def ended(name: str) -> None:
-        visit, key = keys[name]
+        visit, key = todo[name]
         whole = is_complete(marker_path(root, visit), key, root)
         pace.ended(name, complete=whole)
         if whole and not settings.keep_workdir:
@@ -131,20 +137,20 @@ def process_claimed(settings: Settings, todo: Sequence[tuple[Visit, str]], plan:
 
 
 def _graphs(
-    settings: Settings, todo: Sequence[tuple[Visit, str]], plan: Plan, refused: Failures
+    settings: Settings, todo: Todo, plan: Plan, refused: Failures
 ) -> Iterator[tuple[str, Any]]:
     """The graph of each visit, made when it is asked for; `refused` is told why one is not."""
-    for visit, key in todo:
+    for name, (visit, key) in todo.items():
         try:
             graph = _begin(settings, visit, key, plan)
         except NigraError as error:
-            refused[visit.prefix] = [str(error)]
+            refused[name] = [str(error)]
             if settings.stop_on_first_crash:
                 raise
             continue
-        if settings.write_graph and visit is todo[0][0]:
+        if settings.write_graph and name == next(iter(todo)):
             write_graph(graph, settings.output_dir / 'logs' / 'graph.dot')
-        yield visit.prefix, graph
+        yield name, graph
 
 
 def _begin(settings: Settings, visit: Visit, key: str, plan: Plan) -> Any:

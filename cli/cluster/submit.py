@@ -54,7 +54,7 @@ def submit_levels(settings: Settings) -> int:
     failed: Failures = {}
     if 'participant' in settings.levels:
         _, todo, failed = look_at_participants(settings)
-        visits = [visit for visit, _ in todo]
+        visits = [visit for visit, _ in todo.values()]
     elif settings.dry_run:
         failed = group_look(settings)
     if settings.dry_run:
