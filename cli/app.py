@@ -240,7 +240,7 @@ def make_plan(settings: Settings, visits: Sequence[Visit]) -> Plan:
 
 def group_level(settings: Settings) -> Failures:
     """Compare the groups from the derivatives alone; return what failed."""
-    from ..interfaces.completion import is_complete, missing_outputs
+    from ..interfaces.completion import missing_outputs
     from ..interfaces.files import read_json
     from ..interfaces.reports.methods_text import COMPARISON
 
@@ -252,7 +252,7 @@ def group_level(settings: Settings) -> Failures:
     if errors := forecast(settings, people, people).errors:  # before earlier results give way
         return {'group': list(errors)}
     told, key = _told_and_key(settings, participants, tables)
-    if is_complete(group_marker(settings), key, settings.group_dir):
+    if _group_is_there(settings, key):
         LOGGER.info('The group level is complete; nothing to do')
         # the participant level may have written its own text since
         group = read_json(settings.group_dir / COMPARISON)
@@ -284,10 +284,14 @@ def group_is_complete(settings: Settings) -> bool:
     NigraError
         It cannot be made: nobody is finished, or there is no table of participants.
     """
+    _, key = _told_and_key(settings, find_participants_file(settings), finished_tables(settings))
+    return _group_is_there(settings, key)
+
+
+def _group_is_there(settings: Settings, key: str) -> bool:
     from ..interfaces.completion import is_complete
 
-    _, key = _told_and_key(settings, find_participants_file(settings), finished_tables(settings))
-    return is_complete(group_marker(settings), key, settings.output_dir)
+    return is_complete(group_marker(settings), key, settings.group_dir)
 
 
 def group_marker(settings: Settings) -> Path:

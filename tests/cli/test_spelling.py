@@ -7,6 +7,7 @@ import pytest
 from toy_cohort import make_people, write_study
 
 from nigra.cli import main
+from nigra.cli.app import group_is_complete
 from nigra.cli.arguments import parse_settings
 from nigra.interfaces.tables import read_table
 
@@ -92,3 +93,5 @@ def test_analyses_of_one_output_lie_side_by_side(tmp_path, caplog):
     assert main([*base, '--analysis-name', 'pairs', '--groups', 'NMO', 'HC']) == 0
     assert main(base) == 0
     assert caplog.text.count('The group level is complete; nothing to do') == 2
+    asked = parse_settings([*base, '--analysis-name', 'pairs', '--groups', 'NMO', 'HC'])
+    assert group_is_complete(asked)
