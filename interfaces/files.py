@@ -9,6 +9,7 @@ import shutil
 import stat
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -159,6 +160,11 @@ def sidecar_of(image: Path) -> Path:
     'sub-01_T1w.json'
     """
     return image.with_name(image.name.removesuffix('.nii.gz') + '.json')
+
+
+def data_text(name: str) -> str:
+    """Content of a file of the package, in `data`."""
+    return (resources.files('nigra.data') / name).read_text(encoding='utf-8')
 
 
 def read_json(path: Path) -> Any:

@@ -9,12 +9,12 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib import resources
 from types import MappingProxyType
 from typing import Any
 
 from ..nodes.statistics.group_models import CHECKS
 from ..nodes.statistics.measures import MEASURES
+from .files import data_text
 from .regions import SIDES
 
 KINDS = ('tsv', 'json')
@@ -85,8 +85,7 @@ class GroupTable:
 
 
 def _load() -> Mapping[str, GroupTable]:
-    path = resources.files('nigra.data') / 'group_tables.json'
-    content = json.loads(path.read_text(encoding='utf-8'))
+    content = json.loads(data_text('group_tables.json'))
     shared = content['columns']
     shared['hemisphere']['Levels'] = SIDES
     shared['measure']['Levels'] = {

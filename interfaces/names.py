@@ -6,10 +6,11 @@ import functools
 import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from importlib import resources
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
+
+from .files import data_text
 
 
 @dataclass(frozen=True)
@@ -66,8 +67,7 @@ def stat_map(statistic: str) -> str:
 @functools.cache
 def io_spec() -> dict[str, Any]:
     """Input queries and output names, from `data/io_spec.json`."""
-    text = (resources.files('nigra.data') / 'io_spec.json').read_text(encoding='utf-8')
-    return json.loads(text)
+    return json.loads(data_text('io_spec.json'))
 
 
 @functools.cache

@@ -6,7 +6,6 @@ import functools
 import json
 import math
 from collections.abc import Mapping, Sequence
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +33,7 @@ from ..nodes.errors import InputError
 from ..nodes.field.echoes import magnitude_noise
 from ..nodes.statistics.values import VISIT, name_some
 from .completion import find_outputs
-from .files import save_json
+from .files import data_text, save_json
 from .group_tables import GROUP_TABLES
 from .headers import load_data
 from .phase_told import phase_warnings, runs_that
@@ -49,8 +48,7 @@ PATTERN = 'sub-*/**/*_quality.json'
 @functools.cache
 def quality_measures() -> dict[str, dict[str, str]]:
     """Description, unit, short title and bad direction of each measure, `data/quality.json`."""
-    text = (resources.files('nigra.data') / 'quality.json').read_text(encoding='utf-8')
-    return json.loads(text)
+    return json.loads(data_text('quality.json'))
 
 
 class _TissueAgreementInputSpec(BaseInterfaceInputSpec):

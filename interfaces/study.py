@@ -9,7 +9,6 @@ import types
 import typing
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from ..nodes.simulation.scan import GreProtocol, T1wProtocol
 from ..nodes.simulation.scanner import PHASE_CODES
 from ..nodes.simulation.tissue import TissueModel
 from .anatomy.atlas import load_whole_atlas
+from .files import data_text
 
 BUILT_IN = ('example', 'pudlac2020')
 TRUTH = ('tables', 'labels', 'all')
@@ -74,7 +74,7 @@ def read_study(source: str | Path) -> Study:
     """
     name = str(source)
     if name in BUILT_IN:
-        text = (resources.files('nigra.data') / f'{name}.toml').read_text(encoding='utf-8')
+        text = data_text(f'{name}.toml')
     else:
         try:
             text = Path(source).read_text(encoding='utf-8')

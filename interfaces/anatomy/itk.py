@@ -14,7 +14,6 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ...nodes.errors import InputError, NigraError
 from ...nodes.numerics.resample import isotropic
-from ..files import save_image
+from ..files import data_text, save_image
 from ..headers import load_data, read_header
 
 _THREADS = 'ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS'
@@ -36,8 +35,7 @@ _ELSEWHERE = (
 @functools.cache
 def presets() -> dict[str, Any]:
     """Registration settings by name of preset, from `data/registration.json`."""
-    path = resources.files('nigra.data') / 'registration.json'
-    return json.loads(path.read_text(encoding='utf-8'))
+    return json.loads(data_text('registration.json'))
 
 
 def load_preset(name: str) -> dict[str, Any]:

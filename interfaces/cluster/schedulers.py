@@ -9,12 +9,12 @@ import subprocess
 import tomllib
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
 from ...nodes.errors import InputError, NigraError
+from ..files import data_text
 
 _PATIENCE = 120
 """Seconds that a scheduler may take to answer."""
@@ -38,8 +38,7 @@ class Scheduler:
 
 
 def _load() -> dict[str, Scheduler]:
-    text = resources.files('nigra.data').joinpath('schedulers.toml').read_text(encoding='utf-8')
-    tables: dict[str, dict[str, Any]] = tomllib.loads(text)
+    tables: dict[str, dict[str, Any]] = tomllib.loads(data_text('schedulers.toml'))
     for entry in tables.values():
         entry |= {name: tuple(entry[name]) for name in ('submit', 'options')}
     return {name: Scheduler(**entry) for name, entry in tables.items()}

@@ -6,11 +6,12 @@ import functools
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from ..files import data_text
 
 SAME_PLACE = 0.01
 """Distance, mm, within which two images lie at one place (a header rounds to micrometres)."""
@@ -29,8 +30,7 @@ def words() -> dict[str, Any]:
     """The table of words in header fields, `data/dicom.json`."""
     import json
 
-    text = resources.files('nigra.data').joinpath('dicom.json').read_text(encoding='utf-8')
-    content: dict[str, Any] = json.loads(text)
+    content: dict[str, Any] = json.loads(data_text('dicom.json'))
     return content
 
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Iterator, Mapping
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from ..files import save_text
+from ..files import data_text, save_text
 
 FIGURES = 'figures'
 """Folder of pictures beside the pages."""
@@ -20,7 +19,7 @@ PREFIX = 'group_'
 @functools.cache
 def _style() -> str:
     """The rules of the page's style sheet that drawings need."""
-    css = (resources.files('nigra.data') / 'report.css').read_text(encoding='utf-8')
+    css = data_text('report.css')
     colours = re.search(r':root \{.*?\}', css, re.DOTALL)
     rules = re.findall(r'^svg.*$', css, re.MULTILINE)
     return '\n'.join([colours[0] if colours else '', *rules])

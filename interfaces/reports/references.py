@@ -7,7 +7,8 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
-from importlib import resources
+
+from ..files import data_text
 
 _CODE = re.compile(r'`([^`]*)`')
 
@@ -52,8 +53,7 @@ def join_words(words: Sequence[str]) -> str:
 @functools.cache
 def read_references() -> dict[str, dict[str, str]]:
     """Entries of `data/boilerplate.bib` by key; `source` holds the entry as written."""
-    path = resources.files('nigra.data') / 'boilerplate.bib'
-    text = path.read_text(encoding='utf-8')
+    text = data_text('boilerplate.bib')
     entries = {}
     for match in re.finditer(r'@\w+\{(\w+),\n(.*?)\n\}', text, re.DOTALL):
         found = re.findall(r'^  (\w+) = \{(.*)\},?$', match[2], re.MULTILINE)

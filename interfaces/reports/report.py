@@ -6,7 +6,6 @@ import base64
 import functools
 import hashlib
 from collections.abc import Mapping, Sequence
-from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +19,7 @@ from nipype.interfaces.base import (
 )
 
 from ...nodes.anatomy.quality import LEAST_RUNS, STANDS_APART
-from ..files import atomic_path, save_text
+from ..files import atomic_path, data_text, save_text
 from ..group_tables import GROUP_TABLES
 from .figure_files import FIGURES, write_group_figures
 from .provenance import Provenance
@@ -41,17 +40,13 @@ def thumbnail_path(root: Path, visit: str) -> Path:
     return root / FIGURES / f'{visit}_thumbnail.png'
 
 
-def _read(name: str) -> str:
-    return (resources.files('nigra.data') / name).read_text(encoding='utf-8')
-
-
 @functools.cache
 def environment() -> Environment:
     """Templates in `nigra.data`; they escape everything that is not marked as markup."""
     from jinja2 import Environment, FunctionLoader, StrictUndefined
 
     found = Environment(
-        loader=FunctionLoader(_read),
+        loader=FunctionLoader(data_text),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -84,10 +79,10 @@ def render_page(
     """
     from markupsafe import Markup
 
-    script = '\n'.join(map(_read, scripts))
+    script = '\n'.join(map(data_text, scripts))
     digest = hashlib.sha256(script.encode('utf-8')).digest()
     html = environment().get_template(template).render(
-        css=Markup(_read('report.css')),
+        css=Markup(data_text('report.css')),
         script=Markup(_SCRIPT),
         script_hash=base64.b64encode(digest).decode('ascii'),
         version=version,

@@ -6,16 +6,16 @@ import functools
 import json
 import re
 from collections.abc import Mapping
-from importlib import resources
 
 from markupsafe import Markup, escape
+
+from ..files import data_text
 
 
 @functools.cache
 def terms() -> Mapping[str, str]:
     """What each term means, from `data/terms.json`."""
-    text = (resources.files('nigra.data') / 'terms.json').read_text(encoding='utf-8')
-    return json.loads(text)
+    return json.loads(data_text('terms.json'))
 
 
 @functools.cache

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Mapping, Sequence
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,7 @@ from nipype.interfaces.base import (
 )
 from numpy.typing import NDArray
 
-from ..files import save_text
+from ..files import data_text, save_text
 from ..names import output_name, outputs
 from ..region_colours import region_colours
 from ..tables import read_table, readable
@@ -44,8 +43,7 @@ _MARGIN_MM = 6.0
 @functools.cache
 def viewer_spec() -> dict[str, Any]:
     """The viewer's library and the maps that it shows, from `data/viewer.json`."""
-    text = (resources.files('nigra.data') / 'viewer.json').read_text(encoding='utf-8')
-    return json.loads(text)
+    return json.loads(data_text('viewer.json'))
 
 
 def render_viewer(
@@ -77,7 +75,7 @@ def render_viewer(
     study
         What it is of, and when it was made.
     """
-    licence = (resources.files('nigra.data') / 'niivue.LICENSE.txt').read_text(encoding='utf-8')
+    licence = data_text('niivue.LICENSE.txt')
 
     def page(entries: Sequence[Mapping[str, Any]]) -> str:
         beside = any('address' in entry for entry in entries)
