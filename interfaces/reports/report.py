@@ -215,7 +215,26 @@ def render_group(
     return render_page('group.html.j2', context, version=version, study=study)
 
 
-class _ParticipantReportInputSpec(BaseInterfaceInputSpec):
+class PageInputSpec(BaseInterfaceInputSpec):
+    """Of every step that writes a page."""
+
+    study = traits.Dict(desc='from describe_study')
+    out_file = traits.Str(mandatory=True, desc='final path')
+
+
+class PageStep(SimpleInterface):
+    """A step that writes a page, whose place is outside the working folder."""
+
+    _always_run = True
+
+    @property
+    def _study(self) -> Provenance:
+        """What the page is of, made now."""
+        known = self.inputs.study
+        return Provenance.now(known if isdefined(known) else {})
+
+
+class _ParticipantReportInputSpec(PageInputSpec):
     participant_id = traits.Str(mandatory=True, desc='title: sub-01 or sub-01_ses-1')
     t1w = File(exists=True, mandatory=True, desc='bias-corrected T1w image')
     t1w_brain_mask = File(exists=True, mandatory=True, desc='brain mask, T1w space')
@@ -226,8 +245,6 @@ class _ParticipantReportInputSpec(BaseInterfaceInputSpec):
     anat_warnings = traits.List(traits.Str, desc='sentences on the anatomy')
     methods_html = traits.Str('', usedefault=True, desc='methods text')
     versions = traits.Dict(desc='software versions')
-    study = traits.Dict(desc='from describe_study')
-    out_file = traits.Str(mandatory=True, desc='final path')
 
 
 class _ReportOutputSpec(TraitedSpec):
@@ -242,18 +259,17 @@ class _ParticipantReportOutputSpec(_ReportOutputSpec):
     out_thumbnail = File(desc='small picture of the map, for the page of all participants')
 
 
-class ParticipantReport(SimpleInterface):
+class ParticipantReport(PageStep):
     """Write the visual report of a visit."""
 
     input_spec = _ParticipantReportInputSpec
     output_spec = _ParticipantReportOutputSpec
-    _always_run = True  # its place is outside the working folder
 
     def _run_interface(self, runtime):
         from .map_pictures import draw_thumbnail
 
         given = _defined(self.inputs)
-        given['study'] = Provenance.now(given.get('study', {}))
+        given['study'] = self._study
         given['warnings'] = [*given.get('warnings', ()), *given.pop('anat_warnings', ())]
         out_file = given.pop('out_file')
         save_text(render_participant(**given), out_file)
@@ -268,7 +284,7 @@ class ParticipantReport(SimpleInterface):
 
 _GroupReportInputSpec = type(
     '_GroupReportInputSpec',
-    (BaseInterfaceInputSpec,),
+    (PageInputSpec,),
     {
         '__module__': __name__,
         **{f'{name}_tsv': File(exists=True, desc=f'table of {name}') for name in GROUP_TABLES},
@@ -277,23 +293,20 @@ _GroupReportInputSpec = type(
         'settings': traits.Dict(desc='group column, covariates, formulae and so on'),
         'methods_html': traits.Str('', usedefault=True, desc='methods text'),
         'version': traits.Str('', usedefault=True, desc='of nigra'),
-        'study': traits.Dict(desc='from describe_study'),
         'home': traits.Str('', usedefault=True, desc='way to the index'),
-        'out_file': traits.Str(mandatory=True, desc='final path'),
     },
 )
 
 
-class GroupReport(SimpleInterface):
+class GroupReport(PageStep):
     """Write the report of the group comparison."""
 
     input_spec = _GroupReportInputSpec
     output_spec = _GroupReportOutputSpec
-    _always_run = True
 
     def _run_interface(self, runtime):
         given = _defined(self.inputs)
-        given['study'] = Provenance.now(given.get('study', {}))
+        given['study'] = self._study
         out_file = given.pop('out_file')
         tables = {n: given.pop(f'{n}_tsv') for n in GROUP_TABLES if f'{n}_tsv' in given}
         html = render_group(tables, figures_beside=Path(out_file).parent, **given)

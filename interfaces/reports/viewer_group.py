@@ -7,14 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from nipype.interfaces.base import (
-    BaseInterfaceInputSpec,
-    File,
-    SimpleInterface,
-    TraitedSpec,
-    isdefined,
-    traits,
-)
+from nipype.interfaces.base import traits
 
 from ..anatomy.atlas import DGM, load_dgm_atlas, load_template
 from ..files import read_json, save_text, sidecar_of
@@ -26,9 +19,10 @@ from .effect_maps import T_LIMITS, region_labels, without_covered
 from .group_data import GroupData, both_sides, capital, measure_words
 from .layers import robust_range
 from .provenance import Provenance
+from .report import PageStep
 from .slices import SliceBox, outline_box
 from .viewer_images import Labels, ViewerImage, read_native
-from .viewer_page import render_viewer
+from .viewer_page import ViewerInputSpec, ViewerOutputSpec, render_viewer
 
 _NOTE = "Effect sizes are Hedges' g of both sides together, painted on each region."
 _DIM = 1.5
@@ -150,32 +144,23 @@ def _effect_colours() -> dict[str, list[int]]:
     return {'R': red, 'G': green, 'B': blue, 'A': alpha, 'I': list(_PLACES)}
 
 
-class _GroupViewerInputSpec(BaseInterfaceInputSpec):
+class _GroupViewerInputSpec(ViewerInputSpec):
     shown = traits.Dict(mandatory=True, desc='tables, voxel_maps and settings, from GroupReport')
-    version = traits.Str('', usedefault=True, desc='of nigra')
-    study = traits.Dict(desc='from describe_study')
     home = traits.Str('', usedefault=True, desc='way to the index')
-    out_file = traits.Str(mandatory=True, desc='final path')
 
 
-class _GroupViewerOutputSpec(TraitedSpec):
-    out_viewer = File(desc='the page')
-
-
-class GroupViewer(SimpleInterface):
+class GroupViewer(PageStep):
     """Write the page that shows group differences on the template."""
 
     input_spec = _GroupViewerInputSpec
-    output_spec = _GroupViewerOutputSpec
-    _always_run = True  # its place is outside the working folder
+    output_spec = ViewerOutputSpec
 
     def _run_interface(self, runtime):
         given = self.inputs
-        study = Provenance.now(given.study if isdefined(given.study) else {})
         page = write_group_viewer(
             out_file=Path(given.out_file),
             version=given.version,
-            study=study,
+            study=self._study,
             home=given.home,
             **given.shown,
         )

@@ -10,14 +10,7 @@ from typing import Any
 
 import numpy as np
 from markupsafe import Markup
-from nipype.interfaces.base import (
-    BaseInterfaceInputSpec,
-    File,
-    SimpleInterface,
-    TraitedSpec,
-    isdefined,
-    traits,
-)
+from nipype.interfaces.base import File, TraitedSpec, traits
 from numpy.typing import NDArray
 
 from ..files import data_text, save_text
@@ -28,7 +21,7 @@ from .layers import robust_range, symmetric_limit
 from .map_pictures import own_window
 from .participant_page import run_titles
 from .provenance import Provenance
-from .report import render_page
+from .report import PageInputSpec, PageStep, render_page
 from .scales import nice_limit
 from .slices import SliceBox, outline_box
 from .viewer_files import BESIDE
@@ -181,25 +174,29 @@ def _labels(table: Path) -> Labels:
     )
 
 
-class _ParticipantViewerInputSpec(BaseInterfaceInputSpec):
-    participant_id = traits.Str(mandatory=True, desc='title: sub-01 or sub-01_ses-1')
-    runs = traits.List(traits.Dict, mandatory=True, desc='see render_participant')
-    files = traits.List(traits.Str, mandatory=True, desc='everything saved of the visit')
+class ViewerInputSpec(PageInputSpec):
+    """Of both steps that write viewers."""
+
     version = traits.Str('', usedefault=True, desc='of nigra')
-    study = traits.Dict(desc='from describe_study')
-    out_file = traits.Str(mandatory=True, desc='final path')
 
 
-class _ParticipantViewerOutputSpec(TraitedSpec):
+class ViewerOutputSpec(TraitedSpec):
+    """Of both steps that write viewers."""
+
     out_viewer = File(desc='the page')
 
 
-class ParticipantViewer(SimpleInterface):
+class _ParticipantViewerInputSpec(ViewerInputSpec):
+    participant_id = traits.Str(mandatory=True, desc='title: sub-01 or sub-01_ses-1')
+    runs = traits.List(traits.Dict, mandatory=True, desc='see render_participant')
+    files = traits.List(traits.Str, mandatory=True, desc='everything saved of the visit')
+
+
+class ParticipantViewer(PageStep):
     """Write the page in which a visit's images can be looked through."""
 
     input_spec = _ParticipantViewerInputSpec
-    output_spec = _ParticipantViewerOutputSpec
-    _always_run = True  # its place is outside the working folder
+    output_spec = ViewerOutputSpec
 
     def _run_interface(self, runtime):
         given = self.inputs
@@ -214,7 +211,7 @@ class ParticipantViewer(SimpleInterface):
             boxes += [box] * len(of_run)
         page = render_viewer(
             given.participant_id, images, boxes, version=given.version,
-            study=Provenance.now(given.study if isdefined(given.study) else {}),
+            study=self._study,
             ways=[('index.html', 'All participants'), (f'{given.participant_id}.html', 'Report')],
             note='The T1w image is resampled to the grid of the maps.',
         )  # fmt: skip
