@@ -64,6 +64,17 @@ def stat_map(statistic: str) -> str:
     return f'_stat-{statistic}_statmap'
 
 
+def atlas_of(path: str | Path) -> str:
+    """Name of the atlas that a result of labels is of, from its entity `seg`.
+
+    Examples
+    --------
+    >>> atlas_of('sub-01_run-2_seg-dgm_dseg.tsv')
+    'dgm'
+    """
+    return Path(path).name.split('_seg-')[-1].split('_')[0]
+
+
 @functools.cache
 def io_spec() -> dict[str, Any]:
     """Input queries and output names, from `data/io_spec.json`."""

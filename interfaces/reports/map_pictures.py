@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +11,7 @@ from markupsafe import Markup
 from numpy.typing import NDArray
 
 from ...nodes.grid import hz_per_ppm
+from ..names import atlas_of
 from ..tables import read_table
 from .figures import Outline, draw_slices, png_bytes
 from .layers import (
@@ -178,7 +178,7 @@ def _atlas_picture(
 ) -> Picture:  # fmt: skip
     """Outlines of an atlas of the user on the map."""
     rows = read_table(table, needs=('index', 'region'))
-    name = Path(table).name.split('_seg-')[-1].split('_')[0]
+    name = atlas_of(table)
     return label_picture(
         chi,
         layers,

@@ -14,7 +14,7 @@ from nipype.interfaces.base import File, TraitedSpec, traits
 from numpy.typing import NDArray
 
 from ..files import data_text, save_text
-from ..names import output_name, outputs
+from ..names import atlas_of, output_name, outputs
 from ..region_colours import region_colours
 from ..tables import read_table, readable
 from .layers import robust_range, symmetric_limit
@@ -135,10 +135,10 @@ def run_images(
     tables = [saved[output_name('dseg_tsv')], *map(Path, run.get('atlas_tables') or ())]
     paths = [saved[output_name('dseg')], *map(Path, run.get('atlas_labels') or ())]
     for number, (path, table) in enumerate(zip(paths, tables, strict=True)):
-        atlas = table.name.split('_seg-')[-1].split('_')[0]
         beside = saved.get(path.name.removeprefix(prefix), path)
         images.append(ViewerImage(
-            f'Regions ({atlas})', read_native(path)[0], labels=_labels(table), over=not number,
+            f'Regions ({atlas_of(table)})', read_native(path)[0], labels=_labels(table),
+            over=not number,
             file=beside.relative_to(root).as_posix() if beside.is_relative_to(root) else '',
             **shared,
         ))  # fmt: skip
