@@ -32,7 +32,7 @@ from .interfaces.result import Reconstruction, describe
 from .interfaces.stats import compare_tables
 from .nodes.errors import InputError, NigraError
 from .nodes.grid import Grid
-from .nodes.stages import Scan
+from .nodes.stages import Scan, setting_text
 from .nodes.statistics.comparison import GroupComparison
 from .nodes.statistics.measures import DEFAULT_MEASURES
 from .nodes.statistics.question import BOOTSTRAPS, PERMUTATIONS, Question
@@ -144,16 +144,10 @@ def _methods(
         phase_sign=phase_sign,
     )  # fmt: skip
     try:
-        return chosen.with_settings([_setting(*item) for item in (settings or {}).items()])
+        return chosen.with_settings([setting_text(*item) for item in (settings or {}).items()])
     except InputError as error:  # its places are options of the command
         where = error.where.removeprefix('--set ').removeprefix('--')
         raise InputError(where, error.problem, error.fix) from error
-
-
-def _setting(name: str, value: Any) -> str:
-    """One setting as the command line writes it."""
-    several = isinstance(value, list | tuple | np.ndarray)
-    return f'{name}={",".join(map(str, value)) if several else value}'
 
 
 def _start(

@@ -103,11 +103,13 @@ def parse_settings(argv: Sequence[str] | None = None) -> Settings:
         from_file = defaults.pop('settings', ())
         parser.set_defaults(**defaults)
         arguments = parser.parse_args(argv)
-    handed_on = (
-        *(f'--set={text}' for text in from_file),  # first, as below
-        *forward(build_parser(), arguments, without=_ONLY_HERE),
-    )
     values: dict[str, Any] = vars(arguments)
+    handed_on: tuple[str, ...] = ()
+    if any(values[name] for name in (*_SCHEDULERS, 'cluster_profile')):
+        handed_on = (
+            *(f'--set={text}' for text in from_file),  # first, as below
+            *forward(build_parser(), arguments, without=_ONLY_HERE),
+        )
     config_file = values.pop('config_file')
     nprocs = values['nprocs']
     if values['nprocs'] is None:
@@ -214,7 +216,7 @@ def _assignments(value: Any, prefix: str = '') -> Iterator[str]:
         if not all(isinstance(text, str) for text in texts):
             raise ValueError('write a table [set.STEP] of NAME = VALUE')
         yield from texts
-    elif isinstance(value, list):
-        yield f'{prefix}={",".join(map(str, value))}'
     else:
-        yield f'{prefix}={str(value).lower() if isinstance(value, bool) else value}'
+        from ..nodes.stages import setting_text
+
+        yield setting_text(prefix, value)

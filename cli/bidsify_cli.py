@@ -98,17 +98,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def show(table: pd.DataFrame) -> str:
     """The table of series as text, one below the other."""
+    from .told import in_columns
+
     shown = table.fillna('').rename(
         columns={'participant_id': 'participant', 'session_id': 'session'}
     )
     if not shown.session.any():
         shown = shown.drop(columns='session')
-    lines = [list(shown.columns), *shown.astype(str).values.tolist()]
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    return '\n'.join(
-        '  '.join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
-        for line in lines
-    )
+    return '\n'.join(in_columns([list(shown.columns), *shown.astype(str).values.tolist()]))
 
 
 if __name__ == '__main__':

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import difflib
 import re
+import sys
 from collections.abc import Iterator, Sequence
 from typing import Any, NoReturn
 
@@ -46,8 +47,6 @@ class Parser(argparse.ArgumentParser):
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         """As argparse does, after `respelt`."""
         if args is None:
-            import sys
-
             args = sys.argv[1:]
         return super().parse_known_args(
             list(respelt(args, self._option_string_actions)), namespace

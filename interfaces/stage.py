@@ -10,7 +10,15 @@ import numpy as np
 
 from ..nodes.errors import InputError
 from ..nodes.field.masks import finite_mask
-from ..nodes.stages import by_step, check_values, choose, makes, parameters, read_settings
+from ..nodes.stages import (
+    by_step,
+    check_values,
+    choose,
+    makes,
+    parameters,
+    read_settings,
+    setting_text,
+)
 from .files import read_json, save_image, save_json
 from .reconstruction import Made, Recipe, conductivity, run_chain, set_reference, trust
 from .stage_input import StageInput, load_inputs
@@ -142,10 +150,7 @@ def _read_overrides(path: Path) -> list[str]:
     content = read_json(path)
     if not isinstance(content, dict):
         raise InputError(path, 'is not a JSON object', 'write settings by name')
-    return [
-        f'{name}={",".join(map(str, value)) if isinstance(value, list) else value}'
-        for name, value in content.items()
-    ]
+    return [setting_text(*item) for item in content.items()]
 
 
 def _apart(source: Path, target: Path) -> tuple[Path, Path]:

@@ -153,6 +153,20 @@ def read_settings(chain: Mapping[str, Method], texts: Iterable[str]) -> dict[str
     return out
 
 
+def setting_text(name: str, value: Any) -> str:
+    """A setting as `read_setting` takes it.
+
+    Examples
+    --------
+    >>> setting_text('radii', [3, 2]), setting_text('inversion.merit', True)
+    ('radii=3,2', 'inversion.merit=true')
+    """
+    if isinstance(value, bool):
+        return f'{name}={str(value).lower()}'
+    several = isinstance(value, list | tuple | np.ndarray)
+    return f'{name}={",".join(map(str, value)) if several else value}'
+
+
 def read_setting(chain: Mapping[str, Method], text: str) -> tuple[str, str, Any]:
     """Step, name and value of one `name=value` text; `step.name=value` where two share a name.
 

@@ -161,12 +161,8 @@ def _folders(settings: Settings) -> dict[Path, str]:
     written = [settings.output_dir, *([settings.work_dir] if settings.work_dir else [])]
     found: dict[Path, str] = {}
     for mode, folders in (('ro', read), ('rw', written)):
-        alike = {folder for folder in folders}
-        found |= {
-            folder: mode
-            for folder in sorted(alike)
-            if not any(folder != other and folder.is_relative_to(other) for other in alike)
-        }
+        alike = set(folders)
+        found |= {folder: mode for folder in sorted(alike) if alike.isdisjoint(folder.parents)}
     return found
 
 
