@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -26,6 +27,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 from same import _results, compare
+
+from nigra.interfaces.reports.index_page import INDEX
 
 EXAMPLE = Path(__file__).parents[1] / 'bids_example'
 WAYS = {
@@ -94,7 +97,12 @@ def kill(case: Case, out: Path, way: str, after: float) -> list[str]:
         shutil.copytree(case.start, out)
     process = start(case.arguments, out)
     wrong = strike(process, way, after)
-    wrong += [f'{name} after the kill: {why}' for name, why in differing(case.reference, out)]
+    wrong += [
+        f'{name} after the kill: {why}'
+        for name, why in differing(case.reference, out)
+        if name != INDEX
+    ]
+    wrong += dead_links(out)
     again = start(case.arguments, out).wait(timeout=20 * case.seconds + 60)
     if again:
         wrong.append(f'the same command ends with {again}')
@@ -103,6 +111,13 @@ def kill(case: Case, out: Path, way: str, after: float) -> list[str]:
     wrong += [f'{name} at the end: {why}' for name, why in differing(case.reference, out)]
     left = [p for p in out.rglob('.part-*') if 'work' not in p.relative_to(out).parts]
     return wrong + [f'{path} is left' for path in left]
+
+
+def dead_links(out: Path) -> list[str]:
+    """Pages to which the list of everybody leads and which are not there."""
+    index = out / INDEX
+    pages = re.findall(r'href="([^"#:]+)"', index.read_text()) if index.is_file() else []
+    return [f'{INDEX} leads to {page}' for page in pages if not (out / page).is_file()]
 
 
 def strike(process: subprocess.Popen[str], way: str, after: float) -> list[str]:
