@@ -1,4 +1,4 @@
-# Commands for people: `make demo`, `make test` and `make docs`. Each makes the virtual environment they need.
+# Commands for people: `make demo`, `make docs` and `make test`. Each makes the virtual environment it needs.
 PYTHON ?= python3
 VENV ?= .venv
 OUT ?= out
@@ -12,12 +12,12 @@ demo: $(VENV)/installed
 
 # A folder for each version; pages of other versions stay.
 docs: $(VENV)/installed-for-docs
-	$(BIN)/sphinx-build -W --keep-going -b html -d build/doctrees docs build/docs/$$($(BIN)/nigra --version | cut -d' ' -f2)
+	$(BIN)/python -m sphinx -W --keep-going -b html -d build/doctrees docs build/docs/$$($(BIN)/python -m nigra --version | cut -d' ' -f2)
 	@echo "The pages: $(abspath build/docs)"
 
 # Needs a network: links to elsewhere.
 docs-links: $(VENV)/installed-for-docs
-	$(BIN)/sphinx-build -W --keep-going -b linkcheck -d build/doctrees docs build/links
+	$(BIN)/python -m sphinx -W --keep-going -b linkcheck -d build/doctrees docs build/links
 
 test: lint types unit
 
@@ -43,7 +43,7 @@ $(VENV)/installed: pyproject.toml | $(BIN)/python
 	@touch $@
 
 $(VENV)/installed-for-tests: pyproject.toml | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --editable '.[test]'
+	$(BIN)/python -m pip install --quiet --editable '.[docs,test]'
 	@touch $@ $(VENV)/installed
 
 $(VENV)/installed-for-docs: pyproject.toml | $(BIN)/python

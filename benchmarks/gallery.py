@@ -129,7 +129,7 @@ def draw(folder: Path, label: str, path: Path) -> None:
         axis.imshow(chimap[..., z].T, cmap='gray', vmin=-0.1, vmax=0.2, origin='lower')
         if outlined:
             for value in np.unique(labels[..., z])[1:]:
-                inside = labels[..., z].T == value
+                inside = value == labels[..., z].T
                 axis.contour(inside, [0.5], colors='#f5b700', linewidths=0.7)
         axis.axis('off')
     figure.tight_layout(pad=0.2)

@@ -195,6 +195,7 @@ def run_graphs(
     log_dir: Path,
     here: bool = False,
     ended: Callable[[str], None] | None = None,
+    tell: Callable[[str], None] = LOGGER.info,
 ) -> dict[str, list[str]]:
     """Run Nipype workflows that do not depend on each other, and return what failed, by visit.
 
@@ -210,6 +211,8 @@ def run_graphs(
         Whether to run in this process, whatever the settings say.
     ended
         Is told the name of a graph when it has run, well or not.
+    tell
+        Takes a sentence on each step that has ended.
 
     Returns
     -------
@@ -219,7 +222,7 @@ def run_graphs(
     from .window import run_in_turn
 
     log_dir.mkdir(parents=True, exist_ok=True)
-    progress = Progress(report=LOGGER.info)
+    progress = Progress(report=tell)
     before = set(log_dir.glob('crash-*.txt'))
     owners: dict[str, Counter[str]] = {}
     execution = _configure(settings, log_dir)
@@ -302,6 +305,8 @@ def _configure(settings: Settings, log_dir: Path) -> dict[str, Any]:
             }
         }
     )
+    # what they say goes to the root's handler, too: with their own it would be said twice
+    logging.getLogger('nipype').handlers.clear()
     for name in ('nipype.workflow', 'nipype.interface', 'nipype.utils', 'nipype'):
         logging.getLogger(name).setLevel(logging.INFO if settings.verbose else logging.CRITICAL)
     return execution

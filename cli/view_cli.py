@@ -34,7 +34,7 @@ def parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run `nigra-view`; returns its exit status."""
-    given = parser().parse_args(argv)
+    given = parser().parse_intermixed_args(argv)
     root = given.output_dir.expanduser().absolute()
     from ..interfaces.reports.viewer_files import needs_server, page_to_open
     from ..interfaces.serve import LOOPBACK, make_server

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import itertools
 import logging
 import shutil
 from collections.abc import Collection, Iterator, Sequence
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..nodes.errors import NigraError
 from .citation import library_versions
+from .pace import Pace
 from .settings import Settings
 
 if TYPE_CHECKING:
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 LOGGER = logging.getLogger('nigra')
 TOP = 'nigra_wf'
 """Name of the workflow that holds a visit's, and of its working folder."""
+PACE_LOG = 'progress.tsv'
+"""In the folder `logs`: everybody who has ended, one line each."""
 Failures = dict[str, list[str]]
 """Sentences by visit or level."""
 
@@ -112,20 +114,20 @@ def process_claimed(settings: Settings, todo: Sequence[tuple[Visit, str]], plan:
     root, keys = settings.output_dir, {visit.prefix: (visit, key) for visit, key in todo}
     for visit, key in todo:
         withdraw(marker_path(root, visit), key, root)
-    count = itertools.count(1)
+    pace = Pace(len(todo), root / 'logs' / PACE_LOG, everything=bool(settings.verbose))
 
     def ended(name: str) -> None:
         visit, key = keys[name]
         whole = is_complete(marker_path(root, visit), key, root)
-        LOGGER.info('%s %s (%d of %d)', name, 'is complete' if whole else 'has ended',
-                    next(count), len(todo))  # fmt: skip
+        pace.ended(name, complete=whole)
         if whole and not settings.keep_workdir:
             folder = work_folder(settings) / TOP / visit_workflow_name(visit)
             shutil.rmtree(folder, ignore_errors=True)
 
     refused: Failures = {}
     graphs = _graphs(settings, todo, plan, refused)
-    return run_graphs(graphs, settings, log_dir=root / 'logs', ended=ended) | refused
+    logs = root / 'logs'
+    return run_graphs(graphs, settings, log_dir=logs, ended=ended, tell=pace.step) | refused
 
 
 def _graphs(

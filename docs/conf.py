@@ -16,7 +16,7 @@ html_title = f'nigra {release}'
 
 extensions = [
     'myst_parser', 'sphinx_design', 'sphinx.ext.autodoc', 'sphinx.ext.napoleon', 'options',
-    'mathml',
+    'mathml', 'accessible',
 ]  # fmt: skip
 myst_enable_extensions = ['dollarmath', 'colon_fence', 'deflist', 'substitution']
 myst_substitutions = {'release': release}
@@ -30,6 +30,8 @@ autodoc_member_order = 'bysource'
 napoleon_google_docstring = False
 
 html_theme = 'furo'
+html_static_path = ['_static']
+html_css_files = ['wide.css']
 html_show_sourcelink = False
 html_copy_source = False
 # extracts are fetched page by page, which browsers refuse for files on disk

@@ -266,7 +266,7 @@ def problem_warnings(table: pd.DataFrame) -> list[str]:
     named = table['problems'].fillna('').str.split('; ')
     told = [
         runs_that(table, named.map(lambda names, own=name: own in names), PROBLEMS[name])
-        for name in ('region_missing', 'coverage')
+        for name in ('region_missing', 'coverage', 'other_head')
     ]
     return [*(sentence for sentence in told if sentence), *phase_warnings(table)]
 

@@ -1,7 +1,7 @@
 """Every command that the documentation shows runs, or at least is one that its parser takes.
 
-Run as they stand: comparisons (on made-up tables), `nigra-power`, `nigra-status`, `nigra-bidsify` and
-`nigra-stage` (where the page's data are there). Run with `--dry-run`: whatever would process
+Run as they stand: comparisons (on made-up tables), `nigra-power`, `nigra-status`, `nigra-bidsify`
+and `nigra-stage` (where the page's data are there). Run with `--dry-run`: whatever would process
 participants. Only parsed: patterns (`BIDS_DIR`), submissions to clusters, and simulations, whose
 study is read. Commands of other programs (docker, babs, nipoppy, apptainer) are not tried.
 """

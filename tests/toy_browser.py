@@ -11,7 +11,7 @@ BROWSER = next(
 )
 
 
-def browse(page, *options, fragment='', address=''):
+def browse(page, *options, fragment='', query='', address=''):
     """The page's DOM after its scripts have run, and what the browser logged of it.
 
     With `address` the page is asked of a server there, which serves its folder.
@@ -20,7 +20,7 @@ def browse(page, *options, fragment='', address=''):
     found = subprocess.run(
         [BROWSER, '--headless', '--no-sandbox', '--disable-gpu', '--enable-logging=stderr',
          '--virtual-time-budget=4000', '--window-size=1300,900', '--dump-dom', *options,
-         place + (f'#{fragment}' if fragment else '')],
+         place + (f'?{query}' if query else '') + (f'#{fragment}' if fragment else '')],
         capture_output=True, text=True, timeout=120, check=True,
     )  # fmt: skip
     # a driver in software says of itself that it is slow

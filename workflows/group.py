@@ -22,6 +22,7 @@ from ..interfaces.reports.methods_text import GroupMethods
 from ..interfaces.reports.provenance import describe_study
 from ..interfaces.reports.references import code_span
 from ..interfaces.reports.report import GroupReport
+from ..interfaces.reports.viewer_group import GroupViewer
 from ..interfaces.stats import GroupModels, plain_question
 from ..interfaces.template_maps import GatherMaps, MapInTemplate
 from ..interfaces.voxelwise import STEM, VoxelModels
@@ -83,12 +84,13 @@ def init_group_wf(
     if bids_dir is not None:
         nodes['gather'].inputs.bids_dir = str(bids_dir)
     nodes['gather'].inputs.ratings = [str(path) for path in ratings]
-    page = GroupReport(
-        version=__version__, out_file=str(output_dir / REPORT),
-        home=_way(output_dir, derivatives_dir),
-        study=describe_study(bids_dir or derivatives_dir, command),
-    )  # fmt: skip
-    report = Node(page, name='report')
+    about = {
+        'version': __version__, 'home': _way(output_dir, derivatives_dir),
+        'study': describe_study(bids_dir or derivatives_dir, command),
+    }  # fmt: skip
+    report = Node(GroupReport(out_file=str(output_dir / REPORT), **about), name='report')
+    viewer = Node(GroupViewer(out_file=str(output_dir / VIEWER), **about), name='viewer')
+    workflow.connect(report, 'shown', viewer, 'shown')
     workflow.connect(nodes['models'], 'settings', report, 'settings')
     if told is not None:
         text = _methods_text(told, output_dir)

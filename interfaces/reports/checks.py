@@ -14,6 +14,7 @@ from ...nodes.anatomy.quality import LEAST_MM3, iron_contrast
 from ...nodes.field.sign import STRONG
 from ..anatomy.atlas import compared_regions
 from ..anatomy.brain_mask import BRAIN_ML
+from ..anatomy.gre_to_t1w import MOST_MISFIT_MM, MOST_STRETCH, shows_another_head
 from ..tables import readable
 from .cells import counted, fixed, percent
 
@@ -30,6 +31,7 @@ PROBLEMS = {
     'coverage': 'have a nucleus most of which lies outside the map',
     'iron_contrast': 'show the pallidum darker than the thalamus, as a wrong sign of the phase '
     'does',
+    'other_head': 'have a gradient echo that seems to show another head than the T1w image',
     'phase_sign': 'have a phase whose sign the field of the head itself speaks against',
     'phase_filtered': 'have a phase that was high-pass filtered, so that nuclei read far too low',
 }
@@ -193,6 +195,23 @@ def _contrast_check(both: pd.DataFrame) -> list[Check]:
     return [Check(Status.BAD, 'Iron contrast', text, 'iron_contrast')]
 
 
+def head_check(quality: Mapping[str, Any]) -> list[Check]:
+    """Whether gradient echo and T1w image show one head; none where that was not measured.
+
+    Parameters as in `phase_check`.
+    """
+    misfit, stretch = quality.get('misfit_mm'), quality.get('stretch')
+    if misfit is None or stretch is None:
+        return []
+    title = 'Gradient echo and T1w'
+    told = f'an affine refinement moves the brain by {misfit:.1f} mm, stretch {stretch:.2f}'
+    if shows_another_head(quality):
+        text = f'seem to be of different people: {told}'
+        return [Check(Status.BAD, title, text, 'other_head')]
+    limit = f'a problem above {MOST_MISFIT_MM} mm with a stretch above {MOST_STRETCH}'
+    return [Check(Status.GOOD, title, f'of one head: {told}', limit=limit)]
+
+
 def phase_check(quality: Mapping[str, Any]) -> list[Check]:
     """What the field of the head itself says of the phase; none where that was not tested.
 
@@ -226,7 +245,7 @@ def problems_of(regions: pd.DataFrame, quality: Mapping[str, Any]) -> list[str]:
     regions, quality
         As in `region_checks` and `phase_check`.
     """
-    checks = [*region_checks(regions, ()), *phase_check(quality)]
+    checks = [*region_checks(regions, ()), *head_check(quality), *phase_check(quality)]
     return [check.problem for check in checks if check.status is Status.BAD]
 
 

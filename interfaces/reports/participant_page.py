@@ -17,7 +17,15 @@ from ..quality import quality_measures
 from ..ratings import RATINGS
 from ..tables import read_table, readable
 from .cells import Column, Table, counted, fixed, flatten, make_table, percent
-from .checks import LOW_COVERAGE, Check, phase_check, region_checks, verdict, warnings_check
+from .checks import (
+    LOW_COVERAGE,
+    Check,
+    head_check,
+    phase_check,
+    region_checks,
+    verdict,
+    warnings_check,
+)
 from .map_pictures import run_pictures
 from .pictures import Picture, anatomy_pictures
 from .profiles import region_profile
@@ -179,12 +187,12 @@ def run_page(run: Mapping[str, Any], number: int, names: Mapping[int, str], *, t
     if unknown:
         raise NigraError(f'the participant page does not show {", ".join(sorted(unknown))}')
     regions = read_table(run['regions_tsv'])
-    warnings = run_warnings(run)
+    warnings, quality = run_warnings(run), run.get('quality') or {}
     return Run(
         anchor=f'run-{number}',
         title=title,
-        facts=fact_pairs(run.get('facts') or {}, run.get('quality') or {}),
-        checks=[*region_checks(regions, warnings), *phase_check(run.get('quality') or {})],
+        facts=fact_pairs(run.get('facts') or {}, quality),
+        checks=[*region_checks(regions, warnings), *head_check(quality), *phase_check(quality)],
         warnings=warnings,
         figures=run_pictures(run, names),
         profile=Markup(region_profile(regions[regions.region != 'brain'])),

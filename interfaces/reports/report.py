@@ -25,7 +25,6 @@ from ..group_tables import GROUP_TABLES
 from .figure_files import FIGURES, write_group_figures
 from .provenance import Provenance
 from .terms import explained, terms
-from .viewer_files import viewer_path
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -240,6 +239,10 @@ class _ReportOutputSpec(TraitedSpec):
     out_report = File(desc='the page')
 
 
+class _GroupReportOutputSpec(_ReportOutputSpec):
+    shown = traits.Dict(desc='tables by name, voxel_maps and settings, for the viewer')
+
+
 class _ParticipantReportOutputSpec(_ReportOutputSpec):
     out_thumbnail = File(desc='small picture of the map, for the page of all participants')
 
@@ -290,12 +293,10 @@ class GroupReport(SimpleInterface):
     """Write the report of the group comparison."""
 
     input_spec = _GroupReportInputSpec
-    output_spec = _ReportOutputSpec
+    output_spec = _GroupReportOutputSpec
     _always_run = True
 
     def _run_interface(self, runtime):
-        from .viewer_group import write_group_viewer
-
         given = _defined(self.inputs)
         given['study'] = Provenance.now(given.get('study', {}))
         out_file = given.pop('out_file')
@@ -303,11 +304,8 @@ class GroupReport(SimpleInterface):
         html = render_group(tables, figures_beside=Path(out_file).parent, **given)
         save_text(html, out_file)
         self._results['out_report'] = out_file
-        given.pop('warnings', None)
-        given.pop('methods_html', None)
-        write_group_viewer(
-            tables, viewer_path(Path(out_file).parent, Path(out_file).stem), **given
-        )
+        shown = {name: given[name] for name in ('voxel_maps', 'settings') if name in given}
+        self._results['shown'] = {'tables': tables, **shown}
         return runtime
 
 

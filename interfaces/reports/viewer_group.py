@@ -7,6 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from nipype.interfaces.base import (
+    BaseInterfaceInputSpec,
+    File,
+    SimpleInterface,
+    TraitedSpec,
+    isdefined,
+    traits,
+)
 
 from ..anatomy.atlas import DGM, load_dgm_atlas, load_template
 from ..files import read_json, save_text, sidecar_of
@@ -33,13 +41,13 @@ _PLACES = (0, 40, 80, 110, 122, 127, 128, 133, 145, 175, 215, 255)
 def write_group_viewer(
     tables: Mapping[str, str | Path], out_file: Path, *, voxel_maps: Sequence[str | Path] = (),
     settings: Mapping[str, Any] | None = None, version: str = '',
-    study: Provenance | None = None,
+    study: Provenance | None = None, home: str = '',
 ) -> Path:  # fmt: skip
     """Write the page that shows group differences on the template in three planes.
 
     Parameters
     ----------
-    tables, voxel_maps, settings, version, study
+    tables, voxel_maps, settings, version, study, home
         As in `report.render_group`.
     out_file
         Its final path.
@@ -47,7 +55,7 @@ def write_group_viewer(
     images, boxes = group_images(GroupData.read(tables, settings or {}), voxel_maps)
     page = render_viewer(
         'Group comparison', images, boxes, version=version, study=study,
-        ways=[('index.html', 'All participants'), ('group.html', 'Groups')],
+        ways=[(f'{home}index.html', 'All participants'), ('group.html', 'Groups')],
         opacity=0.8, note=_NOTE, colours={'effect': _effect_colours()},
     )  # fmt: skip
     return save_text(page, out_file)
@@ -140,3 +148,36 @@ def _effect_colours() -> dict[str, list[int]]:
     alpha = [0 if abs(place - _HALF) < 1 else 255 for place in _PLACES]
     red, green, blue = (rgb[:, channel].tolist() for channel in range(3))
     return {'R': red, 'G': green, 'B': blue, 'A': alpha, 'I': list(_PLACES)}
+
+
+class _GroupViewerInputSpec(BaseInterfaceInputSpec):
+    shown = traits.Dict(mandatory=True, desc='tables, voxel_maps and settings, from GroupReport')
+    version = traits.Str('', usedefault=True, desc='of nigra')
+    study = traits.Dict(desc='from describe_study')
+    home = traits.Str('', usedefault=True, desc='way to the index')
+    out_file = traits.Str(mandatory=True, desc='final path')
+
+
+class _GroupViewerOutputSpec(TraitedSpec):
+    out_viewer = File(desc='the page')
+
+
+class GroupViewer(SimpleInterface):
+    """Write the page that shows group differences on the template."""
+
+    input_spec = _GroupViewerInputSpec
+    output_spec = _GroupViewerOutputSpec
+    _always_run = True  # its place is outside the working folder
+
+    def _run_interface(self, runtime):
+        given = self.inputs
+        study = Provenance.now(given.study if isdefined(given.study) else {})
+        page = write_group_viewer(
+            out_file=Path(given.out_file),
+            version=given.version,
+            study=study,
+            home=given.home,
+            **given.shown,
+        )
+        self._results['out_viewer'] = str(page)
+        return runtime

@@ -107,6 +107,42 @@ def candidate_poses(
     ]
 
 
+def affine_change(
+    points: NDArray[np.float64], moved: NDArray[np.float64], refined: NDArray[np.float64]
+) -> dict[str, float]:
+    """How much an affine refinement of a rigid alignment changes it, beyond what is rigid.
+
+    Parameters
+    ----------
+    points
+        Of a head, (n, 3), not all in one plane.
+    moved, refined
+        Where the rigid alignment takes them, and where its affine refinement does, (n, 3).
+
+    Returns
+    -------
+    dict
+        `misfit_mm`, the root of the mean squared distance between the two, and `stretch`, the
+        largest over the smallest stretch of the refinement along any direction. Two images of one
+        head have about 0 and 1; another head has another shape.
+
+    Examples
+    --------
+    >>> corners = np.argwhere(np.ones((2, 2, 2))).astype(float)
+    >>> wider = corners * [1.1, 1.0, 1.0]
+    >>> found = affine_change(corners, corners + 5, wider + 5)
+    >>> {name: round(value, 3) for name, value in found.items()}
+    {'misfit_mm': 0.071, 'stretch': 1.1}
+    """
+    distance = np.linalg.norm(refined - moved, axis=1)
+    middle = points.mean(axis=0)
+    matrix = np.linalg.lstsq(points - middle, refined - refined.mean(axis=0), rcond=None)[0]
+    stretches = np.linalg.svd(matrix, compute_uv=False)
+    with np.errstate(divide='ignore'):  # flattened altogether
+        stretch = float(stretches[0] / stretches[-1])
+    return {'misfit_mm': float(np.sqrt(np.mean(distance**2))), 'stretch': stretch}
+
+
 def rigid_motion(points: NDArray[np.float64], moved: NDArray[np.float64]) -> dict[str, float]:
     """Shift of the middle of points, mm, and their rotation about it, degrees.
 

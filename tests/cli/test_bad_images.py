@@ -1,6 +1,7 @@
 """Images that only their voxels give away: one run of the command over many people at once.
 
-Everybody but one has something wrong; each is named in a sentence, and that one is complete.
+Everybody but two has something wrong; each is named in a sentence. Those two are complete: a good
+one, and one with the T1w image of another person, which is told as a problem.
 """
 
 import json
@@ -15,6 +16,7 @@ from nigra.cli import main
 
 EXAMPLE = Path(__file__).parents[2] / 'bids_example'
 WHOLE = 'sub-04'
+EXCHANGED, OTHER = 'sub-85', 'sub-06'
 pytestmark = pytest.mark.slow
 
 
@@ -67,19 +69,26 @@ def run(tmp_path_factory):
     raw = root / 'raw'
     raw.mkdir()
     shutil.copy(EXAMPLE / 'dataset_description.json', raw)
-    for who, (spoil, _) in {**CASES, WHOLE: (lambda folder: None, '')}.items():
+    fine = dict.fromkeys((WHOLE, EXCHANGED), (lambda folder: None, ''))
+    for who, (spoil, _) in {**CASES, **fine}.items():
         folder = raw / who / 'anat'
         folder.mkdir(parents=True)
         for path in (EXAMPLE / WHOLE / 'anat').iterdir():
             shutil.copy(path, folder / path.name.replace(WHOLE, who))
-        if who != WHOLE:  # a head that fails at once, for the images beside it are what is tested
+        if who == EXCHANGED:
+            t1w = EXAMPLE / OTHER / 'anat' / f'{OTHER}_T1w.nii.gz'
+            shutil.copy(t1w, folder / f'{who}_T1w.nii.gz')
+        elif (
+            who != WHOLE
+        ):  # a head that fails at once, for the images beside it are what is tested
             t1w = folder / f'{who}_T1w.nii.gz'
             nib.save(nib.Nifti1Image(np.ones((20, 20, 20), np.int16), np.diag([8, 8, 8, 1])), t1w)
         spoil(folder)
     out = root / 'out'
     with pytest.MonkeyPatch.context() as patch:
         told = []
-        patch.setattr('nigra.cli.app.LOGGER.error', lambda text, *args: told.append(text % args))
+        for level in ('error', 'warning'):
+            patch.setattr(f'nigra.cli.app.LOGGER.{level}', lambda t, *args: told.append(t % args))
         status = main([
             str(raw), str(out), 'participant', '--registration', 'testing', '--nprocs', '2',
             '--skip-bids-validation',
@@ -92,8 +101,10 @@ def test_the_one_with_good_images_is_complete(run):
     assert status == 1
     assert (out / f'{WHOLE}.html').exists()
     markers = sorted((out / 'logs' / 'complete').iterdir())
-    assert [p.stem for p in markers if json.loads(p.read_text())['Outputs']] == [WHOLE]
-    assert not any(WHOLE in sentence for sentence in told)
+    assert [p.stem for p in markers if json.loads(p.read_text())['Outputs']] == [
+        WHOLE, EXCHANGED
+    ]  # fmt: skip
+    assert not any(f'{WHOLE} failed' in sentence for sentence in told)
     assert not list(out.rglob('.part-*'))
 
 
@@ -104,3 +115,16 @@ def test_each_other_is_named_with_a_reason(run, who):
     assert any(CASES[who][1] in sentence for sentence in own), own
     assert not any('Traceback' in sentence or '\n' in sentence for sentence in own)
     assert not (out / f'{who}.html').exists()
+
+
+def test_the_image_of_another_person_is_a_problem_that_is_told(run):
+    """Case 85."""
+    out, _, told = run
+    found = {
+        who: json.loads((out / who / 'anat' / f'{who}_quality.json').read_text())
+        for who in (WHOLE, EXCHANGED)
+    }
+    assert 'other_head' in found[EXCHANGED]['problems']
+    assert 'other_head' not in found[WHOLE]['problems']
+    assert 'seem to be of different people' in (out / f'{EXCHANGED}.html').read_text()
+    assert any('seems to show another head' in text and EXCHANGED in text for text in told)

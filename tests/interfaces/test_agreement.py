@@ -3,9 +3,10 @@
 import json
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
-from nigra.interfaces.agreement import read_told
+from nigra.interfaces.agreement import _of_groups, read_told
 from nigra.interfaces.methods import Methods
 
 
@@ -90,3 +91,22 @@ def test_a_broken_sidecar_tells_nothing(tables):
     told = read_told(tables)
     assert told.untold == ('sub-01', 'sub-02')
     assert told.methods == Methods(inversion='tv')
+
+
+@pytest.mark.parametrize(
+    ('groups', 'words'),
+    [
+        ('AABB', 'each group has one value, so that groups differ by it too'),
+        ('ABAB', ''),
+        ('AAAA', ''),
+        ('AABBAABBAABBAABBAABB', 'each group has one value'),
+    ],
+)
+def test_what_goes_along_with_the_group_is_told_more_loudly(groups, words):
+    people = [f'sub-{i}' for i in range(len(groups))]
+    table = pd.DataFrame({
+        'participant': people, 'EchoTimes': [10 if i % 4 < 2 else 20 for i in range(len(people))]
+    })  # fmt: skip
+    told = _of_groups(table, 'EchoTimes', pd.Series(list(groups), index=people))
+    assert words in told
+    assert (told == '.') is not bool(words)

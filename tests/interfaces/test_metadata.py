@@ -70,3 +70,12 @@ def test_repeated_echo_time(raw):
 def test_sidecars_that_would_be_passed_over(raw, content, sentence):
     (anat(raw) / 'sub-01_part-phase_T2starw.json').write_bytes(content)
     refused(raw, rf'part-phase_T2starw\.json: {sentence}')
+
+
+@pytest.mark.parametrize(('b0', 'frequency'), [(1.5, 63.87), (3, 123.2), (3, 127.7), (7, 298)])
+def test_a_frequency_that_fits_the_field_is_taken(raw, b0, frequency):
+    for part in ('mag', 'phase'):
+        path = anat(raw) / f'sub-01_part-{part}_T2starw.nii.gz'
+        write_sidecar(path, EchoTime=0.02, MagneticFieldStrength=b0, ImagingFrequency=frequency)
+    (visit,) = find_visits(raw, 'sub-01')
+    assert visit.scans[0].b0 == b0

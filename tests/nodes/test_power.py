@@ -157,3 +157,12 @@ def test_some_regions_of_a_study_are_drawn(regions):
     table = plan_power(study='pudlac2020', regions=regions, repetitions=2)
     assert set(table.region) == set(regions)
     assert table.power_drawn.between(0, 1).all()
+
+
+@pytest.mark.parametrize(
+    'wrong', [(1, 20, 19, 0.05), (20, 1, 19, 0.05), (20, 20, 0, 0.05), (20, 20, 38, 0.0),
+              (20, 20, 38, 1.0)],
+)  # fmt: skip
+def test_each_thing_that_allows_no_test_is_refused(wrong):
+    with pytest.raises(NigraError, match='no test can be made'):
+        Comparison(*wrong)

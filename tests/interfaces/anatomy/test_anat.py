@@ -286,10 +286,16 @@ def test_masks_that_are_no_brain_are_reported(volume, overlap, fraction, words):
 
 @pytest.mark.parametrize(
     ('change', 'word'),
-    [({'nmi': 1.005}, 'failed'), ({'nmi_headers': 1.2}, 'headers'), ({'shift_mm': 80}, '80 mm')],
+    [
+        ({'nmi': 1.005}, 'failed'),
+        ({'nmi_headers': 1.2}, 'headers'),
+        ({'shift_mm': 80}, '80 mm'),
+        ({'misfit_mm': 3.0, 'stretch': 1.08}, '3.0 mm and stretches it by 8 %'),
+    ],
 )
 def test_doubtful_rigid_alignment_is_reported(change, word):
-    good = {'nmi': 1.1, 'nmi_headers': 1.05, 'shift_mm': 3.0, 'turn_deg': 2.0}
+    good = {'nmi': 1.1, 'nmi_headers': 1.05, 'shift_mm': 3.0, 'turn_deg': 2.0,
+            'misfit_mm': 3.0, 'stretch': 1.03}  # fmt: skip
     assert gre_warnings(good) == []
     assert any(word in text for text in gre_warnings(good | change))
 

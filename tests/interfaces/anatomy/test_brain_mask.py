@@ -71,3 +71,19 @@ def test_mask_with_holes_of_nan(t1w, tmp_path):
     mask = write_image(tmp_path / 'mask.nii.gz', data, affine=T1W_AFFINE, dtype=np.float32)
     with pytest.raises(InputError, match='holds values that are not finite'):
         given_mask(mask, read_volume(t1w))
+
+
+def test_volume_and_not_voxels_tells_whether_a_mask_fits(tmp_path):
+    """A T1w image of finer voxels takes the whole mask, and no half of one."""
+    spacing = 0.5
+    affine = T1W_AFFINE @ np.diag([spacing, spacing, spacing, 1])
+    shape = tuple(int(n / spacing) for n in (19, 17, 18))
+    t1w = write_image(tmp_path / 'T1w.nii.gz', shape=shape, affine=affine)
+    data = ball((19, 17, 18), T1W_AFFINE)
+    mask = write_image(tmp_path / 'mask.nii.gz', data, affine=T1W_AFFINE)
+    drawn = given_mask(mask, read_volume(t1w))
+    assert drawn.sum() * spacing**3 == pytest.approx(data.sum(), rel=0.1)
+    half = T1W_AFFINE + np.array([[0, 0, 0, 9], *[[0] * 4] * 3])
+    mask = write_image(tmp_path / 'mask.nii.gz', data, affine=half)
+    with pytest.raises(InputError, match='lies partly outside'):
+        given_mask(mask, read_volume(t1w))

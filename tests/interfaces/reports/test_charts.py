@@ -159,3 +159,36 @@ def test_nothing_to_show_is_said():
         charts.scatter_chart([empty], {'a': '#000'}, x_label='', unit='', label='x'),
     ):
         assert 'no values' in svg
+
+
+def test_columns_of_the_effect_map_stand_under_their_names():
+    effects = [
+        charts.Effect(region, contrast, 0.5, 0.1, 0.9, 'x', True, effect_size=0.5)
+        for region in ('caudate', 'putamen') for contrast in ('A - B', 'A - C', 'B - C')
+    ]  # fmt: skip
+    root = ElementTree.fromstring(charts.effect_map(effects, label='x'))
+    names = {e[0].text: float(e.get('x')) for e in root.iter(f'{SVG}text') if len(e)}
+    cells = [e for e in root.iter(f'{SVG}rect') if 'cell' in (e.get('class') or '')]
+    assert len(cells) == 6
+    for cell in cells:
+        middle = float(cell.get('x')) + float(cell.get('width')) / 2
+        contrast = cell[0].text.split(', ')[1].split(':')[0]
+        assert names[contrast] == pytest.approx(middle, abs=1)
+    width, height = (float(v) for v in root.get('viewBox').split()[2:])
+    for cell in cells:
+        assert float(cell.get('x')) + float(cell.get('width')) <= width
+        assert float(cell.get('y')) + float(cell.get('height')) <= height
+
+
+def test_points_of_a_scatter_chart_lie_in_its_panel():
+    drawn = [sample('a', 30, 1, x=np.arange(30.0)), sample('b', 30, 2, x=np.arange(30.0))]
+    colours = group_colours(['a', 'b'])
+    svg = charts.scatter_chart(drawn, colours, unit='', label='x', x_label='EDSS')
+    width, height = (float(v) for v in ElementTree.fromstring(svg).get('viewBox').split()[2:])
+    places = np.array(list(points(svg).values()))
+    assert len(places) == 60
+    # below the notes of both groups and above the scores
+    assert places[:, 1].min() > 30
+    assert places[:, 1].max() < height - 30
+    assert places[:, 0].min() > 0
+    assert places[:, 0].max() < width

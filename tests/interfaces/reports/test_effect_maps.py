@@ -8,8 +8,8 @@ import nibabel as nib
 import numpy as np
 from PIL import Image
 
-from nigra.interfaces.reports.colours import LARGE_EFFECT
-from nigra.interfaces.reports.effect_maps import SHOWN_T, draw_effects, draw_tests
+from nigra.interfaces.reports.colours import LARGE_EFFECT, diverging_rgb
+from nigra.interfaces.reports.effect_maps import SHOWN_T, _palette, draw_effects, draw_tests
 
 SVG = '{http://www.w3.org/2000/svg}'
 
@@ -63,3 +63,13 @@ def test_voxels_are_coloured_from_the_shown_t_and_outlined_below_alpha(tmp_path)
     assert steps(svg) == {0, 1, 128 + round(127 * SHOWN_T / 8)}
     assert outlines(svg) == {'significant'}
     assert outlines(draw_tests(*paths, alpha=0.005, label='x')) == set()
+
+
+def test_places_of_the_scale_have_the_colours_of_their_effects():
+    colours = _palette()
+    for place, effect in ((128, 0.0), (255, LARGE_EFFECT), (1, -LARGE_EFFECT)):
+        assert colours[place].tolist() == diverging_rgb(effect).tolist()
+    # fuller to both sides: farther from the neutral colour
+    away = np.abs(colours[1:].astype(int) - colours[128]).sum(axis=1)
+    assert np.all(np.diff(away[127:]) >= 0)
+    assert np.all(np.diff(away[:128]) <= 0)

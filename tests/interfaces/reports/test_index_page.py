@@ -42,10 +42,10 @@ def test_everybody_has_a_state(tmp_path):
         'sub-04': 'failed', 'sub-05': 'waiting',
     }  # fmt: skip
     assert rows['sub-01'] == [
-        '1', 'finished', 'coverage', '', 'sub-01.html', 'figures/sub-01_thumbnail.png'
+        '1', 'finished', 'coverage', '', 'sub-01.html', 'figures/sub-01_thumbnail.png', ''
     ]  # fmt: skip
     assert rows['sub-02_ses-a'][0] == EVIL
-    assert rows['sub-03'][4:] == ['', '']
+    assert rows['sub-03'][4:] == ['', '', '']
 
 
 def test_names_cannot_end_the_data_and_an_empty_study_has_a_page(tmp_path):

@@ -9,7 +9,7 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
-from test_accessible import AXE, violations
+from toy_axe import AXE, needs_axe, violations
 from toy_browser import BROWSER, browse, driven
 from toy_cohort import make_people, write_study
 from toy_page import write_visit
@@ -249,7 +249,7 @@ def test_group_differences_stand_on_the_template(tmp_path):
         assert violations(page, *GL) == []
 
 
-@pytest.mark.skipif(not AXE, reason='no axe-core')
+@needs_axe
 def test_the_viewer_is_for_everybody(page):
     assert violations(page, *GL) == []
 

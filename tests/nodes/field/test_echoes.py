@@ -78,3 +78,19 @@ def test_remainder_of_the_offset_is_estimated(remainder):
     assert 0.9 < ratio < 1.1
     for sd in (0.001, 1.0):
         assert estimated < 1.02 * spread(phase0_sd=sd)[0]
+
+
+def test_the_complex_fit_finds_no_noise_in_a_phase_that_was_not_unwrapped():
+    """Whole turns are no residual, and so neither noise nor a reason to leave echoes out."""
+    rate = np.linspace(-60, 60, 512).reshape(8, 8, 8)
+    phi = rate[..., None] * np.array(TIMES)
+    turned = phi.copy()
+    turned[..., 2] += 2 * np.pi
+    turned[..., 3] -= 4 * np.pi
+    known = {'phase0_sd': 0.01, 'noise_sd': 0.05}
+    magnitude = np.ones(phi.shape)
+    magnitude[..., 2:] = 0.01  # so that the start of the fit is not led astray
+    plain = fitted(phi, magnitude, TIMES, 'nonlinear', **known)
+    found = fitted(turned, magnitude, TIMES, 'nonlinear', **known)
+    for one, other in zip(found, plain, strict=True):
+        assert np.allclose(one, other, rtol=1e-3, atol=1e-5)

@@ -153,3 +153,14 @@ def test_broken_voxels_leave_the_mask():
     assert np.isfinite(field).all()
     with pytest.raises(NigraError, match='finite'):
         trusted_mask(np.full_like(angle, np.nan), magnitude, phantom['mask'])
+
+
+def test_one_echo_is_judged_by_itself(scan):
+    mask, angle, magnitude, grid = scan
+    hole = ball(grid, 7) > 0.5
+    noise = np.random.default_rng(1).uniform(-np.pi, np.pi, angle.shape)
+    angle = np.where(hole[..., None], noise, angle)
+    quality = voxel_quality(angle[..., 1:2], magnitude[..., 1:2], mask)
+    assert np.median(quality[hole]) < np.percentile(quality[mask & ~hole], 1)
+    # of several the second is judged
+    assert np.array_equal(quality, voxel_quality(angle, magnitude, mask))

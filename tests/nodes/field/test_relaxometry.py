@@ -169,3 +169,12 @@ def test_settings_are_looked_at_before_the_images(settings):
 def test_one_echo_is_refused():
     with pytest.raises(NigraError, match='two echoes'):
         fit_r2star(decay(20, (0.02,)), (0.02,), MASK)
+
+
+@pytest.mark.parametrize('first', [0.003, 0.012])
+@pytest.mark.parametrize('rate', [10, 40])
+def test_arlo_alone_gives_the_known_decay_wherever_the_first_echo_is(first, rate):
+    times = first + 0.005 * np.arange(5)
+    r2star, s0 = fit_r2star(decay(rate, times), times, MASK, method='arlo')
+    assert np.allclose(r2star[MASK], rate, rtol=0.01)
+    assert np.allclose(s0[MASK], 5, rtol=0.01)

@@ -46,6 +46,8 @@ def test_strays_leave_the_scale_alone_and_are_named(stored, count, values):
         STEPS,
         # a short echo: phase fills a part of the wrap in the head, noise all of it in air
         np.where(SIGNAL, 0.1 * NOISE, NOISE),
+        # the same in a scanner's steps
+        np.where(SIGNAL, 2048 + 0.1 * (STEPS - 2048), STEPS),
         # phase about half a turn lies at both ends, with nothing between them
         np.where(SIGNAL, np.angle(np.exp(1j * (np.pi + 0.3 * NOISE / np.pi))), 0),
         np.where(SIGNAL, 30 * NOISE, 0),

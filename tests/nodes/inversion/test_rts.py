@@ -70,3 +70,9 @@ def test_total_variation_falls_to_its_least(blocks):
 def test_as_many_steps_as_asked_for(blocks, iterations):
     assert len(list(complete(blocks, iterations))) == iterations
     assert len(list(complete(blocks, iterations + 20, tolerance=1e9))) < iterations + 20
+
+
+def test_it_ends_where_the_map_has_settled(blocks):
+    assert len(list(complete(blocks, 40))) == 40
+    early = list(complete(blocks, 40, tolerance=0.05))
+    assert 1 < len(early) < 40

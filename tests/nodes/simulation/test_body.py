@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 from toy_head import still_body, toy_head
 
-from nigra.nodes.simulation.body import AnatomyModel, make_body, move, sample_body
+from nigra.nodes.simulation.body import (
+    AnatomyModel,
+    head_corners,
+    make_body,
+    move,
+    sample_body,
+)
 from nigra.nodes.simulation.head import Material
 
 
@@ -49,3 +55,14 @@ def test_pose_moves_the_head_in_the_world(head):
     grid = head.affine
     moved = sample_body(still_body(head, pose), grid, head.labels.shape)
     assert np.array_equal(moved.labels[4:, :, :-6], head.labels[:-4, :, 6:])
+
+
+def test_the_box_of_a_head_holds_all_of_it(head):
+    pose = np.eye(4)
+    pose[:3, 3] = (4, 0, -6)
+    corners = head_corners(still_body(head, pose))
+    inside = np.argwhere(head.materials != Material.AIR)
+    points = inside @ head.affine[:3, :3].T + head.affine[:3, 3] + pose[:3, 3]
+    assert np.all(corners.min(axis=0) <= points.min(axis=0))
+    assert np.all(corners.max(axis=0) >= points.max(axis=0))
+    assert np.all(np.ptp(corners, axis=0) < np.ptp(points, axis=0) + 24)

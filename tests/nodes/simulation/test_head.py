@@ -79,3 +79,14 @@ def test_veins_reach_the_sinuses_and_fill_little_of_the_brain(head):
     assert vertex.max() + head.affine[2, 3] > 70
     other = vein_mask(np.random.default_rng(1), head.brain, head.affine)
     assert (veins & ~other).sum() > 100
+
+
+def test_marrow_lies_between_two_tables_of_bone(head):
+    """Along a ray to the top of the skull, and with bone or soft tissue around it everywhere."""
+    marrow = head.materials == Material.MARROW
+    assert marrow.sum() > 10_000
+    x, y = voxel(head, (30, -20, 30))[0], voxel(head, (0, -20, 0))[1]
+    above = head.materials[x, y, voxel(head, (0, 0, 30))[2] :]
+    order = [m for i, m in enumerate(above) if i == 0 or above[i - 1] != m]
+    at = order.index(Material.MARROW)
+    assert order[at - 1] == order[at + 1] == Material.BONE
