@@ -3,8 +3,8 @@
     python benchmarks/same.py OUTPUT_A OUTPUT_B [--rename OLD=NEW ...]
 
 Run the same command with two versions of the code, or on two machines, and compare. Logs, the
-working folder, versions and dates are left out. Prints a line for each file that differs, with the
-largest difference, and ends with 1 where there is any.
+working folder, versions, dates and commands are left out. Prints a line for each file that
+differs, with the largest difference, and ends with 1 where there is any.
 """
 
 from __future__ import annotations
@@ -146,17 +146,21 @@ def _flat(value: Any, prefix: str = '') -> Iterator[tuple[str, Any]]:
 
 
 def _pages(first: Path, second: Path, renamed: Mapping[str, str]) -> str:
-    a, b = (_words(path) for path in (first, second))
+    texts = [
+        re.sub(r'<p class="made">.*?</p>', '', path.read_text(encoding='utf-8'), flags=re.DOTALL)
+        for path in (first, second)
+    ]
+    if texts[0] == texts[1]:
+        return ''
+    a, b = map(_words, texts)
     a = [renamed.get(line, line) for line in a]
     changed = [d for d in difflib.unified_diff(a, b, lineterm='', n=0) if d[:1] in '+-'][2:]
     shown = ''.join(f'\n    {line[:150]}' for line in changed[:12])
     return f'{len(changed)} lines of text differ{shown}' if changed else 'pictures or code differ'
 
 
-def _words(path: Path) -> list[str]:
-    text = re.sub(
-        r'<(script|style).*?</\1>', '', path.read_text(encoding='utf-8'), flags=re.DOTALL
-    )
+def _words(page: str) -> list[str]:
+    text = re.sub(r'<(script|style).*?</\1>', '', page, flags=re.DOTALL)
     lines = (unescape(line).strip() for line in re.sub(r'<[^>]+>', '\n', text).split('\n'))
     return [line for line in lines if line]
 
