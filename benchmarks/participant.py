@@ -25,10 +25,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-from nipype.interfaces.base.core import BaseInterface
-
 from nigra.cli import main as nigra
+from nigra.interfaces.processes import one_thread_of_algebra
+
+one_thread_of_algebra()  # as the command does, before anything imports numpy
+
+import pandas as pd  # noqa: E402
+from nipype.interfaces.base.core import BaseInterface  # noqa: E402
 
 EXAMPLE = Path(__file__).parents[1] / 'bids_example'
 MB = 1e6

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import logging
-import shutil
 from collections.abc import Sequence
-from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .. import __version__
 from ..interfaces.agreement import Told
-from ..nodes.errors import InputError, NigraError
+from ..nodes.errors import NigraError
 from .checks import (
     check_atlases,
     check_bids,
     check_folders,
-    find_participants_file,
 )
 from .citation import (
     as_processed,
@@ -27,6 +24,7 @@ from .citation import (
 )
 from .find import find_all
 from .folders import check_places
+from .group import group_level, group_look, region_tables, tell_group_is_old
 from .look import check_study, forecast, tell_look
 from .settings import Settings
 from .told import keep_failures, list_everybody, tell_phases, tell_problems
@@ -38,7 +36,6 @@ from .work import (
     software,
     tidy_work,
     unfinished,
-    work_folder,
 )
 
 if TYPE_CHECKING:
@@ -162,21 +159,6 @@ def prepare(settings: Settings) -> None:
     )
 
 
-def group_look(settings: Settings) -> Failures:
-    """What a group level alone would say, from the derivatives and the participants' table."""
-    failed: Failures = {}
-    people: list[str] = []
-    try:
-        people = sorted({path.name.split('_')[0] for path in finished_tables(settings)})
-    except NigraError as error:
-        failed['group'] = [str(error)]
-    expected = forecast(settings, people, people)
-    if expected.errors:
-        failed.setdefault('group', []).extend(expected.errors)
-    tell_look(settings, [], failed, states={}, expected=expected)
-    return failed
-
-
 def process(settings: Settings, visits: Sequence[Visit], todo: Todo) -> Failures:
     """Run those of the visits that are to be done."""
     for visit in visits:
@@ -196,13 +178,6 @@ def process(settings: Settings, visits: Sequence[Visit], todo: Todo) -> Failures
         pages = [root / 'group.html', *sorted(root.glob('analyses/*/group.html'))]
         tell_group_is_old(pages, 'participants have been processed since')
     return failed
-
-
-def tell_group_is_old(pages: Sequence[Path], reason: str) -> None:
-    """Say that pages of the group level are not of this run, those that are there."""
-    for page in pages:
-        if page.is_file():
-            LOGGER.warning('%s and the tables beside it are of an earlier run: %s', page, reason)
 
 
 def visit_fingerprint(visit: Visit, settings: Settings) -> str:
@@ -236,165 +211,6 @@ def make_plan(settings: Settings, visits: Sequence[Visit]) -> Plan:
             n: methods_section(Told(settings.methods, times)).html for n, times in echoes.items()
         },
     )
-
-
-def group_level(settings: Settings) -> Failures:
-    """Compare the groups from the derivatives alone; return what failed."""
-    from ..interfaces.completion import missing_outputs
-    from ..interfaces.files import read_json
-    from ..interfaces.reports.methods_text import COMPARISON
-
-    for path in missing_outputs(settings.output_dir, ('_regions.tsv', '_quality.json')):
-        LOGGER.warning('%s was finished but is not there: run the participant level again', path)
-    tables = finished_tables(settings)
-    participants = find_participants_file(settings)
-    people = sorted({path.name.split('_')[0] for path in tables})
-    if errors := forecast(settings, people, people).errors:  # before earlier results give way
-        return {'group': list(errors)}
-    told, key = _told_and_key(settings, participants, tables)
-    if _group_is_there(settings, key):
-        LOGGER.info('The group level is complete; nothing to do')
-        # the participant level may have written its own text since
-        group = read_json(settings.group_dir / COMPARISON)
-        write_citation(settings.group_dir, methods_section(told, group=group))
-        return {}
-    name = f'group {settings.analysis_name or ""}'.strip()  # others may run at the same time
-    with claimed(settings, [name]) as (taken, busy):
-        if name not in taken:
-            return {'group': busy[name]}
-        tell_phases(settings)
-        LOGGER.info('Comparing groups of %s', participants)
-        return compare(settings, group_workflow(settings, participants, told), key)
-
-
-def _told_and_key(
-    settings: Settings, participants: Path, tables: Sequence[Path]
-) -> tuple[Told, str]:
-    """What the compared results tell of their methods, and the hash of the group level."""
-    told = as_processed(settings, tables)
-    planned = methods_section(told, group=group_plan(settings)).markdown
-    return told, group_fingerprint(settings, participants, tables, planned)
-
-
-def group_is_complete(settings: Settings) -> bool:
-    """Tell whether the group level would have nothing to do.
-
-    Raises
-    ------
-    NigraError
-        It cannot be made: nobody is finished, or there is no table of participants.
-    """
-    _, key = _told_and_key(settings, find_participants_file(settings), finished_tables(settings))
-    return _group_is_there(settings, key)
-
-
-def _group_is_there(settings: Settings, key: str) -> bool:
-    from ..interfaces.completion import is_complete
-
-    return is_complete(group_marker(settings), key, settings.group_dir)
-
-
-def group_marker(settings: Settings) -> Path:
-    """The file that says that the group level is complete."""
-    return settings.group_dir / 'logs' / 'group_complete.json'
-
-
-def compare(settings: Settings, workflow: Any, key: str) -> Failures:
-    """Run the graph of the group level, which is this run's; return what failed."""
-    from ..interfaces.completion import begin, mark_complete
-    from ..interfaces.reports.figure_files import FIGURES, PREFIX
-    from ..interfaces.reports.methods_text import COMPARISON
-    from ..interfaces.voxelwise import STEM
-    from ..workflows.graph import final_files
-    from .run import run_graphs
-
-    root, marker = settings.group_dir, group_marker(settings)
-    voxelwise = bool(settings.question.voxelwise)
-    planned = [*final_files(workflow, root), root / COMPARISON]
-    # names of maps and pictures are known only when they are made
-    maps, pictures = root / f'{STEM}_*', f'{FIGURES}/{PREFIX}*'
-    if begin(marker, key, [*planned, maps], root):
-        for path in (*root.glob(maps.name), *root.glob(pictures)):
-            path.unlink()
-    failed = run_graphs(
-        [('group', workflow)], replace(settings, use_plugin=None), log_dir=root / 'logs',
-        here=not voxelwise,
-    )  # fmt: skip
-    if failed:
-        return {'group': [s for sentences in failed.values() for s in sentences]}
-    made = sorted(root.glob(maps.name)) if voxelwise else []
-    mark_complete(marker, key, [*planned, *made, *root.glob(pictures)], root)
-    if not settings.keep_workdir:
-        shutil.rmtree(work_folder(settings) / workflow.name, ignore_errors=True)
-    return {}
-
-
-def region_tables(settings: Settings) -> list[Path]:
-    """Region tables of finished participants."""
-    from ..interfaces.gather import find_region_tables
-
-    return find_region_tables(settings.output_dir)
-
-
-def finished_tables(settings: Settings) -> list[Path]:
-    """Region tables to compare.
-
-    Raises
-    ------
-    InputError
-        There is none.
-    """
-    tables = region_tables(settings)
-    if not tables:
-        raise InputError(
-            settings.output_dir,
-            'holds no region table (sub-*_seg-dgm_regions.tsv) of a finished participant',
-            'run the participant level first',
-        )
-    return tables
-
-
-def group_fingerprint(
-    settings: Settings, participants: Path, tables: Sequence[Path], methods_text: str
-) -> str:
-    """Hash of everything that decides the group level's results."""
-    from ..interfaces.completion import find_outputs, fingerprint
-    from ..interfaces.quality import PATTERN
-    from ..interfaces.sessions import find_session_tables, session_folders
-
-    options = {
-        **asdict(settings.question),
-        'methods_text': methods_text,
-        'sessions': settings.session_label,
-    }
-    quality = find_outputs(settings.output_dir, PATTERN)
-    sidecars = [p.with_suffix('.json') for p in tables if p.with_suffix('.json').is_file()]
-    people = (path.name.split('_')[0] for path in tables)
-    visits = find_session_tables(session_folders(participants, settings.bids_dir), people)
-    files = [participants, *tables, *sidecars, *quality, *visits.values()]
-    files += settings.exclude_rated
-    return fingerprint(files, {**options, **software()})
-
-
-def group_workflow(settings: Settings, participants: Path, told: Told) -> Any:
-    """Graph of the group level."""
-    from ..workflows.group import init_group_wf
-
-    workflow = init_group_wf(
-        derivatives_dir=settings.output_dir,
-        participants_file=participants,
-        output_dir=settings.group_dir,
-        question=settings.question,
-        told=told,
-        sessions=settings.session_label,
-        nthreads=max(settings.omp_nthreads, settings.nprocs),
-        bids_dir=settings.bids_dir,
-        ratings=settings.exclude_rated,
-        command=settings.command,
-        name=f'group_{settings.analysis_name}_wf' if settings.analysis_name else 'group_wf',
-    )
-    workflow.base_dir = str(work_folder(settings))
-    return workflow
 
 
 def final_reports(settings: Settings) -> list[Path]:

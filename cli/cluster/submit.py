@@ -22,7 +22,8 @@ from ...interfaces.cluster.scripts import Job, make_script
 from ...interfaces.cluster.states import ACTIVE, Study, study_states
 from ...interfaces.files import save_text
 from ...nodes.errors import NigraError
-from ..app import check_run, group_is_complete, group_look, look_at_participants
+from ..app import check_run, look_at_participants
+from ..group import group_is_complete, group_look
 from ..settings import Settings
 from ..work import Failures
 from .plan import array_job, choose_profile, group_job, make_tasks

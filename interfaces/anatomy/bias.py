@@ -109,6 +109,6 @@ class CorrectBias(EngineStep):
         if isdefined(inputs.mask):
             mask = read_volume(inputs.mask, canonical=True, must_vary=False).data > 0.5
         flat = without_bias(image, mask, folder, self._engine, self._preset[inputs.entry])
-        out_file = write_like(flat, inputs.in_file, folder / 'corrected.nii.gz')
+        out_file = write_like(flat, inputs.in_file, folder / 'corrected.nii')
         self._results.update(out_file=str(out_file), parameters=self._parameters(inputs.entry))
         return runtime

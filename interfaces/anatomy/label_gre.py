@@ -71,9 +71,9 @@ class LabelGre(EngineStep):
         fraction /= max(float((brain.data > 0.5).sum() * np.prod(t1w.voxel_size)), 1.0)
         self._results.update(
             brain_mask_in_gre=str(
-                save_image(mask, grid.affine, folder / 'brain_in_gre.nii.gz', dtype=np.uint8)
+                save_image(mask, grid.affine, folder / 'brain_in_gre.nii', dtype=np.uint8)
             ),
-            t1w_in_gre=str(save_image(seen, grid.affine, folder / 't1w_in_gre.nii.gz')),
+            t1w_in_gre=str(save_image(seen, grid.affine, folder / 't1w_in_gre.nii')),
             # a volume counted on two grids differs by what rounds at its edge
             quality={'brain_in_view': min(1.0, float(fraction))},
         )
@@ -92,10 +92,10 @@ class LabelGre(EngineStep):
             to_t1w = transforms[:-1] or [_identity(folder, engine)]
             on_t1w = labels_on(t1w, atlas, to_t1w, folder, engine)
             self._results['labels_in_t1w'] = str(
-                save_image(on_t1w, t1w.affine, folder / 'on_t1w.nii.gz', dtype=on_t1w.dtype)
+                save_image(on_t1w, t1w.affine, folder / 'on_t1w.nii', dtype=on_t1w.dtype)
             )
         self._results.update(
-            dseg=str(save_image(labels, grid.affine, folder / 'dseg.nii.gz', dtype=labels.dtype)),
+            dseg=str(save_image(labels, grid.affine, folder / 'dseg.nii', dtype=labels.dtype)),
             dseg_tsv=str(save_table(table, folder / 'dseg.tsv')),
             fractions=str(save_fractions(drawn, folder / 'fractions.npz')),
             warnings=_missing_labels(drawn, atlas, table),

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...nodes.anatomy.brain import padded_box
+from ...nodes.anatomy.brain import bounding_box, padded_box
 from ...nodes.anatomy.regions import Fine
 from ...nodes.errors import NigraError
 from ...nodes.numerics.resample import block_fraction, cropped_affine, subdivided_affine, vote
@@ -105,9 +105,23 @@ def draw_labels(
     inner, own = _within(box, pad, grid.data.shape)
     out = np.zeros(grid.data.shape, labels.dtype)
     out[own] = won[inner]
-    fractions = {int(v): block_fraction(drawn == v, factors)[inner] for v in np.unique(drawn) if v}
+    fractions = {v: part[inner] for v, part in _fractions(drawn, factors).items()}
     found = {int(v): int(n) for v, n in zip(values, counts, strict=True) if v}
     return Drawn(out, own, fractions, found)
+
+
+def _fractions(drawn: NDArray[Any], factors: Sequence[int]) -> dict[int, NDArray[np.float32]]:
+    """By label, the fraction of each block of voxels that it fills, sought where it lies only."""
+    shape = [n // f for n, f in zip(drawn.shape, factors, strict=True)]
+    found = {}
+    for value in map(int, np.unique(drawn[drawn > 0])):
+        filled = drawn == value
+        places = list(zip(bounding_box(filled), factors, strict=True))
+        blocks = tuple(slice(p.start // f, -(-p.stop // f)) for p, f in places)
+        fine = tuple(slice(b.start * f, b.stop * f) for b, f in zip(blocks, factors, strict=True))
+        found[value] = np.zeros(shape, np.float32)
+        found[value][blocks] = block_fraction(filled[fine], factors)
+    return found
 
 
 def save_fractions(drawn: Drawn, path: Path) -> Path:

@@ -49,8 +49,8 @@ def template_on_t1w(
     quality = {'template_correlation': correlation(warped, own.data, inside)}
     labels = labels_on(own, atlas, [to_t1w], folder, engine)
     return (
-        write(Volume(warped, own.affine), folder / 'template_in_t1w.nii.gz'),
-        write(Volume(labels, own.affine), folder / 'labels_in_t1w.nii.gz', dtype=np.uint8),
+        write(Volume(warped, own.affine), folder / 'template_in_t1w.nii'),
+        write(Volume(labels, own.affine), folder / 'labels_in_t1w.nii', dtype=np.uint8),
         quality,
     )
 

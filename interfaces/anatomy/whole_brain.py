@@ -83,7 +83,7 @@ def _brain_on(own: Volume, brain: Volume, pair: Pair, folder: Path, engine: Engi
     reference = write(own, folder / 'reference.nii')
     moving = write(brain, folder / 'template_brain.nii')
     pulled = engine.resample(moving, reference, [pair.inverse]) > 0.5
-    return write(Volume(pulled, own.affine), folder / 'prior.nii.gz', dtype=np.uint8)
+    return write(Volume(pulled, own.affine), folder / 'prior.nii', dtype=np.uint8)
 
 
 def _best_start(

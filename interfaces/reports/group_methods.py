@@ -118,7 +118,7 @@ def _group_extras(group: Mapping[str, Any]) -> list[str]:
         sentences.append(
             f'Maps were also {what} voxel by voxel in template space, smoothed by '
             f'{group["smoothing"]:g} mm, by threshold-free cluster enhancement [@smith2009] with '
-            f'{group["voxelwise"]} permutations in nilearn [@abraham2014].'
+            f'{group["voxelwise"]} permutations as in nilearn [@abraham2014].'
         )
     interactions = [code_span(name) for name in group.get('interactions') or ()]
     if interactions:

@@ -255,30 +255,45 @@ class _GroupReportOutputSpec(_ReportOutputSpec):
     shown = traits.Dict(desc='tables by name, voxel_maps and settings, for the viewer')
 
 
-class _ParticipantReportOutputSpec(_ReportOutputSpec):
-    out_thumbnail = File(desc='small picture of the map, for the page of all participants')
-
-
 class ParticipantReport(PageStep):
     """Write the visual report of a visit."""
 
     input_spec = _ParticipantReportInputSpec
-    output_spec = _ParticipantReportOutputSpec
+    output_spec = _ReportOutputSpec
 
     def _run_interface(self, runtime):
-        from .map_pictures import draw_thumbnail
-
         given = _defined(self.inputs)
         given['study'] = self._study
         given['warnings'] = [*given.get('warnings', ()), *given.pop('anat_warnings', ())]
         out_file = given.pop('out_file')
         save_text(render_participant(**given), out_file)
         self._results['out_report'] = out_file
-        picture = thumbnail_path(Path(out_file).parent, Path(out_file).stem)
+        return runtime
+
+
+class _ThumbnailInputSpec(BaseInterfaceInputSpec):
+    runs = traits.List(traits.Dict, mandatory=True, desc='files of each run, the first is drawn')
+    out_file = File(mandatory=True, desc='PNG to write')
+
+
+class _ThumbnailOutputSpec(TraitedSpec):
+    out_file = File(desc='small picture of the map, for the page of all participants')
+
+
+class Thumbnail(SimpleInterface):
+    """Draw the slice of a visit's map that shows the nuclei best."""
+
+    input_spec = _ThumbnailInputSpec
+    output_spec = _ThumbnailOutputSpec
+
+    def _run_interface(self, runtime):
+        from .map_pictures import draw_thumbnail
+
+        picture = Path(self.inputs.out_file)
         picture.parent.mkdir(exist_ok=True)
         with atomic_path(picture) as temporary:
-            temporary.write_bytes(draw_thumbnail(given['runs'][0]))
-        self._results['out_thumbnail'] = str(picture)
+            temporary.write_bytes(draw_thumbnail(self.inputs.runs[0]))
+        self._results['out_file'] = str(picture)
         return runtime
 
 

@@ -110,31 +110,3 @@ def _effect(
 ) -> VoxelTest:
     columns = {'contrast': name, 'group_a': None, 'group_b': None}
     return VoxelTest(columns, ((name,),), tested, rest, who)
-
-
-def without_constant(rest: NDArray[np.float64]) -> tuple[NDArray[np.float64], bool]:
-    """The columns that are not tested less the constant among them, and whether there was one.
-
-    nilearn exchanges signs instead of permuting where it finds a single constant column, which
-    needs symmetric errors; with an intercept of its own it permutes.
-
-    Parameters
-    ----------
-    rest
-        (people, columns), of full rank.
-
-    Examples
-    --------
-    >>> others, intercept = without_constant(np.array([[1.0, 0], [1, 0], [0, 1], [0, 1]]))
-    >>> others.shape, intercept
-    ((4, 1), True)
-    """
-    if not rest.size:
-        return rest, False
-    # a column of ones lies in their span where it adds nothing to their rank
-    ones = np.ones((len(rest), 1))
-    rank = rest.shape[1]
-    if np.linalg.matrix_rank(np.hstack([ones, rest])) > rank:
-        return rest, False
-    left, _, _ = np.linalg.svd(rest - rest.mean(axis=0), full_matrices=False)
-    return np.ascontiguousarray(left[:, : rank - 1]), True

@@ -7,12 +7,13 @@ import sys
 import pytest
 
 from nigra.cli import main
-from nigra.cli.app import tell_phases, tidy_work, work_folder
 from nigra.cli.arguments import parse_settings
 from nigra.cli.checks import check_folders, find_participants_file
 from nigra.cli.find import find_all
 from nigra.cli.run import Progress, plugin_for
 from nigra.cli.settings import Settings
+from nigra.cli.told import tell_phases
+from nigra.cli.work import tidy_work, work_folder
 from nigra.interfaces.claims import claim
 from nigra.interfaces.methods import Methods
 from nigra.nodes.errors import InputError

@@ -32,6 +32,12 @@ def work(kind):
         raise InputError('sub-02_T1w.nii.gz', 'is bad', 'mend it')
     if kind == 'broken':
         raise ZeroDivisionError('by nought')
+    if kind == 'messy':
+        from pathlib import Path
+
+        for name in ('for_ants.nii', 'result.nii'):
+            Path(name).write_text(name)
+        return str(Path('result.nii').resolve())
     return kind
 
 
@@ -81,10 +87,15 @@ def test_steps_passed_over_are_not_reported(tmp_path, caplog):
 
 
 def test_a_killed_worker_does_not_hang_the_run(tmp_path):
-    graphs = graphs_of(tmp_path, ['killed', 'fine', 'fine'])
+    graphs = graphs_of(tmp_path, ['killed', *['fine'] * 7])
     failed = run_graphs(graphs, settings(2), log_dir=tmp_path / 'logs')
     assert any('worker process was killed' in s for s in failed['sub-01'])
-    assert finished(tmp_path, 'sub_03_wf')  # it started after the pool broke
+    assert finished(tmp_path, 'sub_08_wf')  # it started after the pool broke
+
+
+def test_a_step_keeps_what_others_need(tmp_path):
+    run_graphs(graphs_of(tmp_path, ['messy']), settings(1), log_dir=tmp_path / 'logs')
+    assert [path.name for path in tmp_path.rglob('*.nii')] == ['result.nii']
 
 
 def test_resuming_runs_only_what_failed(tmp_path):

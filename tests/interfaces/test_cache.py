@@ -2,6 +2,8 @@
 
 import gzip
 
+import nibabel as nib
+import numpy as np
 import pytest
 
 from nigra.interfaces.cache import drop_damaged
@@ -12,12 +14,13 @@ def step(folder, name):
     (folder / name).mkdir(parents=True)
     for file in (f'result_{name}.pklz', 'map.nii.gz'):
         (folder / name / file).write_bytes(gzip.compress(bytes(range(256)) * 50))
-    (folder / name / 'image.nii').write_bytes(b'1')
+    image = nib.Nifti1Image(np.ones((4, 5, 6, 2), np.float32), np.eye(4))
+    nib.save(image, folder / name / 'image.nii')
     return folder / name
 
 
 @pytest.mark.parametrize('file', ['result_bad.pklz', 'map.nii.gz', 'image.nii'])
-@pytest.mark.parametrize('left', [0, 0.5])
+@pytest.mark.parametrize('left', [0, 0.1, 0.5, 0.99])
 def test_damaged_steps_go(tmp_path, file, left):
     good, bad = step(tmp_path / 'visit', 'good'), step(tmp_path / 'visit', 'bad')
     content = (bad / file).read_bytes()

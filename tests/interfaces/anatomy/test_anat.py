@@ -16,7 +16,7 @@ from nigra.interfaces.anatomy.brain_mask import BrainMask, mask_warnings
 from nigra.interfaces.anatomy.gre_to_t1w import AlignGre, gre_warnings
 from nigra.interfaces.anatomy.itk import Engine, read_volume, write
 from nigra.interfaces.anatomy.label_gre import LabelGre, label_table
-from nigra.interfaces.anatomy.labels import check_labels, labels_on, voting_parts
+from nigra.interfaces.anatomy.labels import check_labels, draw_labels, labels_on, voting_parts
 from nigra.interfaces.anatomy.template_on_t1w import TemplateOnT1w
 from nigra.interfaces.anatomy.whole_brain import AlignTemplate
 from nigra.interfaces.methods import Methods
@@ -346,6 +346,23 @@ def test_volumes_do_not_depend_on_the_voxel_size(voxel, tmp_path):
     volumes, truth = (np.array([v[p].sum() for p in large]) for v in (drawn, true))
     np.testing.assert_allclose(volumes, truth, rtol=0.04)
     assert all(voting_parts(v) % 2 == 1 for v in voxel)
+
+
+def test_a_voxel_has_the_label_that_fills_most_of_it(tmp_path):
+    voxel, shape = (1.6, 1.2, 3.3), (56, 66, 18)
+    affine = grid_around(np.array([0.3, -13.2, 4.4]), shape, voxel, (10, 0, 7))
+    grid = read_volume(save(np.indices(shape)[0], affine, tmp_path / 'grid.nii'))
+    identity = Engine().linear_transform(np.eye(4), tmp_path / 'identity.mat')
+    drawn = draw_labels(grid, load_dgm_atlas(), [identity], tmp_path, Engine())
+    values, parts = list(drawn.fractions), np.stack(list(drawn.fractions.values()))
+    filled, labels = parts.sum(0), drawn.labels[drawn.box]
+    assert len(values) > 15
+    assert filled.max() == pytest.approx(1)
+    won = labels > 0
+    assert (np.array(values)[parts.argmax(0)] == labels)[won].mean() > 0.98  # of equals, the first
+    for value, part in drawn.fractions.items():
+        np.testing.assert_array_equal(part[labels == value], parts.max(0)[labels == value])
+    assert (filled[~won] < 1).all()
 
 
 def test_every_label_has_a_name():

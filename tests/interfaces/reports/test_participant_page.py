@@ -6,7 +6,7 @@ from PIL import Image
 from toy_page import EVIL, NAMES, Page, check_alone, region_rows, write_visit
 
 from nigra.interfaces.reports.participant_page import fact_pairs, run_page
-from nigra.interfaces.reports.report import ParticipantReport, render_participant
+from nigra.interfaces.reports.report import ParticipantReport, Thumbnail, render_participant
 from nigra.nodes.errors import NigraError
 
 
@@ -90,7 +90,12 @@ def test_participant_interface_writes_the_page(visit, tmp_path):
     assert result.outputs.out_report == str(out)
     words = check_alone(out.read_text(encoding='utf-8')).words
     assert 'one two' in words
-    with Image.open(result.outputs.out_thumbnail) as picture:
+
+
+def test_the_small_picture_is_not_stretched(visit, tmp_path):
+    out = tmp_path / 'figures' / 'sub-01_thumbnail.png'
+    Thumbnail(runs=[visit[1]], out_file=str(out)).run()
+    with Image.open(out) as picture:
         # the voxels are 1.5 x 1.8 mm, and a ball is drawn round
         assert picture.width == pytest.approx(picture.height, abs=5)
 

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from toy_cohort import make_people, make_regions
 
-from nigra.interfaces.voxelwise import enhance_contrast
 from nigra.nodes.errors import NigraError
+from nigra.nodes.statistics.enhancement import enhancement_test
 from nigra.nodes.statistics.question import Question
-from nigra.nodes.statistics.voxel_tests import voxel_tests, without_constant
+from nigra.nodes.statistics.voxel_tests import voxel_tests
 from nigra.nodes.statistics.voxelwise import voxel_sample
 
 
@@ -34,7 +34,7 @@ def test_one_group_has_its_mean_covariates_and_scores():
     score = smf.ols('y ~ age + C(sex) + edss', frame).fit().tvalues['edss']
     expected = [mean['Intercept'], mean['age0'], mean['male0'], score]
     for test, t in zip(tests, expected, strict=True):
-        found, p = enhance_contrast(values[test.who], test.tested, test.rest, mask, np.eye(4),
+        found, p = enhancement_test(values[test.who], test.tested, test.rest, mask,
                                     permutations=19, seed=1)  # fmt: skip
         assert found[4] == pytest.approx(t), test.name
         assert ((p > 0) & (p <= 1)).all()
@@ -61,18 +61,3 @@ def test_contrasts_of_groups_without_maps_are_told():
     sample, _ = voxel_sample(make_regions(people), question, mapped, source='p.tsv')
     with pytest.raises(NigraError, match='too few participants with maps'):
         voxel_tests(sample)
-
-
-def test_permutation_is_of_people_and_not_of_signs():
-    """A lone constant column would make nilearn exchange signs."""
-    two = np.repeat(np.eye(2), 5, axis=0)
-    others, intercept = without_constant(two @ np.array([[1.0], [1.0]]))
-    assert (others.shape, intercept) == ((10, 0), True)
-    amounts = np.random.default_rng(0).normal(size=(10, 2)) + 5
-    others, intercept = without_constant(np.hstack([two, amounts]))
-    assert intercept
-    spanned = np.hstack([np.ones((10, 1)), others])
-    for column in np.hstack([two, amounts]).T:
-        rest = column - spanned @ np.linalg.lstsq(spanned, column, rcond=None)[0]
-        np.testing.assert_allclose(rest, 0, atol=1e-12)
-    assert without_constant(amounts)[1] is False
