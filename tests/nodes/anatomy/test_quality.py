@@ -16,7 +16,7 @@ from nigra.interfaces.quality import (
     quality_measures,
     quality_warnings,
 )
-from nigra.interfaces.reports.group_page import quality_table
+from nigra.interfaces.reports.quality_part import quality_table
 from nigra.nodes.anatomy.quality import (
     STANDS_APART,
     asymmetries,
