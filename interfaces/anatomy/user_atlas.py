@@ -303,7 +303,7 @@ def _label_values(path: Path, table: pd.DataFrame) -> pd.Series:
     whole = (index == index.round()) & (index.abs() < _LABELS)
     wrong = table[~whole | index.duplicated()]
     if len(wrong):
-        raise InputError(path, f'has the index {wrong["index"].iloc[0]!r} twice or as no number',
+        raise InputError(path, f'has the index {wrong["index"].iloc[0]} twice or as no number',
                          'give each label one whole number')  # fmt: skip
     if table['name'].isna().any():
         raise InputError(path, f'has no name for {int(index[table["name"].isna()].iloc[0])}',

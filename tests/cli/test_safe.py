@@ -10,6 +10,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+import nibabel as nib
 import numpy as np
 import pytest
 from helpers import add_run, anat, look, write_image, write_sidecar
@@ -17,6 +18,7 @@ from toy_cohort import make_people, write_study
 from toy_page import Page, check_alone
 
 from nigra.cli import main
+from nigra.interfaces.anatomy.atlas import load_template
 
 ROOT = Path(__file__).parents[2]
 QUICK = ('--permutations', '0', '--bootstraps', '0', '--nprocs', '1')
@@ -245,3 +247,27 @@ def test_atlases_cannot_name_results(two, tmp_path, capsys):
     assert look(two, '--atlases', str(path))[0] == 1
     write_sidecar(path, Name='x')
     assert not list(tmp_path.glob('x*'))
+
+
+@pytest.mark.parametrize(
+    ('rows', 'sentence'),
+    [
+        (['1\tputamen\tL'], 'does not name the labels 2'),
+        (['1\tputamen\tL', '1\tcaudate\tL'], 'has the index 1 twice'),
+        (['1\tputamen\tL', '2\tputamen\tL'], 'two labels for putamen L'),
+    ],
+)
+def test_tables_that_do_not_fit_their_labels_are_refused(two, tmp_path, capsys, rows, sentence):
+    """Case 56."""
+    template = load_template()
+    labels = np.zeros(template.shape, np.uint8)
+    middle = tuple(n // 2 for n in template.shape)
+    labels[middle], labels[middle[0] + 3, middle[1], middle[2]] = 1, 2
+    path = tmp_path / 'seg-mine_dseg.nii.gz'
+    nib.save(nib.Nifti1Image(labels, template.affine), path)
+    table = '\n'.join(['index\tname\themisphere', *rows])
+    (tmp_path / 'seg-mine_dseg.tsv').write_text(table + '\n')
+    status, _, problems = look(two, '--atlases', str(path))
+    assert status == 1
+    told = [*(text for *_, text in problems), *capsys.readouterr().err.splitlines()]
+    assert any('seg-mine_dseg.tsv' in text and sentence in text for text in told), told
