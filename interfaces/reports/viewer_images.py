@@ -129,8 +129,8 @@ def embed(
 ) -> list[dict[str, Any]]:
     """What the page's script reads of each image, with the images inside where there is room.
 
-    Exact if all fit; else rounded to 16 bits, or one decimal less; else those that lie in files stay there, for
-    `nigra-view` to serve.
+    Exact if all fit; else rounded to 16 bits, or one decimal less; else those that lie in files
+    stay there, for `nigra-view` to serve.
 
     Parameters
     ----------
