@@ -101,7 +101,7 @@
     const coarse = shown.filter((spec) => spec.digits !== null);
     at('precision').textContent = coarse.length
       ? `Values in this page are rounded: ${coarse.map((s) => `${s.title} to ${10 ** -s.digits} ${s.unit}`.trim()).join(', ')}. The files have all digits.`
-      : 'Values are as they were saved, with all digits.';
+      : 'Values are as they were saved; six digits of each are shown.';
   };
   const begin = (run) => {
     shown = images.filter((spec) => spec.run === run);

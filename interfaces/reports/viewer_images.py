@@ -129,8 +129,8 @@ def embed(
 ) -> list[dict[str, Any]]:
     """What the page's script reads of each image, with the images inside where there is room.
 
-    Exact if all fit; else rounded to 16 bits; else those that lie in files stay there, for
-    `nigra-view` to serve.
+    Exact if all fit; else rounded to 16 bits, or one decimal less; else those that lie in files
+    stay there, for `nigra-view` to serve.
 
     Parameters
     ----------
@@ -142,10 +142,10 @@ def embed(
         Bytes that the images may take.
     """
     pairs = list(zip(images, boxes, strict=True))
-    for rounded in (False, True):
+    for coarser in (None, 0, 1):
         entries, left = [], room
         for image, box in pairs:
-            entries.append(_entry(image, box, _digits(image, box) if rounded else None))
+            entries.append(_entry(image, box, _digits(image, box, coarser)))
             left -= len(entries[-1]['bytes'])
             if left < 0:
                 break
@@ -161,18 +161,18 @@ def _beside(pairs: Sequence[tuple[ViewerImage, SliceBox]], room: int) -> list[di
         if image.file:
             entries.append({**_facts(image), 'address': quote(image.file)})
             continue
-        finest = _digits(image, box)
         for coarser in range(_COARSER):
-            entry = _entry(image, box, None if finest is None else finest - coarser)
+            entry = _entry(image, box, _digits(image, box, coarser))
             if len(entry['bytes']) * inside <= room:
                 break
         entries.append(entry)
     return entries
 
 
-def _digits(image: ViewerImage, box: SliceBox) -> int | None:
-    """Decimals to round an image to; None for labels."""
-    return None if image.labels else decimals(image.data[box])
+def _digits(image: ViewerImage, box: SliceBox, coarser: int | None) -> int | None:
+    """Decimals to round an image to, `coarser` fewer than 16 bits hold; None for exact."""
+    exact = coarser is None or image.labels
+    return None if exact else decimals(image.data[box]) - (coarser or 0)
 
 
 def _entry(image: ViewerImage, box: SliceBox, digits: int | None) -> dict[str, Any]:

@@ -56,6 +56,14 @@ def test_without_room_values_are_rounded_and_labels_are_not(images):
     assert np.asarray(unpack(entries[2]).dataobj).max() == 7
 
 
+def test_with_less_room_one_decimal_is_given_up_before_images_stay_outside(images):
+    exact = sum(len(e['bytes']) for e in embed(images, [BOX] * 3, 10**6))
+    finest = embed(images, [BOX] * 3, exact - 1)
+    coarser = embed(images, [BOX] * 3, sum(len(e['bytes']) for e in finest) - 1)
+    assert [e['digits'] for e in coarser[:2]] == [e['digits'] - 1 for e in finest[:2]]
+    assert all('bytes' in e for e in coarser)
+
+
 def test_what_still_is_too_large_stays_in_its_file(images):
     chi, t1w, labels = embed(images, [BOX] * 3, 1500)
     assert chi['address'] == 'a%20b/x.nii.gz'
