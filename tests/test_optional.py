@@ -1,6 +1,7 @@
 """What is optional is told before a run begins, with a command that works from a clone, too."""
 
 import importlib.util
+import itertools
 import re
 import sys
 import tomllib
@@ -25,7 +26,7 @@ def test_no_command_asks_the_index_for_nigra():
 
 def test_packages_that_messages_name_are_known_to_the_project():
     project = tomllib.loads((ROOT / 'pyproject.toml').read_text(encoding='utf-8'))['project']
-    listed = [*project['dependencies'], *sum(project['optional-dependencies'].values(), [])]
+    listed = [*project['dependencies'], *itertools.chain(*project['optional-dependencies'].values())]
     known = {re.match(r'[\w-]+', name)[0] for name in listed}
     named = set()
     for floor in ('cli', 'interfaces', 'nodes'):
