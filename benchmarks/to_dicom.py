@@ -54,7 +54,9 @@ def _export_image(
 ) -> None:  # fmt: skip
     sidecar = json.loads(path.with_name(path.name.replace('.nii.gz', '.json')).read_text())
     image = nib.load(path)
-    kind = 'phase' if '_part-phase_' in path.name else 'mag' if '_part-mag_' in path.name else 'T1w'
+    kind = (
+        'phase' if '_part-phase_' in path.name else 'mag' if '_part-mag_' in path.name else 'T1w'
+    )
     stored = np.asarray(image.dataobj, np.float64)
     stored = (stored + 4096) / 2 if kind == 'phase' else stored
     for k in range(image.shape[2]):

@@ -76,13 +76,16 @@ def settle(path: Path, date: int) -> None:
     with tarfile.open(path) as old:
         members = [(m, old.extractfile(m).read() if m.isfile() else b'') for m in
                    sorted(old.getmembers(), key=lambda m: m.name)]  # fmt: skip
-    with path.open('wb') as file, gzip.GzipFile('', 'wb', 9, file, mtime=date) as packed:
-        with tarfile.open(fileobj=packed, mode='w', format=tarfile.PAX_FORMAT) as new:
-            for member, content in members:
-                plain = tarfile.TarInfo(member.name)
-                plain.type, plain.size, plain.mtime = member.type, len(content), date
-                plain.mode = 0o755 if member.isdir() or member.mode & 0o100 else 0o644
-                new.addfile(plain, io.BytesIO(content))
+    with (
+        path.open('wb') as file,
+        gzip.GzipFile('', 'wb', 9, file, mtime=date) as packed,
+        tarfile.open(fileobj=packed, mode='w', format=tarfile.PAX_FORMAT) as new,
+    ):
+        for member, content in members:
+            plain = tarfile.TarInfo(member.name)
+            plain.type, plain.size, plain.mtime = member.type, len(content), date
+            plain.mode = 0o755 if member.isdir() or member.mode & 0o100 else 0o644
+            new.addfile(plain, io.BytesIO(content))
 
 
 if __name__ == '__main__':

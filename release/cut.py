@@ -73,7 +73,7 @@ def name_version(new: str, date: str) -> None:
             _write(name, pattern, text)
     _write('CITATION.cff', r'(?<=^date-released: )\S+', date)
     _write('CHANGELOG.md', r'(?<=^## )\S+ \(unreleased\)', f'{new} ({date})')
-    for maker in ('recipe.py', 'boutiques.py'):
+    for maker in ('recipe.py', 'descriptor.py'):
         subprocess.run([sys.executable, HERE / maker, '--write'], check=True)
 
 

@@ -24,8 +24,9 @@ PAGE = ROOT / 'docs' / 'licences.md'
 _NOT_OURS = {'pip', 'setuptools', 'wheel', 'nigra'}
 _HEAD = """# Licences
 
-nigra is Apache-2.0. None of what follows is copied into it: packages come from the package index when nigra is installed, and
-are all together only in the container image. Made by `release/licences.py`.
+nigra is Apache-2.0. None of what follows is copied into it: packages come from the package index
+when nigra is installed, and are all together only in the container image, which as a whole may be
+passed on under the GPL 3 or later (ducc0 is GPL 2 or later). Made by `release/licences.py`.
 
 ## Images and programs inside packages
 

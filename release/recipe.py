@@ -60,7 +60,7 @@ def _conda(requirement: str) -> str:
     """
     end = min((requirement.index(c) for c in '<>=!~' if c in requirement), default=None)
     name = requirement[:end]
-    return f'{_OTHER_NAMES.get(name, name)} {requirement[len(name):]}'.strip()
+    return f'{_OTHER_NAMES.get(name, name)} {requirement[len(name) :]}'.strip()
 
 
 def main() -> int:

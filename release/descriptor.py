@@ -1,7 +1,7 @@
 """The Boutiques descriptor of the `nigra` command, made from its parser.
 
-    python release/boutiques.py            prints it
-    python release/boutiques.py --write    writes release/nigra.boutiques.json
+    python release/descriptor.py            prints it
+    python release/descriptor.py --write    writes release/nigra.boutiques.json
 
 `bosh validate release/nigra.boutiques.json` checks it.
 """
