@@ -104,7 +104,7 @@ def run_inside(image: str, dicom: Path, place: Path, nprocs: str) -> None:
     place.chmod(0o777)  # for the user who exists nowhere
     basis = [engine, *os.environ.get('ENGINE_OPTIONS', '').split(), 'run', '--rm', '--read-only',
              '--tmpfs', '/tmp', '--network=none', f'--user={SOMEBODY}', '-v',
-             f'{dicom.parent}:/in:ro', '-v', f'{place}:/place',
+             f'{dicom.parent}:/in:ro', '-v', f'{place}:/place', *_kernels(),
              *os.environ.get('RUN_OPTIONS', '').split()]  # fmt: skip
     if not (place / 'bids').exists():
         subprocess.run([*basis, '--entrypoint', 'nigra-bidsify', image, f'/in/{dicom.name}',
@@ -112,6 +112,11 @@ def run_inside(image: str, dicom: Path, place: Path, nprocs: str) -> None:
                         '/in/clinical.tsv'], check=True)  # fmt: skip
     subprocess.run([*basis, '-v', f'{place}/bids:/bids:ro', image, '/bids', '/place/out', *OPTIONS,
                     '--nprocs', nprocs], check=True)  # fmt: skip
+
+
+def _kernels() -> list[str]:
+    """The kernels that OpenBLAS is told to take here, told in the image too."""
+    return [f'--env={n}={v}' for n, v in os.environ.items() if n.startswith('OPENBLAS_')]
 
 
 def run_on_slurm(dicom: Path, place: Path, nprocs: str) -> None:

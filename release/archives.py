@@ -74,14 +74,15 @@ def build(folder: Path) -> dict[str, str]:
 def settle(path: Path, date: int) -> None:
     """Write a tar.gz again without the moment and the person that made it."""
     with tarfile.open(path) as old:
-        members = [(m, old.extractfile(m).read() if m.isfile() else b'') for m in
-                   sorted(old.getmembers(), key=lambda m: m.name)]  # fmt: skip
+        members = sorted(old.getmembers(), key=lambda member: member.name)
+        opened = [old.extractfile(member) for member in members]
+        contents = [b'' if file is None else file.read() for file in opened]
     with (
         path.open('wb') as file,
         gzip.GzipFile('', 'wb', 9, file, mtime=date) as packed,
         tarfile.open(fileobj=packed, mode='w', format=tarfile.PAX_FORMAT) as new,
     ):
-        for member, content in members:
+        for member, content in zip(members, contents, strict=True):
             plain = tarfile.TarInfo(member.name)
             plain.type, plain.size, plain.mtime = member.type, len(content), date
             plain.mode = 0o755 if member.isdir() or member.mode & 0o100 else 0o644

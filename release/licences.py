@@ -16,6 +16,7 @@ import json
 import re
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from project import ROOT
@@ -66,7 +67,7 @@ def _link(url: str) -> str:
     return '' if url == 'UNKNOWN' else f'<{url}>'
 
 
-def _rows(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+def _rows(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
     lines = [head, ('---',) * len(head), *rows]
     return '\n'.join('| ' + ' | '.join(cell.replace('|', '\\|') for cell in line) + ' |'
                      for line in lines)  # fmt: skip
