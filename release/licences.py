@@ -1,0 +1,104 @@
+"""Licences of everything that nigra needs or carries along, as a table.
+
+    python release/licences.py PYTHON [--write]
+
+PYTHON is that of an environment into which `container/requirements.lock` was installed; what it
+holds is listed by pip-licenses (of the Python that runs this). Prints the table, or writes
+docs/licences.md. Atlases, templates and programs inside wheels are in release/data_licences.tsv,
+read by hand, since no metadata tell them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from project import ROOT
+
+PAGE = ROOT / 'docs' / 'licences.md'
+_NOT_OURS = {'pip', 'setuptools', 'wheel', 'nigra'}
+_HEAD = """# Licences
+
+nigra is Apache-2.0. None of what follows is copied into it: packages come from the package index
+when nigra is installed, and are all together only in the container image, which as a whole may be
+passed on under the GPL 3 or later (ducc0 is GPL 2 or later). Made by `release/licences.py`.
+
+## Images and programs inside packages
+
+"""
+
+
+def table(python: str) -> str:
+    """The page: what wheels carry, and every package with version and licence."""
+    found = subprocess.run(
+        [sys.executable, '-m', 'piplicenses', f'--python={python}', '--format=json',
+         '--with-urls', '--from=mixed'],
+        check=True, capture_output=True, text=True,
+    )  # fmt: skip
+    packages = [p for p in json.loads(found.stdout) if p['Name'] not in _NOT_OURS]
+    rows = [(p['Name'], p['Version'], _short(p['License']), _link(p['URL'])) for p in
+            sorted(packages, key=lambda p: p['Name'].casefold())]  # fmt: skip
+    return '\n'.join([
+        _HEAD + _rows(('what', 'in', 'licence', 'source'), _carried()),
+        '\n## Packages\n',
+        _rows(('package', 'version', 'licence', 'source'), rows), '',
+    ])  # fmt: skip
+
+
+def _carried() -> list[tuple[str, ...]]:
+    path = Path(__file__).with_name('data_licences.tsv')
+    with path.open(encoding='utf-8', newline='') as file:
+        return [tuple(row) for row in csv.reader(file, delimiter='\t')][1:]
+
+
+def _short(licence: str) -> str:
+    """A name of the licence; whole texts in its place are cut to a hint."""
+    text = licence.strip()
+    return text if len(text) < 80 and '\n' not in text else 'own text, see its files'
+
+
+def _link(url: str) -> str:
+    return '' if url == 'UNKNOWN' else f'<{url}>'
+
+
+def _rows(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
+    lines = [head, ('---',) * len(head), *rows]
+    return '\n'.join('| ' + ' | '.join(cell.replace('|', '\\|') for cell in line) + ' |'
+                     for line in lines)  # fmt: skip
+
+
+def locked(path: Path) -> dict[str, set[str]]:
+    """Versions of a lock file by normalised name; several where Pythons differ."""
+    out: dict[str, set[str]] = {}
+    for name, number in re.findall(r'^([\w.-]+)==([\w.]+)', path.read_text('utf-8'), re.M):
+        out.setdefault(normal(name), set()).add(number)
+    return out
+
+
+def normal(name: str) -> str:
+    """Name of a package as the index compares it."""
+    return re.sub(r'[-_.]+', '-', name).casefold()
+
+
+def main() -> int:
+    """Print or write the table."""
+    parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
+    parser.add_argument('python', help='Python of the environment to list')
+    parser.add_argument('--write', action='store_true', help=f'write {PAGE.name}')
+    arguments = parser.parse_args()
+    text = table(arguments.python)
+    if arguments.write:
+        PAGE.write_text(text, encoding='utf-8')
+    else:
+        sys.stdout.write(text)
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,24 @@
+"""What the files of the release share: where the project is, and what it says of itself."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+
+
+def project() -> dict[str, Any]:
+    """The table `project` of pyproject.toml."""
+    content: dict[str, Any] = tomllib.loads((ROOT / 'pyproject.toml').read_text(encoding='utf-8'))
+    return dict(content['project'])
+
+
+def version() -> str:
+    """Version of the tree, which only `__init__.py` holds."""
+    found = re.search(r"^__version__ = '(.+)'$", (ROOT / '__init__.py').read_text('utf-8'), re.M)
+    if found is None:
+        raise SystemExit('__init__.py: has no __version__; restore it.')
+    return found[1]
