@@ -38,6 +38,7 @@ SwitchType=switch/none
 MpiDefault=none
 ReturnToService=2
 KillWait=2
+UnkillableStepTimeout=600
 MaxArraySize=11
 SchedulerParameters=sched_interval=2,batch_sched_delay=0
 SlurmdParameters=config_overrides
@@ -82,9 +83,27 @@ def wait_for(what, seconds=30):
         time.sleep(0.1)
 
 
+def asked(*words):
+    return subprocess.run(words, capture_output=True, text=True).stdout.strip()
+
+
 def is_idle():
-    told = subprocess.run(['sinfo', '-h', '-o', '%T'], capture_output=True, text=True)
-    return told.stdout.strip() == 'idle'
+    return asked('sinfo', '-h', '-o', '%T') == 'idle'
+
+
+def keep_up():
+    """Take the node back that Slurm has set aside, because it was slow to kill or to answer."""
+    if asked('sinfo', '-h', '-o', '%T').startswith(('drain', 'down')):
+        subprocess.run(['scontrol', 'update', 'NodeName=localhost', 'State=RESUME'])
+
+
+def what_slurm_says():
+    """Queue, node and the ends of the daemons' logs, for who must find out what it waits for."""
+    folder = Path(os.environ['SLURM_CONF']).parent
+    told = [asked('squeue', '--array'), asked('sinfo', '--list-reasons')]
+    for name in ('slurmctld.log', 'slurmd.log'):
+        told += [name, *(folder / name).read_text(errors='replace').splitlines()[-30:]]
+    return '\n'.join(told)
 
 
 @contextlib.contextmanager

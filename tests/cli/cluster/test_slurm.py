@@ -10,7 +10,7 @@ from pathlib import Path
 
 import nibabel as nib
 import pytest
-from slurm_node import missing, slurm_node
+from slurm_node import keep_up, missing, slurm_node, what_slurm_says
 
 from nigra.cli.status_cli import NOT_YET
 from nigra.cli.status_cli import main as status
@@ -64,7 +64,8 @@ def submit(raw, out, *words):
 def wait(out):
     until = time.monotonic() + SECONDS
     while any(s.state in ACTIVE for s in study_states(out).states.values()):
-        assert time.monotonic() < until
+        assert time.monotonic() < until, f'{study_states(out)}\n{what_slurm_says()}'
+        keep_up()
         time.sleep(1)
     return status([str(out)])
 
