@@ -7,8 +7,8 @@ import pytest
 from toy_cohort import make_people, write_study
 
 from nigra.cli import main
-from nigra.cli.app import group_is_complete
 from nigra.cli.arguments import parse_settings
+from nigra.cli.group import group_is_complete
 from nigra.interfaces.tables import read_table
 
 QUICK = ('--permutations', '0', '--bootstraps', '0', '--nprocs', '1')

@@ -71,13 +71,17 @@ def test_descriptor_and_recipe_are_those_of_the_parser_and_the_project():
     assert yaml.safe_load(recipe.FILE.read_text('utf-8')) == recipe.recipe()
 
 
+VALUES = {'set': 'inversion.x=1', 'mem': '7G'}
+"""Of options that do not take any number."""
+
+
 def test_options_of_the_descriptor_are_taken_by_the_command(tmp_path):
     from nigra.cli.arguments import build_parser
 
     words = []
     for one in descriptor.descriptor()['inputs']:
         flag = [one['command-line-flag']] if 'command-line-flag' in one else []
-        value = one.get('value-choices', ['inversion.x=1' if one['id'] == 'set' else '7'])[0]
+        value = one.get('value-choices', [VALUES.get(one['id'], '7')])[0]
         words += flag + ([] if one['type'] == 'Flag' else [value])
     asked = build_parser().parse_args(words)
     assert asked.levels == ['participant']
