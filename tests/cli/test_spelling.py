@@ -7,8 +7,8 @@ import pytest
 from toy_cohort import make_people, write_study
 
 from nigra.cli import main
-from nigra.cli.app import group_is_complete
 from nigra.cli.arguments import parse_settings
+from nigra.cli.group import group_is_complete
 from nigra.interfaces.tables import read_table
 
 QUICK = ('--permutations', '0', '--bootstraps', '0', '--nprocs', '1')
@@ -50,6 +50,11 @@ def test_memory_with_and_without_unit(options, expected):
         (['--mem-gb', '8G'], 'invalid'),
         (['--low-mem'], '--mem 8G (or --nprocs 1)'),
         (['--low_mem'], '--mem 8G (or --nprocs 1)'),
+        (
+            ['--reports-only'],
+            'delete a page and give the same command again; where --keep-workdir',
+        ),
+        (['--reports_only'], 'delete a page and give the same command again'),
         (['--covariate', 'age'], 'did you mean --covariates?'),
         (['--analysis-name', '../x'], 'up to 60 letters and digits'),
         (['--analysis-name', ''], 'up to 60 letters and digits'),
