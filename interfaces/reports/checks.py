@@ -229,7 +229,7 @@ def registration_check(quality: Mapping[str, Any]) -> list[Check]:
         'template and T1w': (quality.get('prior_overlap'), LEAST_PRIOR_OVERLAP),
         'T1w and gradient echo': (quality.get('nmi'), LEAST_NMI),
     }
-    known = {name: pair for name, pair in judged.items() if pair[0] is not None}
+    known = {name: (float(v), least) for name, (v, least) in judged.items() if v is not None}
     if not known:
         return []
     title = 'Registration'
