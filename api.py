@@ -202,6 +202,7 @@ def _run(
     """The steps of the graph in their order."""
     trusted = trust(made.data, scan, recipe.nthreads)
     made.data = trusted.data
+    made.parameters['phase'] |= trusted.parameters['phase']
     made.warnings += trusted.warnings
     inside = made.data['mask']
     run_chain(made, scan, recipe, progress)

@@ -5,7 +5,7 @@
 draws operators (+ - * / < <= > >= == != and or) outside of texts and types from the modules of a
 floor, swaps one at a time in a copy of the tree, and runs the tests of that module alone:
 `tests/FLOOR/ROOM/test_MODULE.py`, and others of the room that import it. Mutants that live are
-printed with their line.
+printed with their line, and those whose tests did not end: on a busy machine they say nothing.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ SWAPS: dict[type[ast.AST], tuple[str, str]] = {
     ast.Eq: ('==', '!='), ast.NotEq: ('!=', '=='), ast.And: ('and', 'or'), ast.Or: ('or', 'and'),
 }  # fmt: skip
 SECONDS = 240
-"""A mutant whose tests take longer counts as noticed: it would be."""
+"""For the tests of a mutant: one that goes round for ever would be noticed, too."""
 
 
 @dataclass(frozen=True)
@@ -122,8 +122,8 @@ def copy_tree(folder: Path) -> Path:
     return code.parent
 
 
-def noticed(mutant: Mutant, source: Path) -> bool:
-    """Whether the tests of a mutant's module fail with it."""
+def noticed(mutant: Mutant, source: Path) -> bool | None:
+    """Whether the tests of a mutant's module fail with it; None where they do not end in time."""
     inside = mutant.path.relative_to(ROOT)
     target = source / 'nigra' / inside
     tests = [str(path.relative_to(ROOT)) for path in tests_of(mutant.path)]
@@ -143,7 +143,7 @@ def noticed(mutant: Mutant, source: Path) -> bool:
         )
         return done.returncode != 0
     except subprocess.TimeoutExpired:
-        return True
+        return None
     finally:
         target.write_bytes(kept)
 
@@ -156,23 +156,25 @@ def draw(floor: str, only: str, number: int, seed: int) -> list[Mutant]:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Print every mutant that lives, and how many were noticed."""
+    """Print every mutant that lives or whose tests did not end, and how many were noticed."""
     parser = argparse.ArgumentParser(description='mutation testing by samples')
     parser.add_argument('floor', choices=('nodes', 'interfaces'))
     parser.add_argument('--number', type=int, default=40)
     parser.add_argument('--seed', type=int, default=0)
     parser.add_argument('--only', default='', help='part of the path of the modules')
     args = parser.parse_args(argv)
-    sample, dead = draw(args.floor, args.only, args.number, args.seed), 0
+    sample = draw(args.floor, args.only, args.number, args.seed)
+    counts = {True: 0, False: 0, None: 0}
     with tempfile.TemporaryDirectory() as folder:
         source = copy_tree(Path(folder))
         for mutant in sample:
-            if noticed(mutant, source):
-                dead += 1
-            else:
-                sys.stdout.write(f'lives: {mutant}\n')
+            found = noticed(mutant, source)
+            counts[found] += 1
+            if not found:
+                sys.stdout.write(f'{"no end" if found is None else "lives"}: {mutant}\n')
                 sys.stdout.flush()
-    sys.stdout.write(f'{dead} of {len(sample)} noticed\n')
+    unended = f', the tests of {counts[None]} did not end' if counts[None] else ''
+    sys.stdout.write(f'{counts[True]} of {len(sample)} noticed{unended}\n')
     return 0
 
 

@@ -150,7 +150,7 @@ def measure(scan: Data) -> dict[str, str]:
     seconds = time.perf_counter() - begin
     times = {'echo_times': scan['echo_times']}
     mask = trusted_mask(phase, scan['magnitude'], scan['mask'], **times)
-    field, _ = romeo_field(phase, scan['magnitude'], mask, scan['grid'], **times, b0=scan['b0'])
+    field, *_ = romeo_field(phase, scan['magnitude'], mask, scan['grid'], **times, b0=scan['b0'])
     begin = time.perf_counter()
     r = sign_evidence(field, combine_magnitude(scan['magnitude']), mask, scan['grid'])
     ratio = smooth_ratio(field, mask, scan['grid'])

@@ -33,7 +33,8 @@ ADVICE = {
     '--notrack': 'nigra sends nothing anywhere; leave it out',
     '--longitudinal': 'sessions are measured one by one',
     '--resource-monitor': 'leave it out',
-    '--reports-only': 'the same command again makes pages that are missing anew',
+    '--reports-only': 'pages are made with the results: delete a page and give the same command '
+    'again; where --keep-workdir kept the steps, only the missing ones are run',
 }
 """What serves in place of options of other programs that nigra does not have."""
 

@@ -37,6 +37,7 @@ class _CheckSignInputSpec(BaseInterfaceInputSpec):
     sign = traits.Enum(*PHASE_SIGNS, usedefault=True, desc='what to do about it')
     metadata = traits.Dict(desc='sidecar of the phase')
     loaded = traits.Dict(desc='what loading the phase has found')
+    found = traits.Dict(desc='what the field step has found')
 
 
 class _CheckSignOutputSpec(TraitedSpec):
@@ -55,8 +56,9 @@ class CheckSign(SimpleInterface):
 
     def _run_interface(self, runtime):
         inputs = self.inputs
-        metadata, loaded = (
-            dict(given) if isdefined(given) else {} for given in (inputs.metadata, inputs.loaded)
+        metadata, loaded, found = (
+            dict(given) if isdefined(given) else {}
+            for given in (inputs.metadata, inputs.loaded, inputs.found)
         )
         data, grid, affine = load_step(inputs, 'totalfield', 'magnitude', mask='mask')
         field, mask = data['totalfield'], data['mask']
@@ -70,8 +72,8 @@ class CheckSign(SimpleInterface):
             for name, image in (('phase', phase['phase']), ('totalfield', field)):
                 self._results[name] = save_step(turned(image), affine, Path(runtime.cwd), name)
         self._results['warnings'] = sign_warnings(done)
-        self._results['parameters'] = {**loaded, **done}
-        self._results['quality'] = phase_quality({**loaded, **done})
+        self._results['parameters'] = {**loaded, **found, **done}
+        self._results['quality'] = phase_quality(self._results['parameters'])
         return runtime
 
 
@@ -208,6 +210,8 @@ def phase_quality(facts: Mapping[str, Any]) -> dict[str, float]:
         'slice_step_rad': facts.get('slice_step_rad'),
         'slices_aligned': facts.get('slices_aligned'),
         'stray_voxels': facts.get('stray_voxels'),
+        'open_fringe_mm': facts.get('open_fringe_mm'),
+        'alternation_rad': facts.get('alternation_rad'),
         'measured_part': min(facts.get('measured_part') or [np.nan]),
     }
     return {name: float(value) for name, value in numbers.items() if value is not None}

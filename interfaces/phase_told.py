@@ -30,6 +30,7 @@ def phase_warnings(table: pd.DataFrame) -> list[str]:
         ),
         runs_that(table, table.phase_filtered == 1, PROBLEMS['phase_filtered']),
         runs_that(table, table.slices_aligned == 1, 'had a phase that jumped from slice to slice'),
+        runs_that(table, table.alternation_rad > 0, 'had a phase that alternated between echoes'),
     ]
     if inverted.any() and not inverted.all():
         told.append(

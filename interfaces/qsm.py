@@ -21,6 +21,7 @@ from ..nodes.field.relaxometry import r2star_method, t2star
 from ..nodes.grid import Grid
 from ..nodes.methods import BACKGROUND, FIELD, INVERSION, ONE_STEP, RELAXOMETRY, SEPARATION, Method
 from ..nodes.stages import Arrays, Scan, parameters, run_step
+from .phase_found import look_for_open_fringes, tell_alternation
 from .reconstruction import conductivity, mask_warnings
 from .step_images import load_step, save_step
 
@@ -49,7 +50,7 @@ class _Step(SimpleInterface):
     def _run_interface(self, runtime):
         inputs = self.inputs
         data, grid, affine = load_step(inputs, *self._reads, mask=self._mask)
-        self._prepare(data)
+        self._prepare(data, grid)
         method = self._methods[getattr(inputs, 'method', next(iter(self._methods)))]
         settings = dict(inputs.settings) if isdefined(inputs.settings) else {}
         data |= run_step(
@@ -74,7 +75,7 @@ class _Step(SimpleInterface):
             known['echo_times'] = tuple(known['echo_times'])
         return Scan(grid, **known)
 
-    def _prepare(self, data: Arrays) -> None:
+    def _prepare(self, data: Arrays, grid: Grid) -> None:
         """Change the images before the method sees them."""
 
     def _finish(self, data: Arrays) -> None:
@@ -96,6 +97,7 @@ class _FieldMapOutputSpec(_StepOutputSpec):
     mask = File(desc='part of the brain in which the phase can be trusted')
     warnings = traits.List(traits.Str, desc='what the user should know')
     conductivity = traits.Float(desc='by the curvature of the phase at time zero, S/m')
+    found = traits.Dict(desc='open fringe lines, and what alternated from echo to echo')
 
 
 class FieldMap(_Step):
@@ -108,16 +110,21 @@ class FieldMap(_Step):
     _makes = ('totalfield', 'noise', 'mask')
     _mask = 'brain_mask'
 
-    def _prepare(self, data: Arrays) -> None:
+    def _prepare(self, data: Arrays, grid: Grid) -> None:
         brain = data['mask']
+        found, told = look_for_open_fringes(data['phase'], data['magnitude'], brain, grid)
         data['mask'] = trusted_mask(
             data['phase'], data['magnitude'], brain, echo_times=self.inputs.echo_times,
             nthreads=self.inputs.nthreads,
         )  # fmt: skip
-        self._results['warnings'] = mask_warnings(brain, data['mask'])
+        self._results['found'] = found
+        self._results['warnings'] = [*mask_warnings(brain, data['mask']), *told]
 
     def _finish(self, data: Arrays) -> None:
         self._results['conductivity'] = conductivity(data['curvature'], self.inputs.b0)
+        found, told = tell_alternation(float(data['alternation']))
+        self._results['found'] |= found
+        self._results['warnings'] += told
 
 
 class _RemoveBackgroundInputSpec(_StepInputSpec):
@@ -189,7 +196,7 @@ class ReconstructOneStep(_Step):
     _reads = ('phase', 'magnitude')
     _makes = ('chimap', 'mask')
 
-    def _prepare(self, data: Arrays) -> None:
+    def _prepare(self, data: Arrays, grid: Grid) -> None:
         data['mask'] = data['mask'] & finite_mask(data['phase'], data['magnitude'])
         np.nan_to_num(data['phase'], copy=False)
 

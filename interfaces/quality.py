@@ -264,7 +264,7 @@ def problem_warnings(table: pd.DataFrame) -> list[str]:
     named = table['problems'].fillna('').str.split('; ')
     told = [
         runs_that(table, named.map(lambda names, own=name: own in names), PROBLEMS[name])
-        for name in ('region_missing', 'coverage', 'other_head')
+        for name in ('region_missing', 'coverage', 'registration', 'other_head', 'open_fringes')
     ]
     return [*(sentence for sentence in told if sentence), *phase_warnings(table)]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,6 +18,7 @@ from ..nodes.methods import FIELD, RELAXOMETRY, Method
 from ..nodes.parallel import Progress
 from ..nodes.stages import Arrays, Scan, parameters, run_step
 from .methods import Methods
+from .phase_found import look_for_open_fringes, tell_alternation
 from .phase_sign import judge_field, sign_warnings, turned
 from .reference import apply_reference
 
@@ -97,7 +98,8 @@ def trust(data: Arrays, scan: Scan, nthreads: int = 1) -> Made:
     inside = trusted_mask(
         data['phase'], data['magnitude'], brain, echo_times=scan.echo_times, nthreads=nthreads
     )
-    return Made({**data, 'mask': inside}, warnings=mask_warnings(brain, inside))
+    found, told = look_for_open_fringes(data['phase'], data['magnitude'], brain, scan.grid)
+    return Made({**data, 'mask': inside}, {'phase': found}, [*mask_warnings(brain, inside), *told])
 
 
 def run_chain(made: Made, scan: Scan, recipe: Recipe, progress: Told | None = None) -> None:
@@ -129,8 +131,10 @@ def run_chain(made: Made, scan: Scan, recipe: Recipe, progress: Told | None = No
             step, data, scan, settings=settings, nthreads=recipe.nthreads, progress=told
         )
         made.parameters[_title(step)] = parameters(step, settings)
-        if step.step == 'field' and recipe.phase_sign != 'keep':
-            _turn(made, scan, recipe)
+        if step.step == 'field':
+            _tell(made, *tell_alternation(float(made.data['alternation'])))
+            if recipe.phase_sign != 'keep':
+                _turn(made, scan, recipe)
     if progress:
         progress('end', 1.0)
 
@@ -165,8 +169,13 @@ def _turn(made: Made, scan: Scan, recipe: Recipe) -> None:
     )  # fmt: skip
     if done['phase_inverted']:
         data['phase'], data['totalfield'] = turned(data['phase']), turned(data['totalfield'])
-    made.parameters['phase'] = {**made.parameters.get('phase', {}), **done}
-    made.warnings += sign_warnings(done)
+    _tell(made, done, sign_warnings(done))
+
+
+def _tell(made: Made, found: Mapping[str, Any], warnings: Sequence[str]) -> None:
+    """Add what was found of the phase."""
+    made.parameters['phase'] = {**made.parameters.get('phase', {}), **found}
+    made.warnings += warnings
 
 
 def fit_decay(made: Made, scan: Scan, mask: NDArray[np.bool_], recipe: Recipe) -> None:

@@ -107,11 +107,12 @@ def _select(people: list[Person], wanted: Sequence[str] | None) -> list[Person]:
 
 
 def _run(jobs: list[Job], nprocs: int) -> Iterator[tuple[str, dict[str, pd.DataFrame]]]:
-    if nprocs <= 1 or len(jobs) <= 1:
+    workers = min(nprocs, len(jobs))
+    if workers <= 1:
         yield from map(write_participant, jobs)
         return
     with ProcessPoolExecutor(
-        min(nprocs, len(jobs)), initializer=leave_signals_to, initargs=(os.getpid(),)
+        workers, initializer=leave_signals_to, initargs=(os.getpid(),)
     ) as pool:
         try:
             yield from pool.map(write_participant, jobs)

@@ -212,7 +212,7 @@ def write_dataset_files(study: Study, people: Sequence[Person], root: Path) -> N
             'BIDSVersion': '1.10.0',
             'DatasetType': 'raw',
             'License': 'CC0',
-            'Authors': ['The nigra developers'],
+            'Authors': list(_AUTHORS),
             'HowToAcknowledge': 'Say that the data are simulated with nigra-simulate.',
             'GeneratedBy': _GENERATED_BY,
         },
@@ -247,6 +247,8 @@ def _write_truth_files(study: Study, truth: Path) -> None:
     _save_table(lookup, truth / 'seg-dgm_dseg.tsv')
 
 
+_AUTHORS = ('The nigra developers', 'McConnell Brain Imaging Centre (ICBM 2009c template)')
+"""Who made the images, and whose template they derive from (see the licence)."""
 _LICENSE = """These images are simulated and show no person. To the extent possible under law, the
 nigra developers have waived all copyright and related rights to them (CC0 1.0,
 https://creativecommons.org/publicdomain/zero/1.0/).

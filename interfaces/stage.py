@@ -26,7 +26,7 @@ from .stage_input import StageInput, load_inputs
 UNITS = {'relaxometry': '1/s'}
 REFERENCES = ('brain', 'none')
 """What a map may be relative to here: the mean over its mask, or nothing."""
-_BESIDE = ('mask', 'noise', 'curvature')
+_BESIDE = ('mask', 'noise', 'curvature', 'alternation')
 """What a step makes beside its result: the mask is written where it has changed."""
 _OVERRIDES = 'config.json'
 """Settings that benchmark platforms leave in the input folder, by name."""
@@ -97,7 +97,7 @@ def _make(stage: str, given: StageInput, recipe: Recipe) -> Made:
     if stage == 'end-to-end':
         made = trust(made.data, given.scan, recipe.nthreads)
     if given.stored:
-        made.parameters['phase'] = dict(given.stored)
+        made.parameters['phase'] = dict(given.stored) | made.parameters.get('phase', {})
     run_chain(made, given.scan, recipe)
     if 'chimap' in makes(recipe.chain[-1].step):
         set_reference(made, given.scan, recipe.reference)

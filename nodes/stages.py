@@ -20,7 +20,7 @@ from .parallel import Progress
 Arrays = dict[str, NDArray[Any]]
 
 _MAKES = {
-    'field': ('totalfield', 'noise', 'curvature'),
+    'field': ('totalfield', 'noise', 'curvature', 'alternation'),
     'background': ('localfield', 'mask'),
     'inversion': ('chimap', 'mask'),
     'field-to-chi': ('chimap', 'mask'),
@@ -28,7 +28,8 @@ _MAKES = {
     'relaxometry': ('r2star', 's0'),
     'separation': ('paramagnetic', 'diamagnetic'),
 }
-"""What each step makes; a mask only where the method changes it. The curvature is a number."""
+"""What each step makes; a mask only where the method changes it. Curvature and alternation are
+numbers."""
 
 
 @dataclass(frozen=True)

@@ -94,3 +94,14 @@ def signal(phantom, echo_times, b0, rng, *, snr=50, offset=True, r2star=20.0):
         np.angle(complex_signal).astype(np.float32),
         start,
     )
+
+
+def fluid_brain(noise=0.5):
+    """A brain of 20 1/s with two ventricles of 2.5 1/s, and a cistern of the same far out."""
+    grid = Grid((60, 60, 50), (2.0, 2.0, 2.0))
+    mask = ball(grid, 45) > 0.5
+    inside = (ball(grid, 9, (-12, 0, 6)) > 0.5) | (ball(grid, 9, (12, 0, 6)) > 0.5)
+    cistern = ball(grid, 8, (0, -38, -10)) > 0.5
+    rng = np.random.default_rng(0)
+    rate = np.where(inside | cistern, 2.5, 20) + rng.normal(0, noise, grid.shape)
+    return grid, mask, inside, np.where(mask, np.maximum(rate, 0), 0).astype(np.float32)

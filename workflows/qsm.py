@@ -143,7 +143,7 @@ def _add_sign(workflow: Workflow, make: _StepMaker, metadata: Mapping[str, Any])
     workflow.connect([
         (inputnode, check_sign, [(name, name) for name in ('phase', 'magnitude', 'loaded')]),
         (field_map, check_sign, [
-            (name, name) for name in ('totalfield', 'mask', 'conductivity')
+            (name, name) for name in ('totalfield', 'mask', 'conductivity', 'found')
         ]),
         (check_sign, outputnode, [('totalfield', 'totalfield'), ('quality', 'quality')]),
     ])  # fmt: skip

@@ -12,7 +12,7 @@ from ...nodes.anatomy.brain import on_other_grid, refine_brain_mask
 from ...nodes.anatomy.similarity import dice
 from ...nodes.errors import InputError
 from ..files import save_image
-from ..headers import load_data
+from ..headers import load_data, load_image
 from .itk import Volume, read_volume
 from .specs import JudgedOutputSpec
 
@@ -54,8 +54,10 @@ class BrainMask(SimpleInterface):
                 'could not be matched with the brain template: no brain was found in it',
                 'check that it shows a whole head and that its header is right',
             )
+        told = []
         if isdefined(self.inputs.given):
-            mask = given_mask(Path(self.inputs.given), image)
+            given = Path(self.inputs.given)
+            mask, told = given_mask(given, image), grid_warning(given, image)
         else:
             mask = refine_brain_mask(image.data, prior, image.voxel_size)
         out_file = Path(runtime.cwd) / 'brain_mask.nii'
@@ -65,7 +67,7 @@ class BrainMask(SimpleInterface):
         self._results.update(
             brain_mask=str(out_file),
             quality={'brain_ml': volume, 'prior_overlap': overlap},
-            warnings=mask_warnings(volume, overlap, float(mask.mean())),
+            warnings=[*told, *mask_warnings(volume, overlap, float(mask.mean()))],
         )
         return runtime
 
@@ -94,6 +96,18 @@ def given_mask(path: Path, image: Volume) -> NDArray[np.bool_]:
             path, 'lies partly outside the T1w image', 'give a mask in the space of the T1w image'
         )
     return drawn
+
+
+def grid_warning(path: Path, image: Volume) -> list[str]:
+    """A sentence where a mask does not have the voxels of the image that it is carried to."""
+    mask = load_image(path)
+    if mask.shape == image.data.shape and np.allclose(mask.affine, image.affine, atol=1e-3):
+        return []
+    size = ' x '.join(f'{s:.3g}' for s in mask.header.get_zooms()[:3])
+    return [
+        f'{path.name} has another grid than the T1w image (voxels of {size} mm); it was carried '
+        'there by the nearest voxel'
+    ]
 
 
 def _read_given(path: Path) -> Volume:

@@ -11,10 +11,11 @@ from typing import Any
 import pandas as pd
 
 from ...nodes.anatomy.quality import LEAST_MM3, iron_contrast
+from ...nodes.field.fringes import LEAST_LINE_MM
 from ...nodes.field.sign import STRONG
 from ..anatomy.atlas import compared_regions
-from ..anatomy.brain_mask import BRAIN_ML
-from ..anatomy.gre_to_t1w import MOST_MISFIT_MM, MOST_STRETCH, shows_another_head
+from ..anatomy.brain_mask import BRAIN_ML, LEAST_PRIOR_OVERLAP
+from ..anatomy.gre_to_t1w import LEAST_NMI, MOST_MISFIT_MM, MOST_STRETCH, shows_another_head
 from ..tables import readable
 from .cells import counted, fixed, percent
 
@@ -31,9 +32,12 @@ PROBLEMS = {
     'coverage': 'have a nucleus most of which lies outside the map',
     'iron_contrast': 'show the pallidum darker than the thalamus, as a wrong sign of the phase '
     'does',
+    'registration': 'have a registration that seems to have failed',
     'other_head': 'have a gradient echo that seems to show another head than the T1w image',
     'phase_sign': 'have a phase whose sign the field of the head itself speaks against',
     'phase_filtered': 'have a phase that was high-pass filtered, so that nuclei read far too low',
+    'open_fringes': 'have a phase that turns about lines through tissue, so that it cannot be '
+    'unwrapped there',
 }
 """What a page may call a problem, by the name under which quality records it, in words of runs."""
 
@@ -195,6 +199,64 @@ def _contrast_check(both: pd.DataFrame) -> list[Check]:
     return [Check(Status.BAD, 'Iron contrast', text, 'iron_contrast')]
 
 
+def run_checks(
+    regions: pd.DataFrame, warnings: Sequence[str], quality: Mapping[str, Any]
+) -> list[Check]:
+    """All checks of a run.
+
+    Parameters
+    ----------
+    regions, warnings
+        As in `region_checks`.
+    quality
+        Measures of `quality.quality_measures`, by name.
+    """
+    return [
+        *region_checks(regions, warnings),
+        *registration_check(quality),
+        *head_check(quality),
+        *phase_check(quality),
+        *fringe_check(quality),
+    ]
+
+
+def registration_check(quality: Mapping[str, Any]) -> list[Check]:
+    """Whether template, T1w image and gradient echo lie on each other.
+
+    Parameters as in `phase_check`; none where neither was measured.
+    """
+    judged = {
+        'template and T1w': (quality.get('prior_overlap'), LEAST_PRIOR_OVERLAP),
+        'T1w and gradient echo': (quality.get('nmi'), LEAST_NMI),
+    }
+    known = {name: (float(v), least) for name, (v, least) in judged.items() if v is not None}
+    if not known:
+        return []
+    title = 'Registration'
+    failed = {name: pair for name, pair in known.items() if pair[0] < pair[1]}
+    if failed:
+        text = '; '.join(
+            f'{name} agree by {value:.3f}, below {least:g}'
+            for name, (value, least) in failed.items()
+        )
+        return [Check(Status.BAD, title, f'seems to have failed: {text}', 'registration')]
+    text = ', '.join(f'{name} agree by {value:.3f}' for name, (value, _) in known.items())
+    limit = '; '.join(f'{name}: a problem below {least:g}' for name, (_, least) in known.items())
+    return [Check(Status.GOOD, title, text, limit=limit)]
+
+
+def fringe_check(quality: Mapping[str, Any]) -> list[Check]:
+    """Whether the phase can be unwrapped; parameters as in `phase_check`.
+
+    A high-pass filter leaves such lines, too, where what it divides by vanishes: told as a filter.
+    """
+    length = quality.get('open_fringe_mm')
+    if length is None or length < LEAST_LINE_MM or quality.get('phase_filtered'):
+        return []
+    text = f'turn about a line of {length:.0f} mm through tissue: the map is wrong around there'
+    return [Check(Status.BAD, 'Fringes of the phase', text, 'open_fringes')]
+
+
 def head_check(quality: Mapping[str, Any]) -> list[Check]:
     """Whether gradient echo and T1w image show one head; none where that was not measured.
 
@@ -243,9 +305,9 @@ def problems_of(regions: pd.DataFrame, quality: Mapping[str, Any]) -> list[str]:
     Parameters
     ----------
     regions, quality
-        As in `region_checks` and `phase_check`.
+        As in `run_checks`.
     """
-    checks = [*region_checks(regions, ()), *head_check(quality), *phase_check(quality)]
+    checks = run_checks(regions, (), quality)
     return [check.problem for check in checks if check.status is Status.BAD]
 
 

@@ -20,9 +20,7 @@ from .cells import Column, Table, counted, fixed, flatten, make_table, percent
 from .checks import (
     LOW_COVERAGE,
     Check,
-    head_check,
-    phase_check,
-    region_checks,
+    run_checks,
     verdict,
     warnings_check,
 )
@@ -192,7 +190,7 @@ def run_page(run: Mapping[str, Any], number: int, names: Mapping[int, str], *, t
         anchor=f'run-{number}',
         title=title,
         facts=fact_pairs(run.get('facts') or {}, quality),
-        checks=[*region_checks(regions, warnings), *head_check(quality), *phase_check(quality)],
+        checks=run_checks(regions, warnings, quality),
         warnings=warnings,
         figures=run_pictures(run, names),
         profile=Markup(region_profile(regions[regions.region != 'brain'])),

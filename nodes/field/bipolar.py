@@ -68,6 +68,11 @@ def remove_alternation(
     return constant, slope
 
 
+def alternating_rise(echoes: EchoBox, slope: NDArray[np.float32]) -> float:
+    """What an alternating phase of these slopes (rad a voxel) adds up to over the mask, rad."""
+    return float((np.abs(slope) * _extent(echoes)).max())
+
+
 def check_bipolar(bipolar: str, echoes: int | None = None) -> None:
     """Raise where the setting is unknown or, where the echoes are known, cannot be met."""
     check_choice(_BIPOLAR, bipolar=bipolar)
@@ -83,16 +88,19 @@ def _alternation(echoes: EchoBox, bipolar: str) -> tuple[float, NDArray[np.float
         return 0.0, none
     ratio = float((times[1] - times[0]) / (times[2] - times[0]))
     rises = _mean_rises(echoes, ratio)
-    # what a rise adds up to from one end of the mask to the other
-    extent = [np.ptp(np.flatnonzero(echoes.inside.any(axis=tuple(b for b in range(3) if b != a))))
-              for a in range(3)]  # fmt: skip
-    total = np.abs(rises) * np.array(extent)
+    total = np.abs(rises) * _extent(echoes)
     readout = int(np.argmax(total))
     if bipolar == 'auto' and total[readout] < _LEAST_RISE:
         return 0.0, none
     slope = none.copy()
     slope[readout] = rises[readout]
     return _refined(echoes, slope, readout)
+
+
+def _extent(echoes: EchoBox) -> NDArray[np.int64]:
+    """Steps from one end of the mask to the other along each axis."""
+    lines = (echoes.inside.any(axis=tuple(b for b in range(3) if b != a)) for a in range(3))
+    return np.array([np.ptp(np.flatnonzero(line)) for line in lines])
 
 
 def _refined(

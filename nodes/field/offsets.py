@@ -12,6 +12,7 @@ from scipy import ndimage
 from ..fields import check_lengths
 from ..grid import Grid
 from ..parallel import run, slabs
+from .bipolar import remove_alternation
 from .echo_box import EchoBox, cut_echoes, subtract
 from .parabola import fit_parabola
 from .unwrap import difference_phase
@@ -52,7 +53,8 @@ def remove_offsets(
     Returns
     -------
     tuple
-        Wrapped phase without the offset, float32; the offset, rad, (x, y, z), zero outside the
+        Wrapped phase without the offset and without what alternates from echo to echo
+        (`bipolar`), float32; the offset, rad, (x, y, z), zero outside the
         mask; and its Laplacian in the mask, rad/m^2 (`phase_offset`).
 
     Raises
@@ -62,6 +64,7 @@ def remove_offsets(
     """
     check_lengths(sigma=sigma)
     echoes = cut_echoes(phase, magnitude, echo_times, mask, nthreads)
+    remove_alternation(echoes)  # the offset is taken from a first and a second echo
     out, offset = phase.astype(np.float32), np.zeros(phase.shape[:3], np.float32)
     offset[echoes.box], curvature = phase_offset(echoes, grid.voxel_size, sigma, b0)
     subtract(echoes, offset[echoes.box])

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..fields import check_choice, check_counts, check_lengths, check_margin
 from ..grid import Grid, hz_per_ppm
-from .bipolar import check_bipolar, remove_alternation
+from .bipolar import alternating_rise, check_bipolar, remove_alternation
 from .echo_box import cut_echoes, subtract
 from .echoes import check_fit, fit_rate, scan_noise
 from .laplacian import unwrap_laplacian
@@ -36,7 +36,7 @@ def romeo_field(
     offset_sigma: float = 5.0,
     phase0_sd: float = 0.0,
     nthreads: int = 1,
-) -> tuple[NDArray[np.float32], NDArray[np.float32], float]:
+) -> tuple[NDArray[np.float32], NDArray[np.float32], float, float]:
     """Total field by MCPC-3D-S, ROMEO and a weighted fit.
 
     Parameters
@@ -76,10 +76,11 @@ def romeo_field(
     Returns
     -------
     tuple
-        Total field and its standard deviation, ppm; zero outside the mask; and the Laplacian of
-        the phase at time zero that was removed, rad/m^2 (0 where none was). With a single echo
-        the field's median is zero: the constant cannot be told from the phase at time zero, of
-        which only the parabola is known (`parabola`).
+        Total field and its standard deviation, ppm; zero outside the mask; the Laplacian of the
+        phase at time zero that was removed, rad/m^2 (0 where none was); and what the phase that
+        alternated rose by over the mask before it was removed, rad (0 where none did). With a
+        single echo the field's median is zero: the constant cannot be told from the phase at
+        time zero, of which only the parabola is known (`parabola`).
 
     Raises
     ------
@@ -100,8 +101,8 @@ def romeo_field(
     scale = 2 * np.pi * hz_per_ppm(b0)
     first = choose_template(echoes.times, template, removed=offsets)
     # first what alternates: the offset is taken from a first and a second echo
-    remove_alternation(echoes, bipolar)
-    curvature = 0.0
+    _, slope = remove_alternation(echoes, bipolar)
+    curvature, alternation = 0.0, alternating_rise(echoes, slope)
     if offsets:
         offset, curvature = phase_offset(echoes, grid.voxel_size, offset_sigma, b0)
         subtract(echoes, offset)
@@ -114,7 +115,7 @@ def romeo_field(
     if echoes.times.size == 1:
         rate[echoes.inside] -= np.median(rate[echoes.inside])
     field, noise = (echoes.put_back(image, mask.shape, scale) for image in (rate, sd))
-    return field, noise, curvature
+    return field, noise, curvature, alternation
 
 
 def laplacian_field(
@@ -127,7 +128,7 @@ def laplacian_field(
     b0: float,
     margin: float = 10.0,
     nthreads: int = 1,
-) -> tuple[NDArray[np.float32], NDArray[np.float32], float]:
+) -> tuple[NDArray[np.float32], NDArray[np.float32], float, float]:
     """Total field by Laplacian unwrapping of each echo and a weighted fit.
 
     Parameters
@@ -140,8 +141,9 @@ def laplacian_field(
     Returns
     -------
     tuple
-        Field and its standard deviation, ppm; zero outside the mask; and the Laplacian of the
-        parabola that was removed from a single echo's phase, rad/m^2, else 0.
+        Field and its standard deviation, ppm; zero outside the mask; the Laplacian of the
+        parabola that was removed from a single echo's phase, rad/m^2, else 0; and the rise of
+        the phase that alternated, which is removed as `bipolar` of `romeo_field` does in `auto`.
 
     Raises
     ------
@@ -158,7 +160,8 @@ def laplacian_field(
     check_margin(margin)
     echoes = cut_echoes(phase, magnitude, echo_times, mask, nthreads)
     scale = 2 * np.pi * hz_per_ppm(b0)
-    curvature = 0.0
+    _, slope = remove_alternation(echoes)
+    curvature, alternation = 0.0, alternating_rise(echoes, slope)
     if echoes.times.size == 1:
         offset, curvature = fit_parabola(echoes, grid.voxel_size, b0)
         subtract(echoes, offset)
@@ -167,4 +170,4 @@ def laplacian_field(
     known = scan_noise(echoes, 'linear', phase0_known=False)
     rate, sd = fit_rate(echoes, known)
     field, noise = (echoes.put_back(image, mask.shape, scale) for image in (rate, sd))
-    return field, noise, curvature
+    return field, noise, curvature, alternation

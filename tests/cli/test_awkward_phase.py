@@ -77,6 +77,18 @@ def high_pass(folder):
     nib.save(nib.Nifti1Image(data.astype(np.int16), image.affine), paths['phase'])
 
 
+def open_ended(folder):
+    """Case 49: the phase turns about a line where the channels' sum vanished."""
+
+    def change(data):
+        i, j, k = np.indices(data.shape)
+        line = np.angle((i - 50.4 - 0.2 * k) + 1j * (j - 70.4))
+        angle = wrap(data * (2 * np.pi / WRAP) + line)
+        return np.clip(np.rint(angle * WRAP / (2 * np.pi)), -WRAP // 2, WRAP // 2 - 1)
+
+    stored(change)(folder)
+
+
 def bipolar(folder):
     """Case 42: the second of three echoes read out the other way, a plane and an offset more."""
     path = next(folder.glob('*echo-2_part-phase_MEGRE.nii.gz'))
@@ -135,7 +147,7 @@ CASES = {
     36: (stored(unwrapped, np.float32, Units='rad'), 'may have been unwrapped before'),
     38: (slope_of_zero, None),
     40: (stored(lambda d: np.clip(-d, -WRAP // 2, WRAP // 2 - 2)), 'its sign was turned'),
-    42: (bipolar, None),
+    42: (bipolar, 'every second echo has a phase more that rises by'),
     73: (stored(strays), 'beyond the limits of the phase'),
     75: (stored(lambda d: d / (WRAP // 2) * 180, np.float32, Units='rad'), 'degrees'),
     81: (shifted(lambda z: 1.5 * np.sin(37.0 * z * z)), 'jumps from slice to slice'),
@@ -143,9 +155,9 @@ CASES = {
     84: (real_and_imaginary, None),
 }
 """How the phase is stored, by the number of the case, and a word that is told."""
-PLAIN, FILTERED = 1, 79
+PLAIN, FILTERED, OPEN = 1, 79, 49
 RUNS = {
-    ONE_ECHO: [PLAIN, FILTERED, *(run for run in CASES if run != 42)],
+    ONE_ECHO: [PLAIN, FILTERED, OPEN, *(run for run in CASES if run != 42)],
     THREE_ECHOES: [PLAIN, 42],
 }
 
@@ -160,7 +172,7 @@ def out(tmp_path_factory):
     raw, out = root / 'raw', root / 'out'
     raw.mkdir()
     shutil.copy(EXAMPLE / 'dataset_description.json', raw)
-    ways = {PLAIN: lambda folder: None, FILTERED: high_pass}
+    ways = {PLAIN: lambda folder: None, FILTERED: high_pass, OPEN: open_ended}
     ways |= {run: store for run, (store, _) in CASES.items()}
     for who, runs in RUNS.items():
         anat = raw / who / 'anat'
@@ -221,3 +233,25 @@ def test_a_filtered_phase_is_a_problem_that_is_told(out):
     assert quality['problems'] == ['phase_filtered']
     assert 'high-pass filtered' in told(out, ONE_ECHO, FILTERED)
     assert slope(out, FILTERED) < 0.7
+
+
+def test_fringes_that_end_in_the_brain_are_a_problem_that_is_told(out):
+    """Case 49: a magnitude as a sum of squares, and a phase that nothing can unwrap."""
+    quality = read_json(out / ONE_ECHO / 'anat' / f'{ONE_ECHO}_run-{OPEN}_quality.json')
+    assert 'open_fringes' in quality['problems']
+    assert quality['open_fringe_mm'] > 40
+    assert 'open-ended fringe line' in told(out, ONE_ECHO, OPEN)
+    assert 'open-ended fringe line' not in told(out, ONE_ECHO, PLAIN)
+    sidecar = read_json(out / ONE_ECHO / 'anat' / f'{ONE_ECHO}_run-{OPEN}_Chimap.json')
+    assert sidecar['Parameters']['phase']['open_fringe_mm'] == quality['open_fringe_mm']
+
+
+def test_the_sidecar_holds_what_alternated(out):
+    """Case 42: .04 rad a voxel over a brain of some 90 voxels."""
+    found = [
+        read_json(out / THREE_ECHOES / 'anat' / f'{THREE_ECHOES}_run-{run}_Chimap.json')
+        for run in (42, PLAIN)
+    ]
+    rises = [sidecar['Parameters']['phase']['alternation_rad'] for sidecar in found]
+    assert 2 < rises[0] < 116 * 0.04
+    assert rises[1] == 0

@@ -50,6 +50,11 @@ def test_memory_with_and_without_unit(options, expected):
         (['--mem-gb', '8G'], 'invalid'),
         (['--low-mem'], '--mem 8G (or --nprocs 1)'),
         (['--low_mem'], '--mem 8G (or --nprocs 1)'),
+        (
+            ['--reports-only'],
+            'delete a page and give the same command again; where --keep-workdir',
+        ),
+        (['--reports_only'], 'delete a page and give the same command again'),
         (['--covariate', 'age'], 'did you mean --covariates?'),
         (['--analysis-name', '../x'], 'up to 60 letters and digits'),
         (['--analysis-name', ''], 'up to 60 letters and digits'),

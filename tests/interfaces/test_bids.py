@@ -118,6 +118,18 @@ def test_given_brain_mask_is_that_of_the_t1w_space(raw, tmp_path):
     assert find_brain_mask(tmp_path, visit, {'brain_mask': {'run': None}}) == wanted
 
 
+def test_given_brain_mask_of_the_own_session_goes_before_others(raw, tmp_path):
+    (visit,) = find_visits(raw, 'sub-02')
+    paths = {}
+    for session in ('ses-a', 'ses-b'):
+        folder = tmp_path / 'sub-02' / session / 'anat'
+        name = f'sub-02_{session}_desc-brain_mask.nii.gz'
+        paths[session] = write_image(folder / name, np.eye(6)[:, :, None])
+    assert find_brain_mask(tmp_path, visit) == paths['ses-a']
+    paths['ses-a'].unlink()  # that of the participant, where the session has none
+    assert find_brain_mask(tmp_path, visit) == paths['ses-b']
+
+
 @pytest.mark.parametrize('label', ['2', 'ses-2'])
 def test_session_label_leaves_t1w_of_another_session(two_sessions, label):
     (visit,) = find_visits(two_sessions, 'sub-03', sessions=[label])

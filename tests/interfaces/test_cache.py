@@ -86,3 +86,15 @@ def test_what_a_container_has_compiled_is_used(monkeypatch, tmp_path):
     assert (copied / 'nodes' / 'stencils.nbi').read_text() == 'newer'
     assert [p.name for p in copied.parent.iterdir()] == [copied.name]
     monkeypatch.delenv('NUMBA_CACHE_DIR')
+
+
+def test_a_place_of_compiled_code_that_is_not_there_is_made_empty(monkeypatch, tmp_path):
+    import os
+
+    monkeypatch.setattr('tempfile.tempdir', str(tmp_path))
+    monkeypatch.setenv('NIGRA_COMPILED', str(tmp_path / 'gone'))
+    monkeypatch.delenv('NUMBA_CACHE_DIR', raising=False)
+    monkeypatch.setenv('MPLCONFIGDIR', 'mine')
+    place_caches()
+    assert os.environ['NUMBA_CACHE_DIR'].startswith(str(tmp_path))
+    monkeypatch.delenv('NUMBA_CACHE_DIR')

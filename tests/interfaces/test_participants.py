@@ -3,9 +3,10 @@
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from nigra.interfaces.participants import read_participants
+from nigra.interfaces.participants import as_text_table, read_participants
 from nigra.nodes.errors import InputError
 
 GOOD = 'participant_id\tgroup\tage\tsex\tedss\nsub-01\tHC\t34\tF\tn/a\nsub-02\tMS\t51.5\tM\t3.5\n'
@@ -116,3 +117,13 @@ def test_without_a_column_of_groups_everyone_is_one(tmp_path):
     assert '--group-column one of diagnosis, age, sex, edss' in told
     with pytest.raises(InputError, match=r"no column 'cohort'.*diagnosis, age, sex, edss"):
         read_participants(path, group_column='cohort')
+
+
+def test_an_index_counts_as_a_column_where_it_has_a_name_of_its_own():
+    plain = pd.DataFrame({'participant_id': ['sub-01', 'sub-02'], 'age': [41.0, np.nan]})
+    text = as_text_table(plain)
+    assert text.columns.tolist() == ['participant_id', 'age']
+    assert text.age.tolist() == ['41', None]
+    assert as_text_table(plain.set_index('participant_id')).equals(text)
+    both = plain.set_index('participant_id', drop=False)
+    assert as_text_table(both).equals(text)

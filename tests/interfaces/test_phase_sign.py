@@ -147,3 +147,10 @@ def test_of_a_study_without_trouble_nothing_is_told(tmp_path):
 def test_a_study_turned_as_a_whole_has_no_mixed_signs(tmp_path):
     told = phase_warnings(study(tmp_path, [{'phase_inverted': 1}, {'phase_inverted': 1}]))
     assert told == ['2 of 2 runs had the sign of the phase turned (sub-01, sub-02).']
+
+
+def test_runs_whose_echoes_alternated_are_named(tmp_path):
+    told = phase_warnings(
+        study(tmp_path, [{'alternation_rad': 1.2}, {'alternation_rad': 0.0}, {}])
+    )
+    assert told == ['1 of 3 runs had a phase that alternated between echoes (sub-01).']

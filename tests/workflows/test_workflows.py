@@ -112,6 +112,7 @@ def test_names_of_results(raw, tmp_path):
     files = outputs_of(init_nigra_wf([(visit, 'key')], plan(raw), work_dir=tmp_path))
     anat = '/out/sub-02/ses-a/anat/sub-02_ses-a'
     assert files == {
+        '/out/figures/sub-02_ses-a_thumbnail.png',
         f'{anat}_desc-preproc_T1w.nii.gz',
         f'{anat}_desc-brain_mask.nii.gz',
         f'{anat}_from-T1w_to-MNI152NLin2009cAsym_mode-image_xfm.h5',

@@ -9,6 +9,7 @@ from nigra.interfaces.reports.checks import (
     phase_check,
     problems_of,
     region_checks,
+    run_checks,
     verdict,
 )
 
@@ -108,3 +109,22 @@ def test_problems_have_names_and_are_all_the_page_calls_so():
     ]  # fmt: skip
     assert problems_of(region_rows(), {'sign_correlation': 0.5}) == []
     assert set(problems_of(frame, {'sign_correlation': 0.1, 'phase_filtered': 1})) <= set(PROBLEMS)
+
+
+@pytest.mark.parametrize(
+    ('quality', 'problem', 'words'),
+    [
+        ({'prior_overlap': 0.96, 'nmi': 1.05}, None, 'template and T1w agree by 0.960, T1w and'),
+        ({'prior_overlap': 0.7, 'nmi': 1.05}, 'registration', 'T1w agree by 0.700, below 0.85'),
+        ({'nmi': 1.005}, 'registration', 'gradient echo agree by 1.005, below 1.02'),
+        ({'open_fringe_mm': 80.0}, 'open_fringes', 'a line of 80 mm through tissue'),
+        ({'open_fringe_mm': 10.0}, None, ''),
+        ({'open_fringe_mm': 80.0, 'phase_filtered': 1}, None, ''),
+    ],
+)
+def test_a_failed_registration_and_open_fringes_are_problems(quality, problem, words):
+    checks = run_checks(region_rows(), [], quality)
+    assert [c.problem for c in checks if c.status == 'bad'] == ([problem] if problem else [])
+    assert problems_of(region_rows(), quality) == ([problem] if problem else [])
+    assert not words or any(words in c.text for c in checks)
+    assert ('Registration' in {c.title for c in checks}) == ('nmi' in quality)

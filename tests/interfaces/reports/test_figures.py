@@ -166,3 +166,38 @@ def test_bar_shows_both_units():
     svg = fig.draw_slices([layer], [[(2, 3)]], volume, label='x', bar=bar)
     texts = [t.text for t in ElementTree.fromstring(svg).iter(f'{SVG}text')]
     assert {'ppm', '−0.5', '0', '0.5', '±31.9 Hz'} <= set(texts)
+
+
+@pytest.mark.parametrize('second_unit', [None, 'Hz'])
+def test_rows_are_centred_and_everything_lies_within_the_drawing(second_unit):
+    volume = DisplayVolume(np.ones((24, 20, 12), np.float32), np.diag([1.0, 1.0, 2.0, 1.0]))
+    layer = Layer(to_pixels(volume.data, 0, 1), GREY)
+    rows = [[(2, 3), (2, 5), (2, 7)], [(2, 9)], [(1, 4), (0, 6)]]
+    more = {'second_unit': second_unit, 'factor': 2.0} if second_unit else {}
+    bar = ColourBar(-50.0, 50.0, GREY, 'ppb', **more)
+    root = ElementTree.fromstring(
+        fig.draw_slices([layer], rows, volume, label='x', bar=bar, width=600)
+    )
+    width, height = (float(n) for n in root.get('viewBox').split()[2:])
+    spans, tops = [], []
+    for group in root.iter(f'{SVG}g'):
+        (image, *_) = group.findall(f'{SVG}image') or [None]
+        if image is not None:
+            x, y = (float(n) for n in re.findall(r'[-\d.]+', group.get('transform')))
+            spans.append((x, x + float(image.get('width'))))
+            tops.append((y, y + float(image.get('height'))))
+    (scale,) = root.findall(f'{SVG}image')
+    room = float(scale.get('x'))
+    for row in (spans[:3], spans[3:4], spans[4:]):
+        assert row[0][0] > 0
+        assert row[-1][1] < room
+        # as much room before the first as after the last
+        assert row[0][0] == pytest.approx(room - 8 - row[-1][1], abs=0.5)
+    assert all(0 < top < bottom < height for top, bottom in tops)
+    assert room + float(scale.get('width')) < width
+    assert float(scale.get('y')) > 0
+    assert float(scale.get('y')) + float(scale.get('height')) < height
+    texts = [t for t in root.findall(f'{SVG}text') if t.get('class') == 'scale']
+    assert [float(t.text.replace('−', '-')) for t in texts[1:6]] == [-50, -25, 0, 25, 50]
+    assert all(0 < float(t.get('y')) < height for t in texts)
+    assert (texts[-1].text == '±100 Hz') == bool(second_unit)

@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from nigra.interfaces.reports.group_data import GroupData, measure_words, score_name
-from nigra.interfaces.reports.group_page import people_table
+from nigra.interfaces.reports.group_page import _effect, people_table
 from nigra.interfaces.reports.group_sentences import findings
 
 CONTRAST = {
@@ -84,3 +84,13 @@ def test_no_covariates_are_none_and_not_the_default(settings, shown):
 def test_measures_without_a_row_have_a_name():
     assert measure_words('myelin_water').title == 'myelin water'
     assert measure_words('volume_mm3').page_unit == 'mm³'
+
+
+@pytest.mark.parametrize(('p', 'filled'), [(0.049, True), (0.051, False), (float('nan'), False)])
+def test_a_mark_is_filled_only_below_the_level(p, filled):
+    row = {'region': 'red_nucleus', 'group_a': 'NMO', 'group_b': 'HC', 'estimate': 4.0,
+           'ci_low': 2.0, 'ci_high': 6.0, 'p_adjusted': p, 'effect_size': 0.8}  # fmt: skip
+    effect = _effect(row, GroupData({}, {'alpha': 0.05}))
+    assert effect.significant == filled
+    assert (', ' in effect.text.partition(']')[2]) == (p == p)  # a p only where one is known
+    assert _effect(row, GroupData({}, {'alpha': 0.06})).significant == (p < 0.06)

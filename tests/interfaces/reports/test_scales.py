@@ -60,3 +60,10 @@ def test_grid_lines_stand_at_the_ticks_and_zero_is_marked():
     assert [e.get('x1') for e in below] == [e.get('y1') for e in left] == expected
     zero = [e.get('class') == 'grid zero' for e in below]
     assert zero == [t == 0 for t in axis.ticks]
+
+
+@pytest.mark.parametrize('low', [0.1 + 0.2, -(0.1 + 0.2), 0.3])
+def test_an_end_that_is_a_tick_up_to_rounding_is_one(low):
+    high = low + 0.4
+    assert ticks(low, high) == pytest.approx(np.arange(5) * 0.1 + round(low, 1))
+    assert ticks(low + 0.01, high - 0.01) == pytest.approx(np.arange(1, 4) * 0.1 + round(low, 1))

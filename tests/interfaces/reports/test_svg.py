@@ -4,7 +4,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 
-from nigra.interfaces.reports.svg import add, drawing, short, to_text
+from nigra.interfaces.reports.svg import add, drawing, short, shorten, to_text
 
 
 def test_short_keeps_two_decimals():
@@ -22,3 +22,13 @@ def test_text_and_attributes_are_escaped_and_printable():
     assert parsed.get('aria-label') == '"><script>alert(1)</script>'
     assert parsed[0].text == 'a<b>&\u00a0\u202f−é😀'
     assert parsed[0].get('data-name') == '<"&>'
+
+
+def test_text_is_cut_only_where_it_would_not_fit():
+    name = 'substantia nigra'
+    for room in range(10, 200, 7):
+        text = shorten(name, room)
+        assert len(text) <= max(4, room / 6.6)
+        assert text == name or text == name[: len(text) - 1] + '…'
+    assert shorten(name, 6.6 * len(name) + 1) == name
+    assert shorten(name, 6.6 * len(name) - 1) != name

@@ -101,3 +101,24 @@ def test_fractions_reach_the_table_in_their_box(tmp_path):
     assert found['chi_pvc'] == pytest.approx(100, abs=0.01)
     (without, *_) = measure_regions(maps, drawn.labels, [Region('a', 'L', (1,))], fine=Fine())
     assert np.isnan(without['chi_pvc'])
+
+
+def test_a_thin_region_is_told_from_the_neighbour_that_shares_all_its_voxels():
+    own, beside = np.zeros((9, 9, 9)), np.zeros((9, 9, 9))
+    own[4, 2:7, 2:7] = beside[4, 2:7, 2:7] = 0.5
+    beside[5:7, 2:7, 2:7] = 1
+    image = 100.0 * own + 300.0 * beside
+    everywhere = np.ones(own.shape, bool)
+    assert pvc_mean(image, everywhere, {1: own, 2: beside}, [1]) == pytest.approx(100, abs=1e-6)
+
+
+def test_a_neighbour_that_fills_hardly_anything_is_left_to_the_rest():
+    """A label of a few hundredths of a voxel has no value of its own, which noise would make."""
+    own, trace = np.zeros((9, 9, 9)), np.zeros((9, 9, 9))
+    own[3:6, 3:6, 3:6] = 1
+    own[2, 3:6, 3:6] = 0.5
+    image = 100.0 * own
+    trace[2, 3:6, 3:6] = 0.05
+    everywhere = np.ones(own.shape, bool)
+    alone = pvc_mean(image, everywhere, {1: own}, [1])
+    assert pvc_mean(image, everywhere, {1: own, 2: trace}, [1]) == alone

@@ -5,7 +5,8 @@ from phantoms import head, signal
 from nigra.nodes.errors import NigraError
 from nigra.nodes.field.bipolar import remove_alternation
 from nigra.nodes.field.echo_box import cut_echoes
-from nigra.nodes.field.totalfield import romeo_field
+from nigra.nodes.field.offsets import remove_offsets
+from nigra.nodes.field.totalfield import laplacian_field, romeo_field
 from nigra.nodes.field.wraps import wrap
 
 EVEN = (0.005, 0.011, 0.017, 0.023)
@@ -65,6 +66,35 @@ def test_field_of_a_bipolar_scan_is_as_good(scan):
         spread[name] = (field - phantom['total'])[phantom['mask']].std()
     assert spread['corrected'] < 1.1 * spread['plain']
     assert spread['uncorrected'] > 3 * spread['plain']
+
+
+@pytest.mark.parametrize('method', [romeo_field, laplacian_field])
+def test_what_was_taken_off_is_told(scan, method):
+    phantom, angle, magnitude, times = scan
+    given = alternating(angle, 1, 0.3, 0.05)
+    mask, common = phantom['mask'], {'echo_times': times, 'b0': 3.0}
+    _, _, _, rise = method(given, magnitude, mask, phantom['grid'], **common)
+    rows = np.flatnonzero(mask.any(axis=(0, 2)))
+    assert rise == pytest.approx(0.05 * (rows[-1] - rows[0]), rel=0.02)
+    assert method(angle, magnitude, mask, phantom['grid'], **common)[3] == 0
+
+
+def test_the_other_ways_to_a_field_take_it_off_too(scan):
+    phantom, angle, magnitude, times = scan
+    given = alternating(angle, 0, 0.3, 0.05)
+    mask, grid = phantom['mask'], phantom['grid']
+    fields = [
+        laplacian_field(phase, magnitude, mask, grid, echo_times=times, b0=3.0)[0]
+        for phase in (angle, given)
+    ]
+    assert np.abs(fields[1] - fields[0])[mask].std() < 0.1 * fields[0][mask].std()
+    plain, cleaned = (
+        remove_offsets(phase, magnitude, times, mask, grid, b0=3.0)[0] for phase in (angle, given)
+    )
+    rest = wrap(cleaned - plain)[mask]
+    if times == EVEN:  # half a wrap, as above
+        rest = wrap(2 * rest) / 2
+    assert np.abs(rest).mean() < 0.02
 
 
 def test_monopolar_scan_is_left_alone(scan):

@@ -73,7 +73,7 @@ def test_field_differs_from_the_truth_by_a_smooth_part():
     clean = 2 * np.pi * hz_per_ppm(3.0) * phantom['total'][..., None] * np.array(TIMES)
     angle = wrap(clean + 0.4).astype(np.float32)
     mask = phantom['mask']
-    field, noise, _ = laplacian_field(
+    field, noise, *_ = laplacian_field(
         angle, magnitude, mask, phantom['grid'], echo_times=TIMES, b0=3.0
     )
     core = ndimage.binary_erosion(mask, iterations=4)[1:-1, 1:-1, 1:-1]

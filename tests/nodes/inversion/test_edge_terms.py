@@ -47,3 +47,17 @@ def test_lagged_weights_touch_the_norm_from_above():
         assert cost <= norm + energy(moved) - energy(x) + 1e-3
     still = lagged_weights(0 * x, keep, STEPS, smoothing, other, 0, 5)
     assert np.isclose(still, 0.3 * x.size, rtol=1e-5)
+
+
+@pytest.mark.parametrize('size', [(2.0, 3.0, 0.5), (0.5, 2.0, 3.0), (3.0, 0.5, 2.0)])
+def test_lagged_weights_are_one_over_the_rounded_slope_per_mm(size):
+    shape, smoothing = (5, 6, 7), np.float32(0.2)
+    (x,) = images(shape, 1)
+    keep = np.random.default_rng(4).integers(0, 8, shape).astype(np.uint8)
+    kept = np.stack([(keep >> axis) & 1 for axis in range(3)])
+    slopes = kept * np.stack([(np.roll(x, -1, a) - x) / size[a] for a in range(3)])
+    length = np.sqrt((slopes**2).sum(axis=0) + smoothing**2)
+    weights = np.empty((3, *shape), np.float32)
+    norm = lagged_weights(x, keep, reciprocal_steps(size), smoothing, weights, 0, 5)
+    assert norm == pytest.approx(length.sum(), rel=1e-5)
+    assert weights == pytest.approx(kept / length, rel=1e-5)

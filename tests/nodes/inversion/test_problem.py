@@ -7,7 +7,12 @@ from phantoms import ball, head
 
 from nigra.nodes.errors import NigraError
 from nigra.nodes.grid import Grid
-from nigra.nodes.inversion.problem import data_weights, prepare, without_constant
+from nigra.nodes.inversion.problem import (
+    data_weights,
+    edge_weights,
+    prepare,
+    without_constant,
+)
 from nigra.nodes.methods import INVERSION
 
 METHODS = {name: method.function for name, method in INVERSION.items()}
@@ -136,3 +141,34 @@ def test_a_constant_of_the_field_is_taken_out_of_the_map():
     image = np.arange(60, dtype=np.float32).reshape(3, 4, 5)
     assert np.allclose(without_constant(image), image - 29.5)
     assert np.allclose(without_constant(image + np.float32(7)), without_constant(image))
+
+
+@pytest.mark.parametrize('strength', [0.3, 0.9])
+def test_edge_weights_are_one_where_flat_and_half_as_strong_on_a_ramp(strength):
+    shape, size = (10, 12, 8), (1.0, 2.0, 3.0)
+    mask = np.zeros(shape, bool)
+    mask[1:-1, 1:-1, 1:-1] = True
+    flat = edge_weights(np.full(shape, 7.0), mask, Grid(shape, size), strength)
+    assert np.array_equal(flat, np.ones(shape, np.float32))
+    for axis in range(3):
+        ramp = 5.0 * np.indices(shape)[axis]
+        found = edge_weights(ramp, mask, Grid(shape, size), strength)
+        within = mask & np.roll(mask, -1, axis)
+        # every slope is the typical one, which halves the strength
+        assert found[within] == pytest.approx(1 - strength / 2, abs=1e-6)
+        assert found[~within] == pytest.approx(1)
+
+
+def test_edge_weights_know_no_unit_of_the_magnitude_and_keep_their_limits():
+    rng = np.random.default_rng(4)
+    image = np.cumsum(rng.standard_normal((12, 12, 12)), axis=0)
+    mask = np.ones(image.shape, bool)
+    grid = Grid(image.shape, (1.0, 1.0, 1.0))
+    found = edge_weights(image, mask, grid, 0.8)
+    assert edge_weights(1000 * image, mask, grid, 0.8) == pytest.approx(found, abs=1e-5)
+    assert found.min() >= 1 - 0.8 - 1e-6
+    assert found.max() <= 1
+    sharp = image.copy()
+    sharp[6:] += 1e6
+    edge = edge_weights(sharp, mask, grid, 0.8)
+    assert edge[5].mean() < 0.61 < 0.9 < edge[2].mean()

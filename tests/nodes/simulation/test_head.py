@@ -4,7 +4,13 @@ from scipy import ndimage
 
 from nigra.interfaces.simulate import template_head
 from nigra.nodes.errors import NigraError
-from nigra.nodes.simulation.head import Material, build_head, distance_to_segment, world_axes
+from nigra.nodes.simulation.head import (
+    Material,
+    _smooth_union,
+    build_head,
+    distance_to_segment,
+    world_axes,
+)
 from nigra.nodes.simulation.veins import vein_mask
 
 
@@ -90,3 +96,17 @@ def test_marrow_lies_between_two_tables_of_bone(head):
     order = [m for i, m in enumerate(above) if i == 0 or above[i - 1] != m]
     at = order.index(Material.MARROW)
     assert order[at - 1] == order[at + 1] == Material.BONE
+
+
+def test_a_union_is_the_nearer_of_two_distances_rounded_where_they_meet():
+    near, blend = np.linspace(-40, 40, 81), 16.0
+    for other in (-30.0, 0.0, 25.0):
+        found = _smooth_union(near, np.full_like(near, other), blend)
+        turned = _smooth_union(np.full_like(near, other), near, blend)
+        assert found == pytest.approx(turned, abs=1e-4)
+        least = np.minimum(near, other)
+        apart = np.abs(near - other) >= blend
+        assert found[apart] == pytest.approx(least[apart], abs=1e-4)
+        # it only ever adds to the body, and most where both are equally near: a quarter of it
+        assert (found <= least + 1e-4).all()
+        assert (least - found).max() == pytest.approx(blend / 4, abs=0.01)

@@ -1,3 +1,5 @@
+import itertools
+
 import numpy as np
 import pytest
 
@@ -192,3 +194,13 @@ def test_majority_takes_the_label_that_fills_most():
     fine[0, 0, 0] = 2
     fine[2, 0, 0] = 7
     assert majority(fine, (2, 2, 2)).ravel().tolist() == [5, 0]
+
+
+@pytest.mark.parametrize('shape', [(8, 9, 4), (3, 3, 3)])
+@pytest.mark.parametrize('tilt', [(0, 0, 0), (20, -10, 5)])
+def test_a_slab_turns_about_its_middle(shape, tilt):
+    affine = scan_affine(shape, (1.0, 1.5, 3.0), (5.0, -10.0, 20.0), tilt)
+    corners = np.array(list(itertools.product(*((0, n - 1) for n in shape))), float)
+    world = corners @ affine[:3, :3].T + affine[:3, 3]
+    assert world.mean(axis=0) == pytest.approx([5, -10, 20])
+    assert np.linalg.norm(affine[:3, :3], axis=0) == pytest.approx([1, 1.5, 3])

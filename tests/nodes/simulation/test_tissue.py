@@ -6,6 +6,7 @@ from nigra.nodes.simulation.tissue import (
     TissueModel,
     background_ppm,
     brain_ppm,
+    dentate_nuclei,
     fibre_directions,
     fractions,
     signal_maps,
@@ -78,3 +79,45 @@ def test_fibres_are_unit_vectors_and_run_left_right_in_the_callosum():
     assert np.sqrt((fibres**2).sum(axis=0)) == pytest.approx(np.ones((60, 70, 60)), abs=1e-5)
     callosum = fibres[:, 28:32, 35:40, 30:33]
     assert np.abs(callosum[0]).mean() > 0.8
+
+
+def template_like(low, high):
+    """Voxel-to-world matrix and shape of voxels of 1 mm between two corners, mm."""
+    affine = np.eye(4)
+    affine[:3, 3] = low
+    return affine, tuple(int(b - a) for a, b in zip(low, high, strict=True))
+
+
+def test_fibres_follow_the_tracts_and_nothing_elsewhere():
+    """Squares of the directions along each axis, over many heads: a third each is by chance."""
+    low, spacing, shape = np.array((-76.0, -96, -60)), 4.0, (38, 41, 36)
+    affine = np.diag([spacing, spacing, spacing, 1.0])
+    affine[:3, 3] = low
+    heads = [fibre_directions(np.random.default_rng(seed), shape, affine) for seed in range(30)]
+    assert np.linalg.norm(heads, axis=1) == pytest.approx(1, abs=1e-4)
+    along = np.mean(np.square(heads), axis=0)
+    x, y, z = spacing * np.indices(shape) + low[:, None, None, None]
+    callosum = (abs(x) < 6) & (abs(y + 5) < 20) & (abs(z - 22) < 6)
+    assert along[0][callosum].mean() > 0.6
+    stem = (abs(x) < 8) & (abs(y + 28) < 8) & (z < -15)
+    assert along[2][stem].mean() > 0.6
+    for side in (-1, 1):
+        crown = (abs(side * x - 26) < 4) & (abs(y + 15) < 10) & (abs(z - 20) < 10)
+        assert along[2][crown].mean() > 0.45
+    beside = abs(abs(x) - 26) < 6
+    for far in ((abs(x) > 55) & (y > 20), (abs(x) > 50) & (z > 50), (abs(x) > 50) & (z < -40),
+                (abs(x) > 50) & (y < -60), beside & (y > 42), beside & (z > 70)):  # fmt: skip
+        assert along[2][far].mean() == pytest.approx(1 / 3, abs=0.07)
+
+
+@pytest.mark.parametrize('low', [(-40, -80, -60), (-35, -90, -50), (-96, -132, -78)])
+def test_dentate_nuclei_lie_at_one_place_of_the_world_whatever_the_grid(low):
+    affine, shape = template_like(low, (45, 10, 10))
+    mask = dentate_nuclei(affine, shape)
+    places = np.argwhere(mask) + np.array(low)
+    left, right = places[places[:, 0] < 0], places[places[:, 0] > 0]
+    assert len(left) + len(right) == len(places)
+    # mirror images, behind and below the commissures, and some 1 mL together
+    assert np.array_equal(np.sort(-left[:, 0]), np.sort(right[:, 0]))
+    assert right.mean(axis=0) == pytest.approx([16, -58, -33.5], abs=1.5)
+    assert 500 < len(places) < 2000

@@ -12,6 +12,7 @@ from nigra.nodes.statistics.correlations import (
     CORRELATION_COLUMNS,
     correlation_table,
     difference_p,
+    line_with_band,
     partial_spearman,
     spearman,
 )
@@ -184,3 +185,19 @@ def test_a_group_without_any_covariate_has_plain_correlations():
     rows = table[table.group == 'NMO']
     assert rows.rho.notna().all()
     assert rows.rho_partial.isna().all()
+
+
+@pytest.mark.parametrize('confidence', [0.9, 0.95])
+def test_the_line_and_its_band_are_those_of_regression(confidence):
+    import statsmodels.api as sm
+
+    rng = np.random.default_rng(6)
+    x = rng.uniform(40, 60, 15)
+    y = 3 + 0.5 * x + rng.normal(size=15)
+    at = np.linspace(30, 70, 5)
+    fit = sm.OLS(y, sm.add_constant(x)).fit().get_prediction(sm.add_constant(at))
+    mean, half = line_with_band(x, y, at, confidence=confidence)
+    assert mean == pytest.approx(fit.predicted_mean)
+    low, high = fit.conf_int(alpha=1 - confidence).T
+    assert mean - half == pytest.approx(low)
+    assert mean + half == pytest.approx(high)

@@ -61,3 +61,19 @@ def test_contrasts_of_groups_without_maps_are_told():
     sample, _ = voxel_sample(make_regions(people), question, mapped, source='p.tsv')
     with pytest.raises(NigraError, match='too few participants with maps'):
         voxel_tests(sample)
+
+
+@pytest.mark.parametrize(
+    ('scores', 'tested'),
+    [
+        ([2.0, 3.0], False),  # two people are no regression
+        ([4.0] * 9, False),  # a score that does not vary
+        ([1.0, 2.0, 6.0, 3.5, 2.5, 4.0, 1.5, 5.0, 3.0], True),
+        ([], False),
+    ],
+)
+def test_only_scores_that_enough_people_have_and_that_vary_are_tested(scores, tested):
+    people = make_people({'MS': 18})
+    people['edss'] = [*scores, *[np.nan] * (18 - len(scores))]
+    _, tests = made_of(people)
+    assert ('edss' in {t.name for t in tests}) == tested
