@@ -167,12 +167,13 @@ def _measure_part(data: GroupData, measure: str, colours: Mapping[str, str]) -> 
             _samples(data, rows), colours, unit=known.page_unit,
             label=f'{known.title} of the {readable(region)} by group',
         )  # fmt: skip
-        panels.append((readable(region).capitalize(), Markup(svg)))
+        anchor = data.anchor(measure, str(region))
+        panels.append((readable(region).capitalize(), Markup(svg), anchor))
     effects = [_effect(row, data) for row in data.in_order(measure)]
     limit = effect_limit(e.effect_size for e in effects)
     label = f'Differences in {known.title}'
     return {
-        'anchor': f'measure-{data.measures.index(measure) + 1}',
+        'anchor': data.anchor(measure),
         'name': known.title,
         'title': capital(known.title),
         'meaning': known.hint,

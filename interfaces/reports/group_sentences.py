@@ -31,11 +31,14 @@ class Finding(NamedTuple):
         A sentence, and its numbers.
     parts
         The same of the parts of its region, which are no effects of their own.
+    anchor
+        Of the chart of everybody's values, on the same page; empty where there is none.
     """
 
     lead: str
     details: str
     parts: Sequence[tuple[str, str]] = ()
+    anchor: str = ''
 
 
 def what_was_asked(data: GroupData) -> str:
@@ -87,12 +90,15 @@ def findings(data: GroupData) -> list[Finding]:
         if pd.notna(m.get('failed_checks'))
     }
     told = {
-        _key(row): _difference(row, failed.get((row['measure'], row['region']), ()))
+        _key(row): _difference(row, failed.get((row['measure'], row['region']), ()), data)
         for row in hits
     }
     above = {key: (wholes().get(key[0], ''), *key[1:]) for key in told}
     return [
-        Finding(*sentence, [told[part] for part in told if above[part] == key])
+        Finding(
+            *sentence, [told[part] for part in told if above[part] == key],
+            data.anchor(key[1], key[0]) if key[0] in set(data.values['region']) else '',
+        )  # fmt: skip
         for key, sentence in told.items()
         if above[key] not in told
     ]
@@ -139,7 +145,9 @@ def more_findings(data: GroupData) -> list[tuple[str, str]]:
     return sentences
 
 
-def _difference(row: Mapping[Any, Any], failed: Collection[str]) -> tuple[str, str]:
+def _difference(
+    row: Mapping[Any, Any], failed: Collection[str], data: GroupData
+) -> tuple[str, str]:
     """A difference told so that it is positive, and its numbers."""
     known = measure_words(row['measure'])
     turned = -1 if row['estimate'] < 0 else 1
@@ -155,10 +163,25 @@ def _difference(row: Mapping[Any, Any], failed: Collection[str]) -> tuple[str, s
         details.append(f'effect size {fixed(2)(abs(row["effect_size"]))}{_too_few(row)}')
     if pd.notna(row.get('n_a')) and pd.notna(row.get('n_b')):
         details.append(f'n = {row["n_a"]:.0f} and {row["n_b"]:.0f}')
+    if whom := _in_whom(row, turned, data):
+        details.append(whom)
     if also := _in_other_units(row['measure'], abs(row['estimate'])):
         details.append(also)
     details += _beside(row, known.page_unit, failed, turned)
     return lead, '; '.join(details)
+
+
+def _in_whom(row: Mapping[Any, Any], turned: int, data: GroupData) -> str:
+    """How many people show a difference of means; empty where their values are not known."""
+    a, b = (
+        data.values_of(row['measure'], row['region'], str(row[side]))
+        for side in ('group_a', 'group_b')
+    )
+    if a.empty or b.empty:
+        return ''
+    beyond = int((turned * (a - b.median()) > 0).sum())
+    where = 'above' if turned > 0 else 'below'
+    return f'{beyond} of {len(a)} in {row["group_a"]} {where} the median of {row["group_b"]}'
 
 
 def _too_few(row: Mapping[Any, Any]) -> str:

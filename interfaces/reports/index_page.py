@@ -65,6 +65,7 @@ def write_index(
         'chips': [counted(len(rows), 'visit'), *counts],
         'columns': _COLUMNS,
         'group': (root / 'group.html').is_file(),
+        'viewers': any(row[7] for row in rows),
         'images': " 'self' file:",  # thumbnails lie beside the page, so that it stays small
         'data': Markup(_as_data(rows)),
         'sections': [],

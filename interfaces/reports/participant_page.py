@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -29,7 +28,6 @@ from .checks import (
 from .map_pictures import run_pictures
 from .pictures import Picture, anatomy_pictures
 from .profiles import region_profile
-from .viewer_files import viewer_path
 
 REASONS = ('movement', 'signal lost', 'phase', 'registration', 'labels', 'brain mask', 'lesion',
            'other')  # fmt: skip
@@ -52,7 +50,8 @@ class Run:
 
     anchor: str
     title: str
-    facts: list[tuple[str, str, str]]
+    facts: list[tuple[str, str]]
+    quality: list[tuple[str, str, str]]
     checks: list[Check]
     warnings: list[str]
     figures: list[Picture]
@@ -98,8 +97,8 @@ def participant_context(
         'versions': sorted(versions.items()),
         'sections': [
             ('summary', 'At a glance'),
-            ('anatomy', 'Anatomy'),
             *((run.anchor, run.title) for run in shown),
+            ('anatomy', 'Anatomy'),
             ('rating', 'Your rating'),
             ('methods', 'Methods'),
             ('versions', 'Versions'),
@@ -111,7 +110,8 @@ def participant_context(
 def ways(visit: str) -> list[tuple[str, str]]:
     """Links from a visit's page to others.
 
-    Pages are made side by side and know no neighbours: the index, which knows all, leads on.
+    Pages are made side by side and know neither their neighbours nor whether there is a viewer: the
+    index, which knows all, leads on.
     """
     at = quote(visit)
     return [
@@ -119,7 +119,7 @@ def ways(visit: str) -> list[tuple[str, str]]:
         ('index.html#group', 'Groups'),
         (f'index.html#before={at}', '← previous'),
         (f'index.html#after={at}', 'next →'),
-        (viewer_path(Path(), at).name, 'Viewer'),
+        (f'index.html#view={at}', 'Viewer'),
     ]
 
 
@@ -191,7 +191,8 @@ def run_page(run: Mapping[str, Any], number: int, names: Mapping[int, str], *, t
     return Run(
         anchor=f'run-{number}',
         title=title,
-        facts=fact_pairs(run.get('facts') or {}, quality),
+        facts=fact_pairs(run.get('facts') or {}),
+        quality=quality_pairs(quality),
         checks=[*region_checks(regions, warnings), *head_check(quality), *phase_check(quality)],
         warnings=warnings,
         figures=run_pictures(run, names),
@@ -207,15 +208,13 @@ def run_warnings(run: Mapping[str, Any]) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def fact_pairs(facts: Mapping[str, Any], quality: Mapping[str, Any]) -> list[tuple[str, str, str]]:
-    """Acquisition and quality of a run as name, text and what the name means.
+def fact_pairs(facts: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Acquisition of a run as name and text.
 
     Parameters
     ----------
     facts
         As `sidecars.scan_facts` gives them.
-    quality
-        Measures of `quality.quality_measures`, by name.
     """
     known = {
         'MagneticFieldStrength': ('Field strength', _tesla),
@@ -228,9 +227,18 @@ def fact_pairs(facts: Mapping[str, Any], quality: Mapping[str, Any]) -> list[tup
         'Shape': ('Matrix', lambda v: ' × '.join(str(n) for n in v)),
     }
     pairs = [(name, show(facts[key])) for key, (name, show) in known.items() if key in facts]
-    pairs += flatten({k: v for k, v in facts.items() if k not in known})
-    plain = [(name, text, '') for name, text in pairs]
-    return plain + [_measured(key, value) for key, value in flatten(quality)]
+    return pairs + flatten({k: v for k, v in facts.items() if k not in known})
+
+
+def quality_pairs(quality: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    """Quality of a run as name, text and what the name means.
+
+    Parameters
+    ----------
+    quality
+        Measures of `quality.quality_measures`, by name.
+    """
+    return [_measured(key, value) for key, value in flatten(quality)]
 
 
 def _tesla(value: Any) -> str:

@@ -74,7 +74,7 @@ def test_few_people_are_told_first_and_with_every_effect_size(sizes, few):
 
 @pytest.mark.parametrize(('df', 'told'), [(LEAST_DF, True), (LEAST_DF - 1, False)])
 def test_equal_volume_is_told_only_where_there_is_room_for_it(df, told):
-    ((_, details, _),) = findings(data({'df': df}))
+    ((_, details, *_),) = findings(data({'df': df}))
     assert ('at equal volume' in details) == told
 
 
@@ -83,7 +83,7 @@ def test_equal_volume_is_told_only_where_there_is_room_for_it(df, told):
     [('volume_mm3', '0.25 mL'), ('volume_normalised', '0.025 % of the brain')],
 )
 def test_volumes_are_told_in_what_people_know_them_by(measure, shown):
-    ((_, details, _),) = findings(data({'estimate': 250.0, 'measure': measure}))
+    ((_, details, *_),) = findings(data({'estimate': 250.0, 'measure': measure}))
     assert shown in details
 
 
