@@ -4,7 +4,7 @@ import subprocess
 
 import pandas as pd
 import pytest
-from toy_browser import BROWSER, browse, driven
+from toy_browser import BROWSER, browse, driven, in_frames
 from toy_cohort import make_people, write_participants, write_study
 from toy_page import NAMES, write_visit
 
@@ -156,6 +156,15 @@ def test_a_point_leads_to_its_person(page):
     assert address == f'index.html#to={person}'
 
 
+def test_a_finding_leads_to_everybody(page):
+    told = driven(page, """
+      const charts = [...document.querySelectorAll('a.whom')].map((a) => document.getElementById(a.hash.slice(1)));
+      document.documentElement.dataset.told =
+        [charts.length > 0, charts.every((c) => c?.querySelector('.point'))].join(' ');
+    """)  # fmt: skip
+    assert told == 'true true'
+
+
 @pytest.fixture(scope='module')
 def study(tmp_path_factory):
     """Three finished visits, somebody who failed, and one who has not begun."""
@@ -167,6 +176,7 @@ def study(tmp_path_factory):
         (root / f'{name}.html').write_text(f'<!DOCTYPE html><title>page of {name}</title>')
     (made / 'sub-04.json').write_text('{"Outputs": {}}')
     (root / 'group.html').write_text('<!DOCTYPE html><title>groups</title>')
+    (root / 'sub-01_viewer.html').write_text('<!DOCTYPE html><title>viewer of sub-01</title>')
     people = pd.DataFrame({'participant_id': ['sub-01', 'sub-02', 'sub-05'],
                            'group': [EVIL, 'HC', 'HC']})  # fmt: skip
     write_participants(root / 'participants.tsv', people)
@@ -177,7 +187,8 @@ def study(tmp_path_factory):
     ('way', 'title'),
     [('after=sub-01', 'page of sub-02_ses-a'), ('before=sub-03', 'page of sub-02_ses-a'),
      ('to=sub-03', 'page of sub-03'), ('group', 'groups'),
-     ('after=sub-03', 'All participants · nigra'), ('to=sub-02', 'All participants · nigra')],
+     ('after=sub-03', 'All participants · nigra'), ('to=sub-02', 'All participants · nigra'),
+     ('view=sub-01', 'viewer of sub-01'), ('view=sub-03', 'All participants · nigra')],
 )  # fmt: skip
 def test_the_index_leads_to_neighbours_people_and_groups(study, way, title):
     dom, errors = browse(study, fragment=way)
@@ -194,7 +205,7 @@ def test_the_index_shows_everybody_and_finds(study):
       document.documentElement.dataset.told = [...all, rows().length, rows()[0]].join('; ');
     """)  # fmt: skip
     assert told == (
-        'sub-01 finished; sub-02_ses-a finished; sub-03 finished; sub-04 unfinished; '
+        'sub-01 viewer finished; sub-02_ses-a finished; sub-03 finished; sub-04 unfinished; '
         'sub-05 waiting; 1; sub-05 waiting'
     )
 
@@ -252,3 +263,35 @@ def test_a_picture_is_saved_with_its_style(page):
       }, 50);
     """)  # fmt: skip
     assert told == 'image/svg+xml true true image/png true'
+
+
+def test_what_a_phone_would_cut_off_is_seen(tmp_path):
+    page = tmp_path / 'wide.html'
+    page.write_text('<!DOCTYPE html><body><p style="width:391px">x</p></body>')
+    told, _ = in_frames([page])
+    content, frame, *_ = told[page]
+    assert content > frame == 390
+
+
+def test_pages_fit_a_phone_and_ask_for_nothing(page, study, tmp_path):
+    given, run = write_visit(tmp_path)
+    person = tmp_path / 'sub-01.html'
+    html = render_participant(participant_id='sub-01', runs=[run], names=NAMES, **given)
+    person.write_text(html, encoding='utf-8')
+    told, errors = in_frames([page, study, person])
+    assert errors == []
+    assert {at.name: (content, asked) for at, (content, _, asked, _) in told.items()} == dict.fromkeys(
+        ('group.html', 'index.html', 'sub-01.html'), (390, 0)
+    )  # fmt: skip
+
+
+def test_hints_in_boxes_are_not_cut_off(page, study):
+    code = """[...document.querySelectorAll('input[placeholder]')].filter((box) => {
+      const style = getComputedStyle(box), pen = document.createElement('canvas').getContext('2d');
+      pen.font = style.font;
+      const room = box.clientWidth - parseFloat(style.paddingLeft) - parseFloat(style.paddingRight);
+      return pen.measureText(box.placeholder).width > room;
+    }).map((box) => box.placeholder)"""
+    for width in (390, 1300):
+        told, _ = in_frames([page, study], width=width, code=code)
+        assert [cut for *_, cut in told.values()] == [[], []]
