@@ -185,6 +185,7 @@ def _measure_part(data: GroupData, measure: str, colours: Mapping[str, str]) -> 
         'means': '' if data.is_compared else means_chart(data, measure),
         'covariates': covariate_charts(data, measure),
         'limit': f'{limit:g}',
+        'least_boxed': charts.LEAST_BOXED,
         'slices': _slices(data, measure, limit),
     }
 

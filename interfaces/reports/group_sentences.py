@@ -96,7 +96,8 @@ def findings(data: GroupData) -> list[Finding]:
     above = {key: (wholes().get(key[0], ''), *key[1:]) for key in told}
     return [
         Finding(
-            *sentence, [told[part] for part in told if above[part] == key],
+            *sentence,
+            [told[part] for part in told if above[part] == key],
             data.anchor(key[1], key[0]) if key[0] in set(data.values['region']) else '',
         )  # fmt: skip
         for key, sentence in told.items()
@@ -165,7 +166,7 @@ def _difference(
         details.append(f'n = {row["n_a"]:.0f} and {row["n_b"]:.0f}')
     if whom := _in_whom(row, turned, data):
         details.append(whom)
-    if also := _in_other_units(row['measure'], abs(row['estimate'])):
+    if also := _in_other_units(row, data):
         details.append(also)
     details += _beside(row, known.page_unit, failed, turned)
     return lead, '; '.join(details)
@@ -190,13 +191,20 @@ def _too_few(row: Mapping[Any, Any]) -> str:
     return ' (not to be relied on: too few people)' if known and min(known) < FEW else ''
 
 
-def _in_other_units(measure: str, amount: float) -> str:
-    """A volume in what people know it by."""
-    show = significant(2)
+def _in_other_units(row: Mapping[Any, Any], data: GroupData) -> str:
+    """A volume in what people know it by; of susceptibility, which has no zero, nothing."""
+    show, measure, amount = significant(2), row['measure'], abs(row['estimate'])
     if measure == 'volume_mm3':
-        return f'{show(amount / 1000)} mL'
-    # a cubic millimetre is a millionth of a litre
-    return f'{show(amount / 1e4)} % of the brain' if measure == 'volume_normalised' else ''
+        told = f'{show(amount / 1000)} mL'
+    elif measure == 'volume_normalised':
+        # a cubic millimetre is a millionth of a litre
+        told = f'{show(amount / 1e4)} % of the brain'
+    else:
+        return ''
+    other = data.values_of(measure, row['region'], str(row['group_b']))
+    part = 100 * amount / other.mean() if len(other) else 0.0
+    more = f', {show(part)} % of the mean of {row["group_b"]}' if part else ''
+    return f'a difference of {told}{more}'
 
 
 def _beside(row: Mapping[Any, Any], unit: str, failed: Collection[str], turned: int) -> list[str]:

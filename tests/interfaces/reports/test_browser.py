@@ -76,6 +76,7 @@ def test_filter_keeps_rows_with_every_word(page):
 
 def test_pictures_are_drawn_and_inside_the_page(page):
     told = driven(page, """
+      document.querySelectorAll('details').forEach((d) => { d.open = true; });
       const charts = [...document.querySelectorAll('main svg')];
       const flat = charts.filter((c) => { const b = c.getBoundingClientRect();
         return b.width < 50 || b.height < 20 || b.right > innerWidth + 1; });

@@ -87,6 +87,16 @@ def test_in_whom_a_difference_is_seen_is_told(estimate, told):
     assert finding.anchor == 'measure-1-putamen'
 
 
+def test_a_volume_is_told_as_a_part_of_what_the_others_have():
+    known = data({'measure': 'volume_normalised', 'estimate': -50.0})
+    rows = [('A', 150.0), ('B', 190.0), ('B', 210.0)]
+    values = pd.DataFrame(rows, columns=['group', 'value']).assign(
+        participant_id='sub-0', measure='volume_normalised', region='putamen', hemisphere='both'
+    )
+    (finding,) = findings(GroupData({**known.tables, 'values': values}, known.settings))
+    assert 'a difference of 0.005 % of the brain, 25 % of the mean of B' in finding.details
+
+
 def test_where_values_are_not_known_nobody_is_counted():
     (finding,) = findings(data({'region': 'caudate'}))
     assert 'median' not in finding.details
