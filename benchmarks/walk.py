@@ -1,10 +1,10 @@
-"""The walk of the tutorial: four clicks from the list of everybody to a voxel, with a picture of each.
+"""The walk of the tutorial: four clicks from everybody to a voxel, with a picture of each.
 
     python benchmarks/walk.py OUT [--pictures docs/pictures/walk] [--region substantia_nigra]
 
 OUT is what `nigra bids_example OUT participant group` made. Every step follows a link of the page
 before it, so that the walk ends with an error where one is not there; pages are drawn by Chromium,
-1,400 pixels wide, and saved at half of that. Takes half a minute.
+1,400 pixels wide, and saved somewhat smaller. Takes half a minute.
 """
 
 from __future__ import annotations
@@ -19,7 +19,9 @@ from pathlib import Path
 from PIL import Image
 
 BROWSERS = ('chromium', 'chromium-browser', 'google-chrome')
-WIDTH = 1400
+WIDTH, SAVED = 1400, 1000
+TALL = 3000
+"""Height in which a section fits, so that nothing is scrolled, px."""
 PICTURES = Path(__file__).parents[1] / 'docs' / 'pictures' / 'walk'
 
 
@@ -42,14 +44,14 @@ def steps(out: Path, region: str) -> list[tuple[str, str, int]]:
     return [
         ('everybody', 'index.html', 900),
         ('findings', to_group, 1250),
-        ('in_whom', f'{to_group}#{anchor}', 620),
+        ('in_whom', f'{to_group}#{anchor}', 1440),
         ('person', f'index.html#to={person}', 1350),
-        ('viewer', viewer, 1000),
+        ('viewer', viewer, 1180),
     ]
 
 
-def draw(address: str, height: int, path: Path) -> None:
-    """A page as Chromium shows it, at half its size."""
+def draw(page: Path, fragment: str, height: int, path: Path) -> None:
+    """The upper part of a page as Chromium shows it, somewhat smaller."""
     browser = next(filter(None, map(shutil.which, BROWSERS)), None)
     if browser is None:
         raise SystemExit(f'this needs {", ".join(BROWSERS[:-1])} or {BROWSERS[-1]}')
@@ -57,14 +59,27 @@ def draw(address: str, height: int, path: Path) -> None:
         shot = Path(folder) / 'shot.png'
         subprocess.run(
             [browser, '--headless', '--no-sandbox', '--hide-scrollbars', '--use-angle=swiftshader',
-             '--enable-unsafe-swiftshader', '--force-prefers-reduced-motion',
-             '--virtual-time-budget=8000', f'--window-size={WIDTH},{height}',
-             f'--screenshot={shot}', address],
+             '--enable-unsafe-swiftshader', '--virtual-time-budget=8000',
+             f'--window-size={WIDTH},{max(height, TALL if "measure" in fragment else 0)}',
+             f'--screenshot={shot}', page.as_uri() + fragment],
             check=True, capture_output=True, timeout=300,
         )  # fmt: skip
-        image = Image.open(shot).convert('RGB')
+        image = Image.open(shot).convert('RGB').crop((0, 0, WIDTH, height))
         path.parent.mkdir(parents=True, exist_ok=True)
-        image.resize((WIDTH // 2, height // 2), Image.Resampling.LANCZOS).save(path, quality=85)
+        size = (SAVED, height * SAVED // WIDTH)
+        image.resize(size, Image.Resampling.LANCZOS).save(path, quality=80)
+
+
+def section_alone(page: Path, anchor: str, folder: Path) -> Path:
+    """A copy of a page with one section, which is not scrolled: Chromium draws no window then."""
+    section = anchor.rsplit('-', 1)[0]
+    style = (
+        f'<style>header, main > :not(#{section}) {{ display: none; }}'
+        f' html {{ scroll-padding-top: {TALL}px; }}</style></head>'
+    )
+    copy = folder / page.name
+    copy.write_text(page.read_text('utf-8').replace('</head>', style, 1), encoding='utf-8')
+    return copy
 
 
 def main() -> None:
@@ -74,9 +89,13 @@ def main() -> None:
     parser.add_argument('--pictures', type=Path, default=PICTURES)
     parser.add_argument('--region', default='substantia_nigra')
     given = parser.parse_args()
-    for number, (name, address, height) in enumerate(steps(given.out, given.region)):
-        at = f'{given.out.resolve().as_uri()}/{address}'
-        draw(at, height, given.pictures / f'{number}_{name}.webp')
+    with tempfile.TemporaryDirectory() as folder:
+        for number, (name, address, height) in enumerate(steps(given.out, given.region)):
+            file, mark, anchor = address.partition('#')
+            page = given.out.resolve() / file
+            if anchor.startswith('measure'):
+                page = section_alone(page, anchor, Path(folder))
+            draw(page, mark + anchor, height, given.pictures / f'{number}_{name}.webp')
 
 
 if __name__ == '__main__':

@@ -95,14 +95,15 @@ def findings(data: GroupData) -> list[Finding]:
     }
     above = {key: (wholes().get(key[0], ''), *key[1:]) for key in told}
     return [
-        Finding(
-            *sentence,
-            [told[part] for part in told if above[part] == key],
-            data.anchor(key[1], key[0]) if key[0] in set(data.values['region']) else '',
-        )  # fmt: skip
+        Finding(*sentence, [told[p] for p in told if above[p] == key], _chart(data, *key[:2]))
         for key, sentence in told.items()
         if above[key] not in told
     ]
+
+
+def _chart(data: GroupData, region: str, measure: str) -> str:
+    """Anchor of the chart of everybody's values; empty where there is none."""
+    return data.anchor(measure, region) if region in set(data.values['region']) else ''
 
 
 def wholes() -> dict[str, str]:

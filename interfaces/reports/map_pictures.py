@@ -165,7 +165,10 @@ def _chi_pictures(
         layers, frame.rows, chi, label='Susceptibility', box=frame.box, bar=bar, outlines=outlines
     )
     where = ' Green: the region whose mean is zero.' if outlines else ''
-    caption = f'Bright: paramagnetic. Black: outside the QSM mask. {_SCALES}{where}'
+    caption = (
+        'Bright: paramagnetic, as iron is. Dark: diamagnetic, as myelin and calcium are. Black: '
+        f'outside the QSM mask. {_SCALES}{where}'
+    )
     pictures.append(
         Picture('Susceptibility map', caption, Markup(svg), fade=scales, outlined=bool(outlines))
     )

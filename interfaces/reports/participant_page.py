@@ -110,8 +110,8 @@ def participant_context(
 def ways(visit: str) -> list[tuple[str, str]]:
     """Links from a visit's page to others.
 
-    Pages are made side by side and know neither their neighbours nor whether there is a viewer: the
-    index, which knows all, leads on.
+    Pages are made side by side and know neither their neighbours nor whether there is a viewer:
+    the index, which knows all, leads on.
     """
     at = quote(visit)
     return [
@@ -260,14 +260,16 @@ def region_rows(regions: pd.DataFrame) -> Table:
     columns = {
         'region': Column('Region', words=True),
         'hemisphere': Column('Side', words=True),
-        'chi_mean': Column('χ mean, ppb', 'mean susceptibility', fixed(1)),
+        'chi_mean': Column('Susceptibility, ppb', 'mean over the voxels', fixed(1)),
         'volume_ml': Column('Volume, mL', 'of the whole nucleus on the T1w image', fixed(2)),
         'of_brain': Column('% of brain', 'volume over that of the whole brain', fixed(3)),
         'coverage': Column('Covered, %', 'part of the label inside the QSM mask', percent),
         'n_voxels': Column('Voxels', 'voxels inside the QSM mask', fixed(0)),
         'volume_mm3': Column('Volume, mm³', 'of the whole nucleus on the T1w image', fixed(0)),
-        'chi_median': Column('χ median, ppb', 'median susceptibility', fixed(1)),
-        'chi_sd': Column('χ SD, ppb', 'standard deviation over voxels', fixed(1)),
+        'chi_median': Column('Median, ppb', 'median susceptibility', fixed(1)),
+        'chi_sd': Column(
+            'SD, ppb', 'standard deviation of the susceptibility over voxels', fixed(1)
+        ),
         'r2star_mean': Column('R2*, 1/s', 'mean; several echoes only', fixed(1)),
         'iron_mean': Column('Iron, mg/kg', 'above the reference; iron-rich nuclei only', fixed(0)),
     }

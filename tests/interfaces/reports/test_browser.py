@@ -1,6 +1,10 @@
 """Reports in a real browser: no errors, sorting, filtering, pictures, nothing loaded."""
 
+import re
+import runpy
+import shutil
 import subprocess
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -159,11 +163,27 @@ def test_a_point_leads_to_its_person(page):
 
 def test_a_finding_leads_to_everybody(page):
     told = driven(page, """
-      const charts = [...document.querySelectorAll('a.whom')].map((a) => document.getElementById(a.hash.slice(1)));
+      const charts = [...document.querySelectorAll('a.whom')]
+        .map((a) => document.getElementById(a.hash.slice(1)));
       document.documentElement.dataset.told =
         [charts.length > 0, charts.every((c) => c?.querySelector('.point'))].join(' ');
     """)  # fmt: skip
     assert told == 'true true'
+
+
+def test_the_walk_of_the_tutorial_finds_its_links(page, tmp_path):
+    walk = runpy.run_path(str(Path(__file__).parents[3] / 'benchmarks' / 'walk.py'))
+    shutil.copy(page, tmp_path)
+    write_index(tmp_path, study={})
+    people = set(re.findall(r'<title>(sub-\w+): ', page.read_text('utf-8')))
+    for name in people:
+        (tmp_path / f'{name}.html').write_text(f'<a href="index.html#view={name}">')
+    names, addresses, _ = zip(*walk['steps'](tmp_path, 'thalamus'), strict=True)
+    assert names == ('everybody', 'findings', 'in_whom', 'person', 'viewer')
+    assert addresses[2].startswith('group.html#measure-1-thalamus')
+    assert addresses[3].removeprefix('index.html#to=') in people
+    with pytest.raises(SystemExit, match=r'group\.html has no'):
+        walk['steps'](tmp_path, 'nowhere')
 
 
 @pytest.fixture(scope='module')
@@ -281,17 +301,16 @@ def test_pages_fit_a_phone_and_ask_for_nothing(page, study, tmp_path):
     person.write_text(html, encoding='utf-8')
     told, errors = in_frames([page, study, person])
     assert errors == []
-    assert {at.name: (content, asked) for at, (content, _, asked, _) in told.items()} == dict.fromkeys(
-        ('group.html', 'index.html', 'sub-01.html'), (390, 0)
-    )  # fmt: skip
+    found = {at.name: (content, asked) for at, (content, _, asked, _) in told.items()}
+    assert found == dict.fromkeys(('group.html', 'index.html', 'sub-01.html'), (390, 0))
 
 
 def test_hints_in_boxes_are_not_cut_off(page, study):
     code = """[...document.querySelectorAll('input[placeholder]')].filter((box) => {
       const style = getComputedStyle(box), pen = document.createElement('canvas').getContext('2d');
       pen.font = style.font;
-      const room = box.clientWidth - parseFloat(style.paddingLeft) - parseFloat(style.paddingRight);
-      return pen.measureText(box.placeholder).width > room;
+      const rim = parseFloat(style.paddingLeft) + parseFloat(style.paddingRight);
+      return pen.measureText(box.placeholder).width > box.clientWidth - rim;
     }).map((box) => box.placeholder)"""
     for width in (390, 1300):
         told, _ = in_frames([page, study], width=width, code=code)
