@@ -158,7 +158,7 @@ def run_titles(runs: Sequence[Mapping[str, Any]], participant_id: str) -> list[s
     ['Gradient echo run-1', 'Gradient echo run-2']
     """
     if len(runs) == 1:
-        return ['Gradient echo']
+        return ['Map and values']
     names = [str((run.get('entities') or {}).get('prefix') or '') for run in runs]
     own = [name.removeprefix(participant_id).strip('_') for name in names]
     return [f'Gradient echo {n or i}' for i, n in enumerate(own, start=1)]

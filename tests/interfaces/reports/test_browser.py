@@ -135,6 +135,19 @@ def test_pictures_of_a_participant_fade_and_lose_their_outlines(tmp_path):
     assert told == '0 inline 1 none'
 
 
+def test_a_check_that_did_not_fail_is_not_one_that_is_not_known(page):
+    told = driven(page, """
+      const heads = [...document.querySelectorAll('#table-models th')];
+      const at = heads.findIndex((h) => h.textContent === 'failed checks');
+      const rows = [...document.querySelectorAll('#table-models tbody tr')];
+      const cells = rows.map((r) => r.cells[at]);
+      document.documentElement.dataset.told =
+        [cells.some((c) => c.textContent === 'none'), cells.some((c) => c.textContent === 'n/a')]
+          .join(' ');
+    """)  # fmt: skip
+    assert told == 'true false'
+
+
 def test_columns_unfold(page):
     told = driven(page, """
       const table = document.getElementById('table-contrasts');
