@@ -321,7 +321,7 @@ def test_pages_fit_a_phone_and_ask_for_nothing(page, study, tmp_path):
 def test_hints_in_boxes_are_not_cut_off(page, study):
     code = """[...document.querySelectorAll('input[placeholder]')].filter((box) => {
       const style = getComputedStyle(box), pen = document.createElement('canvas').getContext('2d');
-      pen.font = style.font;
+      pen.font = `${style.fontSize} ${style.fontFamily}`;
       const rim = parseFloat(style.paddingLeft) + parseFloat(style.paddingRight);
       return pen.measureText(box.placeholder).width > box.clientWidth - rim;
     }).map((box) => box.placeholder)"""
