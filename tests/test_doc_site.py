@@ -126,7 +126,7 @@ def test_pages_are_for_everybody(site, width):
 def test_every_option_and_every_function_stands_there(site):
     options = (site / 'options.html').read_text(encoding='utf-8')
     for flag in ('--voxelwise', '--slurm-args', '--keep-private', '--repetitions',
-                 '--list-methods', '--truth', '--phase-sign'):  # fmt: skip
+                 '--list-methods', '--truth', '--phase-sign', '--no-browser'):  # fmt: skip
         assert re.search(rf'<span class="pre">{flag}', options), flag
     functions = (site / 'api.html').read_text(encoding='utf-8')
     for name in ('reconstruct', 'measure', 'compare', 'Reconstruction.save'):
