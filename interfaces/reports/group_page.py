@@ -300,7 +300,9 @@ def _auto_table(table: GroupTable, frame: pd.DataFrame, alpha: float) -> Table:
     rest = [name for name in names if name not in lead]
     columns = {name: _auto_column(name, frame[name], table.hint(name)) for name in lead + rest}
     shown = frame.assign(measure=[measure_words(m).title for m in frame['measure']])
-    if 'failed_checks' in frame:  # a model that was tested failed none where none is named
+    if {'failed_checks', 'p'} <= set(
+        frame
+    ):  # a model that was tested failed none where none is named
         passed = frame['failed_checks'].isna() & frame['p'].notna()
         shown['failed_checks'] = frame['failed_checks'].astype(object).mask(passed, 'none')
 
