@@ -264,6 +264,8 @@ def test_a_rating_is_a_table_that_the_group_level_reads(tmp_path):
     told = driven(page, """
       let saved;
       URL.createObjectURL = (blob) => { saved = blob; return 'data:,'; };
+      // a download may keep the browser from ending
+      HTMLAnchorElement.prototype.click = () => {};
       const form = document.getElementById('rate');
       form.elements.rating.value = 'exclude';
       form.querySelector('[value=movement]').checked = true;
@@ -286,6 +288,8 @@ def test_a_picture_is_saved_with_its_style(page):
     told = driven(page, """
       const saved = [];
       URL.createObjectURL = (blob) => { saved.push(blob); return 'data:,'; };
+      // a download may keep the browser from ending
+      HTMLAnchorElement.prototype.click = () => {};
       const [svg, png] = document.querySelectorAll('button.save');
       svg.click(); png.click();
       const wait = setInterval(async () => {
