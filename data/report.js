@@ -190,6 +190,7 @@
       document.getElementById('count').textContent = shown.length ? `${start + 1} to ${last} of ${shown.length}` : 'nobody found';
       document.getElementById('earlier').disabled = start === 0;
       document.getElementById('later').disabled = last === shown.length;
+      document.getElementById('leaf').hidden = shown.length <= SIZE;
       labelAll();
     };
     search.addEventListener('input', () => {
@@ -223,11 +224,12 @@
       const visit = decodeURIComponent(value ?? '');
       if (way === 'group') { const group = document.getElementById('group'); if (group) location.replace(group.href); return; }
       const at = pages.findIndex((row) => row[0] === visit);
-      const step = {before: -1, after: 1, to: 0}[way];
+      const step = {before: -1, after: 1, to: 0, view: 0}[way];
       if (step === undefined) return;
       const to = at < 0 ? undefined : pages[at + step];
-      if (to) { location.replace(to[5]); return; }
-      search.value = visit;  // the first, the last, or somebody with several visits
+      const page = to?.[way === 'view' ? 7 : 5];
+      if (page) { location.replace(page); return; }
+      search.value = visit;  // the first, the last, somebody with several visits, or without a viewer
       search.dispatchEvent(new Event('input'));
     };
     addEventListener('hashchange', lead);

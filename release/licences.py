@@ -25,9 +25,13 @@ PAGE = ROOT / 'docs' / 'licences.md'
 _NOT_OURS = {'pip', 'setuptools', 'wheel', 'nigra'}
 _HEAD = """# Licences
 
-nigra is Apache-2.0. None of what follows is copied into it: packages come from the package index
-when nigra is installed, and are all together only in the container image, which as a whole may be
-passed on under the GPL 3 or later (ducc0 is GPL 2 or later). Made by `release/licences.py`.
+nigra is Apache-2.0. None of what the tables name is copied into it: packages come from the package
+index when nigra is installed, and are all together only in the container image, which as a whole
+may be passed on under the GPL 3 or later (ducc0 is GPL 2 or later). Made by `release/licences.py`.
+
+One file of somebody else is copied into it: niivue, which draws the viewer (`data/niivue.umd.js`,
+BSD-2-Clause), with its licence and those of what it contains in `data/niivue.LICENSE.txt` and in
+every viewer.
 
 ## Images and programs inside packages
 

@@ -8,7 +8,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / 'README.md', ROOT / 'CONTRIBUTING.md', *sorted((ROOT / 'docs').rglob('*.md'))]
 PROGRAMS = ('nigra', 'nigra-bidsify', 'nigra-power', 'nigra-simulate', 'nigra-stage',
-            'nigra-status')  # fmt: skip
+            'nigra-status', 'nigra-view')  # fmt: skip
 STARTS = (*PROGRAMS, 'make', 'python')
 FENCE = re.compile(r'^```(\w*)\n(.*?)^```', re.MULTILINE | re.DOTALL)
 

@@ -16,7 +16,7 @@ import toy_dicom
 from doc_commands import PAGES, ROOT, commands, designs, tables
 from toy_cohort import make_people, write_study
 
-from nigra.cli import bidsify_cli, power_cli, simulate_cli, stage_cli, status_cli
+from nigra.cli import bidsify_cli, power_cli, simulate_cli, stage_cli, status_cli, view_cli
 from nigra.cli import main as nigra
 from nigra.cli.arguments import build_parser, parse_settings
 from nigra.interfaces.study import read_study
@@ -26,7 +26,7 @@ OURS = [c for c in COMMANDS if c.program.startswith('nigra')]
 PARSERS = {
     'nigra': build_parser, 'nigra-bidsify': bidsify_cli.parser, 'nigra-power': power_cli.parser,
     'nigra-simulate': simulate_cli.parser, 'nigra-stage': stage_cli.build_parser,
-    'nigra-status': status_cli.parser,
+    'nigra-status': status_cli.parser, 'nigra-view': view_cli.parser,
 }  # fmt: skip
 EXAMPLE = ROOT / 'bids_example'
 QUICK = ('--permutations', '0', '--bootstraps', '0')

@@ -10,6 +10,9 @@ from pathlib import Path
 import pytest
 from toy_browser import BROWSER, browse
 
+GRAVE = """axe.run({resultTypes: ['violations']}).then((found) => found.violations
+  .filter((v) => ['serious', 'critical'].includes(v.impact))
+  .map((v) => [v.id, v.nodes[0].html]))"""
 RUN = """
 axe.run({resultTypes: ['violations']}).then((found) => {
   document.documentElement.dataset.told = JSON.stringify(

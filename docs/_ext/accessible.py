@@ -11,6 +11,7 @@ from sphinx.application import Sphinx
 BODY = {
     '<pre>': '<pre tabindex="0">',
     '<div class="table-wrapper': '<div tabindex="0" class="table-wrapper',
+    '<div class="math-wrapper': '<div tabindex="0" class="math-wrapper',
 }
 NAVIGATION = {'role="heading"': 'role="heading" aria-level="2"'}
 

@@ -204,7 +204,8 @@ def make_table(
 
 def _cell(value: Any, column: Column, css_class: str) -> Cell:
     if value is None or pd.isna(value):
-        return Cell('n/a', '', f'{css_class} missing'.strip())
+        kind = 'missing' if column.show is None else 'missing number'
+        return Cell('n/a', '', f'{css_class} {kind}'.strip())
     if column.show is None:
         return Cell(readable(value) if column.words else str(value), str(value), css_class)
     try:

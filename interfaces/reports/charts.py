@@ -19,6 +19,8 @@ from .marks import MARKS, draw_mark, draw_points, draw_polygon, spread
 from .scales import Axis
 from .svg import Element, add, drawing, empty_chart, number, short, shorten, to_text
 
+LEAST_BOXED = 5
+"""People from which on quartiles say more than the points themselves (by eye)."""
 _LEFT = 46.0
 """Room for the numbers of a vertical axis, px."""
 
@@ -152,10 +154,13 @@ def _draw_column(
 def _draw_box(
     parent: Element, values: NDArray[np.float64], x: float, reach: float, colour: str, scale: Axis
 ) -> None:
-    """Box of quartiles; whiskers to the last value within 1.5 box lengths (Tukey)."""
-    if values.size < 3:
-        return
+    """Median; of enough people with the quartiles and whiskers within 1.5 box lengths (Tukey)."""
     q1, median, q3 = np.percentile(values, [25, 50, 75])
+    if values.size >= 3:
+        add(parent, 'line', x1=x - reach, x2=x + reach, y1=scale(median), y2=scale(median),
+            stroke=colour, class_='median')  # fmt: skip
+    if values.size < LEAST_BOXED:
+        return
     inside = values[(values >= q1 - 1.5 * (q3 - q1)) & (values <= q3 + 1.5 * (q3 - q1))]
     top, bottom = scale(inside.max()), scale(inside.min())
     for start, end in ((top, scale(q3)), (scale(q1), bottom)):
@@ -163,8 +168,6 @@ def _draw_box(
     add(parent, 'rect', x=x - reach, y=scale(q3), width=2 * reach,
         height=max(scale(q1) - scale(q3), 0.5), rx=3, fill=colour, stroke=colour,
         class_='box')  # fmt: skip
-    add(parent, 'line', x1=x - reach, x2=x + reach, y1=scale(median), y2=scale(median),
-        stroke=colour, class_='median')  # fmt: skip
 
 
 def scatter_chart(

@@ -138,7 +138,7 @@ def _place(row: Any) -> str:
 
 
 def _coverage_check(nuclei: pd.DataFrame) -> Check:
-    title = 'Nuclei inside the QSM mask'
+    title = 'Nuclei inside the map'
     known = nuclei.dropna(subset=['coverage'])
     if known.empty:
         return Check(Status.BAD, title, 'no nucleus has a known coverage', 'coverage')
@@ -266,11 +266,14 @@ def head_check(quality: Mapping[str, Any]) -> list[Check]:
     if misfit is None or stretch is None:
         return []
     title = 'Gradient echo and T1w'
-    told = f'an affine refinement moves the brain by {misfit:.1f} mm, stretch {stretch:.2f}'
+    told = (
+        f'a freer fit moves the brain by {misfit:.1f} mm and stretches it by '
+        f'{100 * (stretch - 1):.0f} %'
+    )
     if shows_another_head(quality):
         text = f'seem to be of different people: {told}'
         return [Check(Status.BAD, title, text, 'other_head')]
-    limit = f'a problem above {MOST_MISFIT_MM} mm with a stretch above {MOST_STRETCH}'
+    limit = f'a problem above {MOST_MISFIT_MM} mm and {100 * (MOST_STRETCH - 1):.0f} %'
     return [Check(Status.GOOD, title, f'of one head: {told}', limit=limit)]
 
 

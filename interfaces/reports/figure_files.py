@@ -40,7 +40,7 @@ def group_figures(context: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         From `group_page.group_context`, and `voxels`.
     """
     for part in context['measures']:
-        for region, svg in part['panels']:
+        for region, svg, _ in part['panels']:
             yield f'{part["name"]}_{region}', svg
         for kind in ('forest', 'map', 'means'):
             yield f'{part["name"]}_{kind}', part[kind]

@@ -140,6 +140,18 @@ class GroupData:
         """Regions compared, in the order of the table."""
         return list(dict.fromkeys([*self.values['region'], *self['contrasts']['region']]))
 
+    def anchor(self, measure: str, region: str = '') -> str:
+        """Where the page shows a measure, or everybody's values of a region."""
+        section = f'measure-{self.measures.index(measure) + 1}'
+        return f'{section}-{region}' if region else section
+
+    def values_of(self, measure: str, region: str, side: str) -> pd.Series:
+        """Values of the people on one side of a contrast, which may be several groups."""
+        rows = self.values
+        groups = [side] if side in self.groups else side.split(' + ')
+        chosen = (rows['measure'] == measure) & (rows['region'] == region)
+        return rows.loc[chosen & rows['group'].isin(groups), 'value'].dropna()
+
     def in_order(self, measure: str) -> list[Mapping[Any, Any]]:
         """Contrasts of a measure, both sides together, region by region."""
         both = both_sides(self['contrasts'])

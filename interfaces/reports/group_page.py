@@ -167,12 +167,13 @@ def _measure_part(data: GroupData, measure: str, colours: Mapping[str, str]) -> 
             _samples(data, rows), colours, unit=known.page_unit,
             label=f'{known.title} of the {readable(region)} by group',
         )  # fmt: skip
-        panels.append((readable(region).capitalize(), Markup(svg)))
+        anchor = data.anchor(measure, str(region))
+        panels.append((readable(region).capitalize(), Markup(svg), anchor))
     effects = [_effect(row, data) for row in data.in_order(measure)]
     limit = effect_limit(e.effect_size for e in effects)
     label = f'Differences in {known.title}'
     return {
-        'anchor': f'measure-{data.measures.index(measure) + 1}',
+        'anchor': data.anchor(measure),
         'name': known.title,
         'title': capital(known.title),
         'meaning': known.hint,
@@ -184,6 +185,7 @@ def _measure_part(data: GroupData, measure: str, colours: Mapping[str, str]) -> 
         'means': '' if data.is_compared else means_chart(data, measure),
         'covariates': covariate_charts(data, measure),
         'limit': f'{limit:g}',
+        'least_boxed': charts.LEAST_BOXED,
         'slices': _slices(data, measure, limit),
     }
 
@@ -298,6 +300,11 @@ def _auto_table(table: GroupTable, frame: pd.DataFrame, alpha: float) -> Table:
     rest = [name for name in names if name not in lead]
     columns = {name: _auto_column(name, frame[name], table.hint(name)) for name in lead + rest}
     shown = frame.assign(measure=[measure_words(m).title for m in frame['measure']])
+    if {'failed_checks', 'p'} <= set(
+        frame
+    ):  # a model that was tested failed none where none is named
+        passed = frame['failed_checks'].isna() & frame['p'].notna()
+        shown['failed_checks'] = frame['failed_checks'].astype(object).mask(passed, 'none')
 
     def mark(row: Mapping[Any, Any]) -> str:
         p = row.get('p_adjusted', row.get('p'))

@@ -31,11 +31,14 @@ class Finding(NamedTuple):
         A sentence, and its numbers.
     parts
         The same of the parts of its region, which are no effects of their own.
+    anchor
+        Of the chart of everybody's values, on the same page; empty where there is none.
     """
 
     lead: str
     details: str
     parts: Sequence[tuple[str, str]] = ()
+    anchor: str = ''
 
 
 def what_was_asked(data: GroupData) -> str:
@@ -87,15 +90,20 @@ def findings(data: GroupData) -> list[Finding]:
         if pd.notna(m.get('failed_checks'))
     }
     told = {
-        _key(row): _difference(row, failed.get((row['measure'], row['region']), ()))
+        _key(row): _difference(row, failed.get((row['measure'], row['region']), ()), data)
         for row in hits
     }
     above = {key: (wholes().get(key[0], ''), *key[1:]) for key in told}
     return [
-        Finding(*sentence, [told[part] for part in told if above[part] == key])
+        Finding(*sentence, [told[p] for p in told if above[p] == key], _chart(data, *key[:2]))
         for key, sentence in told.items()
         if above[key] not in told
     ]
+
+
+def _chart(data: GroupData, region: str, measure: str) -> str:
+    """Anchor of the chart of everybody's values; empty where there is none."""
+    return data.anchor(measure, region) if region in set(data.values['region']) else ''
 
 
 def wholes() -> dict[str, str]:
@@ -139,7 +147,9 @@ def more_findings(data: GroupData) -> list[tuple[str, str]]:
     return sentences
 
 
-def _difference(row: Mapping[Any, Any], failed: Collection[str]) -> tuple[str, str]:
+def _difference(
+    row: Mapping[Any, Any], failed: Collection[str], data: GroupData
+) -> tuple[str, str]:
     """A difference told so that it is positive, and its numbers."""
     known = measure_words(row['measure'])
     turned = -1 if row['estimate'] < 0 else 1
@@ -155,10 +165,25 @@ def _difference(row: Mapping[Any, Any], failed: Collection[str]) -> tuple[str, s
         details.append(f'effect size {fixed(2)(abs(row["effect_size"]))}{_too_few(row)}')
     if pd.notna(row.get('n_a')) and pd.notna(row.get('n_b')):
         details.append(f'n = {row["n_a"]:.0f} and {row["n_b"]:.0f}')
-    if also := _in_other_units(row['measure'], abs(row['estimate'])):
+    if whom := _in_whom(row, turned, data):
+        details.append(whom)
+    if also := _in_other_units(row, data):
         details.append(also)
     details += _beside(row, known.page_unit, failed, turned)
     return lead, '; '.join(details)
+
+
+def _in_whom(row: Mapping[Any, Any], turned: int, data: GroupData) -> str:
+    """How many people show a difference of means; empty where their values are not known."""
+    a, b = (
+        data.values_of(row['measure'], row['region'], str(row[side]))
+        for side in ('group_a', 'group_b')
+    )
+    if a.empty or b.empty:
+        return ''
+    beyond = int((turned * (a - b.median()) > 0).sum())
+    where = 'above' if turned > 0 else 'below'
+    return f'{beyond} of {len(a)} in {row["group_a"]} {where} the median of {row["group_b"]}'
 
 
 def _too_few(row: Mapping[Any, Any]) -> str:
@@ -167,13 +192,20 @@ def _too_few(row: Mapping[Any, Any]) -> str:
     return ' (not to be relied on: too few people)' if known and min(known) < FEW else ''
 
 
-def _in_other_units(measure: str, amount: float) -> str:
-    """A volume in what people know it by."""
-    show = significant(2)
+def _in_other_units(row: Mapping[Any, Any], data: GroupData) -> str:
+    """A volume in what people know it by; of susceptibility, which has no zero, nothing."""
+    show, measure, amount = significant(2), row['measure'], abs(row['estimate'])
     if measure == 'volume_mm3':
-        return f'{show(amount / 1000)} mL'
-    # a cubic millimetre is a millionth of a litre
-    return f'{show(amount / 1e4)} % of the brain' if measure == 'volume_normalised' else ''
+        told = f'{show(amount / 1000)} mL'
+    elif measure == 'volume_normalised':
+        # a cubic millimetre is a millionth of a litre
+        told = f'{show(amount / 1e4)} % of the brain'
+    else:
+        return ''
+    other = data.values_of(measure, row['region'], str(row['group_b']))
+    part = 100 * amount / other.mean() if len(other) else 0.0
+    more = f', {show(part)} % of the mean of {row["group_b"]}' if part else ''
+    return f'a difference of {told}{more}'
 
 
 def _beside(row: Mapping[Any, Any], unit: str, failed: Collection[str], turned: int) -> list[str]:

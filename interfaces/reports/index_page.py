@@ -15,11 +15,12 @@ from ...nodes.errors import NigraError
 from ...nodes.statistics.values import VISIT
 from ..completion import find_outputs, marker_folder
 from ..files import read_json, save_text
-from ..quality import PATTERN, gather_quality, quality_measures
+from ..quality import PATTERN, gather_quality
 from ..tables import read_table
 from .cells import Column, counted
 from .figure_files import FIGURES
 from .provenance import Provenance
+from .quality_part import in_words
 from .report import render_page, thumbnail_path
 from .viewer_files import viewer_path
 
@@ -65,6 +66,7 @@ def write_index(
         'chips': [counted(len(rows), 'visit'), *counts],
         'columns': _COLUMNS,
         'group': (root / 'group.html').is_file(),
+        'viewers': any(row[7] for row in rows),
         'images': " 'self' file:",  # thumbnails lie beside the page, so that it stays small
         'data': Markup(_as_data(rows)),
         'sections': [],
@@ -150,20 +152,10 @@ def _quality(root: Path) -> dict[str, tuple[str, str]]:
     found: dict[str, tuple[str, str]] = {}
     for row in table.to_dict('records'):
         visit = '_'.join(str(row[key]) for key in VISIT[:2] if pd.notna(row[key]))
-        problems, flags = (_words(row[name]) for name in ('problems', 'flags'))
+        problems, flags = (in_words(row[name]) for name in ('problems', 'flags'))
         before = found.get(visit, ('', ''))
         found[visit] = (_joined(before[0], problems), _joined(before[1], flags))
     return found
-
-
-def _words(names: Any) -> str:
-    """Names of problems or flags as people write them."""
-    if pd.isna(names):
-        return ''
-    text = str(names)
-    for name, measure in quality_measures().items():
-        text = text.replace(f'{name} (', f'{measure["title"]} (')
-    return text.replace('_', ' ')
 
 
 def _joined(*texts: str) -> str:

@@ -80,7 +80,7 @@ def own_window(
 
 
 def run_pictures(run: Mapping[str, Any], names: Mapping[int, str]) -> list[Picture]:
-    """Alignment, labels, maps and fields of a run.
+    """Labels and maps, alignment and fields of a run, what answers first before the rest.
 
     Parameters
     ----------
@@ -92,7 +92,7 @@ def run_pictures(run: Mapping[str, Any], names: Mapping[int, str]) -> list[Pictu
     chi = load_volume(run['chimap'])
     frame = Frame.around(load_volume(run['qsm_mask']).data > 0, chi)
     b0 = (run.get('facts') or {}).get('MagneticFieldStrength')
-    pictures = [_alignment_picture(run, chi, frame), *_chi_pictures(run, chi, names, frame)]
+    pictures = [*_chi_pictures(run, chi, names, frame), _alignment_picture(run, chi, frame)]
     for key, title, caption in (
         ('localfield', 'Local field', 'Field of the sources inside the QSM mask.'),
         ('totalfield', 'Total field', 'Field of all sources, before background removal.'),
@@ -165,7 +165,10 @@ def _chi_pictures(
         layers, frame.rows, chi, label='Susceptibility', box=frame.box, bar=bar, outlines=outlines
     )
     where = ' Green: the region whose mean is zero.' if outlines else ''
-    caption = f'Bright: paramagnetic. Black: outside the QSM mask. {_SCALES}{where}'
+    caption = (
+        'Bright: paramagnetic, as iron is. Dark: diamagnetic, as myelin and calcium are. Black: '
+        f'outside the QSM mask. {_SCALES}{where}'
+    )
     pictures.append(
         Picture('Susceptibility map', caption, Markup(svg), fade=scales, outlined=bool(outlines))
     )

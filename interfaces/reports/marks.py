@@ -18,6 +18,8 @@ _CORNERS = {
 """Of marks of unit radius; corners lie further out so that all marks look equally large."""
 _CROWD = 400
 """Above so many points per group they share one path, at whole px, without hover text."""
+_FEW = 12
+"""Up to so many points per group there is room for larger ones, which are easier to hit."""
 _OUTERMOST = 8
 """So many of a crowd at either end are points of their own: those whom one wants to look at."""
 
@@ -85,8 +87,9 @@ def draw_points(
         order = np.argsort(y, kind='stable')
         ends = np.concatenate([order[:_OUTERMOST], order[-_OUTERMOST:]])
         x, y, titles = x[ends], y[ends], [titles[i] for i in ends]
+    radius = 4.6 if len(titles) <= _FEW else 3.2
     for a, b, title in zip(x, y, titles, strict=True):
-        point = draw_mark(parent, mark, float(a), float(b), 3.2)
+        point = draw_mark(parent, mark, float(a), float(b), radius)
         point.set('fill', colour)
         point.set('class', 'point')
         add(point, 'title', title)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -27,7 +26,6 @@ from .checks import (
 from .map_pictures import run_pictures
 from .pictures import Picture, anatomy_pictures
 from .profiles import region_profile
-from .viewer_files import viewer_path
 
 REASONS = ('movement', 'signal lost', 'phase', 'registration', 'labels', 'brain mask', 'lesion',
            'other')  # fmt: skip
@@ -50,7 +48,8 @@ class Run:
 
     anchor: str
     title: str
-    facts: list[tuple[str, str, str]]
+    facts: list[tuple[str, str]]
+    quality: list[tuple[str, str, str]]
     checks: list[Check]
     warnings: list[str]
     figures: list[Picture]
@@ -96,8 +95,8 @@ def participant_context(
         'versions': sorted(versions.items()),
         'sections': [
             ('summary', 'At a glance'),
-            ('anatomy', 'Anatomy'),
             *((run.anchor, run.title) for run in shown),
+            ('anatomy', 'Anatomy'),
             ('rating', 'Your rating'),
             ('methods', 'Methods'),
             ('versions', 'Versions'),
@@ -109,7 +108,8 @@ def participant_context(
 def ways(visit: str) -> list[tuple[str, str]]:
     """Links from a visit's page to others.
 
-    Pages are made side by side and know no neighbours: the index, which knows all, leads on.
+    Pages are made side by side and know neither their neighbours nor whether there is a viewer:
+    the index, which knows all, leads on.
     """
     at = quote(visit)
     return [
@@ -117,7 +117,7 @@ def ways(visit: str) -> list[tuple[str, str]]:
         ('index.html#group', 'Groups'),
         (f'index.html#before={at}', '← previous'),
         (f'index.html#after={at}', 'next →'),
-        (viewer_path(Path(), at).name, 'Viewer'),
+        (f'index.html#view={at}', 'Viewer'),
     ]
 
 
@@ -156,7 +156,7 @@ def run_titles(runs: Sequence[Mapping[str, Any]], participant_id: str) -> list[s
     ['Gradient echo run-1', 'Gradient echo run-2']
     """
     if len(runs) == 1:
-        return ['Gradient echo']
+        return ['Map and values']
     names = [str((run.get('entities') or {}).get('prefix') or '') for run in runs]
     own = [name.removeprefix(participant_id).strip('_') for name in names]
     return [f'Gradient echo {n or i}' for i, n in enumerate(own, start=1)]
@@ -189,7 +189,8 @@ def run_page(run: Mapping[str, Any], number: int, names: Mapping[int, str], *, t
     return Run(
         anchor=f'run-{number}',
         title=title,
-        facts=fact_pairs(run.get('facts') or {}, quality),
+        facts=fact_pairs(run.get('facts') or {}),
+        quality=quality_pairs(quality),
         checks=run_checks(regions, warnings, quality),
         warnings=warnings,
         figures=run_pictures(run, names),
@@ -205,15 +206,13 @@ def run_warnings(run: Mapping[str, Any]) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def fact_pairs(facts: Mapping[str, Any], quality: Mapping[str, Any]) -> list[tuple[str, str, str]]:
-    """Acquisition and quality of a run as name, text and what the name means.
+def fact_pairs(facts: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Acquisition of a run as name and text.
 
     Parameters
     ----------
     facts
         As `sidecars.scan_facts` gives them.
-    quality
-        Measures of `quality.quality_measures`, by name.
     """
     known = {
         'MagneticFieldStrength': ('Field strength', _tesla),
@@ -226,9 +225,18 @@ def fact_pairs(facts: Mapping[str, Any], quality: Mapping[str, Any]) -> list[tup
         'Shape': ('Matrix', lambda v: ' × '.join(str(n) for n in v)),
     }
     pairs = [(name, show(facts[key])) for key, (name, show) in known.items() if key in facts]
-    pairs += flatten({k: v for k, v in facts.items() if k not in known})
-    plain = [(name, text, '') for name, text in pairs]
-    return plain + [_measured(key, value) for key, value in flatten(quality)]
+    return pairs + flatten({k: v for k, v in facts.items() if k not in known})
+
+
+def quality_pairs(quality: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    """Quality of a run as name, text and what the name means.
+
+    Parameters
+    ----------
+    quality
+        Measures of `quality.quality_measures`, by name.
+    """
+    return [_measured(key, value) for key, value in flatten(quality)]
 
 
 def _tesla(value: Any) -> str:
@@ -250,14 +258,16 @@ def region_rows(regions: pd.DataFrame) -> Table:
     columns = {
         'region': Column('Region', words=True),
         'hemisphere': Column('Side', words=True),
-        'chi_mean': Column('χ mean, ppb', 'mean susceptibility', fixed(1)),
+        'chi_mean': Column('Susceptibility, ppb', 'mean over the voxels', fixed(1)),
         'volume_ml': Column('Volume, mL', 'of the whole nucleus on the T1w image', fixed(2)),
         'of_brain': Column('% of brain', 'volume over that of the whole brain', fixed(3)),
         'coverage': Column('Covered, %', 'part of the label inside the QSM mask', percent),
         'n_voxels': Column('Voxels', 'voxels inside the QSM mask', fixed(0)),
         'volume_mm3': Column('Volume, mm³', 'of the whole nucleus on the T1w image', fixed(0)),
-        'chi_median': Column('χ median, ppb', 'median susceptibility', fixed(1)),
-        'chi_sd': Column('χ SD, ppb', 'standard deviation over voxels', fixed(1)),
+        'chi_median': Column('Median, ppb', 'median susceptibility', fixed(1)),
+        'chi_sd': Column(
+            'SD, ppb', 'standard deviation of the susceptibility over voxels', fixed(1)
+        ),
         'r2star_mean': Column('R2*, 1/s', 'mean; several echoes only', fixed(1)),
         'iron_mean': Column('Iron, mg/kg', 'above the reference; iron-rich nuclei only', fixed(0)),
     }

@@ -32,6 +32,7 @@ def quality_table(path: str | Path, home: str = '') -> Table | None:
     if table.empty:
         return None
     flagged = table[list(words)].notna()
+    table = table.assign(flags=table['flags'].map(in_words, na_action='ignore'))
     table = table.assign(flagged=flagged.any(axis=1), worst=flagged.problems).sort_values(
         ['worst', 'flagged'], ascending=False, kind='stable'
     )
@@ -54,6 +55,22 @@ def quality_table(path: str | Path, home: str = '') -> Table | None:
         row_class=lambda row: 'flagged' if row['flagged'] else '',
         cell_href=lambda name, row: home + page_name(row) if name == 'participant_id' else '',
     )  # fmt: skip
+
+
+def in_words(names: Any) -> str:
+    """Names of problems or flags as people write them.
+
+    Examples
+    --------
+    >>> in_words('iron_contrast'), in_words('shift_mm (+4.1)'), in_words(None)
+    ('iron contrast', 'shift (+4.1)', '')
+    """
+    if pd.isna(names):
+        return ''
+    text = str(names)
+    for name, measure in quality_measures().items():
+        text = text.replace(f'{name} (', f'{measure["title"]} (')
+    return text.replace('_', ' ')
 
 
 def page_name(row: Mapping[Any, Any]) -> str:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from ..errors import NigraError
+from ..numerics.distances import distances
 from ..volumes import bounding_box
 from .wraps import wrap
 
@@ -76,7 +77,7 @@ def open_fringe_length(
         return 0.0
     good &= magnitude >= _SIGNAL * np.median(magnitude[good])
     if not mask.all():
-        good &= ndimage.distance_transform_edt(mask, sampling=voxel_size) > _DEPTH_MM
+        good &= distances(mask, voxel_size) > _DEPTH_MM
     if not good.any():
         return 0.0
     box = bounding_box(good)

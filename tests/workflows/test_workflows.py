@@ -131,7 +131,6 @@ def test_names_of_results(raw, tmp_path):
         f'{anat}_run-01_quality.json',
         '/out/sub-02_ses-a.html',
         '/out/sub-02_ses-a_viewer.html',
-        '/out/figures/sub-02_ses-a_thumbnail.png',
         '/out/logs/complete/sub-02_ses-a.json',
     }
 

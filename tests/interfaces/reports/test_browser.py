@@ -1,10 +1,14 @@
 """Reports in a real browser: no errors, sorting, filtering, pictures, nothing loaded."""
 
+import re
+import runpy
+import shutil
 import subprocess
+from pathlib import Path
 
 import pandas as pd
 import pytest
-from toy_browser import BROWSER, browse, driven
+from toy_browser import BROWSER, browse, driven, in_frames
 from toy_cohort import make_people, write_participants, write_study
 from toy_page import NAMES, write_visit
 
@@ -76,6 +80,7 @@ def test_filter_keeps_rows_with_every_word(page):
 
 def test_pictures_are_drawn_and_inside_the_page(page):
     told = driven(page, """
+      document.querySelectorAll('details').forEach((d) => { d.open = true; });
       const charts = [...document.querySelectorAll('main svg')];
       const flat = charts.filter((c) => { const b = c.getBoundingClientRect();
         return b.width < 50 || b.height < 20 || b.right > innerWidth + 1; });
@@ -130,6 +135,19 @@ def test_pictures_of_a_participant_fade_and_lose_their_outlines(tmp_path):
     assert told == '0 inline 1 none'
 
 
+def test_a_check_that_did_not_fail_is_not_one_that_is_not_known(page):
+    told = driven(page, """
+      const heads = [...document.querySelectorAll('#table-models th')];
+      const at = heads.findIndex((h) => h.textContent === 'failed checks');
+      const rows = [...document.querySelectorAll('#table-models tbody tr')];
+      const cells = rows.map((r) => r.cells[at]);
+      document.documentElement.dataset.told =
+        [cells.some((c) => c.textContent === 'none'), cells.some((c) => c.textContent === 'n/a')]
+          .join(' ');
+    """)  # fmt: skip
+    assert told == 'true false'
+
+
 def test_columns_unfold(page):
     told = driven(page, """
       const table = document.getElementById('table-contrasts');
@@ -156,6 +174,31 @@ def test_a_point_leads_to_its_person(page):
     assert address == f'index.html#to={person}'
 
 
+def test_a_finding_leads_to_everybody(page):
+    told = driven(page, """
+      const charts = [...document.querySelectorAll('a.whom')]
+        .map((a) => document.getElementById(a.hash.slice(1)));
+      document.documentElement.dataset.told =
+        [charts.length > 0, charts.every((c) => c?.querySelector('.point'))].join(' ');
+    """)  # fmt: skip
+    assert told == 'true true'
+
+
+def test_the_walk_of_the_tutorial_finds_its_links(page, tmp_path):
+    walk = runpy.run_path(str(Path(__file__).parents[3] / 'benchmarks' / 'walk.py'))
+    shutil.copy(page, tmp_path)
+    write_index(tmp_path, study={})
+    people = set(re.findall(r'<title>(sub-\w+): ', page.read_text('utf-8')))
+    for name in people:
+        (tmp_path / f'{name}.html').write_text(f'<a href="index.html#view={name}">')
+    names, addresses, _ = zip(*walk['steps'](tmp_path, 'thalamus'), strict=True)
+    assert names == ('everybody', 'findings', 'in_whom', 'person', 'viewer')
+    assert addresses[2].startswith('group.html#measure-1-thalamus')
+    assert addresses[3].removeprefix('index.html#to=') in people
+    with pytest.raises(SystemExit, match=r'group\.html has no'):
+        walk['steps'](tmp_path, 'nowhere')
+
+
 @pytest.fixture(scope='module')
 def study(tmp_path_factory):
     """Three finished visits, somebody who failed, and one who has not begun."""
@@ -167,6 +210,7 @@ def study(tmp_path_factory):
         (root / f'{name}.html').write_text(f'<!DOCTYPE html><title>page of {name}</title>')
     (made / 'sub-04.json').write_text('{"Outputs": {}}')
     (root / 'group.html').write_text('<!DOCTYPE html><title>groups</title>')
+    (root / 'sub-01_viewer.html').write_text('<!DOCTYPE html><title>viewer of sub-01</title>')
     people = pd.DataFrame({'participant_id': ['sub-01', 'sub-02', 'sub-05'],
                            'group': [EVIL, 'HC', 'HC']})  # fmt: skip
     write_participants(root / 'participants.tsv', people)
@@ -177,7 +221,8 @@ def study(tmp_path_factory):
     ('way', 'title'),
     [('after=sub-01', 'page of sub-02_ses-a'), ('before=sub-03', 'page of sub-02_ses-a'),
      ('to=sub-03', 'page of sub-03'), ('group', 'groups'),
-     ('after=sub-03', 'All participants · nigra'), ('to=sub-02', 'All participants · nigra')],
+     ('after=sub-03', 'All participants · nigra'), ('to=sub-02', 'All participants · nigra'),
+     ('view=sub-01', 'viewer of sub-01'), ('view=sub-03', 'All participants · nigra')],
 )  # fmt: skip
 def test_the_index_leads_to_neighbours_people_and_groups(study, way, title):
     dom, errors = browse(study, fragment=way)
@@ -194,7 +239,7 @@ def test_the_index_shows_everybody_and_finds(study):
       document.documentElement.dataset.told = [...all, rows().length, rows()[0]].join('; ');
     """)  # fmt: skip
     assert told == (
-        'sub-01 finished; sub-02_ses-a finished; sub-03 finished; sub-04 unfinished; '
+        'sub-01 viewer finished; sub-02_ses-a finished; sub-03 finished; sub-04 unfinished; '
         'sub-05 waiting; 1; sub-05 waiting'
     )
 
@@ -219,6 +264,8 @@ def test_a_rating_is_a_table_that_the_group_level_reads(tmp_path):
     told = driven(page, """
       let saved;
       URL.createObjectURL = (blob) => { saved = blob; return 'data:,'; };
+      // a download may keep the browser from ending
+      HTMLAnchorElement.prototype.click = () => {};
       const form = document.getElementById('rate');
       form.elements.rating.value = 'exclude';
       form.querySelector('[value=movement]').checked = true;
@@ -241,6 +288,8 @@ def test_a_picture_is_saved_with_its_style(page):
     told = driven(page, """
       const saved = [];
       URL.createObjectURL = (blob) => { saved.push(blob); return 'data:,'; };
+      // a download may keep the browser from ending
+      HTMLAnchorElement.prototype.click = () => {};
       const [svg, png] = document.querySelectorAll('button.save');
       svg.click(); png.click();
       const wait = setInterval(async () => {
@@ -252,3 +301,34 @@ def test_a_picture_is_saved_with_its_style(page):
       }, 50);
     """)  # fmt: skip
     assert told == 'image/svg+xml true true image/png true'
+
+
+def test_what_a_phone_would_cut_off_is_seen(tmp_path):
+    page = tmp_path / 'wide.html'
+    page.write_text('<!DOCTYPE html><body><p style="width:391px">x</p></body>')
+    told, _ = in_frames([page])
+    content, frame, *_ = told[page]
+    assert content > frame == 390
+
+
+def test_pages_fit_a_phone_and_ask_for_nothing(page, study, tmp_path):
+    given, run = write_visit(tmp_path)
+    person = tmp_path / 'sub-01.html'
+    html = render_participant(participant_id='sub-01', runs=[run], names=NAMES, **given)
+    person.write_text(html, encoding='utf-8')
+    told, errors = in_frames([page, study, person])
+    assert errors == []
+    found = {at.name: (content, asked) for at, (content, _, asked, _) in told.items()}
+    assert found == dict.fromkeys(('group.html', 'index.html', 'sub-01.html'), (390, 0))
+
+
+def test_hints_in_boxes_are_not_cut_off(page, study):
+    code = """[...document.querySelectorAll('input[placeholder]')].filter((box) => {
+      const style = getComputedStyle(box), pen = document.createElement('canvas').getContext('2d');
+      pen.font = `${style.fontSize} ${style.fontFamily}`;
+      const rim = parseFloat(style.paddingLeft) + parseFloat(style.paddingRight);
+      return pen.measureText(box.placeholder).width > box.clientWidth - rim;
+    }).map((box) => box.placeholder)"""
+    for width in (390, 1300):
+        told, _ = in_frames([page, study], width=width, code=code)
+        assert [cut for *_, cut in told.values()] == [[], []]

@@ -68,3 +68,10 @@ def test_cells_sort_by_full_values_and_missing_ones_last():
 def test_nested_settings_are_flattened():
     pairs = dict(flatten({'a': {'b': 1, 'c': {'d': None}}, 'e': [0.5, 'x'], 'f': True}))
     assert pairs == {'a.b': '1', 'a.c.d': 'none', 'e': '0.5, x', 'f': 'yes'}
+
+
+def test_what_is_missing_stands_where_the_numbers_do():
+    columns = {'size': Column('Size', '', fixed(1)), 'name': Column('Name')}
+    frame = pd.DataFrame({'size': [1.0, None], 'name': ['a', None]})
+    _, absent = make_table(frame, columns).rows
+    assert [cell.css_class for cell in absent] == ['missing number', 'missing']

@@ -52,6 +52,15 @@ def test_everybody_is_a_point_at_their_value(sizes):
     assert heights.max() < 250
 
 
+@pytest.mark.parametrize(
+    ('people', 'boxes'), [(charts.LEAST_BOXED - 1, 0), (charts.LEAST_BOXED, 1)]
+)
+def test_quartiles_are_drawn_of_enough_people(people, boxes):
+    svg = charts.distribution_chart([sample('a', people, 1)], {'a': '#000'}, unit='', label='x')
+    assert svg.count('class="box"') == boxes
+    assert svg.count('class="median"') == 1
+
+
 def test_points_of_a_group_stay_in_its_column_and_do_not_move():
     samples = [sample('a', 40, 1), sample('b', 40, 2)]
     colours = group_colours(['a', 'b'])

@@ -27,8 +27,8 @@ def test_lights_are_green_where_all_is_well():
 @pytest.mark.parametrize(
     ('changes', 'title', 'status', 'text'),
     [
-        ({'coverage': 0.8}, 'Nuclei inside the QSM mask', 'note', 'right caudate, 80 %'),
-        ({'coverage': 0.3}, 'Nuclei inside the QSM mask', 'bad', 'right caudate, 30 %'),
+        ({'coverage': 0.8}, 'Nuclei inside the map', 'note', 'right caudate, 80 %'),
+        ({'coverage': 0.3}, 'Nuclei inside the map', 'bad', 'right caudate, 30 %'),
         ({'volume_mm3': 900.0}, 'Left/right volume difference', 'note', 'caudate, 43 %'),
         ({'n_voxels': 0}, 'Nuclei without a value', 'bad', 'right caudate'),
         ({'chi_mean': float('nan')}, 'Nuclei without a value', 'bad', 'right caudate'),

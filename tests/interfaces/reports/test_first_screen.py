@@ -72,9 +72,40 @@ def test_few_people_are_told_first_and_with_every_effect_size(sizes, few):
     assert ('not to be relied on' in finding.details) == few
 
 
+@pytest.mark.parametrize(
+    ('estimate', 'told'),
+    [(4.0, '2 of 3 in A above the median of B'), (-4.0, '1 of 3 in A below the median of B')],
+)
+def test_in_whom_a_difference_is_seen_is_told(estimate, told):
+    known = data({'estimate': estimate})
+    values = {'A': [7.0, 8.0, 1.0], 'B': [2.0, 3.0, None]}
+    rows = [(f'{g}{i}', g, v) for g, found in values.items() for i, v in enumerate(found)]
+    frame = pd.DataFrame(rows, columns=['participant_id', 'group', 'value'])
+    frame = frame.assign(measure='chi_mean', region='putamen', hemisphere='both')
+    (finding,) = findings(GroupData({**known.tables, 'values': frame}, known.settings))
+    assert f'; {told}' in finding.details
+    assert finding.anchor == 'measure-1-putamen'
+
+
+def test_a_volume_is_told_as_a_part_of_what_the_others_have():
+    known = data({'measure': 'volume_normalised', 'estimate': -50.0})
+    rows = [('A', 150.0), ('B', 190.0), ('B', 210.0)]
+    values = pd.DataFrame(rows, columns=['group', 'value']).assign(
+        participant_id='sub-0', measure='volume_normalised', region='putamen', hemisphere='both'
+    )
+    (finding,) = findings(GroupData({**known.tables, 'values': values}, known.settings))
+    assert 'a difference of 0.005 % of the brain, 25 % of the mean of B' in finding.details
+
+
+def test_where_values_are_not_known_nobody_is_counted():
+    (finding,) = findings(data({'region': 'caudate'}))
+    assert 'median' not in finding.details
+    assert finding.anchor == ''
+
+
 @pytest.mark.parametrize(('df', 'told'), [(LEAST_DF, True), (LEAST_DF - 1, False)])
 def test_equal_volume_is_told_only_where_there_is_room_for_it(df, told):
-    ((_, details, _),) = findings(data({'df': df}))
+    ((_, details, *_),) = findings(data({'df': df}))
     assert ('at equal volume' in details) == told
 
 
@@ -83,7 +114,7 @@ def test_equal_volume_is_told_only_where_there_is_room_for_it(df, told):
     [('volume_mm3', '0.25 mL'), ('volume_normalised', '0.025 % of the brain')],
 )
 def test_volumes_are_told_in_what_people_know_them_by(measure, shown):
-    ((_, details, _),) = findings(data({'estimate': 250.0, 'measure': measure}))
+    ((_, details, *_),) = findings(data({'estimate': 250.0, 'measure': measure}))
     assert shown in details
 
 

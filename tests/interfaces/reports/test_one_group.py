@@ -42,7 +42,7 @@ def test_charts_and_sentences_have_the_numbers_of_the_tables(study):
     paths, result = study
     data = GroupData.read(paths, result.settings)
     assert not data.is_compared
-    (lead, details, _), *_ = regression_findings(data)
+    (lead, details, *_), *_ = regression_findings(data)
     row = result.covariates.query(
         'measure == "chi_mean" and region == "putamen" and hemisphere == "both"'
         ' and covariate == "age"'

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 from toy_page import EVIL, NAMES, Page, check_alone, region_rows, write_visit
 
-from nigra.interfaces.reports.participant_page import fact_pairs, run_page
+from nigra.interfaces.reports.participant_page import fact_pairs, quality_pairs, run_page
 from nigra.interfaces.reports.report import ParticipantReport, Thumbnail, render_participant
 from nigra.nodes.errors import NigraError
 
@@ -121,10 +121,8 @@ def test_what_the_page_would_not_show_is_refused(visit):
 
 def test_facts_are_shown_with_their_units():
     quality = {'brain_ml': 1500.0, 'snr': 54.25, 'own_measure': 1}
-    told = fact_pairs({'MagneticFieldStrength': 3, 'Coil': 'head'}, quality)
-    pairs = {name: text for name, text, _ in told}
+    told = quality_pairs(quality)
     assert [name for name, _, hint in told if hint] == ['Brain', 'SNR']
-    assert pairs == {
-        'Field strength': '3 T', 'Coil': 'head', 'Brain': '1500 mL', 'SNR': '54.25',
-        'Own measure': '1',
-    }  # fmt: skip
+    assert [text for _, text, _ in told] == ['1500 mL', '54.25', '1']
+    facts = fact_pairs({'MagneticFieldStrength': 3, 'Coil': 'head'})
+    assert facts == [('Field strength', '3 T'), ('Coil', 'head')]

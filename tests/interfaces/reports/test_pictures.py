@@ -54,7 +54,7 @@ def test_alignment_can_be_faded_and_outlines_switched_off(visit):
 
 def test_nuclei_are_named_in_their_colours(visit):
     _, run = visit
-    legend = run_pictures(run, NAMES)[1].legend
+    legend = run_pictures(run, NAMES)[0].legend
     assert [name for name, _ in legend] == ['caudate', 'pallidum']
     assert len({colour for _, colour in legend}) == 2
 

@@ -10,7 +10,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 from toy_axe import AXE, needs_axe, violations
-from toy_browser import BROWSER, browse, driven
+from toy_browser import BROWSER, browse, driven, in_frames
 from toy_cohort import make_people, write_study
 from toy_page import write_visit
 
@@ -247,6 +247,12 @@ def test_group_differences_stand_on_the_template(tmp_path):
     assert not needs_server(tmp_path, page)
     if AXE:
         assert violations(page, *GL) == []
+
+
+def test_the_viewer_fits_a_phone_and_asks_for_nothing(page):
+    told, errors = in_frames([page], *GL, code='document.getElementById("told").hidden')
+    assert errors == []
+    assert told[page] == [390, 390, 0, True]
 
 
 @needs_axe
