@@ -11,9 +11,10 @@ LOGGER = logging.getLogger('nigra')
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; 0 means that everything asked for exists and is complete."""
-    from ..interfaces.processes import one_thread_of_algebra
+    from ..interfaces.processes import one_thread_of_algebra, search_garbage_rarely
 
     one_thread_of_algebra()
+    search_garbage_rarely()
     try:
         from .arguments import parse_settings
 

@@ -16,6 +16,11 @@ from ...nodes.numerics.resample import cropped_affine
 from .atlas import load_template
 from .itk import Engine, Volume, write
 
+_SEARCH_MM = 3.0
+"""Voxels on which the box that holds an image is sought; two more of them are added on every
+side. The smallest label of the built-in atlas, the ventral tegmental area, spans 4 mm or more in
+each direction."""
+
 
 @dataclass(frozen=True)
 class Pair:
@@ -61,6 +66,36 @@ def warped_file(
     """File `*_box.nii` beside an image: its values on the grid of `fixed`, which is `grid`."""
     warped = engine.resample(moving, fixed, chain)
     return write(Volume(warped, grid.affine), moving.with_name(f'{moving.stem}_box.nii'))
+
+
+def box_of(
+    moving: Path, grid: Volume, transforms: Sequence[Path], folder: Path, engine: Engine
+) -> tuple[slice, ...]:
+    """Part of a grid where an image is not zero: found on coarse voxels, with a border of two."""
+    step = [max(1, round(_SEARCH_MM / v)) for v in grid.voxel_size]
+    affine = grid.affine.copy()
+    affine[:3, :3] *= step
+    affine[:3, 3] += grid.affine[:3, :3] @ ((np.array(step) - 1) / 2)
+    shape = [int(np.ceil(n / s)) for n, s in zip(grid.data.shape, step, strict=True)]
+    coarse = write(Volume(np.zeros(shape, np.uint8), affine), folder / 'box.nii', dtype=np.uint8)
+    found = engine.resample(moving, coarse, transforms, interpolator='nearestNeighbor') > 0
+    if not found.any():
+        return (slice(0, 1),) * 3
+    return tuple(
+        slice(b.start * s, min(n, b.stop * s))
+        for b, s, n in zip(padded_box(found, (2, 2, 2)), step, grid.data.shape, strict=True)
+    )
+
+
+def carried(
+    moving: Path, grid: Volume, transforms: Sequence[Path], folder: Path, engine: Engine
+) -> NDArray[np.float32]:
+    """Image on a grid by linear interpolation, only done where it is not zero."""
+    box = box_of(moving, grid, transforms, folder, engine)
+    reference = write(crop(grid, box), folder / 'carried_grid.nii')
+    out = np.zeros(grid.data.shape, np.float32)
+    out[box] = engine.resample(moving, reference, transforms)
+    return out
 
 
 def moved_points(

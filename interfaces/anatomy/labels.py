@@ -10,20 +10,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...nodes.anatomy.brain import bounding_box, padded_box
+from ...nodes.anatomy.brain import bounding_box
 from ...nodes.anatomy.regions import Fine
 from ...nodes.errors import NigraError
 from ...nodes.numerics.resample import block_fraction, cropped_affine, subdivided_affine, vote
 from .atlas import Atlas
+from .grids import box_of
 from .itk import Engine, Volume, write
 
 VOTING_MM = 1.1
 """Voxels larger than this are divided into an odd number of parts, which vote on the label. Labels
 are drawn on voxels of 1 mm, so finer parts would tell nothing new; a tenth more is allowed."""
-_SEARCH_MM = 3.0
-"""Voxels on which the box that holds all labels is sought; two more of them are added on every
-side. The smallest label of the built-in atlas, the ventral tegmental area, spans 4 mm or more in
-each direction."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +91,7 @@ def draw_labels(
     factors = [voting_parts(v) for v in grid.voxel_size]
     pad = [int(np.ceil(beyond_mm / v)) for v in grid.voxel_size]
     wide = _padded(grid, pad)
-    box = _label_box(moving, wide, transforms, folder, engine)
+    box = box_of(moving, wide, transforms, folder, engine)
     fine = _subdivided(wide, box, factors)
     reference = write(fine, folder / 'label_grid.nii', dtype=np.uint8)
     drawn = engine.resample(moving, reference, transforms, interpolator='genericLabel')
@@ -202,22 +199,3 @@ def check_labels(drawn: NDArray[Any], labels: NDArray[Any]) -> None:
             f'resampling made label values {new[:5].tolist()} that the atlas lacks; report this '
             'with the atlas and the version of antspyx'
         )
-
-
-def _label_box(
-    moving: Path, grid: Volume, transforms: Sequence[Path], folder: Path, engine: Engine
-) -> tuple[slice, ...]:
-    """Part of a grid in which labels can be: found on coarse voxels, with a border of two."""
-    step = [max(1, round(_SEARCH_MM / v)) for v in grid.voxel_size]
-    affine = grid.affine.copy()
-    affine[:3, :3] *= step
-    affine[:3, 3] += grid.affine[:3, :3] @ ((np.array(step) - 1) / 2)
-    shape = [int(np.ceil(n / s)) for n, s in zip(grid.data.shape, step, strict=True)]
-    coarse = write(Volume(np.zeros(shape, np.uint8), affine), folder / 'box.nii', dtype=np.uint8)
-    found = engine.resample(moving, coarse, transforms, interpolator='nearestNeighbor') > 0
-    if not found.any():
-        return (slice(0, 1),) * 3
-    return tuple(
-        slice(b.start * s, min(n, b.stop * s))
-        for b, s, n in zip(padded_box(found, (2, 2, 2)), step, grid.data.shape, strict=True)
-    )

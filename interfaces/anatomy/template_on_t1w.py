@@ -9,7 +9,7 @@ from nipype.interfaces.base import File
 
 from ...nodes.anatomy.similarity import correlation
 from .atlas import TEMPLATE_SPACE, Atlas, load_dgm_atlas
-from .grids import template_volume
+from .grids import carried, template_volume
 from .itk import Engine, Volume, read_volume, write
 from .labels import labels_on
 from .specs import BrainInputSpec, EngineStep, JudgedOutputSpec
@@ -42,9 +42,8 @@ def template_on_t1w(
         Template, labels, and the correlation of template and T1w inside the brain.
     """
     own, mask = read_volume(t1w), read_volume(brain_mask)
-    reference = write(own, folder / 'reference.nii')
     moving = write(template_volume(), folder / 'template.nii')
-    warped = engine.resample(moving, reference, [to_t1w])
+    warped = carried(moving, own, [to_t1w], folder, engine)
     inside = (mask.data > 0.5) & (warped > 0)
     quality = {'template_correlation': correlation(warped, own.data, inside)}
     labels = labels_on(own, atlas, [to_t1w], folder, engine)

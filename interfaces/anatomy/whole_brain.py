@@ -15,7 +15,7 @@ from nipype.interfaces.base import File, traits
 from ...nodes.anatomy.pose import candidate_poses, centroid, head_centre
 from ...nodes.anatomy.similarity import normalised_mutual_information
 from .bias import without_bias
-from .grids import Pair, crop, template_volume, working_grid
+from .grids import Pair, carried, crop, template_volume, working_grid
 from .itk import Engine, Volume, read_volume, write
 from .specs import EngineInputSpec, EngineStep, RecordedOutputSpec
 
@@ -80,9 +80,8 @@ def _refined(
 
 def _brain_on(own: Volume, brain: Volume, pair: Pair, folder: Path, engine: Engine) -> Path:
     """File of the template's brain mask on the T1w grid."""
-    reference = write(own, folder / 'reference.nii')
     moving = write(brain, folder / 'template_brain.nii')
-    pulled = engine.resample(moving, reference, [pair.inverse]) > 0.5
+    pulled = carried(moving, own, [pair.inverse], folder, engine) > 0.5
     return write(Volume(pulled, own.affine), folder / 'prior.nii', dtype=np.uint8)
 
 

@@ -107,14 +107,16 @@ def tissue_agreement(
     both = mask & (template > 0)
     if not both.any():
         raise NigraError('brain and template have no voxel in common; look at the registration')
-    own = tissue_classes(image, both, tissue_limits(image, both))
-    other = tissue_classes(template, both, tissue_limits(template, both))
+    inside = np.ones(int(np.count_nonzero(both)), bool)
+    own, other = (
+        tissue_classes(x[both], inside, tissue_limits(x, both)) for x in (image, template)
+    )
     found = {
         f'{name}_overlap': dice(own == number, other == number)
         for number, name in enumerate(TISSUES, start=1)
     }
     # labels that slid into a ventricle are dark there
-    nuclei = both & (labels > 0)
+    nuclei = labels[both] > 0
     in_fluid = int(np.count_nonzero(nuclei & (own == 1))) / max(1, int(np.count_nonzero(nuclei)))
     return {**found, 'nuclei_in_fluid': float(in_fluid)}
 

@@ -115,3 +115,20 @@ def test_commands_set_threads_of_algebra_before_it_is_loaded():
         assert done.stdout.strip() == seen
     script = 'import sys, nigra.interfaces.processes; assert "numpy" not in sys.modules'
     subprocess.run([sys.executable, '-c', script], check=True)
+
+
+def test_imports_are_not_searched_for_garbage_here_nor_in_what_is_forked():
+    program = (
+        'import gc, multiprocessing\n'
+        'from nigra.interfaces.processes import search_garbage_rarely\n'
+        'search_garbage_rarely()\n'
+        'gc.callbacks.append(lambda phase, info: print(phase))\n'
+        'kept = [[] for _ in range(30_000)]\n'
+        'with multiprocessing.get_context("fork").Pool(1) as pool:\n'
+        '    print(pool.apply(gc.get_threshold)[0] == gc.get_threshold()[0], gc.isenabled())\n'
+    )
+    done = subprocess.run(
+        [sys.executable, '-c', program], capture_output=True, text=True, check=True
+    )
+    # at the very end Python looks in any case
+    assert done.stdout.split()[:2] == ['True', 'True']
