@@ -6,6 +6,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 from pathlib import Path
 
@@ -107,10 +108,16 @@ def what_slurm_says():
 
 
 @contextlib.contextmanager
-def slurm_node(folder: Path, *, cpus=2, memory=8000):
+def slurm_node(*, cpus=2, memory=8000):
     """Start the daemons, name their configuration to the commands of Slurm, and stop them."""
+    # sockets of tasks lie below, whose whole path may have 108 characters: pytest's own are long
+    with tempfile.TemporaryDirectory(prefix='slurm-') as folder:
+        yield from _daemons(Path(folder), cpus, memory)
+
+
+def _daemons(folder, cpus, memory):
     for name in ('state', 'spool'):
-        (folder / name).mkdir(parents=True)
+        (folder / name).mkdir()
     configuration = folder / 'slurm.conf'
     configuration.write_text(CONFIGURATION.format(
         folder=folder, host=socket.gethostname(), ports=free_ports(2), cpus=cpus, memory=memory

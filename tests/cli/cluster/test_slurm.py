@@ -100,7 +100,7 @@ def root(tmp_path, monkeypatch):
     monkeypatch.setenv('NIGRA_CLUSTER_PROFILE', str(folder / 'site.toml'))
     monkeypatch.setenv('OMP_NUM_THREADS', '1')
     write_study(folder / 'raw')
-    with slurm_node(tmp_path / 'slurm', cpus=4, memory=16000):
+    with slurm_node(cpus=4, memory=16000):
         yield folder
 
 
