@@ -273,7 +273,8 @@ def head_check(quality: Mapping[str, Any]) -> list[Check]:
     if shows_another_head(quality):
         text = f'seem to be of different people: {told}'
         return [Check(Status.BAD, title, text, 'other_head')]
-    limit = f'a problem above {MOST_MISFIT_MM} mm and {100 * (MOST_STRETCH - 1):.0f} %'
+    stretched = f'{100 * (MOST_STRETCH - 1):.0f} %'
+    limit = f'a problem if both more than {MOST_MISFIT_MM} mm and more than {stretched}'
     return [Check(Status.GOOD, title, f'of one head: {told}', limit=limit)]
 
 
