@@ -16,13 +16,13 @@ from nipype.interfaces.base import (
     traits,
 )
 
-from ..nodes.field.masks import finite_mask, trusted_mask
+from ..nodes.field.masks import finite_mask
 from ..nodes.field.relaxometry import r2star_method, t2star
 from ..nodes.grid import Grid
 from ..nodes.methods import BACKGROUND, FIELD, INVERSION, ONE_STEP, RELAXOMETRY, SEPARATION, Method
 from ..nodes.stages import Arrays, Scan, parameters, run_step
-from .phase_found import look_for_open_fringes, tell_alternation
-from .reconstruction import conductivity, mask_warnings
+from .phase_found import tell_alternation
+from .reconstruction import conductivity, trust
 from .step_images import load_step, save_step
 
 
@@ -111,14 +111,11 @@ class FieldMap(_Step):
     _mask = 'brain_mask'
 
     def _prepare(self, data: Arrays, grid: Grid) -> None:
-        brain = data['mask']
-        found, told = look_for_open_fringes(data['phase'], data['magnitude'], brain, grid)
-        data['mask'] = trusted_mask(
-            data['phase'], data['magnitude'], brain, echo_times=self.inputs.echo_times,
-            nthreads=self.inputs.nthreads,
-        )  # fmt: skip
-        self._results['found'] = found
-        self._results['warnings'] = [*mask_warnings(brain, data['mask']), *told]
+        scan = Scan(grid, tuple(self.inputs.echo_times), self.inputs.b0)
+        made = trust(data, scan, self.inputs.nthreads)
+        data['mask'] = made.data['mask']
+        self._results['found'] = made.parameters['phase']
+        self._results['warnings'] = made.warnings
 
     def _finish(self, data: Arrays) -> None:
         self._results['conductivity'] = conductivity(data['curvature'], self.inputs.b0)

@@ -14,6 +14,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from project import add_write, give
+
 from nigra import __version__
 from nigra.cli.arguments import build_parser
 
@@ -71,13 +73,12 @@ def _input(action: argparse.Action) -> dict[str, Any]:
 def main() -> int:
     """Print or write the descriptor."""
     parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
-    parser.add_argument('--write', action='store_true', help=f'write {FILE.name}')
-    text = json.dumps(descriptor(), indent=2, ensure_ascii=False) + '\n'
-    if parser.parse_args().write:
-        FILE.write_text(text, encoding='utf-8')
-    else:
-        sys.stdout.write(text)
-    return 0
+    add_write(parser, FILE)
+    return give(
+        json.dumps(descriptor(), indent=2, ensure_ascii=False) + '\n',
+        FILE,
+        write=parser.parse_args().write,
+    )
 
 
 if __name__ == '__main__':

@@ -19,7 +19,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from project import ROOT
+from project import ROOT, add_write, give
 
 PAGE = ROOT / 'docs' / 'licences.md'
 _NOT_OURS = {'pip', 'setuptools', 'wheel', 'nigra'}
@@ -94,14 +94,9 @@ def main() -> int:
     """Print or write the table."""
     parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
     parser.add_argument('python', help='Python of the environment to list')
-    parser.add_argument('--write', action='store_true', help=f'write {PAGE.name}')
+    add_write(parser, PAGE)
     arguments = parser.parse_args()
-    text = table(arguments.python)
-    if arguments.write:
-        PAGE.write_text(text, encoding='utf-8')
-    else:
-        sys.stdout.write(text)
-    return 0
+    return give(table(arguments.python), PAGE, write=arguments.write)
 
 
 if __name__ == '__main__':

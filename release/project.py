@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import argparse
 import re
+import sys
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -22,3 +24,17 @@ def version() -> str:
     if found is None:
         raise SystemExit('__init__.py: has no __version__; restore it.')
     return found[1]
+
+
+def add_write(parser: argparse.ArgumentParser, file: Path) -> None:
+    """The option of a script that makes a file, to write it."""
+    parser.add_argument('--write', action='store_true', help=f'write {file.name}')
+
+
+def give(text: str, file: Path, *, write: bool) -> int:
+    """Write what a script has made, or print it; 0, the script's status."""
+    if write:
+        file.write_text(text, encoding='utf-8')
+    else:
+        sys.stdout.write(text)
+    return 0

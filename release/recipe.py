@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from project import project, version
+from project import add_write, give, project, version
 
 FILE = Path(__file__).with_name('recipe.yaml')
 _OTHER_NAMES = {'matplotlib': 'matplotlib-base'}
@@ -66,13 +66,10 @@ def _conda(requirement: str) -> str:
 def main() -> int:
     """Print or write the recipe."""
     parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
-    parser.add_argument('--write', action='store_true', help=f'write {FILE.name}')
-    text = yaml.safe_dump(recipe(), sort_keys=False, width=99)
-    if parser.parse_args().write:
-        FILE.write_text(text, encoding='utf-8')
-    else:
-        sys.stdout.write(text)
-    return 0
+    add_write(parser, FILE)
+    return give(
+        yaml.safe_dump(recipe(), sort_keys=False, width=99), FILE, write=parser.parse_args().write
+    )
 
 
 if __name__ == '__main__':

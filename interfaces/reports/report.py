@@ -290,7 +290,6 @@ class Thumbnail(SimpleInterface):
         from .map_pictures import draw_thumbnail
 
         picture = Path(self.inputs.out_file)
-        picture.parent.mkdir(exist_ok=True)
         with atomic_path(picture) as temporary:
             temporary.write_bytes(draw_thumbnail(self.inputs.runs[0]))
         self._results['out_file'] = str(picture)
