@@ -28,6 +28,15 @@ def test_what_a_page_holds_is_opened_from_disk(study, monkeypatch, capsys):
     assert capsys.readouterr().out.strip() == opened[0]
 
 
+@pytest.fixture
+def ctrl_c():
+    """Programs started here take Ctrl-C, even where the tests run in the background without it."""
+    before = signal.signal(signal.SIGINT, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures('ctrl_c')
 @pytest.mark.parametrize(('visit', 'text'), [('02', 'beside'), ('', 'everybody')])
 def test_what_lies_beside_a_page_is_served(study, visit, text):
     command = [sys.executable, '-m', 'nigra.cli.view_cli', str(study), '--no-browser']
