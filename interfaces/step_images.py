@@ -50,6 +50,10 @@ def load_step(inputs: Any, *names: str, mask: str) -> tuple[Arrays, Grid, NDArra
 
 
 def save_step(array: NDArray[Any], affine: NDArray[Any], folder: Path, name: str) -> str:
-    """Write an intermediate image without compression, which would take longer than the step."""
+    """Write an intermediate image, compressed where most of it is zero.
+
+    Of other images compression takes longer than the step, and saves little.
+    """
     dtype = np.uint8 if array.dtype == bool else np.float32
-    return str(save_image(array, affine, folder / f'{name}.nii', dtype=dtype))
+    suffix = '.nii.gz' if 2 * np.count_nonzero(array) < array.size else '.nii'
+    return str(save_image(array, affine, folder / f'{name}{suffix}', dtype=dtype))

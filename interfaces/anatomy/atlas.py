@@ -79,9 +79,13 @@ def carrier_path(name: str) -> Path:
     )
 
 
+@functools.cache
 def load_template() -> nib.Nifti1Image:
-    """MNI ICBM 2009c asymmetric T1 brain, 1 mm, skull removed, (193, 229, 193)."""
-    return nib.Nifti1Image.from_filename(carrier_path('template'))
+    """MNI ICBM 2009c asymmetric T1 brain, 1 mm, skull removed, (193, 229, 193); read once."""
+    image = nib.Nifti1Image.from_filename(carrier_path('template'))
+    data = np.array(image.dataobj)
+    data.flags.writeable = False
+    return nib.Nifti1Image(data, image.affine, image.header)
 
 
 def parse_labels(text: str) -> tuple[int, ...]:

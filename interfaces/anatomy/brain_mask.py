@@ -60,7 +60,7 @@ class BrainMask(SimpleInterface):
             mask, told = given_mask(given, image), grid_warning(given, image)
         else:
             mask = refine_brain_mask(image.data, prior, image.voxel_size)
-        out_file = Path(runtime.cwd) / 'brain_mask.nii'
+        out_file = Path(runtime.cwd) / 'brain_mask.nii.gz'
         save_image(mask, image.affine, out_file, dtype=np.uint8)
         volume = float(mask.sum() * np.prod(image.voxel_size) / 1000)
         overlap = dice(mask, prior)

@@ -14,7 +14,7 @@ from scipy import ndimage
 from ...nodes.anatomy.deformation import blurred_to
 from .atlas import load_dgm_atlas
 from .grids import Pair, crop, deformation, template_volume, warped_file, working_grid
-from .itk import Engine, Volume, read_volume, write
+from .itk import Engine, Volume, read_volume, write, write_grid
 from .specs import EngineStep, RecordedOutputSpec, T1wInputSpec
 
 
@@ -45,18 +45,20 @@ def align_deep_grey(
     spacing = settings['resolution_mm']
     fixed = write(crop(template.isotropic(spacing), box), folder / 'template_box.nii')
     smooth = blurred_file(head, spacing, folder)
+    moving = warped_file(smooth, fixed, near, [coarse.forward], engine)
+    smooth.unlink()  # by far the largest file of this step
     fine = Pair(
         *engine.register(
             fixed,
-            warped_file(smooth, fixed, near, [coarse.forward], engine),
+            moving,
             folder / 'fine_',
             settings['stages'],
             fixed_mask=write(near, folder / 'mask_box.nii', dtype=np.uint8),
         )
     )
     field_mm = preset['field_mm']
-    template_grid = write(template.isotropic(field_mm), folder / 'template_grid.nii')
-    head_grid = write(head.isotropic(field_mm), folder / 'head_grid.nii')
+    template_grid = write_grid(template.isotropic_grid(field_mm), folder / 'template_grid.nii')
+    head_grid = write_grid(head.isotropic_grid(field_mm), folder / 'head_grid.nii')
     pair = Pair(
         engine.compose([coarse.forward, fine.forward], template_grid, folder / 'to_template.h5'),
         engine.compose([fine.inverse, coarse.inverse], head_grid, folder / 'to_t1w.h5'),

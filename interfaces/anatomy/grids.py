@@ -14,7 +14,7 @@ from ...nodes.anatomy.deformation import deformation_range
 from ...nodes.anatomy.pose import world_points
 from ...nodes.numerics.resample import cropped_affine
 from .atlas import load_template
-from .itk import Engine, Volume, write
+from .itk import Engine, Volume, empty, write, write_grid
 
 _SEARCH_MM = 3.0
 """Voxels on which the box that holds an image is sought; two more of them are added on every
@@ -77,7 +77,7 @@ def box_of(
     affine[:3, :3] *= step
     affine[:3, 3] += grid.affine[:3, :3] @ ((np.array(step) - 1) / 2)
     shape = [int(np.ceil(n / s)) for n, s in zip(grid.data.shape, step, strict=True)]
-    coarse = write(Volume(np.zeros(shape, np.uint8), affine), folder / 'box.nii', dtype=np.uint8)
+    coarse = write_grid(empty(shape, affine), folder / 'box.nii')
     found = engine.resample(moving, coarse, transforms, interpolator='nearestNeighbor') > 0
     if not found.any():
         return (slice(0, 1),) * 3
@@ -92,7 +92,7 @@ def carried(
 ) -> NDArray[np.float32]:
     """Image on a grid by linear interpolation, only done where it is not zero."""
     box = box_of(moving, grid, transforms, folder, engine)
-    reference = write(crop(grid, box), folder / 'carried_grid.nii')
+    reference = write_grid(crop(grid, box), folder / 'carried_grid.nii')
     out = np.zeros(grid.data.shape, np.float32)
     out[box] = engine.resample(moving, reference, transforms)
     return out

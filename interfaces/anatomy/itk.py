@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ...nodes.errors import InputError, NigraError
-from ...nodes.numerics.resample import isotropic
+from ...nodes.numerics.resample import isotropic, isotropic_grid
 from ..files import data_text, save_image
 from ..headers import load_data, read_header
 
@@ -312,6 +312,15 @@ class Volume:
         """Same field of view on cubic voxels."""
         return Volume(*isotropic(self.data, self.affine, spacing))
 
+    def isotropic_grid(self, spacing: float) -> Volume:
+        """The grid of `isotropic`, all zero."""
+        return empty(*isotropic_grid(self.data.shape, self.affine, spacing))
+
+
+def empty(shape: Sequence[int], affine: NDArray[np.float64]) -> Volume:
+    """A grid alone: zeros that take no memory."""
+    return Volume(np.broadcast_to(np.uint8(0), tuple(shape)), affine)
+
 
 def read_volume(path: str | Path, *, canonical: bool = False, must_vary: bool = True) -> Volume:
     """Read a 3D image that registration can use.
@@ -357,6 +366,11 @@ def read_volume(path: str | Path, *, canonical: bool = False, must_vary: bool = 
 def write(volume: Volume, path: Path, *, dtype: Any = np.float32) -> Path:
     """Write a volume where ANTs will read it."""
     return save_image(volume.data, volume.affine, path, dtype=dtype)
+
+
+def write_grid(volume: Volume, path: Path) -> Path:
+    """Write the grid of a volume, of which ANTs takes nothing but the geometry; all is zero."""
+    return write(empty(volume.data.shape, volume.affine), path, dtype=np.uint8)
 
 
 def write_like(volume: Volume, original: str | Path, path: Path) -> Path:

@@ -13,7 +13,7 @@ from ..files import save_image
 from ..region_colours import region_colours
 from ..tables import save_table
 from .atlas import TEMPLATE_SPACE, Atlas, load_dgm_atlas
-from .itk import Engine, Volume, read_volume, write
+from .itk import Engine, Volume, read_volume, write, write_grid
 from .labels import Drawn, draw_labels, labels_on, save_fractions
 from .specs import BrainInputSpec, EngineStep, JudgedOutputSpec
 from .user_atlas import AtlasSource, read_atlas, source_of
@@ -58,9 +58,13 @@ class LabelGre(EngineStep):
         """Brain mask and T1w image, and how much of the brain is seen."""
         engine, rigid = self._engine, Path(self.inputs.t1w_to_gre_xfm)
         brain = read_volume(self.inputs.brain_mask, must_vary=False)
-        reference = write(grid, folder / 'reference.nii')
-        seen = engine.resample(write(t1w, folder / 't1w.nii'), reference, [rigid])
-        mask = engine.resample(write(brain, folder / 'brain.nii'), reference, [rigid]) > 0.5
+        reference = write_grid(grid, folder / 'reference.nii')
+        inside = Volume(brain.data > 0.5, brain.affine)
+        moving = write(inside, folder / 'brain.nii', dtype=np.uint8)
+        mask = engine.resample(moving, reference, [rigid]) > 0.5
+        moving = write(t1w, folder / 't1w.nii')
+        seen = engine.resample(moving, reference, [rigid])
+        moving.unlink()  # by far the largest file of this step
         if not mask.any():
             raise InputError(
                 self.inputs.gre_magnitude,
@@ -68,10 +72,10 @@ class LabelGre(EngineStep):
                 'check that both are of one person and that their headers are right',
             )
         fraction = mask.sum() * np.prod(grid.voxel_size)
-        fraction /= max(float((brain.data > 0.5).sum() * np.prod(t1w.voxel_size)), 1.0)
+        fraction /= max(float(inside.data.sum() * np.prod(t1w.voxel_size)), 1.0)
         self._results.update(
             brain_mask_in_gre=str(
-                save_image(mask, grid.affine, folder / 'brain_in_gre.nii', dtype=np.uint8)
+                save_image(mask, grid.affine, folder / 'brain_in_gre.nii.gz', dtype=np.uint8)
             ),
             t1w_in_gre=str(save_image(seen, grid.affine, folder / 't1w_in_gre.nii')),
             # a volume counted on two grids differs by what rounds at its edge
@@ -92,10 +96,10 @@ class LabelGre(EngineStep):
             to_t1w = transforms[:-1] or [_identity(folder, engine)]
             on_t1w = labels_on(t1w, atlas, to_t1w, folder, engine)
             self._results['labels_in_t1w'] = str(
-                save_image(on_t1w, t1w.affine, folder / 'on_t1w.nii', dtype=on_t1w.dtype)
+                save_image(on_t1w, t1w.affine, folder / 'on_t1w.nii.gz', dtype=on_t1w.dtype)
             )
         self._results.update(
-            dseg=str(save_image(labels, grid.affine, folder / 'dseg.nii', dtype=labels.dtype)),
+            dseg=str(save_image(labels, grid.affine, folder / 'dseg.nii.gz', dtype=labels.dtype)),
             dseg_tsv=str(save_table(table, folder / 'dseg.tsv')),
             fractions=str(save_fractions(drawn, folder / 'fractions.npz')),
             warnings=_missing_labels(drawn, atlas, table),

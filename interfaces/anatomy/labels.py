@@ -16,7 +16,7 @@ from ...nodes.errors import NigraError
 from ...nodes.numerics.resample import block_fraction, cropped_affine, subdivided_affine, vote
 from .atlas import Atlas
 from .grids import box_of
-from .itk import Engine, Volume, write
+from .itk import Engine, Volume, empty, write, write_grid
 
 VOTING_MM = 1.1
 """Voxels larger than this are divided into an odd number of parts, which vote on the label. Labels
@@ -93,7 +93,7 @@ def draw_labels(
     wide = _padded(grid, pad)
     box = box_of(moving, wide, transforms, folder, engine)
     fine = _subdivided(wide, box, factors)
-    reference = write(fine, folder / 'label_grid.nii', dtype=np.uint8)
+    reference = write_grid(fine, folder / 'label_grid.nii')
     drawn = engine.resample(moving, reference, transforms, interpolator='genericLabel')
     check_labels(drawn, labels)
     drawn = drawn.astype(labels.dtype)
@@ -150,7 +150,7 @@ def _subdivided(grid: Volume, box: Sequence[slice], factors: Sequence[int]) -> V
     """Box of a grid, whose voxels are divided; its values are of no use."""
     shape = [(b.stop - b.start) * f for b, f in zip(box, factors, strict=True)]
     affine = subdivided_affine(cropped_affine(grid.affine, box), factors)
-    return Volume(np.broadcast_to(np.uint8(0), shape), affine)
+    return empty(shape, affine)
 
 
 def _padded(grid: Volume, pad: Sequence[int]) -> Volume:
@@ -158,7 +158,7 @@ def _padded(grid: Volume, pad: Sequence[int]) -> Volume:
     shape = tuple(n + 2 * p for n, p in zip(grid.data.shape, pad, strict=True))
     affine = grid.affine.copy()
     affine[:3, 3] -= affine[:3, :3] @ pad
-    return Volume(np.broadcast_to(np.uint8(0), shape), affine)
+    return empty(shape, affine)
 
 
 def _within(

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from .atlas import load_dgm_atlas, susceptibility_template
 from .deep_grey import blurred_file, near_labels
 from .grids import Pair, crop, deformation, template_volume, warped_file
-from .itk import Engine, Volume, read_volume, write
+from .itk import Engine, Volume, read_volume, write, write_grid
 from .specs import EngineStep, RecordedOutputSpec, T1wInputSpec
 
 _CHI_RANGE = (-0.15, 0.25)
@@ -64,7 +64,7 @@ def align_susceptibility(
             second=(fixed[1], moving[1]),
         )
     )  # fmt: skip
-    head_grid = write(head.isotropic(preset['field_mm']), folder / 'head_grid.nii')
+    head_grid = write_grid(head.isotropic_grid(preset['field_mm']), folder / 'head_grid.nii')
     out = engine.compose([fine.inverse, pair.inverse], head_grid, folder / 'to_t1w.h5')
     moved = deformation(fine.forward, near, folder, engine)['displacement_mm']
     return out, {'susceptibility_mm': moved}

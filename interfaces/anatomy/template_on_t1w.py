@@ -42,14 +42,14 @@ def template_on_t1w(
         Template, labels, and the correlation of template and T1w inside the brain.
     """
     own, mask = read_volume(t1w), read_volume(brain_mask)
-    moving = write(template_volume(), folder / 'template.nii')
+    moving = write(template_volume(), folder / 'template.nii', dtype=np.int16)
     warped = carried(moving, own, [to_t1w], folder, engine)
     inside = (mask.data > 0.5) & (warped > 0)
     quality = {'template_correlation': correlation(warped, own.data, inside)}
     labels = labels_on(own, atlas, [to_t1w], folder, engine)
     return (
-        write(Volume(warped, own.affine), folder / 'template_in_t1w.nii'),
-        write(Volume(labels, own.affine), folder / 'labels_in_t1w.nii', dtype=np.uint8),
+        write(Volume(warped, own.affine), folder / 'template_in_t1w.nii.gz'),
+        write(Volume(labels, own.affine), folder / 'labels_in_t1w.nii.gz', dtype=np.uint8),
         quality,
     )
 

@@ -14,9 +14,10 @@ from nipype.interfaces.base import File, traits
 
 from ...nodes.anatomy.pose import candidate_poses, centroid, head_centre
 from ...nodes.anatomy.similarity import normalised_mutual_information
+from ..headers import read_header
 from .bias import without_bias
 from .grids import Pair, carried, crop, template_volume, working_grid
-from .itk import Engine, Volume, read_volume, write
+from .itk import Engine, Volume, empty, read_volume, write
 from .specs import EngineInputSpec, EngineStep, RecordedOutputSpec
 
 _MARGIN_MM = 8.0
@@ -53,8 +54,14 @@ def align_whole_brain(
     result = _refined(
         'whole_brain', affine.forward, brain, head, folder, engine, preset['whole_brain']
     )
-    prior = _brain_on(read_volume(t1w), brain, result, folder, engine)
+    prior = _brain_on(_grid_of(t1w), brain, result, folder, engine)
     return result, prior, {'start_nmi': similarity}
+
+
+def _grid_of(path: Path) -> Volume:
+    """Grid of an image as it is stored."""
+    header = read_header(path)
+    return empty(header.shape, header.affine)
 
 
 def _refined(
@@ -80,9 +87,9 @@ def _refined(
 
 def _brain_on(own: Volume, brain: Volume, pair: Pair, folder: Path, engine: Engine) -> Path:
     """File of the template's brain mask on the T1w grid."""
-    moving = write(brain, folder / 'template_brain.nii')
+    moving = write(brain, folder / 'template_brain.nii', dtype=np.uint8)
     pulled = carried(moving, own, [pair.inverse], folder, engine) > 0.5
-    return write(Volume(pulled, own.affine), folder / 'prior.nii', dtype=np.uint8)
+    return write(Volume(pulled, own.affine), folder / 'prior.nii.gz', dtype=np.uint8)
 
 
 def _best_start(

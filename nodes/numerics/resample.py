@@ -43,13 +43,11 @@ def isotropic(
     A Gaussian widens the old voxel's profile to the new one's before linear interpolation, so
     that an axis which is not coarsened is not blurred.
     """
-    matrix = np.asarray(affine, float)
-    old = spacing_of(matrix)
+    old = spacing_of(affine)
     sigma = np.sqrt(np.maximum(spacing**2 - old**2, 0)) * FWHM_TO_SIGMA / old
-    # new voxels cover the old field of view, or a little more, about the same centre
     step = spacing / old
-    shape = np.maximum(np.ceil(np.array(data.shape) / step - 1e-6), 1).astype(int)
-    offset = (np.array(data.shape) - 1) / 2 - (shape - 1) / 2 * step
+    shape, moved = isotropic_grid(data.shape, affine, spacing)
+    offset = _first_voxel(data.shape, shape, step)
     # smoothing and interpolation are one matrix for each axis, so that the later axes are small
     out = along_axes(
         np.asarray(data, np.float32),
@@ -58,11 +56,35 @@ def isotropic(
             for n, o, d, m, s in zip(data.shape, offset, step, shape, sigma, strict=True)
         ],
     )
+    return out, moved
+
+
+def isotropic_grid(
+    shape: Sequence[int], affine: ArrayLike, spacing: float
+) -> tuple[tuple[int, ...], NDArray[np.float64]]:
+    """Shape and voxel-to-world matrix of what `isotropic` makes of an image on a grid.
+
+    Examples
+    --------
+    >>> isotropic_grid((4, 3, 2), np.eye(4), 2.0)[0]
+    (2, 2, 1)
+    """
+    matrix = np.asarray(affine, float)
+    step = spacing / spacing_of(matrix)
+    # new voxels cover the old field of view, or a little more, about the same centre
+    new = np.maximum(np.ceil(np.array(shape) / step - 1e-6), 1).astype(int)
     # voxel i of the new grid is voxel offset + step i of the old one
     moved = matrix.copy()
     moved[:3, :3] = matrix[:3, :3] * step
-    moved[:3, 3] = matrix[:3, :3] @ offset + matrix[:3, 3]
-    return out, moved
+    moved[:3, 3] = matrix[:3, :3] @ _first_voxel(shape, new, step) + matrix[:3, 3]
+    return tuple(int(n) for n in new), moved
+
+
+def _first_voxel(
+    old: Sequence[int], new: ArrayLike, step: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Where the first voxel of a grid with the same centre lies on the old grid, voxels."""
+    return (np.array(old) - 1) / 2 - (np.asarray(new) - 1) / 2 * step
 
 
 def between(size: int, positions: NDArray[np.float64]) -> sparse.csr_array:

@@ -10,6 +10,7 @@ from nigra.nodes.numerics.resample import (
     between,
     cropped_affine,
     isotropic,
+    isotropic_grid,
     spacing_of,
     subdivided_affine,
     vote,
@@ -31,6 +32,9 @@ def test_a_world_coordinate_stays_a_world_coordinate(turn, spacing):
     for axis in range(3):
         out, moved = isotropic(world(affine, shape)[axis], affine, spacing)
         np.testing.assert_allclose(spacing_of(moved), spacing, rtol=1e-6)
+        grid = isotropic_grid(shape, affine, spacing)
+        assert grid[0] == out.shape
+        np.testing.assert_array_equal(grid[1], moved)
         inner = tuple(slice(4, -4) if n > 9 else slice(n // 2, n // 2 + 1) for n in out.shape)
         np.testing.assert_allclose(out[inner], world(moved, out.shape)[axis][inner], atol=0.05)
 
