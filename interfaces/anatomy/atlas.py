@@ -83,7 +83,7 @@ def carrier_path(name: str) -> Path:
 def load_template() -> nib.Nifti1Image:
     """MNI ICBM 2009c asymmetric T1 brain, 1 mm, skull removed, (193, 229, 193); read once."""
     image = nib.Nifti1Image.from_filename(carrier_path('template'))
-    data = np.array(image.dataobj)
+    data = np.asarray(image.dataobj)
     data.flags.writeable = False
     return nib.Nifti1Image(data, image.affine, image.header)
 

@@ -62,9 +62,8 @@ class LabelGre(EngineStep):
         inside = Volume(brain.data > 0.5, brain.affine)
         moving = write(inside, folder / 'brain.nii', dtype=np.uint8)
         mask = engine.resample(moving, reference, [rigid]) > 0.5
-        moving = write(t1w, folder / 't1w.nii')
-        seen = engine.resample(moving, reference, [rigid])
-        moving.unlink()  # by far the largest file of this step
+        # which the bias correction has written as `write` does
+        seen = engine.resample(Path(self.inputs.t1w), reference, [rigid])
         if not mask.any():
             raise InputError(
                 self.inputs.gre_magnitude,

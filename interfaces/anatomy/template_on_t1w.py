@@ -44,6 +44,7 @@ def template_on_t1w(
     own, mask = read_volume(t1w), read_volume(brain_mask)
     moving = write(template_volume(), folder / 'template.nii', dtype=np.int16)
     warped = carried(moving, own, [to_t1w], folder, engine)
+    moving.unlink()  # labels need as much room
     inside = (mask.data > 0.5) & (warped > 0)
     quality = {'template_correlation': correlation(warped, own.data, inside)}
     labels = labels_on(own, atlas, [to_t1w], folder, engine)
