@@ -62,6 +62,7 @@ class LabelGre(EngineStep):
         inside = Volume(brain.data > 0.5, brain.affine)
         moving = write(inside, folder / 'brain.nii', dtype=np.uint8)
         mask = engine.resample(moving, reference, [rigid]) > 0.5
+        moving.unlink()  # the working folder is fullest in this step
         # which the bias correction has written as `write` does
         seen = engine.resample(Path(self.inputs.t1w), reference, [rigid])
         if not mask.any():
