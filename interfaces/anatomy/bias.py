@@ -16,6 +16,8 @@ from ...nodes.numerics.resample import along_axes, between, cropped_affine
 from .itk import Engine, Volume, read_volume, write, write_like
 from .specs import EngineInputSpec, EngineStep, RecordedOutputSpec
 
+_ENOUGH = 4000
+"""Voxels of a mask of which a quarter tells the intensities of tissues as well as all. By eye."""
 _FIELD_RANGE = (0.1, 10.0)
 """Of a bias field whose mean is one: splines may run off where there is no signal. By eye."""
 
@@ -56,9 +58,10 @@ def without_bias(
     inside = _where_fitted(small, image, mask, spacing)
     box = padded_box(inside, (2, 2, 2))
     affine = cropped_affine(small.affine, box)
+    fitted = thinned(inside[box]) if settings['thinned'] else inside[box]
     field = engine.bias_field(
         write(Volume(small.data[box], affine), folder / 'bias_image.nii'),
-        write(Volume(inside[box], affine), folder / 'bias_mask.nii', dtype=np.uint8),
+        write(Volume(fitted, affine), folder / 'bias_mask.nii', dtype=np.uint8),
         settings,
     )
     field = np.clip(field / field[inside[box]].mean(), *_FIELD_RANGE)
@@ -84,6 +87,23 @@ def _where_fitted(
     if not inside.any():
         raise NigraError('no voxel of the mask is bright, so no bias field can be fitted')
     return inside
+
+
+def thinned(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """A quarter of a large mask's voxels, evenly spread: those of a body-centred lattice.
+
+    N4 takes as long as it has voxels, and a field as smooth as its splines needs no more of them.
+    They keep their own intensities, which coarser voxels would mix across tissues.
+
+    Examples
+    --------
+    >>> int(thinned(np.ones((20, 20, 20), bool)).sum())
+    2000
+    """
+    if np.count_nonzero(mask) < _ENOUGH:
+        return mask
+    i, j, k = (n % 2 for n in np.ogrid[tuple(slice(n) for n in mask.shape)])
+    return mask & (i == j) & (j == k)
 
 
 class _CorrectBiasInputSpec(EngineInputSpec):

@@ -26,6 +26,8 @@ from ..files import data_text, save_image
 from ..headers import load_data, read_header
 
 _THREADS = 'ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS'
+_WINDOW = 10
+"""Iterations over which a metric may gain no more than the threshold of a stage, for it to end."""
 _ELSEWHERE = (
     'import json, sys, ants; from nigra.interfaces.processes import leave_signals_to; '
     'leave_signals_to(int(sys.argv[1])); ants.registration(json.load(sys.stdin), None)'
@@ -120,7 +122,8 @@ class Engine:
         prefix
             Path that the names of the transforms begin with.
         stages
-            Entries of a preset: transform, metric, options, iterations, shrink, smoothing_vox.
+            Entries of a preset: transform, metric, options, iterations, threshold, shrink,
+            smoothing_vox.
         initial, fixed_mask
             Transform applied before the first stage, part of the result; where the metric is
             taken.
@@ -279,7 +282,7 @@ def _stage_arguments(
             for images in pairs
             for word in ('--metric', f'{stage["metric"]}[{images},1,{stage["options"]}]')
         ),
-        *('--convergence', f'[{chain(stage["iterations"])},1e-6,10]'),
+        *('--convergence', f'[{chain(stage["iterations"])},{stage["threshold"]},{_WINDOW}]'),
         *('--shrink-factors', chain(stage['shrink'])),
         *('--smoothing-sigmas', f'{chain(stage["smoothing_vox"])}vox'),
         *('--use-histogram-matching', '0'),

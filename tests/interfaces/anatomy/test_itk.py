@@ -35,12 +35,15 @@ def test_every_preset_is_whole():
         preset = load_preset(name)
         assert preset['field_mm'] > 0
         for entry in ('head_bias', 'bias', 'gre_bias'):
-            assert set(preset[entry]) == {'resolution_mm', 'spline_mm', 'iterations', 'tolerance'}
+            assert set(preset[entry]) == {
+                'resolution_mm', 'spline_mm', 'iterations', 'tolerance', 'thinned'
+            }  # fmt: skip
         for step in steps:
             assert preset[step]['resolution_mm'] > 0
             for stage in preset[step]['stages']:
                 lengths = {len(stage[k]) for k in ('iterations', 'shrink', 'smoothing_vox')}
                 assert len(lengths) == 1
+                assert 1e-6 <= stage['threshold'] <= 1e-5
 
 
 def test_unknown_preset_is_one_sentence_that_names_the_known():
@@ -140,6 +143,20 @@ def test_rigid_registration_finds_a_known_pose_and_repeats_itself(tmp_path, seed
     error = np.linalg.norm(found[0].reshape(3, -1) - expected, axis=0)
     near = np.linalg.norm(points, axis=0) < 20
     assert error[near].mean() < 0.5
+
+
+def test_a_stage_ends_where_its_metric_gains_less_than_its_threshold(tmp_path):
+    fixed_path = write(volume(), tmp_path / 'fixed.nii')
+    moved = volume(turn=(6, -4, 5), centre=(2, 3, -2))
+    moving_path = write(moved, tmp_path / 'moving.nii')
+    slow = {'transform': 'SyN[0.05,3,0]', 'iterations': [20]}
+    stage = {**load_preset('testing')['deep_grey']['stages'][0], **slow}
+    found = []
+    for threshold in (1e-6, 10):
+        stages = [{**stage, 'threshold': threshold}]
+        forward, _ = ENGINE.register(fixed_path, moving_path, tmp_path / 'a_', stages)
+        found.append(np.abs(ENGINE.displacement([forward], fixed_path)).mean())
+    assert found[0] > 1.2 * found[1]
 
 
 def test_n4_removes_most_of_a_smooth_gain(tmp_path):
