@@ -29,7 +29,8 @@ from .viewer_images import Labels, ViewerImage, colour_map, embed, read_native
 
 LARGEST = 15_000_000
 """Bytes that a page takes at most; larger images stay in their files."""
-_IMAGES = '<!-- images -->'
+_IMAGES, _BESIDE, _CONNECT = '<!-- images -->', '<!-- beside -->', '<!-- connect -->'
+"""Where images go, how they are found in files beside the page, and the leave to load these."""
 _MARGIN_MM = 6.0
 
 
@@ -68,31 +69,28 @@ def render_viewer(
     study
         What it is of, and when it was made.
     """
-    licence = data_text('niivue.LICENSE.txt')
-
-    def page(entries: Sequence[Mapping[str, Any]]) -> str:
-        beside = any('address' in entry for entry in entries)
-        context = {
-            'title': title, 'ways': ways, 'sections': [], 'library': viewer_spec()['library'],
-            'note': note, 'opacity': opacity, 'licence': licence,
-            'runs': list(dict.fromkeys(image.run for image in images)),
-            'beside': Markup(BESIDE) if beside else '', 'placeholder': Markup(_IMAGES),
-            'connect': " connect-src 'self';" if beside else '',
-        }  # fmt: skip
-        return render_page(
-            'viewer.html.j2', context, version=version, study=study,
-            scripts=('niivue.umd.js', 'viewer.js'),
-        )  # fmt: skip
-
-    room = LARGEST - len(page([]).encode()) - 50_000  # names, places, colours
-    entries = embed(images, boxes, room)
+    context = {
+        'title': title, 'ways': ways, 'sections': [], 'library': viewer_spec()['library'],
+        'note': note, 'opacity': opacity, 'licence': data_text('niivue.LICENSE.txt'),
+        'runs': list(dict.fromkeys(image.run for image in images)),
+        'beside': Markup(_BESIDE), 'connect': Markup(_CONNECT), 'placeholder': Markup(_IMAGES),
+    }  # fmt: skip
+    page = render_page(
+        'viewer.html.j2', context, version=version, study=study,
+        scripts=('niivue.umd.js', 'viewer.js'),
+    )  # fmt: skip
+    # how much room the images have is known when the page is there, without them
+    entries = embed(images, boxes, LARGEST - len(page.encode()) - 50_000)  # names, places, colours
+    beside = any('address' in entry for entry in entries)
+    page = page.replace(_BESIDE, BESIDE if beside else '')
+    page = page.replace(_CONNECT, " connect-src 'self';" if beside else '')
     maps = {i.colours for i in images if not i.labels} - set(colours or {})
     content = {
         'images': entries,
         'colours': {**{name: colour_map(name) for name in sorted(maps)}, **(colours or {})},
     }
     text = json.dumps(content, ensure_ascii=False, separators=(',', ':'))
-    return page(entries).replace(_IMAGES, text.replace('<', '\\u003c'))
+    return page.replace(_IMAGES, text.replace('<', '\\u003c'))
 
 
 def run_images(
