@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -33,12 +34,15 @@ class Finding(NamedTuple):
         The same of the parts of its region, which are no effects of their own.
     anchor
         Of the chart of everybody's values, on the same page; empty where there is none.
+    contrast
+        Who differs from whom, as on the charts; empty where nobody is compared.
     """
 
     lead: str
     details: str
     parts: Sequence[tuple[str, str]] = ()
     anchor: str = ''
+    contrast: str = ''
 
 
 def what_was_asked(data: GroupData) -> str:
@@ -80,9 +84,12 @@ def overview(data: GroupData) -> list[tuple[str, str]]:
 def findings(data: GroupData) -> list[Finding]:
     """A sentence and its numbers per significant difference, both sides together.
 
-    A region whose whole differs in the same way is told below the whole.
+    They stand in the order of the contrasts, which is that of tables and charts. A region whose
+    whole differs in the same way is told below the whole.
     """
     rows = [row for measure in data.measures for row in data.in_order(measure)]
+    order = list(dict.fromkeys(map(difference_name, rows)))
+    rows.sort(key=lambda row: order.index(difference_name(row)))
     hits = [row for row in rows if row['p_adjusted'] < data.alpha]
     failed = {
         (m['measure'], m['region']): str(m['failed_checks']).split()
@@ -94,11 +101,35 @@ def findings(data: GroupData) -> list[Finding]:
         for row in hits
     }
     above = {key: (wholes().get(key[0], ''), *key[1:]) for key in told}
+    names = {_key(row): difference_name(row) for row in hits}
     return [
-        Finding(*sentence, [told[p] for p in told if above[p] == key], _chart(data, *key[:2]))
+        Finding(*sentence, [told[p] for p in told if above[p] == key], _chart(data, *key[:2]),
+                names[key])
         for key, sentence in told.items()
         if above[key] not in told
-    ]
+    ]  # fmt: skip
+
+
+def by_contrast(found: Sequence[Finding]) -> list[tuple[str, list[Finding]]]:
+    """Findings that follow each other and have one contrast, below its name."""
+    return [(name, list(own)) for name, own in itertools.groupby(found, lambda f: f.contrast)]
+
+
+def difference_name(row: Mapping[Any, Any]) -> str:
+    """A contrast as people write it, with a minus sign."""
+    return f'{row["group_a"]} − {row["group_b"]}'
+
+
+def what_the_sign_means(data: GroupData, measure: str) -> str:
+    """What a difference above zero says, told of the first contrast; empty where there is none."""
+    rows = data.in_order(measure)
+    if not rows:
+        return ''
+    first, known = rows[0], measure_words(measure)
+    return (
+        f'{difference_name(first)} is {first["group_a"]} less {first["group_b"]}: above zero, '
+        f'{known.title} is {known.more} in {first["group_a"]}'
+    )
 
 
 def _chart(data: GroupData, region: str, measure: str) -> str:

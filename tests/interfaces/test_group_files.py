@@ -262,5 +262,5 @@ def test_groups_called_like_numbers_or_nothing(study, monkeypatch):
     question = {'covariates': [], 'scores': [], 'reference_group': '0'}
     found = GroupModels(regions_tsv=gathered.regions_tsv, question=question).run().outputs
     contrasts = read_table(found.contrasts_tsv)
-    assert list(contrasts.contrast[:3]) == ['1 - None', '1 - 0', 'None - 0']
+    assert list(contrasts.contrast[:3]) == ['1 - 0', 'None - 0', '1 - None']
     assert set(read_table(found.models_tsv).formula) == {'value ~ C(group)'}

@@ -10,9 +10,16 @@ from nigra.nodes.statistics.question import Question, choose_contrasts, parse_co
 from nigra.nodes.statistics.sample import make_sample
 
 
-def test_all_pairs_by_default():
-    names = [c.name for c in choose_contrasts(None, ['NMO', 'RRMS', 'HC'])]
-    assert names == ['NMO - RRMS', 'NMO - HC', 'RRMS - HC']
+def test_all_pairs_by_default_those_with_the_reference_group_first():
+    names = [c.name for c in choose_contrasts(None, ['NMO', 'PPMS', 'RRMS', 'HC'])]
+    assert names == [
+        'NMO - HC', 'PPMS - HC', 'RRMS - HC', 'NMO - PPMS', 'NMO - RRMS', 'PPMS - RRMS'
+    ]  # fmt: skip
+
+
+def test_what_is_asked_keeps_its_order():
+    asked = ['NMO - RRMS', 'HC - NMO', 'RRMS - HC']
+    assert [c.name for c in choose_contrasts(asked, ['NMO', 'RRMS', 'HC'])] == asked
 
 
 def test_names_may_hold_signs():
