@@ -160,9 +160,9 @@ def choose_contrasts(
 ) -> tuple[GroupContrast, ...]:
     """Contrasts asked for, in that order, or all pairs.
 
-    Of all pairs, those with the last of the groups come first: it is the reference group, and what
-    differs from healthy people is what readers ask first. An earlier group stands before the minus,
-    so that a patient's is less a control's.
+    Of all pairs, those with the last of the groups come first: it is the reference group, and
+    what differs from healthy people is what readers ask first. An earlier group stands before the
+    minus, so that a patient's is less a control's.
     """
     if asked is None:
         pairs = sorted(itertools.combinations(groups, 2), key=lambda pair: pair[1] != groups[-1])
