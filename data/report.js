@@ -268,9 +268,10 @@
       const [way, value] = location.hash.slice(1).split('=');
       const visit = decodeURIComponent(value ?? '');
       if (way === 'group') { const group = document.getElementById('group'); if (group) location.replace(group.href); return; }
+      if (way === 'beside') { const beside = document.getElementById('beside'); if (beside) { location.replace(`${beside.href}#${encodeURIComponent(visit)}`); return; } }
       const at = pages.findIndex((row) => row[0] === visit);
       const step = {before: -1, after: 1, to: 0, view: 0}[way];
-      if (step === undefined) return;
+      if (step === undefined && way !== 'beside') return;
       const to = at < 0 ? undefined : pages[at + step];
       const page = to?.[way === 'view' ? 7 : 5];
       if (page) { location.replace(page); return; }

@@ -131,13 +131,14 @@ def people_table(data: GroupData) -> Table:
     for group in data.groups:
         members = data.compared[data.compared[data.group_column] == group]
         row: dict[str, Any] = {'group': group, 'n': len(members)}
-        rows.append(row | {name: _summary(members[name]) for name in names})
+        rows.append(row | {name: summary(members[name]) for name in names})
     columns = {'group': Column('Group'), 'n': Column('n', '', fixed(0))}
     columns |= {name: Column(score_name(name)) for name in names}
     return make_table(pd.DataFrame(rows, columns=list(columns)), columns)
 
 
-def _summary(values: pd.Series) -> str | None:
+def summary(values: pd.Series) -> str | None:
+    """Mean, spread and ends of numbers, or how many there are of each label; None of nothing."""
     known = values.dropna()
     if known.empty:
         return None

@@ -21,7 +21,7 @@ from .layers import robust_range, symmetric_limit
 from .map_pictures import own_window
 from .participant_page import run_titles
 from .provenance import Provenance
-from .report import PageInputSpec, PageStep, render_page
+from .report import PageInputSpec, PageStep, as_data, render_page
 from .scales import nice_limit
 from .slices import SliceBox, outline_box
 from .viewer_files import BESIDE
@@ -89,8 +89,7 @@ def render_viewer(
         'images': entries,
         'colours': {**{name: colour_map(name) for name in sorted(maps)}, **(colours or {})},
     }
-    text = json.dumps(content, ensure_ascii=False, separators=(',', ':'))
-    return page.replace(_IMAGES, text.replace('<', '\\u003c'))
+    return page.replace(_IMAGES, as_data(content))
 
 
 def run_images(
@@ -172,19 +171,14 @@ def _labels(table: Path) -> Labels:
     )
 
 
-class ViewerInputSpec(PageInputSpec):
-    """Of both steps that write viewers."""
-
-    version = traits.Str('', usedefault=True, desc='of nigra')
-
-
 class ViewerOutputSpec(TraitedSpec):
     """Of both steps that write viewers."""
 
     out_viewer = File(desc='the page')
 
 
-class _ParticipantViewerInputSpec(ViewerInputSpec):
+class _ParticipantViewerInputSpec(PageInputSpec):
+    version = traits.Str('', usedefault=True, desc='of nigra')
     participant_id = traits.Str(mandatory=True, desc='title: sub-01 or sub-01_ses-1')
     runs = traits.List(traits.Dict, mandatory=True, desc='see render_participant')
     files = traits.List(traits.Str, mandatory=True, desc='everything saved of the visit')
