@@ -27,10 +27,11 @@
     row.classList.toggle('unusual', unusual);
     place(row.querySelector('svg'), x, places);
   };
+  const page = (name) => `${document.body.dataset.home}index.html#to=${encodeURIComponent(name)}`;
   const show = (person) => {
     choice.value = person.name;
     at('name').textContent = person.name;
-    at('own').href = `${document.body.dataset.home}index.html#to=${encodeURIComponent(person.name)}`;
+    at('own').href = page(person.name);
     at('about').textContent = [person.about, person.visit].filter(Boolean).join('; ');
     at('others').textContent = `${person.beside ? 'the other ' : ''}${person.others}`;
     at('none').textContent = !person.known ? at('none').dataset.few : person.unusual.length ? `${person.unusual.length} of ${person.known} values:`
@@ -51,8 +52,10 @@
   const lead = () => {
     const wanted = asked();
     const person = wanted.startsWith('sub-') ? people.find(({name}) => name === wanted.split('_')[0]) : people[0];
+    at('name').textContent = wanted;
+    at('own').href = page(wanted);
     at('told').hidden = Boolean(person);
-    at('told').textContent = person ? '' : `${wanted || 'Nobody'} is not among the people compared: left out, or not measured when the groups were compared.`;
+    at('told').textContent = person ? '' : `${wanted || 'This person'} is not among the people compared: left out, or not measured when the groups were compared.`;
     at('found').hidden = !person;
     document.querySelectorAll('section.values').forEach((part) => { part.hidden = !person; });
     if (person) show(person);

@@ -57,7 +57,9 @@ def group_context(data: GroupData, *, voxelwise: bool = False) -> dict[str, Any]
         'asked': what_was_asked(data),
         'caution': caution(data),
         'overview': overview(data) if data.is_compared else overview_of_one(data),
-        'findings': by_contrast(findings(data) if data.is_compared else regression_findings(data)),
+        'findings': by_contrast(
+            findings(data) if data.is_compared else regression_findings(data), data
+        ),
         'more': more_findings(data),
         'relations': relations(data),
         'alpha': f'{data.alpha:g}',

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -35,7 +34,7 @@ class Finding(NamedTuple):
     anchor
         Of the chart of everybody's values, on the same page; empty where there is none.
     contrast
-        Who differs from whom, as on the charts; empty where nobody is compared.
+        Who is compared with whom; empty where nobody is.
     """
 
     lead: str
@@ -101,7 +100,7 @@ def findings(data: GroupData) -> list[Finding]:
         for row in hits
     }
     above = {key: (wholes().get(key[0], ''), *key[1:]) for key in told}
-    names = {_key(row): difference_name(row) for row in hits}
+    names = {_key(row): _compared(row) for row in hits}
     return [
         Finding(*sentence, [told[p] for p in told if above[p] == key], _chart(data, *key[:2]),
                 names[key])
@@ -110,9 +109,17 @@ def findings(data: GroupData) -> list[Finding]:
     ]  # fmt: skip
 
 
-def by_contrast(found: Sequence[Finding]) -> list[tuple[str, list[Finding]]]:
-    """Findings that follow each other and have one contrast, below its name."""
-    return [(name, list(own)) for name, own in itertools.groupby(found, lambda f: f.contrast)]
+def by_contrast(found: Sequence[Finding], data: GroupData) -> list[tuple[str, list[Finding]]]:
+    """Findings below who was compared, those that had none, too; nothing where all had none."""
+    if not found or not data.is_compared:
+        return [('', list(found))] if found else []
+    names = dict.fromkeys(map(_compared, both_sides(data['contrasts']).to_dict('records')))
+    return [(name, [f for f in found if f.contrast == name]) for name in names]
+
+
+def _compared(row: Mapping[Any, Any]) -> str:
+    """Who is compared with whom."""
+    return f'{row["group_a"]} compared with {row["group_b"]}'
 
 
 def difference_name(row: Mapping[Any, Any]) -> str:

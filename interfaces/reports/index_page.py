@@ -77,7 +77,8 @@ def write_index(
 
 def _group_pages(root: Path) -> list[tuple[str, str]]:
     """Links to the page of the comparison and to those of further analyses, with their names."""
-    first = [('group.html', 'Groups')] if (root / 'group.html').is_file() else []
+    pages = [('group.html', 'Groups'), (PEOPLE, 'Person by person')]
+    first = [(name, title) for name, title in pages if (root / name).is_file()]
     others = sorted(root.glob('analyses/*/group.html'))
     return [
         *first,

@@ -1,5 +1,6 @@
 """What stands first on the group page: the question, the caution, effects counted once."""
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -61,8 +62,15 @@ def test_findings_stand_below_their_contrasts_in_the_order_of_the_table():
     rows = [{'measure': measure, 'region': region, 'group_a': a, 'group_b': b}
             for measure in ('chi_mean', 'volume_normalised')
             for region in ('putamen', 'caudate') for a, b in pairs]  # fmt: skip
-    blocks = by_contrast(findings(data(*rows)))
-    assert [name for name, _ in blocks] == ['A − C', 'B − C', 'A − B']
+    rows[1]['p_adjusted'] = rows[4]['p_adjusted'] = 0.5
+    rows[7]['p_adjusted'] = rows[10]['p_adjusted'] = np.nan
+    known = data(*rows)
+    blocks = by_contrast(findings(known), known)
+    assert [name for name, _ in blocks] == [
+        'A compared with C', 'B compared with C', 'A compared with B'
+    ]  # fmt: skip
+    assert [len(own) for _, own in blocks] == [4, 0, 4]
+    assert by_contrast([], known) == []
     leads = [f.lead.split(' was')[0] for f in blocks[0][1]]
     assert leads == [f'{measure} of the {region}' for measure in
                      ('Mean susceptibility', 'Normalised volume')

@@ -108,6 +108,7 @@ def test_who_was_not_compared_is_told_and_a_visit_is_its_person(page):
     nobody = told(page, 'sub-099')
     assert nobody['told'].startswith('sub-099 is not among the people compared')
     assert nobody['hidden']
+    assert (nobody['name'], nobody['own']) == ('sub-099', 'index.html#to=sub-099')
     assert told(page, 'sub-002_ses-a')['name'] == 'sub-002'
 
 

@@ -67,3 +67,12 @@ def test_an_end_that_is_a_tick_up_to_rounding_is_one(low):
     high = low + 0.4
     assert ticks(low, high) == pytest.approx(np.arange(5) * 0.1 + round(low, 1))
     assert ticks(low + 0.01, high - 0.01) == pytest.approx(np.arange(1, 4) * 0.1 + round(low, 1))
+
+
+def test_a_scale_has_more_than_one_number():
+    rng = np.random.default_rng(0)
+    for low, span in zip(rng.uniform(-500, 500, 2000), rng.uniform(1e-3, 300, 2000), strict=True):
+        for count in (4, 5, 8):
+            found = ticks(low, low + span, count)
+            assert 2 <= len(found) <= 9
+            assert low <= found[0] < found[-1] <= low + span
