@@ -244,9 +244,10 @@ def test_the_walk_of_the_tutorial_finds_its_links(page, tmp_path):
     write_index(tmp_path, study={})
     people = set(re.findall(r'<title>(sub-\w+): ', page.read_text('utf-8')))
     for name in people:
-        (tmp_path / f'{name}.html').write_text(f'<a href="index.html#view={name}">')
+        links = ''.join(f'<a href="index.html#{way}={name}">' for way in ('view', 'beside'))
+        (tmp_path / f'{name}.html').write_text(links)
     names, addresses, _ = zip(*walk['steps'](tmp_path, 'thalamus'), strict=True)
-    assert names == ('everybody', 'findings', 'in_whom', 'person', 'viewer')
+    assert names == ('everybody', 'findings', 'in_whom', 'person', 'viewer', 'beside')
     assert addresses[2].startswith('group.html#measure-1-thalamus')
     assert addresses[3].removeprefix('index.html#to=') in people
     with pytest.raises(SystemExit, match=r'group\.html has no'):
