@@ -1,13 +1,11 @@
-"""Power against statsmodels and against studies drawn, and what the command refuses."""
+"""Power against statsmodels and against studies drawn."""
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from nigra.cli.power_cli import main
-from nigra.interfaces.power import load_precision, plan_power, spread_within_groups
 from nigra.interfaces.study import read_study
-from nigra.nodes.errors import InputError, NigraError
+from nigra.nodes.errors import NigraError
 from nigra.nodes.power import (
     Comparison,
     Precision,
@@ -92,71 +90,6 @@ def test_errors_leave_the_people_alone():
     slope, _ = np.polyfit(true.values[key], measured.values[key], 1)
     assert slope == pytest.approx(0.8, abs=0.2)
     assert (measured.values[key] - 0.8 * true.values[key]).std() == pytest.approx(5, abs=1.2)
-
-
-def test_precision_of_every_region_is_known():
-    precision = load_precision()
-    assert set(read_study('pudlac2020').regions) <= set(precision)
-    for how in precision.values():
-        assert 0.4 < how.chi_slope < 1.2
-        assert 0 < how.chi_error_ppb < 20
-
-
-def test_spread_of_an_own_study(tmp_path):
-    pd.DataFrame({
-        'measure': 'chi_mean', 'region': ['putamen'] * 2, 'hemisphere': 'both',
-        'group': ['A', 'B'], 'n': [5, 9], 'sd': [3.0, 4.0],
-    }).to_csv(tmp_path / 'group_means.tsv', sep='\t', index=False)  # fmt: skip
-    expected = np.sqrt((4 * 9 + 8 * 16) / 12)
-    found = spread_within_groups(tmp_path / 'group_means.tsv')
-    assert found == {'putamen': pytest.approx(expected)}
-    table = plan_power(study='pudlac2020', derivatives=tmp_path, groups=['PD=30', 'HC=30'])
-    assert table.sd.tolist() == [pytest.approx(expected)]
-
-
-@pytest.mark.parametrize(
-    ('options', 'match'),
-    [
-        (['--groups', 'PD30', 'HC=3'], '--groups PD30: is not NAME=N'),
-        (['--groups', 'PD=30'], 'names fewer than two groups'),
-        (['--groups', 'HC=30', 'PD=9', 'HC=20'], '--groups HC=20: names HC twice'),
-        (['--effects', 'putamen:XX=3'], '--effects putamen:XX=3: is not REGION:GROUP=PPB'),
-        (['--regions', 'foo'], '--regions foo: has no known spread'),
-        (['--power', '1.2'], 'cannot be'),
-        (['--groups', 'PD=2', 'HC=2'], 'PD=2 HC=2 --covariates 2: leave no degrees of freedom'),
-        (['--study', 'nope.toml'], 'nope.toml: cannot be read'),
-        (['--derivatives', '/nowhere'], 'group_means.tsv: cannot be read'),
-    ],
-)
-def test_what_is_refused(options, match, capsys):
-    assert main(options) == 1
-    assert match in capsys.readouterr().err
-
-
-def test_command_prints_and_saves(tmp_path, capsys):
-    out = tmp_path / 'power.tsv'
-    options = ['--groups', 'PD=30', 'HC=30', '--effects', 'substantia_nigra:PD=25', '--regions',
-               'substantia_nigra', 'putamen', '--repetitions', '3', '--out', str(out)]  # fmt: skip
-    assert main(options) == 0
-    text = capsys.readouterr().out
-    assert 'substantia_nigra' in text
-    assert 'PD - HC' in text
-    table = pd.read_csv(out, sep='\t')
-    assert table.power_drawn.between(0, 1).all()
-    assert table.effect.tolist() == [0.0, 25.0]
-
-
-def test_nothing_to_refuse_in_the_example():
-    with pytest.raises(InputError, match='is not NAME=N'):
-        plan_power(study='example', groups=['HC=1', 'PD=3'])
-
-
-@pytest.mark.parametrize('regions', [['thalamus'], ['putamen'], ['substantia_nigra', 'putamen']])
-def test_some_regions_of_a_study_are_drawn(regions):
-    """The study's effects on other regions are no business of these."""
-    table = plan_power(study='pudlac2020', regions=regions, repetitions=2)
-    assert set(table.region) == set(regions)
-    assert table.power_drawn.between(0, 1).all()
 
 
 @pytest.mark.parametrize(
