@@ -80,7 +80,9 @@ def test_a_study_s_own_groups_and_effects_are_the_default():
                     for r in rows.index}  # fmt: skip
         assert rows.effect.to_dict() == expected
     # of other groups only those that share a name have the study's effects
-    other = plan_power(study=STUDY, groups=['RRMS=9', 'PD=9', healthy + '=9'], regions=['thalamus'])
+    other = plan_power(
+        study=STUDY, groups=['RRMS=9', 'PD=9', healthy + '=9'], regions=['thalamus']
+    )
     effects = other.set_index('contrast').effect
     assert effects[f'RRMS - {healthy}'] == study.groups['RRMS'].chi_ppb['thalamus']
     assert effects[f'PD - {healthy}'] == 0

@@ -19,7 +19,9 @@ def result(**absent):
     data = {name: rng.random((4, 5, 6)).astype(np.float32) for name in names}
     data['mask'] = rng.random((4, 5, 6)) > 0.5
     data = {name: image for name, image in data.items() if name not in absent}
-    made = SimpleNamespace(data=data, parameters={'inversion': {'method': 'tkd'}}, warnings=['Odd.'])
+    made = SimpleNamespace(
+        data=data, parameters={'inversion': {'method': 'tkd'}}, warnings=['Odd.']
+    )
     return Reconstruction.of(made, data['mask'], AFFINE, None, 'How it was made.')
 
 

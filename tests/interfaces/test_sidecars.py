@@ -60,7 +60,9 @@ def test_sources_are_told_from_the_root_of_the_data_set():
     assert Methods(**told['Methods']).record() == Methods().record()
 
 
-@pytest.mark.parametrize(('session', 'inside'), [(None, 'sub-1/anat'), ('ses-a', 'sub-1/ses-a/anat')])
+@pytest.mark.parametrize(
+    ('session', 'inside'), [(None, 'sub-1/anat'), ('ses-a', 'sub-1/ses-a/anat')]
+)
 def test_results_lie_below_participant_and_session(session, inside):
     assert anat_folder(Path('/out'), 'sub-1', session) == Path('/out') / inside
 

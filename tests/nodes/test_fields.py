@@ -24,10 +24,10 @@ def test_ranges_end_where_they_say(check, allowed, refused):
     for value in allowed:
         check(x=value)
     for value in refused:
-        with pytest.raises(SettingError, match='^x must ') as caught:
+        with pytest.raises(SettingError, match=r'^x must ') as caught:
             check(x=value)
         assert caught.value.name == 'x'
-        with pytest.raises(SettingError, match='^second must '):
+        with pytest.raises(SettingError, match=r'^second must '):
             check(first=allowed[0], second=value)
 
 

@@ -15,7 +15,9 @@ def run(folder, **inputs):
 
 
 def test_text_references_and_decisions_are_saved(tmp_path):
-    html = run(tmp_path, methods=Methods(inversion='tkd').record(), notes=['Sub-01 was different.'])
+    html = run(
+        tmp_path, methods=Methods(inversion='tkd').record(), notes=['Sub-01 was different.']
+    )
     logs = {path.name for path in (tmp_path / 'logs').iterdir()}
     assert logs == {'CITATION.md', 'CITATION.bib', 'comparison.json'}
     text = (tmp_path / 'logs' / 'CITATION.md').read_text()
