@@ -238,7 +238,7 @@ def test_a_partial_correlation_needs_a_degree_of_freedom():
 
 @pytest.mark.parametrize('n', [EXACT_LIMIT, EXACT_LIMIT + 1])
 def test_the_exact_test_goes_over_into_student_s(n):
-    """Counting and t differ by little where one takes over from the other, and are what they say."""
+    """Counting and t differ by little where one takes over from the other."""
     rng = np.random.default_rng(12)
     for _ in range(5):
         x = np.arange(n)
