@@ -6,10 +6,12 @@ import pytest
 
 from nigra.interfaces.reports.cells import (
     Column,
+    counted,
     fixed,
     flatten,
     make_table,
     p_value,
+    percent,
     significant,
     together,
 )
@@ -117,3 +119,9 @@ def test_rows_that_are_not_shown_are_counted(most, shown, rest):
 def test_lists_of_tables_are_told_whole_and_lists_of_numbers_by_commas():
     told = dict(flatten({'a': {'b': (1, 2.5, True)}, 'c': [{'d': 1}], 'e': None}))
     assert told == {'a.b': '1, 2.5, yes', 'c': "[{'d': 1}]", 'e': 'none'}
+
+
+def test_fractions_are_told_in_percent_and_nouns_in_their_number():
+    assert [percent(v) for v in (0.0, 0.126, 1.0)] == ['0', '13', '100']
+    assert [counted(n, 'run') for n in (0, 1, 2)] == ['0 runs', '1 run', '2 runs']
+    assert counted(3, 'echo', 'echoes') == '3 echoes'
