@@ -4,7 +4,6 @@ from types import SimpleNamespace
 
 import nibabel as nib
 import numpy as np
-import pandas as pd
 import pytest
 from helpers import add_run, anat, write_image, write_sidecar
 
@@ -20,7 +19,6 @@ from nigra.interfaces.headers import (
     read_header,
 )
 from nigra.interfaces.metadata import FIELD_RANGE_T, field_strength, times_of
-from nigra.interfaces.reports.viewer_page import _labels
 from nigra.interfaces.scans import UNEVEN_SPACING, _spacing_warnings
 from nigra.interfaces.survey import COARSE_MM, LEAST_VIEW_MM, header_warnings
 from nigra.nodes.errors import InputError
@@ -249,15 +247,3 @@ def test_images_show_enough_of_the_head_at_enough_detail(tmp_path):
                    ((50, 50, 20), (2, 2, COARSE_MM + 0.1)))  # fmt: skip
     (told,) = header_warnings(coarse)
     assert 'small nuclei cannot be told apart' in told
-
-
-@pytest.mark.parametrize('sides', [True, False])
-def test_labels_of_an_atlas_are_named_with_their_side_where_it_has_one(tmp_path, sides):
-    table = pd.DataFrame({'index': [3, 5, 8], 'region': ['red_nucleus', 'red_nucleus', 'brain']})
-    if sides:
-        table['hemisphere'] = ['L', 'R', np.nan]
-    table.to_csv(tmp_path / 'dseg.tsv', sep='\t', index=False, na_rep='n/a')
-    labels = _labels(tmp_path / 'dseg.tsv')
-    names = ['red nucleus left', 'red nucleus right'] if sides else ['red nucleus'] * 2
-    assert labels.names == dict(zip((3, 5, 8), [*names, 'brain'], strict=True))
-    assert labels.colours[3] == labels.colours[5] != labels.colours[8]

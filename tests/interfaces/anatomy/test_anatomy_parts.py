@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from nigra.interfaces.anatomy import bias, brain_mask, gre_to_t1w, itk, labels
+from nigra.interfaces.anatomy.bias import without_bias
 from nigra.interfaces.anatomy.brain_mask import BRAIN_ML, LEAST_PRIOR_OVERLAP, mask_warnings
 from nigra.interfaces.anatomy.gre_to_t1w import (
     LEAST_NMI,
@@ -17,6 +18,7 @@ from nigra.interfaces.anatomy.gre_to_t1w import (
 )
 from nigra.interfaces.anatomy.grids import crop, working_grid
 from nigra.interfaces.anatomy.itk import Volume, read_volume, write_like
+from nigra.interfaces.anatomy.labels import voting_parts
 from nigra.nodes.errors import InputError, NigraError
 
 TURN = np.array([[0, -1.5, 0, 70], [1.2, 0, 0, -20], [0, 0, 1.0, -25], [0, 0, 0, 1]])
@@ -30,7 +32,7 @@ TURN = np.array([[0, -1.5, 0, 70], [1.2, 0, 0, -20], [0, 0, 1.0, -25], [0, 0, 0,
      (3 * labels.VOTING_MM + 0.01, 5), (4 * labels.VOTING_MM, 5)],
 )  # fmt: skip
 def test_voxels_are_divided_into_the_least_odd_number_that_suffices(length, parts):
-    assert labels.voting_parts(length) == parts
+    assert voting_parts(length) == parts
 
 
 def test_fractions_are_shares_of_blocks():
@@ -229,7 +231,7 @@ def test_the_field_is_divided_out_where_each_voxel_lies(tmp_path):
         seen['field'] = np.broadcast_to(field[:, None, None], coarse.shape).astype(np.float32)
         return seen['field'].copy()
 
-    flat = bias.without_bias(
+    flat = without_bias(
         image, mask, tmp_path, SimpleNamespace(bias_field=known), {'resolution_mm': 4.0}
     )
     mean = float(seen['field'][seen['inside']].mean())

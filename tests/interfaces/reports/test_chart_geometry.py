@@ -6,9 +6,12 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from nigra.interfaces.reports import charts, marks, svg
+from nigra.interfaces.reports import charts, marks
+from nigra.interfaces.reports.charts import Effect
 from nigra.interfaces.reports.colours import group_colours
+from nigra.interfaces.reports.marks import spread
 from nigra.interfaces.reports.scales import Axis
+from nigra.interfaces.reports.svg import drawing
 from nigra.nodes.statistics.correlations import line_with_band
 
 SVG = '{http://www.w3.org/2000/svg}'
@@ -201,10 +204,10 @@ def test_notes_stand_above_each_other_and_above_all_points(scattered):
 
 
 EFFECTS = [
-    charts.Effect('caudate', 'a', 5.0, 2.0, 8.0, '5', True, 0.9),
-    charts.Effect('caudate', 'b', -1.0, -4.0, 2.0, '-1', False, -0.4),
-    charts.Effect('putamen', 'a', 3.0, np.nan, 9.0, '3', False, 0.2),
-    charts.Effect('putamen', 'b', np.nan, np.nan, np.nan, 'not tested', False),
+    Effect('caudate', 'a', 5.0, 2.0, 8.0, '5', True, 0.9),
+    Effect('caudate', 'b', -1.0, -4.0, 2.0, '-1', False, -0.4),
+    Effect('putamen', 'a', 3.0, np.nan, 9.0, '3', False, 0.2),
+    Effect('putamen', 'b', np.nan, np.nan, np.nan, 'not tested', False),
 ]
 
 
@@ -241,7 +244,7 @@ def test_a_forest_reads_back_as_its_numbers():
 @pytest.mark.parametrize(('contrasts', 'cell'), [(2, 190.0), (10, 91.0)])
 def test_cells_of_the_map_touch_but_do_not_overlap(contrasts, cell):
     made = [
-        charts.Effect(region, f'c{n}', 1, 0, 2, 'x', False, 0.3)
+        Effect(region, f'c{n}', 1, 0, 2, 'x', False, 0.3)
         for region in ('caudate', 'putamen', 'thalamus') for n in range(contrasts)
     ]  # fmt: skip
     root = ElementTree.fromstring(charts.effect_map(made, label='x'))
@@ -270,7 +273,7 @@ def test_an_empty_map_is_as_wide_as_its_names():
 
 @pytest.mark.parametrize('mark', marks.MARKS)
 def test_marks_are_centred_and_look_equally_large(mark):
-    parent = svg.drawing(100, 100, label='x')
+    parent = drawing(100, 100, label='x')
     marks.draw_mark(parent, mark, 40.0, 60.0, 10.0)
     (drawn,) = list(parent)
     if mark == 'circle':
@@ -290,14 +293,14 @@ def test_marks_are_centred_and_look_equally_large(mark):
 
 @pytest.mark.parametrize(('n', 'radius'), [(12, 4.6), (13, 3.2)])
 def test_few_points_are_larger(n, radius):
-    parent = svg.drawing(100, 100, label='x')
+    parent = drawing(100, 100, label='x')
     marks.draw_points(parent, np.zeros(n), np.arange(n), ['x'] * n, '#000')
     assert {float(e.get('r')) for e in parent} == {radius}
 
 
 @pytest.mark.parametrize(('n', 'crowd'), [(400, False), (401, True)])
 def test_a_crowd_is_a_path_through_whole_px_and_its_ends(n, crowd):
-    parent = svg.drawing(500, 500, label='x')
+    parent = drawing(500, 500, label='x')
     y = np.arange(n) + 0.3
     marks.draw_points(parent, np.full(n, 7.2), y, [str(i) for i in range(n)], '#000')
     assert [e.tag for e in parent].count('path') == crowd
@@ -311,14 +314,14 @@ def test_a_crowd_is_a_path_through_whole_px_and_its_ends(n, crowd):
 
 def test_points_spread_sideways_by_how_crowded_their_place_is():
     values = np.concatenate([np.full(60, 10.0) + np.linspace(0, 0.5, 60), [0, 30.0]])
-    offsets = marks.spread(values, 8.0)
+    offsets = spread(values, 8.0)
     assert abs(offsets).max() <= 8
     assert np.ptp(offsets[:60]) > 10  # nearly all of the width
     assert abs(offsets[60:]).max() <= 8 * 0.15 * 1.01 * 2
-    assert marks.spread(np.array([4.0]), 8.0).tolist() == [0]
+    assert spread(np.array([4.0]), 8.0).tolist() == [0]
     # equal values fill the width from the first on: 1/2, 1/4, 3/4 of it
-    assert marks.spread(np.full(3, 4.0), 8.0) == pytest.approx([0, -4, 4])
-    two = marks.spread(np.array([1.0, 2.0]), 8.0)
+    assert spread(np.full(3, 4.0), 8.0) == pytest.approx([0, -4, 4])
+    two = spread(np.array([1.0, 2.0]), 8.0)
     assert two[0] == 0
     assert two[1] == pytest.approx(-4)
 

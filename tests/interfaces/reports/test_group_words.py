@@ -9,6 +9,7 @@ import pytest
 
 from nigra.interfaces.reports import effect_maps, group_page
 from nigra.interfaces.reports.cells import fixed, p_value
+from nigra.interfaces.reports.effect_maps import draw_effects, draw_tests
 from nigra.interfaces.reports.group_page import (
     _auto_column,
     _auto_table,
@@ -143,7 +144,7 @@ def drawn(monkeypatch):
 def test_nuclei_have_the_colour_of_their_effect_and_the_largest_the_full_one(drawn):
     known = effect_maps.region_labels()
     sizes = {'putamen': 1.0, 'caudate': -0.5, 'thalamus': 0.0, 'nowhere': 9.0}
-    assert effect_maps.draw_effects(sizes, {'caudate'}, label='x', limit=2.0) == 'svg'
+    assert draw_effects(sizes, {'caudate'}, label='x', limit=2.0) == 'svg'
     (call,) = drawn
     _, labels, _ = effect_maps._scene()
     pixels = call['layers'][1].pixels
@@ -157,9 +158,9 @@ def test_nuclei_have_the_colour_of_their_effect_and_the_largest_the_full_one(dra
     assert (call['bar'].low, call['bar'].high) == (-2, 2)
     shown = {axis: [i for a, i in call['rows'][0] if a == axis] for axis in (2, 1)}
     assert [len(places) for places in shown.values()] == [4, 2]
-    effect_maps.draw_effects({'putamen': 5.0}, (), label='x', limit=2.0)
+    draw_effects({'putamen': 5.0}, (), label='x', limit=2.0)
     assert drawn[-1]['layers'][1].pixels.max() == 255  # what is beyond the scale ends there
-    assert effect_maps.draw_effects({'nowhere': 1.0}, (), label='x') == ''
+    assert draw_effects({'nowhere': 1.0}, (), label='x') == ''
 
 
 def test_voxels_are_shown_from_a_t_on_and_outlined_below_the_level(tmp_path, drawn):
@@ -173,7 +174,7 @@ def test_voxels_are_shown_from_a_t_on_and_outlined_below_the_level(tmp_path, dra
     affine[:3, 3] = (-80, -110, -60)
     for name, data in (('t', t), ('p', p)):
         nib.save(nib.Nifti1Image(data, affine), tmp_path / f'{name}.nii.gz')
-    effect_maps.draw_tests(tmp_path / 't.nii.gz', tmp_path / 'p.nii.gz', alpha=0.05, label='x')
+    draw_tests(tmp_path / 't.nii.gz', tmp_path / 'p.nii.gz', alpha=0.05, label='x')
     (call,) = drawn
     low, high = effect_maps.T_LIMITS
     limit = min(max(4.0, low), high)

@@ -17,7 +17,8 @@ from nigra.interfaces.reports.map_pictures import (
     draw_thumbnail,
     own_window,
 )
-from nigra.interfaces.reports.viewer_page import _window
+from nigra.interfaces.reports.viewer_group import _painted
+from nigra.interfaces.reports.viewer_page import _labels, _window
 
 
 @pytest.mark.parametrize(
@@ -91,7 +92,7 @@ def test_effects_are_painted_on_the_regions_of_the_atlas():
     data = GroupData({'contrasts': pd.DataFrame(rows)})
     known = region_labels()
     labels = np.arange(256, dtype=np.uint8).reshape(1, 1, 256)
-    first, second = viewer_group._painted(data, labels, np.eye(4))
+    first, second = _painted(data, labels, np.eye(4))
     painted = np.flatnonzero(first.data.ravel())
     assert painted.tolist() == sorted(known['putamen'])
     assert set(first.data.ravel()[painted]) == {np.float32(0.6)}
@@ -101,7 +102,7 @@ def test_effects_are_painted_on_the_regions_of_the_atlas():
     assert first.window[1] >= 0.6
     assert first.title.endswith(': A - B')
     none = GroupData({'contrasts': pd.DataFrame(rows).drop(columns='effect_size')})
-    assert viewer_group._painted(none, labels, np.eye(4)) == []
+    assert _painted(none, labels, np.eye(4)) == []
 
 
 def test_colours_of_effects_are_see_through_in_the_middle_only():
@@ -134,3 +135,15 @@ def test_tests_of_voxels_are_shown_whole_and_t_symmetrically(tmp_path):
     assert t.title == 't, voxel-wise: A - B'
     assert p.title == 'p, voxel-wise: A - B'
     assert viewer_group._whole(t) == (slice(0, 2), slice(0, 3), slice(0, 4))
+
+
+@pytest.mark.parametrize('sides', [True, False])
+def test_labels_of_an_atlas_are_named_with_their_side_where_it_has_one(tmp_path, sides):
+    table = pd.DataFrame({'index': [3, 5, 8], 'region': ['red_nucleus', 'red_nucleus', 'brain']})
+    if sides:
+        table['hemisphere'] = ['L', 'R', np.nan]
+    table.to_csv(tmp_path / 'dseg.tsv', sep='\t', index=False, na_rep='n/a')
+    labels = _labels(tmp_path / 'dseg.tsv')
+    names = ['red nucleus left', 'red nucleus right'] if sides else ['red nucleus'] * 2
+    assert labels.names == dict(zip((3, 5, 8), [*names, 'brain'], strict=True))
+    assert labels.colours[3] == labels.colours[5] != labels.colours[8]

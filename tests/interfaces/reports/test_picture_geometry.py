@@ -11,7 +11,10 @@ from PIL import Image
 
 from nigra.interfaces.reports import figures as fig
 from nigra.interfaces.reports import layers, outlines, slices
+from nigra.interfaces.reports.figures import contour_path
 from nigra.interfaces.reports.layers import ColourBar, DisplayVolume, Layer, palette, to_pixels
+from nigra.interfaces.reports.outlines import two_thresholds
+from nigra.interfaces.reports.slices import even_slices
 from nigra.nodes.errors import NigraError
 
 SVG = '{http://www.w3.org/2000/svg}'
@@ -97,7 +100,7 @@ def test_a_panel_without_room_keeps_its_voxels():
 def test_outlines_run_along_the_edges_of_voxels():
     plane = np.zeros((10, 8))
     plane[2:5, 3:7] = 1
-    path = fig.contour_path(plane, 0.5, (200.0, 80.0))
+    path = contour_path(plane, 0.5, (200.0, 80.0))
     x, y = np.array(re.findall(r'[\d.]+', path), float).reshape(-1, 2).T
     # voxels of 20 x 10 px; the first row of voxels is at the bottom
     assert (x.min(), x.max()) == (40, 100)
@@ -106,7 +109,7 @@ def test_outlines_run_along_the_edges_of_voxels():
 
 def test_lines_of_a_level_are_interpolated_and_end_at_the_picture():
     plane = np.tile(np.arange(10.0), (6, 1)).T  # rises across
-    path = fig.contour_path(plane, 4.25, (100.0, 60.0))
+    path = contour_path(plane, 4.25, (100.0, 60.0))
     x, y = np.array(re.findall(r'[\d.]+', path), float).reshape(-1, 2).T
     assert x.min() == 47.5
     assert (x == 47.5).sum() >= 6
@@ -119,7 +122,7 @@ def test_lines_of_a_level_are_interpolated_and_end_at_the_picture():
 def test_a_level_beyond_all_values_has_no_line(level, there):
     plane = np.zeros((6, 6))
     plane[2:4, 2:4] = 1
-    assert bool(fig.contour_path(plane, level, (10, 10))) == there
+    assert bool(contour_path(plane, level, (10, 10))) == there
 
 
 @pytest.mark.parametrize('second', [None, 'Hz'])
@@ -161,10 +164,10 @@ def test_a_png_of_known_voxels_only_is_opaque():
 def test_the_outermost_slices_are_left_out_evenly():
     mask = np.zeros((4, 4, 120), bool)
     mask[1:3, 1:3, 10:111] = True
-    assert slices.even_slices(mask, 2, 3, 0.1) == [(2, 20), (2, 60), (2, 100)]
-    assert slices.even_slices(mask, 2, 1, 0.1) == [(2, 60)]
-    assert slices.even_slices(mask & False, 2, 1) == [(2, 60)]  # of everything, 0 to 119
-    assert slices.even_slices(mask, 0, 2, 0.0) == [(0, 1), (0, 2)]
+    assert even_slices(mask, 2, 3, 0.1) == [(2, 20), (2, 60), (2, 100)]
+    assert even_slices(mask, 2, 1, 0.1) == [(2, 60)]
+    assert even_slices(mask & False, 2, 1) == [(2, 60)]  # of everything, 0 to 119
+    assert even_slices(mask, 0, 2, 0.0) == [(0, 1), (0, 2)]
 
 
 def test_the_middle_is_shown_from_all_sides():
@@ -241,7 +244,7 @@ def test_two_thresholds_part_three_tissues():
     rng = np.random.default_rng(0)
     tissues = ((20, 4000), (60, 9000), (100, 7000))
     values = np.concatenate([rng.normal(middle, 3, n) for middle, n in tissues])
-    dark, bright = outlines.two_thresholds(values)
+    dark, bright = two_thresholds(values)
     assert 29 < dark < 51
     assert 69 < bright < 91
     # brute force over the same bins
@@ -257,7 +260,7 @@ def test_two_thresholds_part_three_tissues():
         ((a, b) for a in range(1, 23) for b in range(a + 1, 24)),
         key=lambda pair: within([slice(0, pair[0]), slice(*pair), slice(pair[1], 24)]),
     )
-    assert outlines.two_thresholds(values, 24) == pytest.approx((edges[best[0]], edges[best[1]]))
+    assert two_thresholds(values, 24) == pytest.approx((edges[best[0]], edges[best[1]]))
 
 
 def test_sides_of_a_region_become_one_and_unknown_labels_keep_their_number():

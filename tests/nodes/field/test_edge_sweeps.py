@@ -7,6 +7,8 @@ import pytest
 
 from nigra.nodes.errors import NigraError
 from nigra.nodes.field import bipolar, edges
+from nigra.nodes.field.bipolar import check_bipolar
+from nigra.nodes.field.edges import edge_costs
 from nigra.nodes.field.wraps import wrap
 
 SHAPE = (4, 5, 6)
@@ -89,14 +91,14 @@ def test_each_echo_is_judged_beside_its_neighbour(monkeypatch, rng, echo, other)
         times=np.array([0.004, 0.01, 0.02]), magnitude=magnitude, inside=np.ones(shape, bool),
         angle=rng.random((3, *shape)), planes=lambda task: [task(0, 5)],
     )  # fmt: skip
-    edges.edge_costs(box, echo)
+    edge_costs(box, echo)
     assert seen['phase'] is not None
     np.testing.assert_array_equal(seen['phase'], box.angle[echo])
     np.testing.assert_array_equal(seen['phase2'], box.angle[other])
     assert seen['ratio'] == pytest.approx(box.times[echo] / box.times[other])
     assert seen['per_half'] == pytest.approx(2 / np.percentile(magnitude[echo], 95))
     alone = SimpleNamespace(**{**vars(box), 'times': box.times[:1]})
-    edges.edge_costs(alone, 0)
+    edge_costs(alone, 0)
     assert seen['ratio'] == 0  # no second echo
 
 
@@ -172,7 +174,7 @@ def test_of_three_echoes_the_smallest_constant_is_taken(constant):
 ])  # fmt: skip
 def test_a_bipolar_readout_needs_three_echoes(choice, echoes, taken):
     if taken:
-        bipolar.check_bipolar(choice, echoes)
+        check_bipolar(choice, echoes)
     else:
         with pytest.raises(NigraError, match='bipolar'):
-            bipolar.check_bipolar(choice, echoes)
+            check_bipolar(choice, echoes)

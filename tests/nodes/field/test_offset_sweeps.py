@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from nigra.nodes.field import offsets
+from nigra.nodes.field.offsets import _smooth_angle
 from nigra.nodes.field.wraps import wrap
 
 SHAPE = (7, 8, 6)
@@ -147,7 +148,7 @@ def test_a_parabola_is_smoothed_into_itself_and_tells_its_curvature(rng, sigma):
     inside = rng.random(shape) < 0.9
     weight = np.where(inside, rng.uniform(0.5, 1, shape), 0).astype(np.float32)
     angle = wrap(drawn(trend, shape)).astype(np.float32)
-    out, curvature = offsets._smooth_angle(angle, weight, echoes_of(inside), size, sigma)
+    out, curvature = _smooth_angle(angle, weight, echoes_of(inside), size, sigma)
     assert np.abs(wrap(out - angle))[inside].max() < 1e-3
     bend = np.diag(trend[6:].reshape(3, 3))
     # rad/m^2 of an image in mm
@@ -159,7 +160,7 @@ def test_smoothing_averages_noise_over_some_sigma(rng):
     inside, noise = np.ones(shape, bool), 0.3 * rng.standard_normal(shape).astype(np.float32)
     echoes = echoes_of(inside)
     rest = [
-        offsets._smooth_angle(noise, np.ones(shape, np.float32), echoes, (1, 1, 1), s)[0].std()
+        _smooth_angle(noise, np.ones(shape, np.float32), echoes, (1, 1, 1), s)[0].std()
         for s in (1.0, 2.0, 4.0)
     ]
     # a Gaussian leaves 1 / (8 pi^1.5 sigma^3) of the variance

@@ -5,6 +5,7 @@ import pytest
 
 from nigra.nodes.grid import Grid
 from nigra.nodes.inversion import chi_separation as cs
+from nigra.nodes.inversion.chi_separation import _Sources
 
 SHAPE = (5, 6, 7)
 STEPS = np.array([1.0, 1.25, 0.5])
@@ -72,7 +73,7 @@ def test_the_voxelwise_solution_meets_rate_and_sum(rng, inside, rates):
     para, dia = rng.uniform(0, 0.1, SHAPE), -rng.uniform(0, 0.1, SHAPE)
     x = np.where(inside, para + dia, 0).astype(np.float32)
     prime = (rates[0] * para - rates[1] * dia).astype(np.float32)
-    found = cs._Sources.of(x, prime, inside, rates)
+    found = _Sources.of(x, prime, inside, rates)
     assert found.target[inside] == pytest.approx(para[inside], abs=1e-6)
     assert not found.target[~inside].any()
     assert found.least == pytest.approx(np.maximum(x, 0))
@@ -84,7 +85,7 @@ def test_the_limit_is_the_noise_of_both_maps_over_a_voxel():
     inside = np.ones(shape, bool)
     x = 0.01 * rng.standard_normal(shape)
     target = 0.02 * rng.standard_normal(shape)
-    sources = cs._Sources(x.astype(np.float32), target.astype(np.float32), x, inside)
+    sources = _Sources(x.astype(np.float32), target.astype(np.float32), x, inside)
     grid = Grid(shape, (1.0, 2.0, 4.0))
     noise = np.hypot(0.02, np.hypot(0.02, 0.01)) / np.sqrt(2)
     assert sources.limit(1.5, grid) == pytest.approx(1.5 * noise * 2, rel=0.05)

@@ -7,6 +7,7 @@ from nigra.nodes.errors import NigraError
 from nigra.nodes.grid import Grid
 from nigra.nodes.numerics import kernels
 from nigra.nodes.numerics.fft import rfftn
+from nigra.nodes.numerics.kernels import dipole_kernel
 
 SHAPE, SIZE = (6, 7, 8), (1.0, 1.5, 2.0)
 
@@ -25,7 +26,7 @@ def test_the_dipole_is_its_formula_below_the_nyquist_frequency(b):
     square[0, 0, 0] = 1
     expected = 1 / 3 - (kx * b[0] + ky * b[1] + kz * b[2]) ** 2 / square
     expected[0, 0, 0] = 0
-    found = kernels.dipole_kernel(Grid(SHAPE, SIZE, b), dtype=np.float64)
+    found = dipole_kernel(Grid(SHAPE, SIZE, b), dtype=np.float64)
     below = (np.arange(6) != 3)[:, None, None] & (np.arange(5) != 4)
     assert found[np.broadcast_to(below, found.shape)] == pytest.approx(
         expected[np.broadcast_to(below, found.shape)]

@@ -8,6 +8,7 @@ from scipy import ndimage
 
 from nigra.nodes.simulation import head, veins
 from nigra.nodes.simulation.head import GAP_MM, SCALP_MM, SKULL_MM, Material
+from nigra.nodes.simulation.veins import _draw
 
 SHAPE = (40, 44, 36)
 
@@ -142,7 +143,7 @@ def test_veins_are_balls_along_their_line():
     affine = placed()
     line = np.array([(-8.0, 0, 0), (8.0, 0, 0), (8.0, 10, 5)])
     found = np.zeros(SHAPE, bool)
-    veins._draw(found, affine, line, 2.5)
+    _draw(found, affine, line, 2.5)
     axes = head.world_axes(affine, SHAPE)
     near = np.minimum(*(head.distance_to_segment(axes, a, b) for a, b in (line[:2], line[1:])))
     assert found[near < 2.2].all()
@@ -151,7 +152,7 @@ def test_veins_are_balls_along_their_line():
 
 def test_thin_veins_are_one_voxel_wide_and_unbroken():
     found = np.zeros(SHAPE, bool)
-    veins._draw(found, placed(), np.array([(-8.0, 0.3, 0.4), (8.0, 0.3, 0.4)]), 0.2)
+    _draw(found, placed(), np.array([(-8.0, 0.3, 0.4), (8.0, 0.3, 0.4)]), 0.2)
     _, count = ndimage.label(found, np.ones((3, 3, 3)))
     assert count == 1
     assert found.any(axis=(1, 2)).sum() == 17
@@ -165,13 +166,13 @@ def test_thin_veins_are_one_voxel_wide_and_unbroken():
 )  # fmt: skip
 def test_points_alone_and_jumps_are_no_veins(line, drawn):
     found = np.zeros(SHAPE, bool)
-    veins._draw(found, placed(), np.array(line), 1.0)
+    _draw(found, placed(), np.array(line), 1.0)
     assert found.any() == drawn
 
 
 def test_a_vein_leaves_the_grid_without_coming_back_on_its_other_side():
     found = np.zeros(SHAPE, bool)
-    veins._draw(found, placed(), np.array([(15.0, 0, 0), (30.0, 0, 0)]), 2.0)
+    _draw(found, placed(), np.array([(15.0, 0, 0), (30.0, 0, 0)]), 2.0)
     assert found[35:].any()
     assert not found[:30].any()
 
