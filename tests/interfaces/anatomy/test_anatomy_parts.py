@@ -160,6 +160,22 @@ def test_a_given_mask_is_carried_by_the_nearest_voxel_and_told(tmp_path):
                 brain_mask.given_mask(path, other)
 
 
+@pytest.mark.parametrize(('edge', 'image_edge'), [(2.0, 1.0), (1.0, 2.0), (0.5, 0.5)])
+def test_what_is_kept_of_a_mask_is_counted_in_mm3(tmp_path, edge, image_edge):
+    data = np.zeros((20, 20, 20), np.uint8)
+    data[4:16, 4:16, 4:16] = 1
+    path = mask_file(tmp_path, data, np.diag([edge, edge, edge, 1.0]))
+    n = int(20 * edge / image_edge)
+    affine = np.diag([image_edge] * 3 + [1.0])
+    affine[:3, 3] = (image_edge - edge) / 2  # the corners of both lie at one place
+    whole = Volume(np.zeros((n, n, n), np.float32), affine)
+    kept = brain_mask.given_mask(path, whole)
+    assert kept.sum() * image_edge**3 == pytest.approx(data.sum() * edge**3)
+    half = Volume(np.zeros((n // 2, n, n), np.float32), affine)
+    with pytest.raises(InputError, match='lies partly outside'):
+        brain_mask.given_mask(path, half)
+
+
 @pytest.mark.parametrize(
     ('values', 'words'),
     [([0, 0], 'all voxels are alike'), ([1, 1], 'all voxels are alike'),

@@ -5,12 +5,14 @@ import zipfile
 from pathlib import Path
 from types import SimpleNamespace
 
+import nibabel as nib
 import numpy as np
 import pytest
 from pydicom.dataset import Dataset
 from toy_dicom import write_enhanced, write_series
 
 from nigra.interfaces.dicom import headers, series
+from nigra.interfaces.dicom.convert import _check_shape, _gather_inputs
 from nigra.interfaces.dicom.headers import _age, find_files, read_frames
 from nigra.interfaces.dicom.series import Frame, Header, gather, part_of, part_of_values
 from nigra.nodes.errors import InputError
@@ -216,3 +218,32 @@ def test_where_no_field_tells_values_do():
     assert len(asked) == 1  # one image of all is enough
     low = only(frames([0, 2, 4], part=''), lambda f: (-700.0, 800.0))
     assert low.parts == {'signed'}
+
+
+@pytest.mark.parametrize(
+    ('shape', 'fits'),
+    [((10, 12, 6), True), ((6, 10, 12), True), ((12, 10, 7), False), ((12, 10), False),
+     ((12, 10, 6, 2), False)],
+)  # fmt: skip
+def test_what_the_converter_made_has_the_series_own_shape(tmp_path, shape, fits):
+    path = tmp_path / 'x.nii'
+    nib.save(nib.Nifti1Image(np.zeros(shape, np.uint8), np.eye(4)), path)
+    one = series.Series(Header(number=4), geometry=(10, 12, 2.0, 2.0))
+    volume = series.Volume(slices=6)
+    if fits:
+        _check_shape(path, one, volume)
+    else:
+        with pytest.raises(InputError, match='was converted to shape'):
+            _check_shape(path, one, volume)
+
+
+def test_files_for_the_converter_are_numbered_on(tmp_path):
+    paths = [tmp_path / f'{n}.dcm' for n in range(3)]
+    for path in paths:
+        path.write_text('x')
+    volume = series.Volume(sources={path: (0,) for path in paths}, alone=True)
+    (tmp_path / 'in').mkdir()
+    _gather_inputs(volume, tmp_path / 'in')
+    assert [p.name for p in sorted((tmp_path / 'in').iterdir())] == [
+        '000001.dcm', '000002.dcm', '000003.dcm',
+    ]  # fmt: skip
