@@ -10,6 +10,7 @@ from nigra.interfaces.anatomy.atlas import (
     compared_regions,
     load_dgm_atlas,
     load_whole_atlas,
+    parse_labels,
     region_table,
     with_wholes,
 )
@@ -119,3 +120,17 @@ def test_labels_are_copied_only_onto_the_template_s_own_voxels(offset, spacing, 
     x, y, z = offset
     np.testing.assert_array_equal(found[x : x + 4, y : y + 5, z : z + 5], own)
     assert (found > 0).sum() == (own > 0).sum()
+
+
+@pytest.mark.parametrize(
+    ('text', 'values'),
+    [
+        ('7', (7,)),
+        ('3,5', (3, 5)),
+        ('361-363,370', (361, 362, 363, 370)),
+        ('4-4', (4,)),
+        (9, (9,)),
+    ],
+)
+def test_labels_are_written_as_lists_with_ranges(text, values):
+    assert parse_labels(text) == values
