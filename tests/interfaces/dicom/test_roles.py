@@ -131,3 +131,13 @@ def test_one_long_echo_with_phase_is_no_t1w_image_although_called_so(time, role)
 )
 def test_an_echo_may_be_as_long_as_the_limit_for_t1w(time, role):
     assert judge(series(('mag', time), description='t1w', inversion_time=900)).role == role
+
+
+@pytest.mark.parametrize(
+    ('parts', 'role'),
+    [(('mag', 'real', 'imag'), 'gre'), (('real', 'imag'), 'gre'), (('mag', 'real'), 'T1w'),
+     (('mag',), 'T1w')],
+)  # fmt: skip
+def test_real_and_imaginary_parts_together_are_a_phase(parts, role):
+    one = series(*((part, 20.0 if role == 'gre' else 3.0) for part in parts), description='t1w 3d')
+    assert judge(one).role == role
