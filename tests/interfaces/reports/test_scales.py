@@ -76,3 +76,22 @@ def test_a_scale_has_more_than_one_number():
             found = ticks(low, low + span, count)
             assert 2 <= len(found) <= 9
             assert low <= found[0] < found[-1] <= low + span
+
+
+def test_numbers_stand_beside_their_lines_and_the_unit_above():
+    root = drawing(300, 200, label='x')
+    axis = Axis(-10, 10, 150, 20)
+    axis.draw_left(root, x=46, right=290, unit='ppb')
+    lines = [e for e in root if e.tag == 'line']
+    *texts, unit = [e for e in root if e.tag == 'text']
+    for line, text in zip(lines, texts, strict=True):
+        assert (line.get('x1'), line.get('x2')) == ('46', '290')
+        assert float(text.get('x')) == 46 - 6
+        assert float(text.get('y')) == pytest.approx(float(line.get('y1')) + 4)
+    assert (unit.text, unit.get('x'), unit.get('y')) == ('ppb', '4', '11')
+    below = drawing(300, 200, label='x')
+    Axis(-10, 10, 50, 250).draw_below(below, top=5, bottom=150)
+    lines, texts = ([e for e in below if e.tag == tag] for tag in ('line', 'text'))
+    for line, text in zip(lines, texts, strict=True):
+        assert (line.get('y1'), line.get('y2')) == ('5', '150')
+        assert (text.get('x'), text.get('y')) == (line.get('x1'), '164')

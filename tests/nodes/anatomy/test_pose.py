@@ -76,7 +76,24 @@ def test_neck_and_shoulders_do_not_lower_the_centre_of_a_head():
     head[20:40, 20:40, top - int(SLAB_MM / 4) : top] = 100
     alone = head_centre(head, affine)
     head[5:55, 10:50, :40] = 100
-    np.testing.assert_allclose(head_centre(head, affine), alone, atol=4)
+    # the box's own middle, up to the percentile that stands for its top
+    assert alone == pytest.approx([4 * 29.5, 4 * 29.5, 4 * (top - 1) - SLAB_MM / 2], abs=4)
+    assert head_centre(head, affine) == pytest.approx(alone, abs=4)
+
+
+def test_air_and_its_noise_are_no_part_of_a_head():
+    rng = np.random.default_rng(1)
+    head = np.abs(4 * rng.standard_normal((40, 40, 40)))
+    head[10:20, 15:35, 5:25] = 100 + 20 * rng.standard_normal((10, 20, 20))
+    head[30, 30, 39] = 500  # a spike above the head
+    found = head_centre(head, np.diag([2.0, 3, 4, 1]))
+    assert found == pytest.approx([2 * 14.5, 3 * 24.5, 4 * 14.5], abs=0.3)
+
+
+@pytest.mark.parametrize(('distance', 'places'), [(3.99, 1), (4.0, 2)])
+def test_centring_is_tried_from_the_tolerance_on(distance, places):
+    target = CENTRE + np.array([distance, 0, 0])
+    assert len(candidate_poses(CENTRE, target, 4.0, (0,), (1.0,))) == places
 
 
 @pytest.mark.parametrize('turn', [(0.0, 0, 0), (0.05, 0, 0), (7, -3, 12), (0, 0, 120)])

@@ -10,7 +10,13 @@ from scipy import stats
 from test_robust_tests import PLANT_GROWTH
 
 from nigra.nodes.errors import NigraError
-from nigra.nodes.statistics.ancova import Ancova, cooks_distance, hedges_g, make_design
+from nigra.nodes.statistics.ancova import (
+    Ancova,
+    _brown_forsythe,
+    cooks_distance,
+    hedges_g,
+    make_design,
+)
 from nigra.nodes.statistics.covariates import Covariate
 from nigra.nodes.statistics.robust_tests import kruskal_wallis, rank_values, welch
 
@@ -222,6 +228,22 @@ def test_distances_that_do_not_vary_are_no_sign_of_unequal_variance():
     design = make_design(labels, pd.DataFrame(index=labels.index), 'AB')
     fit = Ancova(np.array([1.0, 1, 2, 2, 10, 10, 14, 14]), design)
     assert np.isnan(fit.checks(list('abcdefgh'))['equal_variance_p'])
+
+
+@pytest.mark.parametrize(
+    ('parts', 'known'),
+    [([[10.0, 12], [20, 26]], False), ([[10.0, 12, 13], [20, 26, 40]], True),
+     ([[1.0, 5, 9]], False), ([[4.0, 4, 4], [4, 4, 4]], False),
+     ([[10.0, 12], [20, 26, 40]], True)],
+)  # fmt: skip
+def test_equal_variance_is_tested_by_distances_from_medians(parts, known):
+    parts = [np.array(part) for part in parts]
+    p = _brown_forsythe(parts)
+    assert np.isfinite(p) == known
+    if known:
+        away = [np.abs(part - np.median(part)) for part in parts]
+        assert p == pytest.approx(stats.f_oneway(*away).pvalue)
+        assert _brown_forsythe([part + 1e3 for part in parts]) == pytest.approx(p)
 
 
 def test_missing_covariates_are_refused():
