@@ -16,7 +16,7 @@ from nigra.interfaces.reports.group_page import (
     _effect,
     _note,
     _samples,
-    _summary,
+    summary,
 )
 
 
@@ -32,7 +32,7 @@ from nigra.interfaces.reports.group_page import (
     ],
 )
 def test_covariates_of_a_group_are_summed_up(values, text):
-    assert _summary(pd.Series(values)) == text
+    assert summary(pd.Series(values)) == text
 
 
 @pytest.mark.parametrize(
