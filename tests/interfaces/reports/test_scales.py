@@ -17,7 +17,7 @@ def test_ticks_are_round_and_inside():
         step = nice_step(high - low)
         assert all(low - 1e-6 * step <= v <= high + 1e-6 * step for v in values)
         assert 2 <= len(values) <= 7
-        np.testing.assert_allclose(np.diff(values), step, rtol=1e-4)
+        np.testing.assert_allclose(np.diff(values), step, rtol=1e-4, equal_nan=False)
         mantissa = step / 10 ** np.floor(np.log10(step) + 1e-9)
         assert min(abs(mantissa - m) for m in (1, 2, 5)) < 1e-6
 

@@ -345,10 +345,12 @@ def test_adjusted_means_are_predictions_at_the_average_covariates(study, fit):
     at = pd.DataFrame({'group': list('ABC'), 'age': frame.age.mean(), 'male': frame.male.mean()})
     expected = model.get_prediction(at).summary_frame()
     found = pd.DataFrame(fit.means())
-    np.testing.assert_allclose(found.adjusted_mean, expected['mean'], rtol=1e-10)
-    np.testing.assert_allclose(found.se, expected['mean_se'], rtol=1e-10)
-    np.testing.assert_allclose(found.ci_low, expected['mean_ci_lower'], rtol=1e-10)
-    np.testing.assert_allclose(found['mean'], frame.groupby('group').value.mean())
+    np.testing.assert_allclose(found.adjusted_mean, expected['mean'], rtol=1e-10, equal_nan=False)
+    np.testing.assert_allclose(found.se, expected['mean_se'], rtol=1e-10, equal_nan=False)
+    np.testing.assert_allclose(
+        found.ci_low, expected['mean_ci_lower'], rtol=1e-10, equal_nan=False
+    )
+    np.testing.assert_allclose(found['mean'], frame.groupby('group').value.mean(), equal_nan=False)
     difference = found.adjusted_mean[0] - found.adjusted_mean[2]
     assert fit.contrast('A', 'C')['estimate'] == pytest.approx(difference)
 
