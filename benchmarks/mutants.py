@@ -102,7 +102,12 @@ def tests_of(path: Path) -> list[Path]:
     folder = ROOT / 'tests' / module.parent
     dotted = 'nigra.' + '.'.join(module.parts)
     own = folder / f'test_{module.name}.py'
-    wanted = re.compile(rf'\b{re.escape(dotted)}\b')
+    package, _, name = dotted.rpartition('.')
+    # `import a.b.c`, `from a.b.c import x`, or `from a.b import c`
+    wanted = re.compile(
+        rf'\b{re.escape(dotted)}\b|^from {re.escape(package)} import [^\n]*\b{name}\b',
+        re.MULTILINE,
+    )
     others = [p for p in sorted(folder.glob('test_*.py')) if wanted.search(p.read_text('utf-8'))]
     found = list(dict.fromkeys([*([own] if own.is_file() else []), *others]))
     if found:

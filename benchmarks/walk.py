@@ -1,4 +1,4 @@
-"""The walk of the tutorial: four clicks from everybody to a voxel, with a picture of each.
+"""The walk of the tutorial: four clicks from everybody to a voxel and one aside, in pictures.
 
     python benchmarks/walk.py OUT [--pictures docs/pictures/walk] [--region substantia_nigra]
 
@@ -41,12 +41,14 @@ def steps(out: Path, region: str) -> list[tuple[str, str, int]]:
     chart = link(group, rf'<figure id="{anchor}">(.*?)</figure>')
     (person, *_) = re.findall(r'<title>(sub-\w+): ', chart)
     viewer = link(out / f'{person}.html', r'href="(index\.html#view=[^"]+)"')
+    beside = link(out / f'{person}.html', r'href="(index\.html#beside=[^"]+)"')
     return [
         ('everybody', 'index.html', 900),
         ('findings', to_group, 1250),
         ('in_whom', f'{to_group}#{anchor}', 1440),
         ('person', f'index.html#to={person}', 1350),
         ('viewer', viewer, 1180),
+        ('beside', beside, 1350),
     ]
 
 

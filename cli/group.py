@@ -14,6 +14,7 @@ from ..nodes.errors import InputError, NigraError
 from .checks import find_participants_file
 from .citation import as_processed, group_plan, methods_section, write_citation
 from .look import forecast, tell_look
+from .run import run_graphs
 from .settings import Settings
 from .told import tell_phases
 from .work import Failures, claimed, software, work_folder
@@ -104,7 +105,6 @@ def compare(settings: Settings, workflow: Any, key: str) -> Failures:
     from ..interfaces.reports.methods_text import COMPARISON
     from ..interfaces.voxelwise import STEM
     from ..workflows.graph import final_files
-    from .run import run_graphs
 
     root, marker = settings.group_dir, group_marker(settings)
     voxelwise = bool(settings.question.voxelwise)

@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ..nodes.errors import InputError, NigraError
-from .settings import Settings
-from .work import TOP
+from .settings import TOP, Settings
 
 LOGGER = logging.getLogger('nigra')
 _OWN_ERROR = re.compile(r'^\s*nigra\.nodes\.errors\.\w+: (?P<message>.+)$', re.MULTILINE)

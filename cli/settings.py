@@ -8,6 +8,9 @@ from pathlib import Path
 from ..interfaces.methods import Methods
 from ..nodes.statistics.question import Question
 
+TOP = 'nigra_wf'
+"""Name of the workflow that holds a visit's, and of its working folder."""
+
 
 @dataclass(frozen=True)
 class Cluster:

@@ -13,15 +13,14 @@ from typing import TYPE_CHECKING, Any
 from ..nodes.errors import NigraError
 from .citation import library_versions
 from .pace import Pace
-from .settings import Settings
+from .run import run_graphs
+from .settings import TOP, Settings
 
 if TYPE_CHECKING:
     from ..interfaces.bids import Visit
     from ..interfaces.sidecars import Plan
 
 LOGGER = logging.getLogger('nigra')
-TOP = 'nigra_wf'
-"""Name of the workflow that holds a visit's, and of its working folder."""
 PACE_LOG = 'progress.tsv'
 """In the folder `logs`: everybody who has ended, one line each."""
 Failures = dict[str, list[str]]
@@ -115,7 +114,6 @@ def process_claimed(settings: Settings, todo: Todo, plan: Plan) -> Failures:
     from ..interfaces.completion import is_complete, withdraw
     from ..interfaces.sidecars import marker_path
     from ..workflows.base import visit_workflow_name
-    from .run import run_graphs
 
     root = settings.output_dir
     for visit, key in todo.values():

@@ -84,11 +84,56 @@
   narrow.addEventListener('change', labelAll);
 
   // A point leads to its person, by the page that knows everybody's.
-  document.addEventListener('click', (event) => {
-    const point = event.target.closest?.('.point');
-    const name = point?.querySelector('title')?.textContent.split(':')[0];
+  const told = (point) => point?.querySelector('title')?.textContent ?? '';
+  const open = (point) => {
+    const [name] = told(point).split(':');
     if (name) location.href = `${document.body.dataset.home}index.html#to=${encodeURIComponent(name)}`;
-  });
+  };
+  document.addEventListener('click', (event) => open(event.target.closest?.('.point')));
+
+  // The same without a mouse: a chart is one stop of the Tab key, inside which arrows move.
+  const tip = document.createElement('div');
+  tip.className = 'tip';
+  tip.hidden = true;
+  document.body.append(tip);
+  const height = (point) => { const box = point.getBBox(); return box.y + box.height / 2; };
+  const step = (chart, point, key) => {
+    const groups = all('.group', chart).map((g) => all('.point', g).sort((a, b) => height(b) - height(a)))
+      .filter((g) => g.length);
+    const at = groups.findIndex((g) => g.includes(point)), own = groups[at];
+    const beside = (group) => group?.reduce((a, b) => (Math.abs(height(b) - height(point)) < Math.abs(height(a) - height(point)) ? b : a));
+    return {
+      ArrowUp: () => own[own.indexOf(point) + 1], ArrowDown: () => own[own.indexOf(point) - 1],
+      Home: () => own[0], End: () => own.at(-1),
+      ArrowLeft: () => beside(groups[at - 1]), ArrowRight: () => beside(groups[at + 1]),
+    }[key]?.();
+  };
+  for (const chart of new Set(all('svg.chart .group .point').map((point) => point.ownerSVGElement))) {
+    chart.setAttribute('role', 'group');  // what an image holds could not be reached
+    chart.setAttribute('aria-label', `${chart.getAttribute('aria-label')}: arrow keys go from person to person, Enter opens the page`);
+    all('.point', chart).forEach((point, i) => {
+      point.setAttribute('role', 'link');
+      point.setAttribute('aria-label', told(point));
+      point.setAttribute('tabindex', i ? -1 : 0);
+    });
+    chart.addEventListener('keydown', (event) => {
+      const point = event.target.closest('.point');
+      if (event.key === 'Enter') { open(point); return; }
+      const next = /^(Arrow|Home|End)/.test(event.key) && !event.altKey && !event.ctrlKey && !event.metaKey;
+      if (!point || !next) return;
+      event.preventDefault();
+      step(chart, point, event.key)?.focus();
+    });
+    chart.addEventListener('focusin', ({target}) => {
+      all('.point', chart).forEach((point) => point.setAttribute('tabindex', point === target ? 0 : -1));
+      const place = target.getBoundingClientRect();
+      tip.textContent = told(target);
+      tip.hidden = !target.matches(':focus-visible');
+      tip.style.top = `${place.top + scrollY - 34}px`;
+      tip.style.left = `${Math.min(place.left, innerWidth - tip.offsetWidth - 12) + scrollX}px`;
+    });
+    chart.addEventListener('focusout', () => { tip.hidden = true; });
+  }
 
   // Files made in the page: pictures for a paper, ratings.
   const save = (name, content) => {
@@ -223,9 +268,10 @@
       const [way, value] = location.hash.slice(1).split('=');
       const visit = decodeURIComponent(value ?? '');
       if (way === 'group') { const group = document.getElementById('group'); if (group) location.replace(group.href); return; }
+      if (way === 'beside') { const beside = document.getElementById('beside'); if (beside) { location.replace(`${beside.href}#${encodeURIComponent(visit)}`); return; } }
       const at = pages.findIndex((row) => row[0] === visit);
       const step = {before: -1, after: 1, to: 0, view: 0}[way];
-      if (step === undefined) return;
+      if (step === undefined && way !== 'beside') return;
       const to = at < 0 ? undefined : pages[at + step];
       const page = to?.[way === 'view' ? 7 : 5];
       if (page) { location.replace(page); return; }

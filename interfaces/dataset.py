@@ -20,7 +20,7 @@ set that `dataset_description.json` names.
 
 * `sub-*/`: maps, masks, labels, transforms and region tables; the JSON beside each tells how it was made.
 * `sub-*.html`: one page for everybody, to be looked at before the numbers are used.
-* `group.html` and `group_*.tsv`: the comparison of groups, once the group level has run.
+* `group.html` and `group_*.tsv`: the comparison of groups, once the group level has run; `group_people.html`: one person beside the others.
 * `logs/CITATION.md`: the methods text of what ran, with references.
 
 Susceptibility is in ppm in maps and in ppb in tables, relative to the reference region that the JSON names.

@@ -156,10 +156,10 @@ def sidecar_of(image: Path) -> Path:
 
     Examples
     --------
-    >>> sidecar_of(Path('sub-01_T1w.nii.gz')).name
-    'sub-01_T1w.json'
+    >>> sidecar_of(Path('sub-01_T1w.nii.gz')).name, sidecar_of(Path('phase.nii')).name
+    ('sub-01_T1w.json', 'phase.json')
     """
-    return image.with_name(image.name.removesuffix('.nii.gz') + '.json')
+    return image.with_name(image.name.removesuffix('.gz').removesuffix('.nii') + '.json')
 
 
 def data_text(name: str) -> str:

@@ -19,9 +19,10 @@ from ..interfaces.group_tables import GROUP_TABLES, KINDS
 from ..interfaces.outputs import SaveFile, SaveFolder
 from ..interfaces.quality import GatherQuality
 from ..interfaces.reports.methods_text import GroupMethods
+from ..interfaces.reports.people_page import GroupPeople
 from ..interfaces.reports.provenance import describe_study
 from ..interfaces.reports.references import code_span
-from ..interfaces.reports.report import GroupReport
+from ..interfaces.reports.report import PEOPLE, GroupReport
 from ..interfaces.reports.viewer_group import GroupViewer
 from ..interfaces.stats import GroupModels, plain_question
 from ..interfaces.template_maps import GatherMaps, MapInTemplate
@@ -35,7 +36,7 @@ REPORT, VIEWER = 'group.html', 'group_viewer.html'
 def output_names(*, voxelwise: bool = False) -> tuple[str, ...]:
     """Names of what the group level leaves in the output folder, but for the voxel-wise maps."""
     tables = [t for t in GROUP_TABLES.values() if voxelwise or t.made_by != 'voxels']
-    return (*(name for table in tables for name in table.files), REPORT, VIEWER)
+    return (*(name for table in tables for name in table.files), REPORT, PEOPLE, VIEWER)
 
 
 def init_group_wf(
@@ -90,7 +91,8 @@ def init_group_wf(
     }  # fmt: skip
     report = Node(GroupReport(out_file=str(output_dir / REPORT), **about), name='report')
     viewer = Node(GroupViewer(out_file=str(output_dir / VIEWER), **about), name='viewer')
-    workflow.connect(report, 'shown', viewer, 'shown')
+    people = Node(GroupPeople(out_file=str(output_dir / PEOPLE), **about), name='people')
+    workflow.connect([(report, page, [('shown', 'shown')]) for page in (people, viewer)])
     workflow.connect(nodes['models'], 'settings', report, 'settings')
     if told is not None:
         text = _methods_text(told, output_dir)

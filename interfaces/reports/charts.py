@@ -59,9 +59,9 @@ class GroupPoints:
         )
 
     def titles(self, unit: str) -> list[str]:
-        """Hover text of each person."""
+        """Hover text of each person, which readers of the screen and the keyboard get, too."""
         return [
-            f'{person}: {number(float(value), 4)} {unit}'
+            f'{person}: {number(float(value), 4)} {unit}, {self.group}'
             for person, value in zip(self.people, self.values, strict=True)
         ]
 

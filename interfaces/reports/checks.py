@@ -225,24 +225,23 @@ def registration_check(quality: Mapping[str, Any]) -> list[Check]:
 
     Parameters as in `phase_check`; none where neither was measured.
     """
-    judged = {
-        'template and T1w': (quality.get('prior_overlap'), LEAST_PRIOR_OVERLAP),
-        'T1w and gradient echo': (quality.get('nmi'), LEAST_NMI),
-    }
-    known = {name: (float(v), least) for name, (v, least) in judged.items() if v is not None}
-    if not known:
+    overlap, shared = quality.get('prior_overlap'), quality.get('nmi')
+    told = []  # what it is, whether it is enough, and the limit
+    if overlap is not None:
+        text = f'the template’s brain overlaps the T1w image’s by {percent(overlap)} %'
+        least = f'below {percent(LEAST_PRIOR_OVERLAP)} %'
+        told.append((text, overlap >= LEAST_PRIOR_OVERLAP, least))
+    if shared is not None:
+        text = f'normalised mutual information of T1w image and gradient echo {shared:.3f}'
+        told.append((text, shared >= LEAST_NMI, f'below {LEAST_NMI:g}'))
+    if not told:
         return []
     title = 'Registration'
-    failed = {name: pair for name, pair in known.items() if pair[0] < pair[1]}
+    failed = '; '.join(f'{text}, {least}' for text, enough, least in told if not enough)
     if failed:
-        text = '; '.join(
-            f'{name} agree by {value:.3f}, below {least:g}'
-            for name, (value, least) in failed.items()
-        )
-        return [Check(Status.BAD, title, f'seems to have failed: {text}', 'registration')]
-    text = ', '.join(f'{name} agree by {value:.3f}' for name, (value, _) in known.items())
-    limit = '; '.join(f'{name}: a problem below {least:g}' for name, (_, least) in known.items())
-    return [Check(Status.GOOD, title, text, limit=limit)]
+        return [Check(Status.BAD, title, f'seems to have failed: {failed}', 'registration')]
+    limit = '; '.join(f'a problem {least}' for _, _, least in told)
+    return [Check(Status.GOOD, title, ', '.join(text for text, _, _ in told), limit=limit)]
 
 
 def fringe_check(quality: Mapping[str, Any]) -> list[Check]:

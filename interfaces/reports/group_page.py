@@ -21,12 +21,15 @@ from .colours import effect_limit, group_colours
 from .effect_maps import draw_effects, draw_tests
 from .group_data import GroupData, both_sides, capital, measure_words, score_name
 from .group_sentences import (
+    by_contrast,
     caution,
+    difference_name,
     equals,
     findings,
     more_findings,
     overview,
     relations,
+    what_the_sign_means,
     what_was_asked,
 )
 from .one_group import covariate_charts, means_chart, overview_of_one, regression_findings
@@ -54,7 +57,9 @@ def group_context(data: GroupData, *, voxelwise: bool = False) -> dict[str, Any]
         'asked': what_was_asked(data),
         'caution': caution(data),
         'overview': overview(data) if data.is_compared else overview_of_one(data),
-        'findings': findings(data) if data.is_compared else regression_findings(data),
+        'findings': by_contrast(
+            findings(data) if data.is_compared else regression_findings(data), data
+        ),
         'more': more_findings(data),
         'relations': relations(data),
         'alpha': f'{data.alpha:g}',
@@ -128,13 +133,14 @@ def people_table(data: GroupData) -> Table:
     for group in data.groups:
         members = data.compared[data.compared[data.group_column] == group]
         row: dict[str, Any] = {'group': group, 'n': len(members)}
-        rows.append(row | {name: _summary(members[name]) for name in names})
+        rows.append(row | {name: summary(members[name]) for name in names})
     columns = {'group': Column('Group'), 'n': Column('n', '', fixed(0))}
     columns |= {name: Column(score_name(name)) for name in names}
     return make_table(pd.DataFrame(rows, columns=list(columns)), columns)
 
 
-def _summary(values: pd.Series) -> str | None:
+def summary(values: pd.Series) -> str | None:
+    """Mean, spread and ends of numbers, or how many there are of each label; None of nothing."""
     known = values.dropna()
     if known.empty:
         return None
@@ -180,6 +186,7 @@ def _measure_part(data: GroupData, measure: str, colours: Mapping[str, str]) -> 
         'panels': panels,
         'forest': Markup(charts.forest_chart(effects, unit=known.page_unit, label=label)),
         'map': Markup(charts.effect_map(effects, label=f'Effect sizes, {known.title}')),
+        'sign': what_the_sign_means(data, measure),
         'sized': any(np.isfinite(e.effect_size) for e in effects),
         'has_effects': bool(effects),
         'means': '' if data.is_compared else means_chart(data, measure),
@@ -199,14 +206,9 @@ def _effect(row: Mapping[Any, Any], data: GroupData) -> charts.Effect:
         text = f'{shown[0]} [{shown[1]}, {shown[2]}]'
         text += f',  p {equals(adjusted)}' if np.isfinite(adjusted) else ''
     return charts.Effect(
-        readable(row['region']), _difference_name(row), estimate, low, high, text,
+        readable(row['region']), difference_name(row), estimate, low, high, text,
         bool(adjusted < data.alpha), float(row.get('effect_size', np.nan)),
     )  # fmt: skip
-
-
-def _difference_name(row: Mapping[Any, Any]) -> str:
-    """A contrast as people write it, with a minus sign."""
-    return f'{row["group_a"]} − {row["group_b"]}'
 
 
 def _slices(data: GroupData, measure: str, limit: float) -> list[tuple[str, Markup]]:
@@ -224,7 +226,7 @@ def _slices(data: GroupData, measure: str, limit: float) -> list[tuple[str, Mark
         label = f'Effect sizes of {contrast} in the brain'
         svg = draw_effects(sizes, hits, label=label, limit=limit)
         if svg:
-            pictures.append((_difference_name(own[0]), Markup(svg)))
+            pictures.append((difference_name(own[0]), Markup(svg)))
     return pictures
 
 

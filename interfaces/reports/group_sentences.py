@@ -33,12 +33,15 @@ class Finding(NamedTuple):
         The same of the parts of its region, which are no effects of their own.
     anchor
         Of the chart of everybody's values, on the same page; empty where there is none.
+    contrast
+        Who is compared with whom; empty where nobody is.
     """
 
     lead: str
     details: str
     parts: Sequence[tuple[str, str]] = ()
     anchor: str = ''
+    contrast: str = ''
 
 
 def what_was_asked(data: GroupData) -> str:
@@ -80,9 +83,12 @@ def overview(data: GroupData) -> list[tuple[str, str]]:
 def findings(data: GroupData) -> list[Finding]:
     """A sentence and its numbers per significant difference, both sides together.
 
-    A region whose whole differs in the same way is told below the whole.
+    They stand in the order of the contrasts, which is that of tables and charts. A region whose
+    whole differs in the same way is told below the whole.
     """
     rows = [row for measure in data.measures for row in data.in_order(measure)]
+    order = list(dict.fromkeys(map(difference_name, rows)))
+    rows.sort(key=lambda row: order.index(difference_name(row)))
     hits = [row for row in rows if row['p_adjusted'] < data.alpha]
     failed = {
         (m['measure'], m['region']): str(m['failed_checks']).split()
@@ -94,11 +100,43 @@ def findings(data: GroupData) -> list[Finding]:
         for row in hits
     }
     above = {key: (wholes().get(key[0], ''), *key[1:]) for key in told}
+    names = {_key(row): _compared(row) for row in hits}
     return [
-        Finding(*sentence, [told[p] for p in told if above[p] == key], _chart(data, *key[:2]))
+        Finding(*sentence, [told[p] for p in told if above[p] == key], _chart(data, *key[:2]),
+                names[key])
         for key, sentence in told.items()
         if above[key] not in told
-    ]
+    ]  # fmt: skip
+
+
+def by_contrast(found: Sequence[Finding], data: GroupData) -> list[tuple[str, list[Finding]]]:
+    """Findings below who was compared, those that had none, too; nothing where all had none."""
+    if not found or not data.is_compared:
+        return [('', list(found))] if found else []
+    names = dict.fromkeys(map(_compared, both_sides(data['contrasts']).to_dict('records')))
+    return [(name, [f for f in found if f.contrast == name]) for name in names]
+
+
+def _compared(row: Mapping[Any, Any]) -> str:
+    """Who is compared with whom."""
+    return f'{row["group_a"]} compared with {row["group_b"]}'
+
+
+def difference_name(row: Mapping[Any, Any]) -> str:
+    """A contrast as people write it, with a minus sign."""
+    return f'{row["group_a"]} − {row["group_b"]}'
+
+
+def what_the_sign_means(data: GroupData, measure: str) -> str:
+    """What a difference above zero says, told of the first contrast; empty where there is none."""
+    rows = data.in_order(measure)
+    if not rows:
+        return ''
+    first, known = rows[0], measure_words(measure)
+    return (
+        f'{difference_name(first)} is {first["group_a"]} less {first["group_b"]}: above zero, '
+        f'{known.title} is {known.more} in {first["group_a"]}'
+    )
 
 
 def _chart(data: GroupData, region: str, measure: str) -> str:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import pandas as pd
-from markupsafe import Markup
 
 from ...nodes.errors import NigraError
 from ...nodes.statistics.values import VISIT
@@ -21,7 +19,7 @@ from .cells import Column, counted
 from .figure_files import FIGURES
 from .provenance import Provenance
 from .quality_part import in_words
-from .report import render_page, thumbnail_path
+from .report import PEOPLE, as_data, render_page, thumbnail_path
 from .viewer_files import viewer_path
 
 INDEX = 'index.html'
@@ -66,9 +64,10 @@ def write_index(
         'chips': [counted(len(rows), 'visit'), *counts],
         'columns': _COLUMNS,
         'group': (root / 'group.html').is_file(),
+        'beside': PEOPLE if (root / PEOPLE).is_file() else '',
         'viewers': any(row[7] for row in rows),
         'images': " 'self' file:",  # thumbnails lie beside the page, so that it stays small
-        'data': Markup(_as_data(rows)),
+        'data': as_data(rows),
         'sections': [],
         'ways': _group_pages(root),
     }  # fmt: skip
@@ -78,17 +77,13 @@ def write_index(
 
 def _group_pages(root: Path) -> list[tuple[str, str]]:
     """Links to the page of the comparison and to those of further analyses, with their names."""
-    first = [('group.html', 'Groups')] if (root / 'group.html').is_file() else []
+    pages = [('group.html', 'Groups'), (PEOPLE, 'Person by person')]
+    first = [(name, title) for name, title in pages if (root / name).is_file()]
     others = sorted(root.glob('analyses/*/group.html'))
     return [
         *first,
         *((quote(page.relative_to(root).as_posix()), page.parent.name) for page in others),
     ]
-
-
-def _as_data(rows: Sequence[Sequence[str]]) -> str:
-    """Rows as JSON that cannot end the element in which it stands."""
-    return json.dumps(rows, ensure_ascii=False, separators=(',', ':')).replace('<', '\\u003c')
 
 
 def index_rows(

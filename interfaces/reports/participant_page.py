@@ -102,6 +102,7 @@ def participant_context(
             ('versions', 'Versions'),
         ],
         'ways': ways(participant_id),
+        'beside': ways(participant_id)[-1][0],
     }
 
 
@@ -118,6 +119,7 @@ def ways(visit: str) -> list[tuple[str, str]]:
         (f'index.html#before={at}', '← previous'),
         (f'index.html#after={at}', 'next →'),
         (f'index.html#view={at}', 'Viewer'),
+        (f'index.html#beside={at}', 'Beside others'),
     ]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import functools
 import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,8 +28,11 @@ from .terms import explained, terms
 
 if TYPE_CHECKING:
     from jinja2 import Environment
+    from markupsafe import Markup
 
 
+PEOPLE = 'group_people.html'
+"""The page of one person beside the others, for everybody."""
 _WORDS = '<!-- words -->'
 """Where the list of terms goes, when it is known which the page has."""
 _SCRIPT = '/* script */'
@@ -93,6 +97,14 @@ def render_page(
     used = {term: meaning for term, meaning in terms().items() if term in html}
     words = environment().get_template('words.html.j2').render(words=used)
     return html.replace(_WORDS, words if used else '').replace(_SCRIPT, script)
+
+
+def as_data(content: Any) -> Markup:
+    """Content as JSON for an element of a page, which it cannot end."""
+    from markupsafe import Markup
+
+    text = json.dumps(content, ensure_ascii=False, separators=(',', ':'))
+    return Markup(text.replace('<', '\\u003c'))
 
 
 def render_participant(
@@ -200,7 +212,11 @@ def render_group(
         **page.group_context(data, voxelwise='clusters' in tables),
         'quality': quality_table(quality, home) if quality else None,
         'home': home,
-        'ways': [(f'{home}index.html', 'All participants'), ('group_viewer.html', 'Viewer')],
+        'ways': [
+            (f'{home}index.html', 'All participants'),
+            (PEOPLE, 'Person by person'),
+            ('group_viewer.html', 'Viewer'),
+        ],
         'stands_apart': f'{STANDS_APART:g}',
         'least_runs': LEAST_RUNS,
         'voxels': page.voxel_part(tables['clusters'], voxel_maps, data.alpha)
@@ -220,6 +236,14 @@ class PageInputSpec(BaseInterfaceInputSpec):
 
     study = traits.Dict(desc='from describe_study')
     out_file = traits.Str(mandatory=True, desc='final path')
+
+
+class ShownInputSpec(PageInputSpec):
+    """Of steps that write a further page of what the report of the groups shows."""
+
+    shown = traits.Dict(mandatory=True, desc='tables, voxel_maps and settings, from GroupReport')
+    version = traits.Str('', usedefault=True, desc='of nigra')
+    home = traits.Str('', usedefault=True, desc='way to the index')
 
 
 class PageStep(SimpleInterface):
@@ -247,11 +271,13 @@ class _ParticipantReportInputSpec(PageInputSpec):
     versions = traits.Dict(desc='software versions')
 
 
-class _ReportOutputSpec(TraitedSpec):
+class ReportOutputSpec(TraitedSpec):
+    """Of steps that write one page."""
+
     out_report = File(desc='the page')
 
 
-class _GroupReportOutputSpec(_ReportOutputSpec):
+class _GroupReportOutputSpec(ReportOutputSpec):
     shown = traits.Dict(desc='tables by name, voxel_maps and settings, for the viewer')
 
 
@@ -259,7 +285,7 @@ class ParticipantReport(PageStep):
     """Write the visual report of a visit."""
 
     input_spec = _ParticipantReportInputSpec
-    output_spec = _ReportOutputSpec
+    output_spec = ReportOutputSpec
 
     def _run_interface(self, runtime):
         given = _defined(self.inputs)

@@ -102,14 +102,19 @@ def _round_up(value: float, factors: tuple[float, ...]) -> float:
 
 
 def ticks(low: float, high: float, count: int = 5) -> list[float]:
-    """Round values inside an interval.
+    """Round values inside an interval, two or more: one alone would tell no scale.
 
     Examples
     --------
-    >>> ticks(-7, 21)
-    [0.0, 10.0, 20.0]
+    >>> ticks(-7, 21), ticks(56, 148, 4)
+    ([0.0, 10.0, 20.0], [60.0, 80.0, 100.0, 120.0, 140.0])
     """
-    step = nice_step(high - low, count)
+    found = _multiples(nice_step(high - low, count), low, high)
+    return found if len(found) > 1 else _multiples(nice_step(high - low, 2 * count), low, high)
+
+
+def _multiples(step: float, low: float, high: float) -> list[float]:
+    """Multiples of a step inside an interval."""
     # An end that is itself a multiple of the step counts, whatever its last digits.
     first = math.ceil(low / step - 1e-9)
     last = math.floor(high / step + 1e-9)

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from nipype.interfaces.base import traits
 
 from ..anatomy.atlas import DGM, load_dgm_atlas, load_template
 from ..files import read_json, save_text, sidecar_of
@@ -19,10 +18,10 @@ from .effect_maps import T_LIMITS, region_labels, without_covered
 from .group_data import GroupData, both_sides, capital, measure_words
 from .layers import robust_range
 from .provenance import Provenance
-from .report import PageStep
+from .report import PageStep, ShownInputSpec
 from .slices import SliceBox, outline_box
 from .viewer_images import Labels, ViewerImage, read_native
-from .viewer_page import ViewerInputSpec, ViewerOutputSpec, render_viewer
+from .viewer_page import ViewerOutputSpec, render_viewer
 
 _NOTE = "Effect sizes are Hedges' g of both sides together, painted on each region."
 _DIM = 1.5
@@ -144,15 +143,10 @@ def _effect_colours() -> dict[str, list[int]]:
     return {'R': red, 'G': green, 'B': blue, 'A': alpha, 'I': list(_PLACES)}
 
 
-class _GroupViewerInputSpec(ViewerInputSpec):
-    shown = traits.Dict(mandatory=True, desc='tables, voxel_maps and settings, from GroupReport')
-    home = traits.Str('', usedefault=True, desc='way to the index')
-
-
 class GroupViewer(PageStep):
     """Write the page that shows group differences on the template."""
 
-    input_spec = _GroupViewerInputSpec
+    input_spec = ShownInputSpec
     output_spec = ViewerOutputSpec
 
     def _run_interface(self, runtime):

@@ -21,7 +21,7 @@ from .layers import robust_range, symmetric_limit
 from .map_pictures import own_window
 from .participant_page import run_titles
 from .provenance import Provenance
-from .report import PageInputSpec, PageStep, render_page
+from .report import PageInputSpec, PageStep, as_data, render_page
 from .scales import nice_limit
 from .slices import SliceBox, outline_box
 from .viewer_files import BESIDE
@@ -29,7 +29,8 @@ from .viewer_images import Labels, ViewerImage, colour_map, embed, read_native
 
 LARGEST = 15_000_000
 """Bytes that a page takes at most; larger images stay in their files."""
-_IMAGES = '<!-- images -->'
+_IMAGES, _BESIDE, _CONNECT = '<!-- images -->', '<!-- beside -->', '<!-- connect -->'
+"""Where images go, how they are found in files beside the page, and the leave to load these."""
 _MARGIN_MM = 6.0
 
 
@@ -68,31 +69,27 @@ def render_viewer(
     study
         What it is of, and when it was made.
     """
-    licence = data_text('niivue.LICENSE.txt')
-
-    def page(entries: Sequence[Mapping[str, Any]]) -> str:
-        beside = any('address' in entry for entry in entries)
-        context = {
-            'title': title, 'ways': ways, 'sections': [], 'library': viewer_spec()['library'],
-            'note': note, 'opacity': opacity, 'licence': licence,
-            'runs': list(dict.fromkeys(image.run for image in images)),
-            'beside': Markup(BESIDE) if beside else '', 'placeholder': Markup(_IMAGES),
-            'connect': " connect-src 'self';" if beside else '',
-        }  # fmt: skip
-        return render_page(
-            'viewer.html.j2', context, version=version, study=study,
-            scripts=('niivue.umd.js', 'viewer.js'),
-        )  # fmt: skip
-
-    room = LARGEST - len(page([]).encode()) - 50_000  # names, places, colours
-    entries = embed(images, boxes, room)
+    context = {
+        'title': title, 'ways': ways, 'sections': [], 'library': viewer_spec()['library'],
+        'note': note, 'opacity': opacity, 'licence': data_text('niivue.LICENSE.txt'),
+        'runs': list(dict.fromkeys(image.run for image in images)),
+        'beside': Markup(_BESIDE), 'connect': Markup(_CONNECT), 'placeholder': Markup(_IMAGES),
+    }  # fmt: skip
+    page = render_page(
+        'viewer.html.j2', context, version=version, study=study,
+        scripts=('niivue.umd.js', 'viewer.js'),
+    )  # fmt: skip
+    # how much room the images have is known when the page is there, without them
+    entries = embed(images, boxes, LARGEST - len(page.encode()) - 50_000)  # names, places, colours
+    beside = any('address' in entry for entry in entries)
+    page = page.replace(_BESIDE, BESIDE if beside else '')
+    page = page.replace(_CONNECT, " connect-src 'self';" if beside else '')
     maps = {i.colours for i in images if not i.labels} - set(colours or {})
     content = {
         'images': entries,
         'colours': {**{name: colour_map(name) for name in sorted(maps)}, **(colours or {})},
     }
-    text = json.dumps(content, ensure_ascii=False, separators=(',', ':'))
-    return page(entries).replace(_IMAGES, text.replace('<', '\\u003c'))
+    return page.replace(_IMAGES, as_data(content))
 
 
 def run_images(
@@ -174,19 +171,14 @@ def _labels(table: Path) -> Labels:
     )
 
 
-class ViewerInputSpec(PageInputSpec):
-    """Of both steps that write viewers."""
-
-    version = traits.Str('', usedefault=True, desc='of nigra')
-
-
 class ViewerOutputSpec(TraitedSpec):
     """Of both steps that write viewers."""
 
     out_viewer = File(desc='the page')
 
 
-class _ParticipantViewerInputSpec(ViewerInputSpec):
+class _ParticipantViewerInputSpec(PageInputSpec):
+    version = traits.Str('', usedefault=True, desc='of nigra')
     participant_id = traits.Str(mandatory=True, desc='title: sub-01 or sub-01_ses-1')
     runs = traits.List(traits.Dict, mandatory=True, desc='see render_participant')
     files = traits.List(traits.Str, mandatory=True, desc='everything saved of the visit')

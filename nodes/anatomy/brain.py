@@ -173,7 +173,7 @@ def refine_brain_mask(
     -----
     Voxels that tissue more than half fills (see `Tissue`) are tissue; an opening cuts what hangs
     on by thin bridges and a closing takes in the sulci: the classical morphological scheme
-    (Atkins and Mackiewich 1998, doi 10.1109/42.668696), with a registered template in place of
+    (Atkins and Mackiewich 1998, doi 10.1109/42.668699), with a registered template in place of
     its heuristics for the start.
     """
     if image.shape != prior.shape:

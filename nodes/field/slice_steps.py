@@ -153,7 +153,7 @@ def remove_slice_steps(
     Notes
     -----
     The curve s through the summed gains F minimises |F - s|^2 + 100 |third differences of s|^2
-    (Whittaker 1923, doi 10.1017/S0013091500077853; Eilers 2003, doi 10.1021/ac034173t).
+    (Whittaker 1922, doi 10.1017/S0013091500077853; Eilers 2003, doi 10.1021/ac034173t).
     """
     count = phase.shape[steps.axis]
     out = np.empty(phase.shape, np.float32)

@@ -11,6 +11,7 @@ import pandas as pd
 from .ancova import CONFIDENCE
 from .correlations import correlation_table
 from .covariates import Covariate, read_covariate
+from .deviations import deviation_table
 from .group_models import CHECKS, group_tables
 from .hemispheres import side_table
 from .interactions import interaction_table
@@ -37,6 +38,8 @@ class GroupComparison:
         Tables in long form.
     values
         What entered the models (harmonised where that was asked for), in long form.
+    deviations
+        The same beside the values of the reference group, or of the one group there is.
     exclusions
         `EXCLUSION_COLUMNS`.
     warnings
@@ -55,6 +58,7 @@ class GroupComparison:
     correlations: pd.DataFrame
     exclusions: pd.DataFrame
     values: pd.DataFrame
+    deviations: pd.DataFrame
     warnings: tuple[str, ...]
     settings: dict[str, Any]
 
@@ -95,6 +99,7 @@ def compare_groups(
         seed=question.seed, nthreads=nthreads,
     )  # fmt: skip
     correlations, notes = correlation_table(sample)
+    values = _long(sample)
     return GroupComparison(
         models=tables.models,
         contrasts=tables.contrasts,
@@ -104,7 +109,8 @@ def compare_groups(
         interactions=interaction_table(sample, question.group_column),
         correlations=correlations,
         exclusions=_exclusions(sample),
-        values=_long(sample),
+        values=values,
+        deviations=deviation_table(values, sample.groups[-1]),
         warnings=(
             *sample.warnings,
             *_group_warnings(sample),

@@ -114,7 +114,7 @@ def enhancement_test(
     mask
         (x, y, z).
     permutations
-        Of the residuals (Freedman and Lane 1983, doi 10.2307/1391660).
+        Of the residuals (Freedman and Lane 1983, doi 10.1080/07350015.1983.10509354).
     seed
         Of the permutations, which are those of nilearn's `permuted_ols`.
     nthreads

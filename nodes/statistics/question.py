@@ -158,11 +158,15 @@ def parse_contrast(text: str, groups: Sequence[str]) -> GroupContrast:
 def choose_contrasts(
     asked: Sequence[str] | None, groups: Sequence[str]
 ) -> tuple[GroupContrast, ...]:
-    """Contrasts asked for, or all pairs in the order of the groups."""
+    """Contrasts asked for, in that order, or all pairs.
+
+    Of all pairs, those with the last of the groups come first: it is the reference group, and
+    what differs from healthy people is what readers ask first. An earlier group stands before the
+    minus, so that a patient's is less a control's.
+    """
     if asked is None:
-        return tuple(
-            GroupContrast(f'{a} - {b}', (a,), (b,)) for a, b in itertools.combinations(groups, 2)
-        )
+        pairs = sorted(itertools.combinations(groups, 2), key=lambda pair: pair[1] != groups[-1])
+        return tuple(GroupContrast(f'{a} - {b}', (a,), (b,)) for a, b in pairs)
     found = [parse_contrast(text, groups) for text in asked]
     # asked for twice, it would pay twice in its family; the order of a side does not matter
     different: dict[tuple[frozenset[str], ...], GroupContrast] = {}

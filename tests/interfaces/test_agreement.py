@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from nigra.interfaces.agreement import _of_groups, read_told
+from nigra.interfaces.agreement import UNEQUAL_P, _of_groups, _word, read_told
 from nigra.interfaces.methods import Methods
 
 
@@ -110,3 +110,35 @@ def test_what_goes_along_with_the_group_is_told_more_loudly(groups, words):
     told = _of_groups(table, 'EchoTimes', pd.Series(list(groups), index=people))
     assert words in told
     assert (told == '.') is not bool(words)
+
+
+@pytest.mark.parametrize(
+    ('value', 'word'),
+    [(None, None), (3, '3'), (1.50, '1.5'), (True, 'True'), (False, 'False'), ('ppb', 'ppb'),
+     ([1, 2], '[1, 2]')],
+)  # fmt: skip
+def test_numbers_are_compared_without_how_they_are_written(value, word):
+    assert _word(value) == word
+
+
+def unequal(split):
+    """Warning of two values, in so many of ten people of each of two groups."""
+    people = [f'sub-{i}' for i in range(20)]
+    values = (
+        ['x'] * split[0] + ['y'] * (10 - split[0]) + ['x'] * split[1] + ['y'] * (10 - split[1])
+    )
+    table = pd.DataFrame({'participant': people, 'EchoTimes': values})
+    return _of_groups(table, 'EchoTimes', pd.Series(['A'] * 10 + ['B'] * 10, people))
+
+
+def test_unequal_shares_are_told_where_chance_does_not_explain_them():
+    from scipy.stats import chi2_contingency
+
+    told = {}
+    for split in ((5, 5), (6, 4), (8, 2), (9, 1), (9, 0), (10, 1)):
+        a, b = split
+        p = chi2_contingency([[a, b], [10 - a, 10 - b]]).pvalue
+        told[split] = 'unequally often' in unequal(split)
+        assert told[split] == (p < UNEQUAL_P)
+    assert not told[5, 5]
+    assert told[9, 0]

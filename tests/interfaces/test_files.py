@@ -6,7 +6,14 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from nigra.interfaces.files import atomic_path, read_json, remove_unfinished, save_image, save_json
+from nigra.interfaces.files import (
+    atomic_path,
+    make_private,
+    read_json,
+    remove_unfinished,
+    save_image,
+    save_json,
+)
 from nigra.nodes.errors import InputError
 from nigra.nodes.simulation.scanner import scan_affine
 
@@ -110,3 +117,30 @@ def test_what_a_killed_writer_left_goes_and_nothing_else(tmp_path):
     assert [folder.exists() for folder in folders] == [False, True, True]
     remove_unfinished(tmp_path / 'group_*')
     assert [folder.exists() for folder in folders] == [False, True, False]
+
+
+def test_a_working_folder_is_the_user_s_alone(tmp_path):
+    folder = tmp_path / 'deep' / 'work'
+    make_private(folder)
+    assert folder.is_dir()
+    assert not folder.stat().st_mode & 0o077
+    make_private(folder)  # once more is no fault
+    for mode in (0o720, 0o702):
+        folder.chmod(mode)
+        if folder.stat().st_mode & 0o777 == mode:
+            with pytest.raises(InputError, match='may be changed by other users'):
+                make_private(folder)
+    folder.chmod(0o755)  # others may look
+    make_private(folder)
+
+
+@pytest.mark.parametrize('kind', ['file', 'link'])
+def test_a_working_folder_is_a_folder(tmp_path, kind):
+    path = tmp_path / 'work'
+    if kind == 'file':
+        path.write_text('x')
+    else:
+        (tmp_path / 'other').mkdir(mode=0o700)
+        path.symlink_to(tmp_path / 'other')
+    with pytest.raises(InputError, match='may be changed by other users'):
+        make_private(path)

@@ -2,7 +2,8 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from nigra.interfaces.gre import load_gre
+from nigra.interfaces.gre import _in_order, load_gre
+from nigra.nodes.errors import NigraError
 
 
 @pytest.mark.parametrize(
@@ -25,3 +26,15 @@ def test_phase_of_doubtful_reach_is_told(tmp_path, stretch, word):
         (told,) = scan['warnings']
         assert told.startswith('phase.nii.gz: Phase already in radians')
         assert word in told
+
+
+def test_echoes_are_put_in_the_order_of_their_times_in_pairs():
+    pairs, times = _in_order(['m1', 'm2', 'm3'], ['p1', 'p2', 'p3'], [0.03, 0.01, 0.02])
+    assert times == [0.01, 0.02, 0.03]
+    assert [(m.name, p.name) for m, p in pairs] == [('m2', 'p2'), ('m3', 'p3'), ('m1', 'p1')]
+
+
+@pytest.mark.parametrize(('magnitudes', 'phases', 'times'), [(1, 2, 2), (2, 1, 2), (2, 2, 1)])
+def test_each_echo_has_both_parts_and_a_time(magnitudes, phases, times):
+    with pytest.raises(NigraError, match=f'{magnitudes} magnitudes, {phases} phases and {times}'):
+        _in_order(['m'] * magnitudes, ['p'] * phases, [0.01, 0.02][:times])

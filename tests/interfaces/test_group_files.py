@@ -51,7 +51,7 @@ def test_everything_is_gathered(study):
     assert found.provenance['ReferenceRegion'] == 'whole brain'
     own = pd.read_csv(one_file(root), sep='\t', keep_default_na=False)
     rows = found.regions[found.regions.participant_id == 'sub-002']
-    np.testing.assert_allclose(rows.chi_mean, own.chi_mean)
+    np.testing.assert_allclose(rows.chi_mean, own.chi_mean, equal_nan=False)
 
 
 def test_raw_data_are_not_needed(study, tmp_path_factory):
@@ -262,5 +262,5 @@ def test_groups_called_like_numbers_or_nothing(study, monkeypatch):
     question = {'covariates': [], 'scores': [], 'reference_group': '0'}
     found = GroupModels(regions_tsv=gathered.regions_tsv, question=question).run().outputs
     contrasts = read_table(found.contrasts_tsv)
-    assert list(contrasts.contrast[:3]) == ['1 - None', '1 - 0', 'None - 0']
+    assert list(contrasts.contrast[:3]) == ['1 - 0', 'None - 0', '1 - None']
     assert set(read_table(found.models_tsv).formula) == {'value ~ C(group)'}

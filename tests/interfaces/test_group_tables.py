@@ -24,7 +24,7 @@ def test_every_table_of_the_models_is_a_result():
 
 def test_final_names_are_one_each():
     names = output_names(voxelwise=True)
-    assert len(set(names)) == len(names) == 2 * len(GROUP_TABLES) + 2
+    assert len(set(names)) == len(names) == 2 * len(GROUP_TABLES) + 3
     on_request = {name for table in tables_of('voxels') for name in table.files}
     assert set(names) - set(output_names()) == on_request
     assert {'group_contrasts.tsv', 'exclusions.json', 'group.html'} <= set(output_names())

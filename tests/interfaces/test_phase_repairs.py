@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 from phantoms import head, signal
 
+from nigra.interfaces import phase_repairs
 from nigra.interfaces.gre import LoadGre, load_gre
 from nigra.nodes.errors import InputError
+from nigra.nodes.field.slice_steps import LEAST_STEP, LEAST_STEP_3D, SliceSteps
 from nigra.nodes.field.wraps import wrap
 
 TIMES = [0.006, 0.014]
@@ -151,3 +153,49 @@ def test_a_scale_that_nobody_uses_is_refused_naming_file_and_fix(scan, tmp_path)
         load_gre(*files, TIMES)
     assert str(told.value).count('\n') == 0
     assert load_gre(*files, TIMES, units='rad')['parameters']['stored_as'] == 'radians'
+
+
+@pytest.mark.parametrize(
+    ('step', 'single', 'is_turned', 'acquisition', 'echoes', 'words', 'rest'),
+    [
+        (0.5, 0.6, False, '2D', 1, 'jumps from slice to slice by 0.50 rad', True),
+        (0.5, 0.6, False, '2D', 2, 'jumps from slice to slice by 0.50 rad', False),
+        (0.01, 2.0, False, '', 1, 'jumps at single slices by 2.00 rad', True),
+        (3.0, 3.1, True, '2D', 1, 'off by pi, as GE scanners store it', False),
+        (LEAST_STEP, 0.0, False, '2D', 1, '', False),
+        (LEAST_STEP + 0.01, 0.0, False, '2D', 1, 'from slice to slice', True),
+        (LEAST_STEP + 0.01, 0.0, False, '3D', 1, '', False),
+        (LEAST_STEP_3D + 0.01, 0.0, False, '3D', 1, 'from slice to slice', True),
+    ],
+)  # fmt: skip
+def test_jumps_between_slices_are_told_from_their_limit_on(
+    monkeypatch, step, single, is_turned, acquisition, echoes, words, rest
+):
+    found = SliceSteps(1, step, single, is_turned)
+    monkeypatch.setattr(phase_repairs, 'find_slice_steps', lambda *_: found)
+    monkeypatch.setattr(phase_repairs, 'remove_slice_steps', lambda angle, *_: angle + 1)
+    angle = np.zeros((3, 3, 3, echoes), np.float32)
+    image, data, told = phase_repairs.repair_slices(
+        angle, angle, np.ones((3, 3, 3), bool), acquisition, 'x.nii.gz'
+    )
+    assert data == {
+        'slice_step_rad': round(step, 4), 'slices_aligned': bool(words),
+        'slices_turned': is_turned,
+    }  # fmt: skip
+    assert (image == (1 if words else 0)).all()
+    assert len(told) == bool(words)
+    for sentence in told:
+        assert words in sentence
+        assert 'along axis j' in sentence
+        assert ('up to an error that is smooth' in sentence) == rest
+        assert (f'({acquisition} acquisition)' in sentence) == bool(acquisition)
+
+
+@pytest.mark.parametrize(('parts', 'told'), [((1, 1, 1), False), ((1, 0.5, 0.75), True)])
+def test_an_empty_rim_of_k_space_is_told_as_the_smaller_matrix(monkeypatch, parts, told):
+    monkeypatch.setattr(phase_repairs, 'measured_part', lambda _: parts)
+    angle = np.zeros((8, 10, 12, 1), np.float32)
+    data, sentences = phase_repairs.look_at_matrix(angle, angle + 1, 'x.nii.gz')
+    assert data == {'measured_part': list(parts)}
+    assert len(sentences) == told
+    assert all('of 8 x 10 x 12 was interpolated from about 8 x 5 x 9' in s for s in sentences)

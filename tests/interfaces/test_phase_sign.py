@@ -7,7 +7,7 @@ import pytest
 from phantoms import real_head
 
 from nigra.interfaces.files import save_json
-from nigra.interfaces.phase_sign import CheckSign, decide, sign_warnings
+from nigra.interfaces.phase_sign import CheckSign, decide, sign_warnings, turned
 from nigra.interfaces.phase_told import phase_warnings
 from nigra.interfaces.quality import gather_quality, quality_measures
 
@@ -154,3 +154,10 @@ def test_runs_whose_echoes_alternated_are_named(tmp_path):
         study(tmp_path, [{'alternation_rad': 1.2}, {'alternation_rad': 0.0}, {}])
     )
     assert told == ['1 of 3 runs had a phase that alternated between echoes (sub-01).']
+
+
+def test_a_turned_phase_has_the_other_sign_and_plain_zeros():
+    image = np.array([-2.0, 0.0, 3.0], np.float32)
+    found = turned(image)
+    assert found.tolist() == [2, 0, -3]
+    assert not np.signbit(found[1])

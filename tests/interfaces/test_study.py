@@ -1,8 +1,9 @@
+from dataclasses import replace
 from importlib import resources
 
 import pytest
 
-from nigra.interfaces.study import BUILT_IN, read_study
+from nigra.interfaces.study import BUILT_IN, _check, _is_orientation, read_study
 from nigra.nodes.errors import InputError
 
 TEXT = (resources.files('nigra.data') / 'example.toml').read_text(encoding='utf-8')
@@ -88,3 +89,59 @@ def test_values_and_defaults_arrive(tmp_path):
     assert study.groups['RRMS'].edss_ppb == {'putamen': 8.0}
     assert study.protocols['oblique'].tilt_deg == (12.0, 0.0, 0.0)
     assert study.protocols['single'].matrix == (116, 144, 48)
+
+
+GROUPS = {
+    'n': ([1], [0]),
+    'female_percent': ([0.0, 100.0], [-0.1, 100.1]),
+    'age': ([(18.0, 0.0), (90.0, 5.0)], [(17.9, 1.0), (90.1, 1.0), (40.0, -0.1)]),
+    'edss': ([None, (0.0, 1.0), (10.0, 1.0)], [(-0.1, 1.0), (10.1, 1.0)]),
+    'volume_percent': ([{'putamen': -60.0}, {'putamen': 80.0}],
+                       [{'putamen': -60.1}, {'putamen': 80.1}, {'skull': 1.0}]),
+}  # fmt: skip
+PROTOCOLS = {
+    'echo_times': ([(0.001, 0.01)], [(0.0, 0.01), (0.01, 0.01), (0.02, 0.01), (0.04, 0.5)]),
+    'b0': ([0.05, 20.0], [0.049, 20.1]),
+    'repetition_time': ([0.5], [0.001]),
+    'voxel_mm': ([(0.1, 1.0, 1.0)], [(0.0, 1.0, 1.0), (1.0, 1.0, -1.0)]),
+    'matrix': ([(8, 8, 8)], [(8, 7, 8)]),
+    'oversampling': ([(1, 1, 1)], [(1, 0, 1)]),
+    'snr': ([0.1], [0.0]),
+    'noise': ([0.1], [0.0]),
+    'padding': ([1.0], [0.99]),
+    'shim_order': ([0, 1, 2], [3, -1]),
+}
+
+
+@pytest.mark.parametrize('kind', ['groups', 'protocols'])
+def test_values_at_their_limits_are_taken_and_beyond_refused(kind):
+    study = read_study('example')
+    _check(replace(study, seed=0), 'study')
+    with pytest.raises(InputError, match='seed is -1'):
+        _check(replace(study, seed=-1), 'study')
+    rows = getattr(study, kind)
+    name, row = next((n, r) for n, r in rows.items() if kind == 'groups' or len(r.echo_times) == 1)
+    for key, (taken, refused) in (GROUPS if kind == 'groups' else PROTOCOLS).items():
+        for value in taken:
+            _check(replace(study, **{kind: {**rows, name: replace(row, **{key: value})}}), 'study')
+        for value in refused:
+            changed = replace(study, **{kind: {**rows, name: replace(row, **{key: value})}})
+            with pytest.raises(InputError, match=f'{key}.*{name}|{name}.*{key}'):
+                _check(changed, 'study')
+
+
+def test_a_repetition_is_longer_than_its_last_echo():
+    study = read_study('example')
+    name, row = next((n, r) for n, r in study.protocols.items() if len(r.echo_times) > 1)
+    equal = replace(row, repetition_time=row.echo_times[-1])
+    with pytest.raises(InputError, match='longer than the last echo time'):
+        _check(replace(study, protocols={**study.protocols, name: equal}), 'study')
+
+
+@pytest.mark.parametrize(
+    ('codes', 'is_one'),
+    [('RAS', True), ('LPI', True), ('SAR', True), ('RA', False), ('RASS', False), ('RLS', False),
+     ('RAA', False), ('XYZ', False)],
+)  # fmt: skip
+def test_orientations_name_each_axis_once(codes, is_one):
+    assert _is_orientation(codes) == is_one

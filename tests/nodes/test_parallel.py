@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from nigra.nodes.parallel import run, slabs
+from nigra.nodes.parallel import Sweep, follow, run, slabs
 
 
 @pytest.mark.parametrize('nthreads', [1, 2, 5])
@@ -53,3 +53,23 @@ def test_slabs_cover_everything_once():
     for length in (1, 7, 32, 33, 200):
         covered = [i for s in slabs(length) for i in range(s.start, s.stop)]
         assert covered == list(range(length))
+
+
+def test_pieces_are_as_many_as_asked_for_and_alike_in_size():
+    for length, pieces, count in ((5, 2, 2), (3, 8, 3), (40, 8, 8), (4, 1, 1)):
+        sizes = [s.stop - s.start for s in slabs(length, pieces)]
+        assert len(sizes) == count
+        assert max(sizes) - min(sizes) <= 1
+
+
+def test_a_sweep_gives_each_kernel_its_planes():
+    seen = Sweep(7, 2, 3)(lambda a, first, last: (a, first, last), 'a')
+    assert seen == [('a', 0, 2), ('a', 2, 4), ('a', 4, 7)]
+
+
+def test_steps_are_counted_after_those_of_earlier_stages():
+    seen = []
+    last = follow(iter('abc'), lambda done, total: seen.append((done, total)), 9, before=4)
+    assert last == 'c'
+    assert seen == [(5, 9), (6, 9), (7, 9)]
+    assert follow(iter('ab'), None, 2) == 'b'

@@ -1,13 +1,13 @@
-"""Power against statsmodels and against studies drawn, and what the command refuses."""
+"""Power against statsmodels and against studies drawn."""
+
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from nigra.cli.power_cli import main
-from nigra.interfaces.power import load_precision, plan_power, spread_within_groups
 from nigra.interfaces.study import read_study
-from nigra.nodes.errors import InputError, NigraError
+from nigra.nodes.errors import NigraError
 from nigra.nodes.power import (
     Comparison,
     Precision,
@@ -17,6 +17,7 @@ from nigra.nodes.power import (
     measured_spread,
     power,
 )
+from nigra.nodes.simulation.cohort import RegionModel, draw_cohort
 from nigra.nodes.statistics.group_models import group_tables
 
 
@@ -94,71 +95,6 @@ def test_errors_leave_the_people_alone():
     assert (measured.values[key] - 0.8 * true.values[key]).std() == pytest.approx(5, abs=1.2)
 
 
-def test_precision_of_every_region_is_known():
-    precision = load_precision()
-    assert set(read_study('pudlac2020').regions) <= set(precision)
-    for how in precision.values():
-        assert 0.4 < how.chi_slope < 1.2
-        assert 0 < how.chi_error_ppb < 20
-
-
-def test_spread_of_an_own_study(tmp_path):
-    pd.DataFrame({
-        'measure': 'chi_mean', 'region': ['putamen'] * 2, 'hemisphere': 'both',
-        'group': ['A', 'B'], 'n': [5, 9], 'sd': [3.0, 4.0],
-    }).to_csv(tmp_path / 'group_means.tsv', sep='\t', index=False)  # fmt: skip
-    expected = np.sqrt((4 * 9 + 8 * 16) / 12)
-    found = spread_within_groups(tmp_path / 'group_means.tsv')
-    assert found == {'putamen': pytest.approx(expected)}
-    table = plan_power(study='pudlac2020', derivatives=tmp_path, groups=['PD=30', 'HC=30'])
-    assert table.sd.tolist() == [pytest.approx(expected)]
-
-
-@pytest.mark.parametrize(
-    ('options', 'match'),
-    [
-        (['--groups', 'PD30', 'HC=3'], '--groups PD30: is not NAME=N'),
-        (['--groups', 'PD=30'], 'names fewer than two groups'),
-        (['--groups', 'HC=30', 'PD=9', 'HC=20'], '--groups HC=20: names HC twice'),
-        (['--effects', 'putamen:XX=3'], '--effects putamen:XX=3: is not REGION:GROUP=PPB'),
-        (['--regions', 'foo'], '--regions foo: has no known spread'),
-        (['--power', '1.2'], 'cannot be'),
-        (['--groups', 'PD=2', 'HC=2'], 'PD=2 HC=2 --covariates 2: leave no degrees of freedom'),
-        (['--study', 'nope.toml'], 'nope.toml: cannot be read'),
-        (['--derivatives', '/nowhere'], 'group_means.tsv: cannot be read'),
-    ],
-)
-def test_what_is_refused(options, match, capsys):
-    assert main(options) == 1
-    assert match in capsys.readouterr().err
-
-
-def test_command_prints_and_saves(tmp_path, capsys):
-    out = tmp_path / 'power.tsv'
-    options = ['--groups', 'PD=30', 'HC=30', '--effects', 'substantia_nigra:PD=25', '--regions',
-               'substantia_nigra', 'putamen', '--repetitions', '3', '--out', str(out)]  # fmt: skip
-    assert main(options) == 0
-    text = capsys.readouterr().out
-    assert 'substantia_nigra' in text
-    assert 'PD - HC' in text
-    table = pd.read_csv(out, sep='\t')
-    assert table.power_drawn.between(0, 1).all()
-    assert table.effect.tolist() == [0.0, 25.0]
-
-
-def test_nothing_to_refuse_in_the_example():
-    with pytest.raises(InputError, match='is not NAME=N'):
-        plan_power(study='example', groups=['HC=1', 'PD=3'])
-
-
-@pytest.mark.parametrize('regions', [['thalamus'], ['putamen'], ['substantia_nigra', 'putamen']])
-def test_some_regions_of_a_study_are_drawn(regions):
-    """The study's effects on other regions are no business of these."""
-    table = plan_power(study='pudlac2020', regions=regions, repetitions=2)
-    assert set(table.region) == set(regions)
-    assert table.power_drawn.between(0, 1).all()
-
-
 @pytest.mark.parametrize(
     'wrong', [(1, 20, 19, 0.05), (20, 1, 19, 0.05), (20, 20, 0, 0.05), (20, 20, 38, 0.0),
               (20, 20, 38, 1.0)],
@@ -166,3 +102,71 @@ def test_some_regions_of_a_study_are_drawn(regions):
 def test_each_thing_that_allows_no_test_is_refused(wrong):
     with pytest.raises(NigraError, match='no test can be made'):
         Comparison(*wrong)
+
+
+def test_measured_spread_by_hand():
+    """The mean of two sides has half their variance; slope and error act on what is measured."""
+    regions = {name: RegionModel(50.0, chi_sd_ppb=8.0, side_sd_ppb=4.0) for name in 'ab'}
+    found = measured_spread(regions, {'a': Precision(0.9, 3.0)})
+    assert found['a'] == pytest.approx(np.sqrt(0.81 * (64 + 8) + 9))
+    assert found['b'] == pytest.approx(np.sqrt(72))
+
+
+def test_effects_are_differences_of_groups_as_they_are_measured():
+    effects = {('x', 'A'): 5.0, ('x', 'C'): 2.0, ('y', 'B'): -4.0}
+    table = contrast_power(
+        {'A': 10, 'B': 12, 'C': 20}, {'x': 6.0, 'y': 9.0}, n_covariates=3, effects=effects,
+        slopes={'x': 0.5}, alpha=0.04, chance=0.9,
+    ).set_index(['region', 'contrast'])  # fmt: skip
+    assert len(table) == 6
+    expected = {('x', 'A - C'): 3, ('x', 'B - C'): -2, ('x', 'A - B'): 5, ('y', 'A - C'): 0,
+                ('y', 'B - C'): -4, ('y', 'A - B'): 4}  # fmt: skip
+    assert table.effect.to_dict() == expected
+    sizes = {'A': 10, 'B': 12, 'C': 20}
+    for (region, contrast), row in table.iterrows():
+        a, b = (sizes[g] for g in contrast.split(' - '))
+        assert (row.n_a, row.n_b) == (a, b)
+        sd, slope = {'x': (6.0, 0.5), 'y': (9.0, 1.0)}[region]
+        alone, family = (Comparison(a, b, 42 - 3 - 3, level) for level in (0.04, 0.04 / 6))
+        assert row.detectable == pytest.approx(detectable(sd, alone, chance=0.9) / slope)
+        assert row.detectable_family == pytest.approx(detectable(sd, family, chance=0.9) / slope)
+        if row.effect:
+            assert row.power == pytest.approx(power(slope * row.effect, sd, alone))
+            assert row.power_family == pytest.approx(power(slope * row.effect, sd, family))
+        else:
+            assert np.isnan(row.power)
+
+
+@pytest.mark.parametrize(('chance', 'known'), [(0.05, False), (0.051, True), (0.999, True),
+                                               (1.0, False)])  # fmt: skip
+def test_what_chance_can_be_asked_for(chance, known):
+    plan = Comparison(10, 12, 20)
+    if known:
+        found = detectable(2.0, plan, chance=chance)
+        assert power(found, 2.0, plan) == pytest.approx(chance, abs=1e-6)
+    else:
+        with pytest.raises(NigraError, match='chance must lie between'):
+            detectable(2.0, plan, chance=chance)
+
+
+def test_the_smallest_studies_allow_a_test():
+    assert Comparison(2, 2, 1, 0.5).df == 1
+    assert detectable(1.0, Comparison(2, 2, 1)) > 10
+
+
+def test_drawn_values_are_the_people_s_measured_with_error():
+    study = read_study('pudlac2020')
+    groups = [replace(group, n=150) for group in study.groups.values()]
+    people = draw_cohort(groups, study.regions, 5, reference_age=45.0)
+    sample = draw_values(groups, study.regions, {'putamen': Precision(1.0, 0.0, 4.0)}, 5)
+    index = [f'sub-{p.label}' for p in people]
+    for name in ('putamen', 'thalamus'):
+        both = [(p.chi_ppb[name, 'L'] + p.chi_ppb[name, 'R']) / 2 for p in people]
+        assert sample.values['chi_mean', name, 'both'][index].tolist() == pytest.approx(both)
+    volumes = {n: np.array([100 * p.volume_factor[n] for p in people]) for n in study.regions}
+    measured = sample.values['volume_normalised']
+    assert measured['thalamus', 'both'][index].tolist() == pytest.approx(volumes['thalamus'])
+    error = measured['putamen', 'both'][index] / volumes['putamen'] - 1
+    assert error.std() == pytest.approx(0.04, rel=0.15)
+    assert error.mean() == pytest.approx(0, abs=0.01)
+    assert sample.people.age.tolist() == [p.age for p in people]

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from nigra.nodes.errors import NigraError
-from nigra.nodes.volumes import bounding_box, check_echoes
+from nigra.nodes.grid import Grid
+from nigra.nodes.volumes import bounding_box, check_echoes, check_mask, echo_volumes
 
 PHASE = np.zeros((3, 4, 5, 2))
 MASK = np.ones((3, 4, 5), bool)
@@ -41,3 +42,20 @@ def test_the_box_is_the_smallest_that_holds_the_mask():
     box = bounding_box(mask)
     assert box == (slice(2, 5), slice(3, 5), slice(1, 7))
     assert mask[box].sum() == mask.sum()
+
+
+def test_echoes_become_volumes_of_the_box():
+    images = np.random.default_rng(0).normal(size=(9, 8, 7, 3))
+    box = (slice(2, 8), slice(1, 5), slice(0, 7))
+    for nthreads in (1, 3):
+        volumes = echo_volumes(images, box, nthreads)
+        assert volumes.flags.c_contiguous
+        np.testing.assert_array_equal(volumes, np.moveaxis(images[box], 3, 0).astype(np.float32))
+
+
+def test_masks_fit_their_grid_and_are_not_empty():
+    check_mask(MASK, Grid(MASK.shape))
+    with pytest.raises(NigraError, match=r'mask has shape \(3, 4, 5\) but its grid \(3, 4, 6\)'):
+        check_mask(MASK, Grid((3, 4, 6)))
+    with pytest.raises(NigraError, match='the mask is empty'):
+        check_mask(~MASK, Grid(MASK.shape))

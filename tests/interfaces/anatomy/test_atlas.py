@@ -1,13 +1,16 @@
 """The built-in labels: parts make wholes; the simulator has none of them, few are compared."""
 
+import nibabel as nib
 import numpy as np
 import pandas as pd
 import pytest
 
 from nigra.interfaces.anatomy.atlas import (
+    _on_grid,
     compared_regions,
     load_dgm_atlas,
     load_whole_atlas,
+    parse_labels,
     region_table,
     with_wholes,
 )
@@ -96,3 +99,38 @@ def test_a_table_without_wholes_stays_as_it_is():
         'whole': [np.nan, np.nan], 'part': [False, False],
     })  # fmt: skip
     assert with_wholes(table).parts.tolist() == [(3,), (4,)]
+
+
+@pytest.mark.parametrize(
+    ('offset', 'spacing', 'taken'),
+    [((0, 0, 0), 1, True), ((2, 0, 3), 1, True), ((-1, 0, 0), 1, False), ((0, 0.5, 0), 1, False),
+     ((0, 0, 0), 2, False)],
+)  # fmt: skip
+def test_labels_are_copied_only_onto_the_template_s_own_voxels(offset, spacing, taken):
+    template = nib.Nifti1Image(np.zeros((8, 8, 8), np.uint8), np.eye(4))
+    affine = np.diag([spacing, spacing, spacing, 1.0])
+    affine[:3, 3] = offset
+    own = np.random.default_rng(0).integers(0, 9, (4, 5, 5)).astype(np.int16)
+    image = nib.Nifti1Image(own, affine)
+    if not taken:
+        with pytest.raises(InputError, match='is not on the template grid'):
+            _on_grid(image, template)
+        return
+    found = _on_grid(image, template)
+    x, y, z = offset
+    np.testing.assert_array_equal(found[x : x + 4, y : y + 5, z : z + 5], own)
+    assert (found > 0).sum() == (own > 0).sum()
+
+
+@pytest.mark.parametrize(
+    ('text', 'values'),
+    [
+        ('7', (7,)),
+        ('3,5', (3, 5)),
+        ('361-363,370', (361, 362, 363, 370)),
+        ('4-4', (4,)),
+        (9, (9,)),
+    ],
+)
+def test_labels_are_written_as_lists_with_ranges(text, values):
+    assert parse_labels(text) == values

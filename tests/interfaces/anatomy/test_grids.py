@@ -1,4 +1,6 @@
+import nibabel as nib
 import numpy as np
+import pytest
 
 from nigra.interfaces.anatomy.grids import box_of, carried
 from nigra.interfaces.anatomy.itk import Engine, Volume, write
@@ -33,7 +35,7 @@ def test_an_image_is_carried_as_onto_the_whole_grid(tmp_path):
     box = box_of(moving, grid, chain, tmp_path, ENGINE)
     assert whole[box].size < 0.4 * whole.size
     assert found.max() > 10
-    np.testing.assert_allclose(found, whole, atol=1e-4)
+    np.testing.assert_allclose(found, whole, atol=1e-4, equal_nan=False)
 
 
 def test_what_lies_elsewhere_is_carried_as_nothing(tmp_path):
@@ -44,3 +46,38 @@ def test_what_lies_elsewhere_is_carried_as_nothing(tmp_path):
     found = carried(moving, grid, chain, tmp_path, ENGINE)
     assert found.shape == grid.data.shape
     assert not found.any()
+
+
+def test_the_box_is_sought_on_voxels_of_some_3_mm_and_has_a_border_of_two(tmp_path):
+    affine = np.diag([1.0, 1.5, 2.5, 1.0])
+    affine[:3, 3] = (-20, 7, 30)
+    grid = Volume(np.zeros((60, 44, 23), np.float32), affine)
+    seen = {}
+
+    class Finder:
+        def resample(self, moving, reference, transforms, interpolator):
+            seen['grid'] = nib.load(reference)
+            out = np.zeros(seen['grid'].shape)
+            out[8, 10, 12] = out[9, 10, 12] = 1
+            return out
+
+    box = box_of(tmp_path / 'x.nii', grid, [], tmp_path, Finder())
+    coarse = seen['grid']
+    assert coarse.shape == (20, 22, 23)
+    assert np.diag(coarse.affine)[:3] == pytest.approx([3, 3, 2.5])
+    # the middle of the first coarse voxel is that of the fine ones it stands for
+    assert coarse.affine[:3, 3] == pytest.approx([-20 + 1, 7 + 0.75, 30])
+    assert box == (slice(6 * 3, 12 * 3), slice(8 * 2, 13 * 2), slice(10, 15))
+    large = Volume(np.zeros((20, 22, 23), np.float32), np.diag([9.0, 9, 9, 1]))
+    assert box_of(tmp_path / 'x.nii', large, [], tmp_path, Finder()) == (
+        slice(6, 12), slice(8, 13), slice(10, 15),
+    )  # fmt: skip
+
+
+def test_what_is_not_found_has_a_box_of_one_voxel(tmp_path):
+    class Nothing:
+        def resample(self, moving, reference, transforms, interpolator):
+            return np.zeros(nib.load(reference).shape)
+
+    grid = Volume(np.zeros((9, 9, 9), np.float32), np.eye(4))
+    assert box_of(tmp_path / 'x.nii', grid, [], tmp_path, Nothing()) == (slice(0, 1),) * 3

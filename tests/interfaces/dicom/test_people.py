@@ -104,3 +104,23 @@ def test_two_people_under_one_id_are_refused(field, one, other):
     with pytest.raises(InputError, match='these are two people'):
         find_visits(made)
     find_visits([made[0], Series(Header(patient_id='A'))])
+
+
+@pytest.mark.parametrize(
+    ('rows', 'words'),
+    [
+        ([('A', '2019', 'sub-1', 'ses-1'), ('A', '2020', 'sub-1', 'ses-1')], 'two days'),
+        ([('A', '2019', 'sub-1', 'ses-1'), ('B', '2019', 'sub-1', 'ses-1')], 'two patients'),
+    ],
+)
+def test_what_shares_a_name_is_told(rows, words):
+    key = pd.DataFrame(rows, columns=list(KEY_COLUMNS))
+    with pytest.raises(InputError, match=words):
+        names(visits(*((patient, date) for patient, date, *_ in rows)), key)
+
+
+@pytest.mark.parametrize(('people', 'first'), [(9, 'sub-01'), (99, 'sub-01'), (100, 'sub-001')])
+def test_numbers_are_as_wide_as_the_study_needs(people, first):
+    found = names(visits(*((f'P{n:03d}', '2020') for n in range(people))))
+    assert found['P000', '2020'] == first
+    assert len(set(found.values())) == people

@@ -2,7 +2,7 @@
 
 import pytest
 
-from nigra.interfaces.dicom.roles import judge, what_is_broken
+from nigra.interfaces.dicom.roles import LONGEST_T1W_ECHO, judge, what_is_broken
 from nigra.interfaces.dicom.series import Header, Series, Volume
 
 GRE = {'scanning_sequence': ('GR',), 'acquisition': '3D'}
@@ -114,3 +114,30 @@ def test_what_is_broken_is_said(volume, why):
     found = what_is_broken(Series(Header(), (volume,)), 'mag')
     assert why in found
     assert bool(found) == bool(why)
+
+
+@pytest.mark.parametrize(
+    ('time', 'role'),
+    [(LONGEST_T1W_ECHO, 'gre'), (LONGEST_T1W_ECHO - 0.1, 'T1w'), (20.0, 'gre'), (2.3, 'T1w')],
+)
+def test_one_long_echo_with_phase_is_no_t1w_image_although_called_so(time, role):
+    """A short one with phase is a T1w image whose phase was kept."""
+    both = [('mag', time), ('phase', time)]
+    assert judge(series(*both, description='t1w_3d_flash')).role == role
+
+
+@pytest.mark.parametrize(
+    ('time', 'role'), [(LONGEST_T1W_ECHO, 'T1w'), (LONGEST_T1W_ECHO + 0.1, 'none')]
+)
+def test_an_echo_may_be_as_long_as_the_limit_for_t1w(time, role):
+    assert judge(series(('mag', time), description='t1w', inversion_time=900)).role == role
+
+
+@pytest.mark.parametrize(
+    ('parts', 'role'),
+    [(('mag', 'real', 'imag'), 'gre'), (('real', 'imag'), 'gre'), (('mag', 'real'), 'T1w'),
+     (('mag',), 'T1w')],
+)  # fmt: skip
+def test_real_and_imaginary_parts_together_are_a_phase(parts, role):
+    one = series(*((part, 20.0 if role == 'gre' else 3.0) for part in parts), description='t1w 3d')
+    assert judge(one).role == role

@@ -174,6 +174,60 @@ def test_a_point_leads_to_its_person(page):
     assert address == f'index.html#to={person}'
 
 
+KEYS = """
+  const root = document.documentElement, gone = [];
+  document.querySelectorAll('details').forEach((d) => { d.open = true; });
+  navigation.addEventListener('navigate', (event) => {
+    event.preventDefault();
+    gone.push(decodeURIComponent(event.destination.url.split('#to=')[1]));
+  });
+  const key = (name) => document.activeElement.dispatchEvent(
+    new KeyboardEvent('keydown', {key: name, bubbles: true, cancelable: true}));
+  const charts = [...document.querySelectorAll('svg.chart')]
+    .filter((c) => c.querySelector('.point'));
+  const stops = (chart) => chart.querySelectorAll('[tabindex="0"]');
+  const name = () => document.activeElement.getAttribute('aria-label');
+  const value = () => Number(name().match(/: (\\S+)/)[1].replace('−', '-'));
+"""  # fmt: skip
+
+
+def test_a_chart_is_one_stop_of_the_keyboard_whose_points_are_named(page):
+    told = driven(page, KEYS + """
+      const points = charts.flatMap((c) => [...c.querySelectorAll('.point')]);
+      const told = /^sub-\\w+: −?[\\d.]+ (ppb|mm³\\/L), (RRMS|HC|<script>.*)$/;
+      root.dataset.told = [charts.length > 5, charts.every((c) => stops(c).length === 1),
+        charts.every((c) => c.getAttribute('role') === 'group'),
+        points.every((p) => p.getAttribute('role') === 'link'),
+        points.filter((p) => !told.test(p.getAttribute('aria-label'))).length].join(' ');
+    """)  # fmt: skip
+    assert told == 'true true true true 0'
+
+
+def test_arrow_keys_go_from_person_to_person_and_enter_opens(page):
+    told = driven(page, KEYS + """
+      const group = () => name().split(', ').at(-1), told = [], chart = charts[0];
+      stops(chart)[0].focus();
+      key('Home');
+      const met = [value()], first = group();
+      for (let i = 1; i < chart.querySelector('.group').querySelectorAll('.point').length; i++) {
+        key('ArrowUp');
+        met.push(value());
+      }
+      const end = name();
+      key('ArrowUp');  // beyond the last there is none
+      told.push(met.every((v, i) => !i || met[i - 1] <= v), met.length, name() === end);
+      key('End'); told.push(name() === end);
+      key('ArrowDown'); told.push(value() === met.at(-2));
+      key('ArrowRight'); const second = group();
+      key('ArrowLeft'); told.push(second !== first, group() === first);
+      told.push(stops(chart).length, stops(chart)[0] === document.activeElement);
+      told.push(document.querySelector('.tip').textContent === name());
+      key('Enter');
+      root.dataset.told = [...told, gone.length, gone[0] === name().split(':')[0]].join(' ');
+    """)  # fmt: skip
+    assert told == 'true 8 true true true true true 1 true true 1 true'
+
+
 def test_a_finding_leads_to_everybody(page):
     told = driven(page, """
       const charts = [...document.querySelectorAll('a.whom')]
@@ -190,9 +244,10 @@ def test_the_walk_of_the_tutorial_finds_its_links(page, tmp_path):
     write_index(tmp_path, study={})
     people = set(re.findall(r'<title>(sub-\w+): ', page.read_text('utf-8')))
     for name in people:
-        (tmp_path / f'{name}.html').write_text(f'<a href="index.html#view={name}">')
+        links = ''.join(f'<a href="index.html#{way}={name}">' for way in ('view', 'beside'))
+        (tmp_path / f'{name}.html').write_text(links)
     names, addresses, _ = zip(*walk['steps'](tmp_path, 'thalamus'), strict=True)
-    assert names == ('everybody', 'findings', 'in_whom', 'person', 'viewer')
+    assert names == ('everybody', 'findings', 'in_whom', 'person', 'viewer', 'beside')
     assert addresses[2].startswith('group.html#measure-1-thalamus')
     assert addresses[3].removeprefix('index.html#to=') in people
     with pytest.raises(SystemExit, match=r'group\.html has no'):

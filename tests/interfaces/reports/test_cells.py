@@ -6,10 +6,12 @@ import pytest
 
 from nigra.interfaces.reports.cells import (
     Column,
+    counted,
     fixed,
     flatten,
     make_table,
     p_value,
+    percent,
     significant,
     together,
 )
@@ -75,3 +77,51 @@ def test_what_is_missing_stands_where_the_numbers_do():
     frame = pd.DataFrame({'size': [1.0, None], 'name': ['a', None]})
     _, absent = make_table(frame, columns).rows
     assert [cell.css_class for cell in absent] == ['missing number', 'missing']
+
+
+@pytest.mark.parametrize(
+    ('value', 'text'),
+    [(0, '0'), (1e-4, '0.0001'), (9.99e-5, '9.99e−05'), (999, '999'), (999.4, '999'),
+     (1000, '1\u202f000'), (9_999_999, '9\u202f999\u202f999'), (1e7, '1.00e+07'),
+     (-0.05, '−0.05')],
+)  # fmt: skip
+def test_where_numbers_go_over_into_exponents(value, text):
+    assert significant(3)(value) == text
+
+
+@pytest.mark.parametrize(
+    ('p', 'text'),
+    [(0.0999, '.100'), (0.1, '.10'), (0.994, '.99'), (0.995, '1'), (0.9949, '.99')],
+)
+def test_p_values_at_their_limits(p, text):
+    assert p_value(p) == text
+
+
+def test_numbers_together_have_at_most_nine_decimals():
+    assert together(1e-12) == ['0.000000000']
+    assert together(2e-9, 1e-9) == ['0.000000002', '0.000000001']
+    assert together(12345.0, 1.0) == ['12\u202f345', '1']
+
+
+@pytest.mark.parametrize(('most', 'shown', 'rest'), [(None, 3, 0), (2, 2, 1), (3, 3, 0)])
+def test_rows_that_are_not_shown_are_counted(most, shown, rest):
+    frame = pd.DataFrame({'a': [1.0, np.nan, 3.0], 'b': list('xyz'), 'c': ['n', None, 'm']})
+    columns = {name: Column(name, show=fixed(1) if name == 'a' else None) for name in 'abc'}
+    for lead, kept in ((2, 2), (3, 0), (4, 0)):
+        table = make_table(frame, columns, most=most, lead=lead)
+        assert (len(table.rows), table.rest, table.lead) == (shown, rest, kept)
+    assert table.rows[1][0].css_class == 'missing number'
+    assert table.rows[1][2].css_class == 'missing'
+    assert table.rows[0][0].css_class == 'number'
+    assert [cell.text for cell in table.rows[0]] == ['1.0', 'x', 'n']
+
+
+def test_lists_of_tables_are_told_whole_and_lists_of_numbers_by_commas():
+    told = dict(flatten({'a': {'b': (1, 2.5, True)}, 'c': [{'d': 1}], 'e': None}))
+    assert told == {'a.b': '1, 2.5, yes', 'c': "[{'d': 1}]", 'e': 'none'}
+
+
+def test_fractions_are_told_in_percent_and_nouns_in_their_number():
+    assert [percent(v) for v in (0.0, 0.126, 1.0)] == ['0', '13', '100']
+    assert [counted(n, 'run') for n in (0, 1, 2)] == ['0 runs', '1 run', '2 runs']
+    assert counted(3, 'echo', 'echoes') == '3 echoes'

@@ -4,14 +4,22 @@ import pandas as pd
 import pytest
 from toy_page import region_rows
 
+from nigra.interfaces.anatomy.brain_mask import BRAIN_ML, LEAST_PRIOR_OVERLAP
+from nigra.interfaces.anatomy.gre_to_t1w import LEAST_NMI, MOST_MISFIT_MM, MOST_STRETCH
 from nigra.interfaces.reports.checks import (
     PROBLEMS,
+    fringe_check,
+    head_check,
     phase_check,
     problems_of,
     region_checks,
+    registration_check,
     run_checks,
     verdict,
 )
+from nigra.nodes.anatomy.quality import LEAST_MM3
+from nigra.nodes.field.fringes import LEAST_LINE_MM
+from nigra.nodes.field.sign import STRONG
 
 
 def lights(frame, warnings=()):
@@ -114,9 +122,13 @@ def test_problems_have_names_and_are_all_the_page_calls_so():
 @pytest.mark.parametrize(
     ('quality', 'problem', 'words'),
     [
-        ({'prior_overlap': 0.96, 'nmi': 1.05}, None, 'template and T1w agree by 0.960, T1w and'),
-        ({'prior_overlap': 0.7, 'nmi': 1.05}, 'registration', 'T1w agree by 0.700, below 0.85'),
-        ({'nmi': 1.005}, 'registration', 'gradient echo agree by 1.005, below 1.02'),
+        ({'prior_overlap': 0.96, 'nmi': 1.05}, None, 'by 96 %, normalised mutual'),
+        (
+            {'prior_overlap': 0.7, 'nmi': 1.05},
+            'registration',
+            'brain overlaps the T1w image’s by 70 %, below 85 %',
+        ),
+        ({'nmi': 1.005}, 'registration', 'gradient echo 1.005, below 1.02'),
         ({'open_fringe_mm': 80.0}, 'open_fringes', 'a line of 80 mm through tissue'),
         ({'open_fringe_mm': 10.0}, None, ''),
         ({'open_fringe_mm': 80.0, 'phase_filtered': 1}, None, ''),
@@ -128,3 +140,102 @@ def test_a_failed_registration_and_open_fringes_are_problems(quality, problem, w
     assert problems_of(region_rows(), quality) == ([problem] if problem else [])
     assert not words or any(words in c.text for c in checks)
     assert ('Registration' in {c.title for c in checks}) == ('nmi' in quality)
+
+
+@pytest.mark.parametrize(
+    ('changes', 'title', 'status'),
+    [
+        ({'coverage': 0.9}, 'Nuclei inside the map', 'good'),
+        ({'coverage': 0.899}, 'Nuclei inside the map', 'note'),
+        ({'coverage': 0.5}, 'Nuclei inside the map', 'note'),
+        ({'coverage': 0.499}, 'Nuclei inside the map', 'bad'),
+        ({'coverage': float('nan')}, 'Nuclei inside the map', 'good'),
+    ],
+)
+def test_limits_of_the_lights(changes, title, status):
+    assert lights(region_rows(**changes))[title].status == status
+
+
+@pytest.mark.parametrize(
+    ('left', 'right', 'status', 'told'),
+    [(1000, 1000, 'good', '0 %'), (875, 1125, 'good', '25 %'), (1130, 870, 'note', '26 %'),
+     (870, 1130, 'note', '26 %')],
+)  # fmt: skip
+def test_sides_are_compared_with_their_mean(left, right, status, told):
+    frame = region_rows()
+    nucleus = frame.region == 'caudate'
+    frame.loc[nucleus & (frame.hemisphere == 'L'), 'volume_mm3'] = float(left)
+    frame.loc[nucleus & (frame.hemisphere == 'R'), 'volume_mm3'] = float(right)
+    frame.loc[~nucleus & frame.hemisphere.isin(['L', 'R']), 'volume_mm3'] = 2000.0
+    found = lights(frame)['Left/right volume difference']
+    assert found.status == status
+    if told != '0 %':
+        assert f'caudate, {told}' in found.text
+
+
+def test_a_side_alone_is_not_compared_and_small_nuclei_neither():
+    frame = region_rows()
+    assert 'Left/right volume difference' not in lights(frame[frame.hemisphere != 'R'])
+    small = frame.assign(volume_mm3=LEAST_MM3 * 0.99)
+    assert 'Left/right volume difference' not in lights(small)
+    assert 'Left/right volume difference' in lights(frame.assign(volume_mm3=LEAST_MM3))
+
+
+@pytest.mark.parametrize(
+    ('volume', 'status'),
+    [(BRAIN_ML[0], 'good'), (BRAIN_ML[0] - 1, 'note'), (BRAIN_ML[1], 'good'),
+     (BRAIN_ML[1] + 1, 'note')],
+)  # fmt: skip
+def test_brains_may_be_as_small_and_as_large_as_the_limits(volume, status):
+    frame = region_rows()
+    frame.loc[frame.region == 'brain', 'volume_mm3'] = 1000.0 * volume
+    found = lights(frame)['Brain volume']
+    assert found.status == status
+    assert found.text.startswith(f'{volume:.0f} mL')
+
+
+@pytest.mark.parametrize(
+    ('r', 'status', 'words'),
+    [(STRONG, 'good', 'as stored'), (STRONG - 0.01, 'good', 'says little'),
+     (-STRONG + 0.01, 'good', 'says little'), (-STRONG, 'bad', 'inverted, and kept')],
+)  # fmt: skip
+def test_a_correlation_is_strong_from_its_limit_on(r, status, words):
+    (found,) = phase_check({'sign_correlation': r})
+    assert found.status == status
+    assert words in found.text
+
+
+@pytest.mark.parametrize(
+    ('length', 'told'), [(LEAST_LINE_MM, True), (LEAST_LINE_MM - 0.1, False), (None, False)]
+)
+def test_lines_are_told_from_their_least_length_on(length, told):
+    assert bool(fringe_check({'open_fringe_mm': length})) == told
+    assert not fringe_check({'open_fringe_mm': length, 'phase_filtered': True})
+
+
+@pytest.mark.parametrize(
+    ('quality', 'statuses'),
+    [
+        ({}, []),
+        ({'nmi': LEAST_NMI}, ['good']),
+        ({'nmi': LEAST_NMI - 0.001}, ['bad']),
+        ({'prior_overlap': LEAST_PRIOR_OVERLAP}, ['good']),
+        ({'prior_overlap': LEAST_PRIOR_OVERLAP - 0.001, 'nmi': 2.0}, ['bad']),
+    ],
+)
+def test_a_registration_fails_below_its_limits(quality, statuses):
+    assert [c.status for c in registration_check(quality)] == statuses
+
+
+@pytest.mark.parametrize(
+    ('misfit', 'stretch', 'status'),
+    [(MOST_MISFIT_MM + 1, MOST_STRETCH + 0.1, 'bad'), (MOST_MISFIT_MM + 1, 1.0, 'good'),
+     (0.2, MOST_STRETCH + 0.1, 'good'), (0.2, 1.02, 'good')],
+)  # fmt: skip
+def test_another_head_is_moved_and_stretched(misfit, stretch, status):
+    (found,) = head_check({'misfit_mm': misfit, 'stretch': stretch})
+    assert found.status == status
+    assert f'{misfit:.1f} mm' in found.text
+    assert f'by {100 * (stretch - 1):.0f} %' in found.text
+    assert not head_check({'misfit_mm': misfit})
+    assert not head_check({'stretch': stretch})

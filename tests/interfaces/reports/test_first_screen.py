@@ -1,5 +1,6 @@
 """What stands first on the group page: the question, the caution, effects counted once."""
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -7,9 +8,11 @@ from nigra.interfaces.files import save_json
 from nigra.interfaces.reports.group_data import GroupData
 from nigra.interfaces.reports.group_sentences import (
     LEAST_DF,
+    by_contrast,
     caution,
     findings,
     overview,
+    what_the_sign_means,
     what_was_asked,
 )
 from nigra.interfaces.reports.provenance import Provenance, describe_study
@@ -52,6 +55,34 @@ def test_a_whole_and_its_parts_are_one_effect():
         'thalamus', 'pulvinar'
     ]  # fmt: skip
     assert dict(overview(data(*parts)))['significant after adjustment'] == '1'
+
+
+def test_findings_stand_below_their_contrasts_in_the_order_of_the_table():
+    pairs = [('A', 'C'), ('B', 'C'), ('A', 'B')]
+    rows = [{'measure': measure, 'region': region, 'group_a': a, 'group_b': b}
+            for measure in ('chi_mean', 'volume_normalised')
+            for region in ('putamen', 'caudate') for a, b in pairs]  # fmt: skip
+    rows[1]['p_adjusted'] = rows[4]['p_adjusted'] = 0.5
+    rows[7]['p_adjusted'] = rows[10]['p_adjusted'] = np.nan
+    known = data(*rows)
+    blocks = by_contrast(findings(known), known)
+    assert [name for name, _ in blocks] == [
+        'A compared with C', 'B compared with C', 'A compared with B'
+    ]  # fmt: skip
+    assert [len(own) for _, own in blocks] == [4, 0, 4]
+    assert by_contrast([], known) == []
+    leads = [f.lead.split(' was')[0] for f in blocks[0][1]]
+    assert leads == [f'{measure} of the {region}' for measure in
+                     ('Mean susceptibility', 'Normalised volume')
+                     for region in ('putamen', 'caudate')]  # fmt: skip
+
+
+@pytest.mark.parametrize(('measure', 'more'), [('chi_mean', 'higher'), ('volume_mm3', 'larger')])
+def test_the_sign_is_told_in_words(measure, more):
+    told = what_the_sign_means(data({'measure': measure}), measure)
+    assert told.startswith('A − B is A less B: above zero, ')
+    assert told.endswith(f' is {more} in A')
+    assert what_the_sign_means(data(), 'chi_median') == ''
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 
-from nigra.interfaces.reports.svg import add, drawing, short, shorten, to_text
+from nigra.interfaces.reports.svg import add, drawing, empty_chart, number, short, shorten, to_text
 
 
 def test_short_keeps_two_decimals():
@@ -32,3 +32,16 @@ def test_text_is_cut_only_where_it_would_not_fit():
         assert text == name or text == name[: len(text) - 1] + '…'
     assert shorten(name, 6.6 * len(name) + 1) == name
     assert shorten(name, 6.6 * len(name) - 1) != name
+
+
+def test_an_empty_chart_says_so_in_its_middle():
+    root = ElementTree.fromstring(empty_chart(drawing(300, 120, label='x'), 300, 120))
+    (text,) = list(root)
+    assert (text.get('x'), text.get('y'), text.text) == ('150', '60', 'no values')
+
+
+def test_numbers_without_fraction_or_size_are_plain():
+    assert [short(v) for v in (0, -0.001, 100.0, 0.1, -2.50)] == ['0', '0', '100', '0.1', '-2.5']
+    assert number(-1234.5678, 6) == '−1234.57'
+    assert shorten('abcdef', 0) == 'abc…'
+    assert len(shorten('x' * 40, 66)) == 10

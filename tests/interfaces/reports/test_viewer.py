@@ -17,6 +17,7 @@ from toy_page import write_visit
 from nigra.interfaces.files import save_image
 from nigra.interfaces.names import output_name, outputs
 from nigra.interfaces.reports import viewer_page
+from nigra.interfaces.reports.report import render_page
 from nigra.interfaces.reports.viewer_files import needs_server, page_to_open
 from nigra.interfaces.reports.viewer_page import ParticipantViewer
 from nigra.interfaces.serve import make_server
@@ -167,6 +168,17 @@ def page(tmp_path_factory):
     root = tmp_path_factory.mktemp('viewer')
     make_viewer(root, *write_output(root))
     return root / 'sub-01_viewer.html'
+
+
+def test_a_page_is_filled_once(tmp_path, monkeypatch):
+    made = []
+    monkeypatch.setattr(
+        viewer_page, 'render_page', lambda *a, **k: made.append(render_page(*a, **k)) or made[-1]
+    )
+    page = make_viewer(tmp_path, *write_output(tmp_path))
+    marks = re.findall('<!-- (?:images|beside|connect) -->', made[0])
+    assert (len(made), len(marks)) == (1, 3)
+    assert not set(marks) & set(re.findall('<!--.*?-->', Path(page).read_text('utf-8')))
 
 
 def test_it_opens_without_errors_and_asks_no_network(page, tmp_path):

@@ -77,6 +77,8 @@ def test_labels_have_names_colours_and_a_place_inside_them(images):
     table = embed(images, [BOX] * 3, 10**6)[2]
     assert table['labels']['labels'] == ['', 'caudate', 'gone']
     assert [table['labels'][c][1] for c in 'RGBA'] == [255, 128, 0, 255]
+    assert table['labels']['A'] == [0, 255, 255]  # nothing is see-through but the background
+    assert table['labels']['I'] == [0, 7, 9]
     ((name, place),) = table['places']  # what is not there has none
     voxel = nib.affines.apply_affine(np.linalg.inv(AFFINE), place).round().astype(int)
     assert (name, images[2].data[tuple(voxel)]) == ('caudate', 7)

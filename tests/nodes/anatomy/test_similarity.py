@@ -1,7 +1,12 @@
 import numpy as np
 import pytest
 
-from nigra.nodes.anatomy.similarity import correlation, dice, normalised_mutual_information
+from nigra.nodes.anatomy.similarity import (
+    _binned,
+    correlation,
+    dice,
+    normalised_mutual_information,
+)
 from nigra.nodes.errors import NigraError
 
 RNG = np.random.default_rng(5)
@@ -51,3 +56,35 @@ def test_correlation_has_a_sign_and_needs_contrast():
     assert correlation(IMAGE, 2 * IMAGE + 1, EVERYWHERE) == pytest.approx(1)
     assert correlation(IMAGE, -IMAGE, EVERYWHERE) == pytest.approx(-1)
     assert np.isnan(correlation(IMAGE, np.ones_like(IMAGE), EVERYWHERE))
+
+
+def test_mutual_information_of_a_known_table():
+    """Two values each, of which one image tells three quarters of the other's."""
+    a = np.repeat([0.0, 0, 1, 1], 200).reshape(8, 10, 10)
+    b = np.concatenate([np.repeat([0.0, 1], [300, 100]), np.repeat([0.0, 1], [100, 300])])
+    joint = np.array([3, 1, 1, 3]) / 8
+    expected = 2 * np.log(2) / -(joint * np.log(joint)).sum()
+    found = normalised_mutual_information(a, b.reshape(a.shape), np.ones(a.shape, bool))
+    assert found == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(('size', 'known'), [(31, False), (32, True)])
+def test_fewer_voxels_than_bins_say_nothing(size, known):
+    mask = np.zeros(IMAGE.shape, bool)
+    mask.ravel()[:size] = True
+    assert (normalised_mutual_information(IMAGE, IMAGE, mask) > 1.5) == known
+
+
+def test_every_bin_is_as_wide_as_the_others():
+    values = np.linspace(0, 1, 10_001)
+    counts = np.bincount(_binned(values, 8), minlength=8)
+    assert counts[1:-1] == pytest.approx(counts[1:-1].mean(), rel=0.01)
+    assert counts[[0, -1]] == pytest.approx(0.98e4 / 8 + 100, abs=5)  # what lies beyond the ends
+    assert not _binned(np.ones(5), 8).any()
+
+
+@pytest.mark.parametrize('size', [0, 1, 2])
+def test_two_values_are_the_least_that_correlate(size):
+    mask = np.zeros(IMAGE.shape, bool)
+    mask.ravel()[:size] = True
+    assert np.isfinite(correlation(IMAGE, 2 * IMAGE, mask)) == (size > 1)

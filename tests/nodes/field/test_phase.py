@@ -161,3 +161,17 @@ def test_a_few_negative_magnitudes_are_no_phase(fraction, swapped):
     brain = np.flatnonzero(phantom['mask'])
     magnitude.flat[brain[: 1 + int(fraction * brain.size)]] *= -0.5
     assert looks_swapped(angle, magnitude) is swapped
+
+
+@pytest.mark.parametrize(
+    ('low', 'high', 'step', 'middle'), [(0, 4095, 1, 2048), (-4096, 4094, 2, 0), (0, 1023, 1, 512)]
+)
+def test_stored_steps_become_radians_between_minus_pi_and_pi(low, high, step, middle):
+    rng = np.random.default_rng(4)
+    stored = step * rng.integers(low // step, high // step + 1, (12, 12, 12, 1))
+    stored[0, 0, 0], stored[1, 1, 1] = low, high
+    angle, _ = to_radians(stored.astype(np.int16))
+    turn = high - low + step
+    assert angle == pytest.approx(2 * np.pi * (stored - middle) / turn, abs=1e-5)
+    assert angle.min() == pytest.approx(-np.pi)
+    assert angle.max() < np.pi

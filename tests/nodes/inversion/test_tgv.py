@@ -131,46 +131,6 @@ def test_negative_laplacian_is_symmetric_and_positive(size):
     assert np.vdot(b, images[0]) == pytest.approx(np.vdot(a, images[1]), rel=1e-6)
 
 
-@pytest.mark.parametrize('size', SIZES)
-def test_gradient_and_its_adjoint(size):
-    rng = np.random.default_rng(3)
-    shape = (7, 6, 5)
-    mask = rough_mask(shape, rng)
-    _, marks = marks_of(mask)
-    steps = reciprocal_steps(size).astype(float)
-    x, p = rng.standard_normal(shape), np.zeros((3, *shape))
-    add_gradient(x, np.zeros_like(p), marks, steps, 1.0, p, 0, 7)
-    assert np.allclose(p, slow_gradient(x, mask, 1 / steps))
-    other = slow_gradient(rng.standard_normal(shape), mask, 1 / steps)  # zero where no edge is
-    back = np.zeros(shape)
-    gradient_adjoint(other, steps, back, 0, 7)
-    assert np.vdot(other, p) == pytest.approx(np.vdot(back, x))
-    assert not back[~mask].any()
-
-
-@pytest.mark.parametrize('size', SIZES)
-def test_derivative_and_its_adjoint(size):
-    rng = np.random.default_rng(4)
-    shape = (7, 6, 8)
-    mask = rough_mask(shape, rng)
-    edges, marks = marks_of(mask)
-    steps = reciprocal_steps(size).astype(float)
-    on = np.stack([(edges & bit) > 0 for bit in (1, 2, 4)])
-    w = np.where(on, rng.standard_normal((3, *shape)), 0)
-    first, other = np.zeros((6, *shape)), np.zeros((6, *shape))
-    add_derivative(w, marks, steps, 1.0, first, 0, 7)
-    v = np.where(on, rng.standard_normal((3, *shape)), 0)
-    add_derivative(v, marks, steps, 1.0, other, 0, 7)
-    twice = np.array([1, 1, 1, 2, 2, 2.0])[:, None, None, None]
-    # descend_slopes with tau = 1 and p = 0 subtracts the adjoint
-    moved, ahead = w.copy(), w.copy()
-    descend_slopes(moved, ahead, np.zeros_like(w), other, marks, steps, 1.0, 0, 7)
-    adjoint = w - moved
-    assert np.vdot(adjoint, w) == pytest.approx(float((twice * other * first).sum()))
-    assert np.allclose(ahead, np.where(on, 2 * moved - w, w))
-    assert not adjoint[~on].any()
-
-
 def test_derivative_of_a_linear_slope_is_its_symmetric_matrix():
     grid = Grid((6, 7, 8), (1.0, 0.8, 2.0))
     x, y, z = phantoms.coordinates(grid)
@@ -183,14 +143,6 @@ def test_derivative_of_a_linear_slope_is_its_symmetric_matrix():
     inner = q[:, 1:-1, 1:-1, 1:-1].reshape(6, -1)
     for n, (a, b) in enumerate(((0, 0), (1, 1), (2, 2), (0, 1), (0, 2), (1, 2))):
         assert np.allclose(inner[n], expected[a, b])
-
-
-def test_limit_counts_off_diagonal_entries_twice():
-    _, marks = marks_of(np.ones((3, 3, 3), bool))
-    q = np.ones((6, 3, 3, 3), np.float32)
-    limit_derivatives(q, marks, np.float32(1.5), 0, 3)
-    middle = q[:, 1, 1, 1]
-    assert np.allclose(middle, 1.5 / 3)  # sqrt(3 + 2 * 3) = 3
 
 
 # The minimiser

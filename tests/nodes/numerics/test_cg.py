@@ -59,3 +59,31 @@ def test_solution_does_not_depend_on_threads():
         )
 
     assert np.array_equal(solve(1), solve(3))
+
+
+@pytest.mark.parametrize('size', [1.0, 0.0])
+def test_steps_end_when_the_residual_has_shrunk_so_far(size):
+    shape = (8, 7, 6)
+    kernel = with_constant(dipole_kernel(Grid(shape)))
+    x, weight = images(shape, 2)
+    dipole = weighted_dipole(kernel, np.abs(weight) + np.float32(0.2))
+
+    def apply(p, q):
+        dipole(p, q)
+        q += np.float32(0.05) * p
+
+    taken = []
+    for tolerance in (0.5, 0.05, 1e-3):
+        steps, rhs = [], rfftn(np.float32(size) * x)
+        before = np.linalg.norm(rhs)
+        conjugate_gradients(
+            apply, rhs, np.ones_like(kernel), 6, iterations=60, tolerance=tolerance,
+            report=steps.append,
+        )  # fmt: skip
+        assert steps == list(range(1, len(steps) + 1))
+        assert np.linalg.norm(rhs) <= 1.5 * tolerance * before
+        taken.append(len(steps))
+    if size:
+        assert 1 <= taken[0] < taken[1] < taken[2] < 60
+    else:
+        assert taken == [0, 0, 0]  # nothing to solve

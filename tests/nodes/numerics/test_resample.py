@@ -31,12 +31,14 @@ def test_a_world_coordinate_stays_a_world_coordinate(turn, spacing):
     shape = (31, 24, 17)
     for axis in range(3):
         out, moved = isotropic(world(affine, shape)[axis], affine, spacing)
-        np.testing.assert_allclose(spacing_of(moved), spacing, rtol=1e-6)
+        np.testing.assert_allclose(spacing_of(moved), spacing, rtol=1e-6, equal_nan=False)
         grid = isotropic_grid(shape, affine, spacing)
         assert grid[0] == out.shape
         np.testing.assert_array_equal(grid[1], moved)
         inner = tuple(slice(4, -4) if n > 9 else slice(n // 2, n // 2 + 1) for n in out.shape)
-        np.testing.assert_allclose(out[inner], world(moved, out.shape)[axis][inner], atol=0.05)
+        np.testing.assert_allclose(
+            out[inner], world(moved, out.shape)[axis][inner], atol=0.05, equal_nan=False
+        )
 
 
 def test_coarser_voxels_do_not_alias_a_checkerboard():
@@ -49,7 +51,7 @@ def test_an_axis_that_is_coarse_already_is_not_blurred():
     data = np.zeros((20, 20, 9))
     data[:, :, 4] = 1
     out, _ = isotropic(data, np.diag([1.0, 1, 3, 1]), 3.0)
-    np.testing.assert_allclose(out[3, 3], [0, 0, 0, 0, 1, 0, 0, 0, 0], atol=1e-6)
+    np.testing.assert_allclose(out[3, 3], [0, 0, 0, 0, 1, 0, 0, 0, 0], atol=1e-6, equal_nan=False)
 
 
 def test_matrices_along_axes_are_smoothing_and_interpolation():
@@ -61,7 +63,7 @@ def test_matrices_along_axes_are_smoothing_and_interpolation():
     offset = (np.array(data.shape) - 1) / 2 - (np.array(out.shape) - 1) / 2 * step
     places = np.indices(out.shape).T * step + offset
     known = ndimage.map_coordinates(smooth, places.T, order=1, mode='nearest')
-    np.testing.assert_allclose(out, known, atol=1e-6)
+    np.testing.assert_allclose(out, known, atol=1e-6, equal_nan=False)
 
 
 def test_a_volume_is_interpolated_axis_by_axis():
@@ -71,17 +73,19 @@ def test_a_volume_is_interpolated_axis_by_axis():
     known = ndimage.map_coordinates(
         data, np.meshgrid(*places, indexing='ij'), order=1, mode='nearest'
     )
-    np.testing.assert_allclose(out, known, atol=1e-6)
+    np.testing.assert_allclose(out, known, atol=1e-6, equal_nan=False)
 
 
 def test_crops_and_divided_voxels_keep_their_place():
     affine = pose((10, 20, 30), (1, 2, 3))
     points = world(affine, (8, 9, 10))
     box = (slice(2, 5), slice(0, 4), slice(7, 10))
-    np.testing.assert_allclose(world(cropped_affine(affine, box), (3, 4, 3)), points[:, *box])
+    np.testing.assert_allclose(
+        world(cropped_affine(affine, box), (3, 4, 3)), points[:, *box], equal_nan=False
+    )
     parts = world(subdivided_affine(affine, (2, 3, 1)), (16, 27, 10))
     means = parts.reshape(3, 8, 2, 9, 3, 10, 1).mean(axis=(2, 4, 6))
-    np.testing.assert_allclose(means, points, atol=1e-9)
+    np.testing.assert_allclose(means, points, atol=1e-9, equal_nan=False)
 
 
 def test_the_label_with_most_parts_wins():

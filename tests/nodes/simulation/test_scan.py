@@ -1,4 +1,5 @@
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -6,7 +7,10 @@ from scipy import ndimage
 from toy_head import CENTRE, still_body, toy_head
 
 from nigra.nodes.grid import hz_per_ppm
+from nigra.nodes.simulation import scan
+from nigra.nodes.simulation.head import Material
 from nigra.nodes.simulation.scan import GreProtocol, T1wProtocol, simulate_gre, simulate_t1w
+from nigra.nodes.simulation.scanner import Slab, scan_affine
 from nigra.nodes.simulation.tissue import DEEP_GREY, R2STAR_PER_PPM_TESLA, TissueModel
 from nigra.nodes.simulation.warp import smooth_noise
 
@@ -205,3 +209,42 @@ def test_t1w_shows_tissue_in_order_and_knows_its_truth(head):
     assert air.mean() == pytest.approx(2 * np.sqrt(np.pi / 2), rel=0.08)
     volume = 8 * (scan.labels > 0).sum()
     assert volume == pytest.approx((head.labels > 0).sum(), rel=0.05)
+
+
+def test_the_offset_is_a_constant_a_rough_rest_and_what_the_coils_and_tissue_add():
+    shape = (30, 32, 28)
+    slab = Slab(shape, scan_affine(shape, (2, 2, 2), (0, 0, 0)), (1, 1, 1), (0, 0, 0), shape)
+    fine = SimpleNamespace(
+        materials=np.full(shape, Material.BRAIN, np.uint8),
+        intensity=np.full(shape, 64, np.float32),
+    )
+
+    def offset(**changes):
+        protocol = replace(SCAN, matrix=shape, voxel_mm=(2.0, 2.0, 2.0), **changes)
+        return scan._offset(fine, slab, protocol, np.random.default_rng(3))
+
+    still = offset()
+    assert np.ptp(still) < 1e-5
+    assert abs(still[0, 0, 0]) < np.pi
+    rough = offset(rough_rad=0.2) - still
+    assert rough.std() == pytest.approx(0.2, rel=1e-3)
+    # smoothed by 8 mm, four voxels: neighbours are alike and far ones not
+    assert np.corrcoef(rough[1:].ravel(), rough[:-1].ravel())[0, 1] > 0.95
+    assert abs(np.corrcoef(rough[16:].ravel(), rough[:-16].ravel())[0, 1]) < 0.5
+    coils = [offset(coil_rad=spread) - still for spread in (0.1, 0.2)]
+    assert coils[1] == pytest.approx(2 * coils[0], abs=1e-4)
+    bend = ndimage.laplace(coils[1])[1:-1, 1:-1, 1:-1]
+    assert np.abs(bend).max() < 1e-4  # a solution of Laplace's equation
+    tissue = [offset(conducting=c) - still for c in (0.5, 1.0)]
+    assert tissue[1] == pytest.approx(2 * tissue[0], abs=1e-4)
+    assert np.ptp(tissue[1]) > 0.01
+
+
+def test_what_is_stored_fits_the_smallest_kind():
+    small = scan._integers(np.array([0.4, 254.6, 30.0]))
+    assert (small.dtype, small.tolist()) == (np.uint8, [0, 255, 30])
+    large = scan._integers(np.array([0.4, 300.0, 40_000.0]))
+    assert (large.dtype, large.tolist()) == (np.int16, [0, 300, 32767])
+    outlier = np.full(20_001, 100.0)
+    outlier[0] = 9000  # one voxel in ten thousand may be clipped
+    assert scan._integers(outlier).max() == 255

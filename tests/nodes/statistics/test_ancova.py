@@ -10,7 +10,13 @@ from scipy import stats
 from test_robust_tests import PLANT_GROWTH
 
 from nigra.nodes.errors import NigraError
-from nigra.nodes.statistics.ancova import Ancova, cooks_distance, hedges_g, make_design
+from nigra.nodes.statistics.ancova import (
+    Ancova,
+    _brown_forsythe,
+    cooks_distance,
+    hedges_g,
+    make_design,
+)
 from nigra.nodes.statistics.covariates import Covariate
 from nigra.nodes.statistics.robust_tests import kruskal_wallis, rank_values, welch
 
@@ -224,6 +230,22 @@ def test_distances_that_do_not_vary_are_no_sign_of_unequal_variance():
     assert np.isnan(fit.checks(list('abcdefgh'))['equal_variance_p'])
 
 
+@pytest.mark.parametrize(
+    ('parts', 'known'),
+    [([[10.0, 12], [20, 26]], False), ([[10.0, 12, 13], [20, 26, 40]], True),
+     ([[1.0, 5, 9]], False), ([[4.0, 4, 4], [4, 4, 4]], False),
+     ([[10.0, 12], [20, 26, 40]], True)],
+)  # fmt: skip
+def test_equal_variance_is_tested_by_distances_from_medians(parts, known):
+    parts = [np.array(part) for part in parts]
+    p = _brown_forsythe(parts)
+    assert np.isfinite(p) == known
+    if known:
+        away = [np.abs(part - np.median(part)) for part in parts]
+        assert p == pytest.approx(stats.f_oneway(*away).pvalue)
+        assert _brown_forsythe([part + 1e3 for part in parts]) == pytest.approx(p)
+
+
 def test_missing_covariates_are_refused():
     labels = pd.Series(list('AAABBB'))
     people = pd.DataFrame({'age': [1, 2, np.nan, 4, 5, 6]})
@@ -323,10 +345,12 @@ def test_adjusted_means_are_predictions_at_the_average_covariates(study, fit):
     at = pd.DataFrame({'group': list('ABC'), 'age': frame.age.mean(), 'male': frame.male.mean()})
     expected = model.get_prediction(at).summary_frame()
     found = pd.DataFrame(fit.means())
-    np.testing.assert_allclose(found.adjusted_mean, expected['mean'], rtol=1e-10)
-    np.testing.assert_allclose(found.se, expected['mean_se'], rtol=1e-10)
-    np.testing.assert_allclose(found.ci_low, expected['mean_ci_lower'], rtol=1e-10)
-    np.testing.assert_allclose(found['mean'], frame.groupby('group').value.mean())
+    np.testing.assert_allclose(found.adjusted_mean, expected['mean'], rtol=1e-10, equal_nan=False)
+    np.testing.assert_allclose(found.se, expected['mean_se'], rtol=1e-10, equal_nan=False)
+    np.testing.assert_allclose(
+        found.ci_low, expected['mean_ci_lower'], rtol=1e-10, equal_nan=False
+    )
+    np.testing.assert_allclose(found['mean'], frame.groupby('group').value.mean(), equal_nan=False)
     difference = found.adjusted_mean[0] - found.adjusted_mean[2]
     assert fit.contrast('A', 'C')['estimate'] == pytest.approx(difference)
 

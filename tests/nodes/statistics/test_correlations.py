@@ -10,6 +10,7 @@ from toy_cohort import make_people, make_regions
 
 from nigra.nodes.statistics.correlations import (
     CORRELATION_COLUMNS,
+    EXACT_LIMIT,
     correlation_table,
     difference_p,
     line_with_band,
@@ -172,7 +173,7 @@ def test_table_has_partial_correlations_and_differences():
     assert table.rho_partial.notna().all()
     pairs = table.pivot_table(index=['measure', 'region', 'hemisphere'], columns='group',
                               values='p_difference')  # fmt: skip
-    np.testing.assert_allclose(pairs.NMO, pairs.RRMS)
+    np.testing.assert_allclose(pairs.NMO, pairs.RRMS, equal_nan=False)
     plain, _ = correlation_table(make_sample(make_regions(people), Question(covariates=())))
     assert plain.rho_partial.isna().all()
 
@@ -201,3 +202,56 @@ def test_the_line_and_its_band_are_those_of_regression(confidence):
     low, high = fit.conf_int(alpha=1 - confidence).T
     assert mean - half == pytest.approx(low)
     assert mean + half == pytest.approx(high)
+
+
+def test_difference_by_hand_for_unequal_groups():
+    r, n = np.array([0.7, -0.2, 0.3]), np.array([12, 30, 9])
+    variance = (1 + r**2 / 2) / (n - 3)
+    z = np.arctanh(r)
+    mean = (z / variance).sum() / (1 / variance).sum()
+    expected = stats.chi2.sf(((z - mean) ** 2 / variance).sum(), 2)
+    assert difference_p(r, n) == pytest.approx(expected, rel=1e-12)
+    # two groups are compared by z, whichever comes first
+    gap = (z[0] - z[1]) / np.sqrt(variance[:2].sum())
+    assert difference_p(r[:2], n[:2]) == pytest.approx(2 * stats.norm.sf(abs(gap)), rel=1e-9)
+    assert difference_p(r[1::-1], n[1::-1]) == pytest.approx(difference_p(r[:2], n[:2]))
+
+
+@pytest.mark.parametrize(
+    ('r', 'n', 'known'),
+    [([0.5], [30], False), ([0.5, 0.1], [4, 30], True), ([0.5, 0.1], [3, 30], False),
+     ([0.5, -1.0], [30, 30], False), ([0.5, -0.99], [30, 30], True)],
+)  # fmt: skip
+def test_what_allows_no_difference(r, n, known):
+    assert np.isfinite(difference_p(r, n)) == known
+
+
+def test_a_partial_correlation_needs_a_degree_of_freedom():
+    rng = np.random.default_rng(11)
+    x, y, z = rng.standard_normal((3, 4))
+    one = partial_spearman(x, y, stats.rankdata(z)[:, None])
+    assert np.isfinite(one['p'])  # 4 - 2 - 1
+    two = partial_spearman(x, y, np.column_stack([stats.rankdata(z), [0, 1, 1, 0]]))
+    assert np.isnan(two['rho'])
+    assert np.isnan(two['p'])
+
+
+@pytest.mark.parametrize('n', [EXACT_LIMIT, EXACT_LIMIT + 1])
+def test_the_exact_test_goes_over_into_student_s(n):
+    """Counting and t differ by little where one takes over from the other."""
+    rng = np.random.default_rng(12)
+    for _ in range(5):
+        x = np.arange(n)
+        y = x + 3 * rng.standard_normal(n)
+        found = spearman(x, y)
+        t = stats.spearmanr(x, y).pvalue
+        assert found['p'] == pytest.approx(t, abs=0.05)
+        assert (found['p'] == pytest.approx(t, rel=1e-9)) == (n > EXACT_LIMIT)
+
+
+def test_three_people_have_a_coefficient_but_no_interval():
+    found = spearman([1, 2, 3], [1, 3, 2])
+    assert found['rho'] == pytest.approx(0.5)
+    assert np.isnan(found['ci_low'])
+    four = spearman([1, 2, 3, 4], [1, 3, 2, 4])
+    assert four['ci_low'] < four['rho'] < four['ci_high']

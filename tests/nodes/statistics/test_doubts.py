@@ -26,6 +26,9 @@ def found(values, **options):
         ([0.0, 3, 5, 7, 9], []),
         ([np.nan] * 4, []),
         ([np.nan, 5.0, -999], []),  # too few others to tell
+        # 5 spreads beyond the middle of numbers far from zero: a spread of 1.4826 about 1000
+        ([999.0, 1000, 1000.5, 1001, 1002], []),
+        ([1020.0, 1021, 1022, 999], [('sentinel', '999', ('s3',))]),
         (['F', 'F', 'M'], [('single', 'M', ('s2',))]),
         (['x', 'y', 'z'], []),  # names
         (['x', 'x', None], []),

@@ -26,10 +26,10 @@ def test_tables_have_every_row_in_order():
               for r in ('caudate', 'putamen', 'thalamus') for h in ('both', 'L', 'R')]  # fmt: skip
     keys = ['measure', 'region', 'hemisphere']
     assert list(models[keys].itertuples(index=False, name=None)) == places
-    pairs = ['NMO - RRMS', 'NMO - HC', 'RRMS - HC']
+    pairs = ['NMO - HC', 'RRMS - HC', 'NMO - RRMS']
     assert list(contrasts.contrast) == pairs * len(places)
     assert (contrasts.contrast == contrasts.group_a + ' - ' + contrasts.group_b).all()
-    assert (contrasts.groupby('contrast').n_a.first()[pairs] == [5, 5, 6]).all()
+    assert (contrasts.groupby('contrast').n_a.first()[pairs] == [5, 6, 5]).all()
     assert (models.formula == 'value ~ C(group) + age + C(sex)').all()
     assert (models.n == 16).all()
     assert (models.n_excluded == 0).all()
@@ -108,7 +108,7 @@ def test_corrections_keep_their_order(tables):
     assert (rows.p_max >= rows.p_permutation - 1e-12).all()
     thalamus = rows[(rows.region == 'thalamus') & (rows.measure == 'chi_mean')
                     & (rows.hemisphere == 'both')]  # fmt: skip
-    np.testing.assert_allclose(thalamus.p_holm, adjust_holm(thalamus.p))
+    np.testing.assert_allclose(thalamus.p_holm, adjust_holm(thalamus.p), equal_nan=False)
     assert stats.spearmanr(rows.p, rows.p_permutation).statistic > 0.97
 
 

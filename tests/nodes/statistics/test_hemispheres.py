@@ -80,7 +80,7 @@ def test_known_variances_come_back():
 
 def test_everything_has_a_row_and_nothing_is_lost(regions):
     table = side_table(make_sample(regions))
-    effects = ['group', 'NMO - RRMS', 'NMO - HC', 'RRMS - HC', 'side', 'group x side']
+    effects = ['group', 'NMO - HC', 'RRMS - HC', 'NMO - RRMS', 'side', 'group x side']
     for _, rows in table.groupby(['measure', 'region']):
         assert rows.effect.tolist() == effects
     assert table.p.between(0, 1).all()

@@ -1,6 +1,7 @@
 """What can be asked of the group level, and what is refused in words."""
 
 import pytest
+from pandas.testing import assert_frame_equal
 from toy_cohort import make_people, make_regions
 
 from nigra.interfaces.stats import plain_question, read_question
@@ -10,9 +11,16 @@ from nigra.nodes.statistics.question import Question, choose_contrasts, parse_co
 from nigra.nodes.statistics.sample import make_sample
 
 
-def test_all_pairs_by_default():
-    names = [c.name for c in choose_contrasts(None, ['NMO', 'RRMS', 'HC'])]
-    assert names == ['NMO - RRMS', 'NMO - HC', 'RRMS - HC']
+def test_all_pairs_by_default_those_with_the_reference_group_first():
+    names = [c.name for c in choose_contrasts(None, ['NMO', 'PPMS', 'RRMS', 'HC'])]
+    assert names == [
+        'NMO - HC', 'PPMS - HC', 'RRMS - HC', 'NMO - PPMS', 'NMO - RRMS', 'PPMS - RRMS'
+    ]  # fmt: skip
+
+
+def test_what_is_asked_keeps_its_order():
+    asked = ['NMO - RRMS', 'HC - NMO', 'RRMS - HC']
+    assert [c.name for c in choose_contrasts(asked, ['NMO', 'RRMS', 'HC'])] == asked
 
 
 def test_names_may_hold_signs():
@@ -104,3 +112,13 @@ def test_derived_measures():
     found = sample.values.loc['sub-003', ('chi_total', 'putamen', 'both')]
     assert found == pytest.approx(row.chi_mean * row.volume_mm3 / 1000)
     assert sample.values['iron_mean'].isna().all(axis=None)
+
+
+def test_numbers_do_not_depend_on_the_order_of_the_contrasts():
+    regions = make_regions(make_people({'NMO': 9, 'RRMS': 9, 'HC': 9}))
+    told = []
+    for contrasts in (None, ('NMO - RRMS', 'NMO - HC', 'RRMS - HC')):
+        sample = make_sample(regions, Question(contrasts=contrasts))
+        found = group_tables(sample, permutations=99, bootstraps=50).contrasts
+        told.append(found.set_index(['measure', 'region', 'hemisphere', 'contrast']).sort_index())
+    assert_frame_equal(*told)

@@ -43,7 +43,7 @@ def test_slopes_are_those_of_statsmodels(sizes):
         expected = (fit.params[name], low, high, fit.tvalues[name], fit.pvalues[name],
                     robust.pvalues[place], fit.df_resid)  # fmt: skip
         got = (row.slope, row.ci_low, row.ci_high, row.statistic, row.p, row.p_hc3, row.df_den)
-        np.testing.assert_allclose(got, expected, rtol=1e-7)
+        np.testing.assert_allclose(got, expected, rtol=1e-7, equal_nan=False)
     joint = found[(found.covariate == 'site') & found.level.isna()].iloc[0]
     line = anova_lm(fit, typ=2).loc['C(site)']
     assert (joint.statistic, joint.p) == pytest.approx((line.F, line['PR(>F)']))
@@ -68,7 +68,9 @@ def test_families_are_a_covariate_of_a_measure():
     ):
         whole = rows[rows.level.isna()]
         assert len(whole) == 3
-        np.testing.assert_allclose(whole.p_adjusted, stats.false_discovery_control(whole.p))
+        np.testing.assert_allclose(
+            whole.p_adjusted, stats.false_discovery_control(whole.p), equal_nan=False
+        )
         assert rows[rows.level.notna()].p_adjusted.isna().all(), covariate
 
 

@@ -1,0 +1,177 @@
+"""What a stage takes for its parameters and images, up to the last that is allowed."""
+
+import json
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from nigra.interfaces.stage_input import (
+    SIZE_TOLERANCE,
+    _checked,
+    _grid,
+    _read_params,
+    _ready,
+    _shaped,
+    load_inputs,
+)
+from nigra.nodes.errors import InputError
+
+HERE = Path('params.json')
+AFFINE = np.diag([1.0, 2.0, 3.0, 1.0])
+
+
+@pytest.mark.parametrize(
+    ('params', 'echoes', 'times', 'b0'),
+    [
+        ({'TE': [0.01, 0.02], 'B0': 3}, True, (0.01, 0.02), 3.0),
+        ({'TE': 0.01, 'B0': 1.5}, True, (0.01,), 1.5),
+        ({'TE': [0.5, 1.0], 'B0': 3}, True, (0.5, 1.0), 3.0),  # a second is the longest
+        ({'TE': [0.01], 'B0': 3}, False, (0.01,), 3.0),
+        ({}, False, (), np.nan),
+        # where echoes are not needed, what cannot be used is as good as not told
+        ({'TE': [20], 'B0': '3'}, False, (), np.nan),
+        ({'TE': [0.02, 0.01], 'B0': True}, False, (), np.nan),
+        ({'TE': [0.02, 0.02]}, False, (), np.nan),
+        ({'TE': [0.0, 0.02]}, False, (), np.nan),
+        ({'TE': ['a']}, False, (), np.nan),
+    ],
+)
+def test_parameters_that_are_taken(params, echoes, times, b0):
+    found = _checked(HERE, params, echoes)
+    assert found['TE'] == times
+    assert found['B0'] == pytest.approx(b0, nan_ok=True)
+
+
+@pytest.mark.parametrize(
+    ('params', 'words'),
+    [
+        ({'B0': 3}, 'has no TE'),
+        ({'TE': [0.01]}, 'has no B0'),
+        ({'TE': [0.01], 'B0': 0}, 'give positive numbers'),
+        ({'TE': [0.01], 'B0': float('inf')}, 'give positive numbers'),
+        ({'TE': [0.0], 'B0': 3}, 'give positive numbers'),
+        ({'TE': [0.5, 1.01], 'B0': 3}, 'rising echo times in seconds'),
+        ({'TE': [0.02, 0.02], 'B0': 3}, 'rising echo times in seconds'),
+    ],
+)
+def test_parameters_that_are_refused(params, words):
+    with pytest.raises(InputError, match=words):
+        _checked(HERE, params, True)
+
+
+def test_geometry_may_differ_by_the_tolerance_and_no_more():
+    near, far = 1 + 0.9 * SIZE_TOLERANCE, 1 + 1.1 * SIZE_TOLERANCE
+    grid = _grid(HERE, {'voxel_size': [near, 2, 3], 'B0_dir': [0, 0, 2]}, (4, 5, 6), AFFINE)
+    assert grid.voxel_size == pytest.approx((near, 2, 3))
+    assert grid.b0_dir == pytest.approx((0, 0, 1))
+    with pytest.raises(InputError, match='mm but the images have 1 x 2 x 3 mm'):
+        _grid(HERE, {'voxel_size': [1, 2, 3 * far]}, (4, 5, 6), AFFINE)
+    plain = _grid(HERE, {}, (4, 5, 6), AFFINE)
+    assert plain.voxel_size == pytest.approx((1, 2, 3))
+
+
+@pytest.mark.parametrize(
+    ('name', 'shape', 'echoes', 'expected'),
+    [
+        ('mask', (3, 4, 5, 1), None, (3, 4, 5)),
+        ('phase', (3, 4, 5), 1, (3, 4, 5, 1)),
+        ('magnitude', (3, 4, 5, 2), 2, (3, 4, 5, 2)),
+        ('magnitude', (3, 4, 5, 2), None, (3, 4, 5, 2)),
+        ('localfield', (3, 4, 5, 1), None, (3, 4, 5)),
+        ('localfield', (3, 4, 5), 2, (3, 4, 5)),
+        ('phase', (3, 4, 5, 2), 3, None),
+        ('phase', (3, 4), 1, None),
+        ('localfield', (3, 4, 5, 2), None, None),
+        ('localfield', (3, 4), None, None),
+    ],
+)
+def test_axes_that_images_have(name, shape, echoes, expected):
+    image = np.zeros(shape)
+    if expected is None:
+        with pytest.raises(InputError, match='has shape'):
+            _shaped(HERE, name, image, echoes)
+    else:
+        assert _shaped(HERE, name, image, echoes).shape == expected
+
+
+def test_masks_are_zero_or_one():
+    assert _shaped(HERE, 'mask', np.ones((2, 2, 2)), None).dtype == bool
+    with pytest.raises(InputError, match='other than 0 and 1'):
+        _shaped(HERE, 'mask', np.full((2, 2, 2), 2.0), None)
+
+
+def broken():
+    """Phase and magnitude with a broken voxel each, and one below zero."""
+    phase, magnitude = np.ones((2, 3, 4, 5, 1), np.float32)
+    phase[0, 0, 0], magnitude[1, 1, 1], magnitude[2, 2, 2] = np.nan, np.inf, -3
+    return {'phase': phase, 'magnitude': magnitude, 'mask': np.ones((3, 4, 5), bool)}
+
+
+def test_broken_voxels_leave_the_mask_or_become_unknown_phase():
+    whole = _ready('end-to-end', broken(), HERE)
+    assert whole['mask'].all()  # what is trusted is found later, with them
+    assert np.isnan(whole['phase'][[0, 1], [0, 1], [0, 1]]).all()
+    assert (whole['magnitude'][[0, 1, 2], [0, 1, 2], [0, 1, 2]] == 0).all()
+    part = _ready('field-mapping', broken(), HERE)
+    assert part['mask'].sum() == 60 - 2
+    assert not part['mask'][0, 0, 0]
+    assert np.isfinite(part['phase']).all()
+    field = np.ones((3, 4, 5), np.float32)
+    field[0] = np.inf
+    alone = _ready('bfr', {'totalfield': field, 'mask': np.ones((3, 4, 5), bool)}, HERE)
+    assert (alone['totalfield'][0] == 0).all()
+    assert alone['mask'].sum() == 40
+    with pytest.raises(InputError, match='holds no finite voxel'):
+        _ready('bfr', {'totalfield': np.full_like(field, np.inf), 'mask': alone['mask']}, HERE)
+
+
+def write(folder, **images):
+    for name, data in images.items():
+        nib.save(nib.Nifti1Image(data, AFFINE), folder / f'{name}.nii')
+
+
+def test_sidecars_serve_where_no_parameters_are_and_the_first_image_s_counts(tmp_path):
+    ones = np.ones((3, 4, 5), np.float32)
+    write(tmp_path, phase=ones, magnitude=ones, mask=ones.astype(np.uint8))
+    (tmp_path / 'magnitude.json').write_text('{"EchoTime": 0.03, "MagneticFieldStrength": 7}')
+    (tmp_path / 'phase.json').write_text('{"EchoTime": 0.02}')
+    params = _read_params(tmp_path, 'field-mapping', True)
+    assert (params['TE'], params['B0']) == ((0.02,), 7)
+    (tmp_path / 'params.json').write_text('{"TE": [0.04], "B0": 3}')
+    assert _read_params(tmp_path, 'field-mapping', True)['TE'] == (0.04,)
+    with pytest.raises(InputError, match='give JSON sidecars'):
+        _read_params(tmp_path / 'mask.nii', 'bfr', False)
+
+
+@pytest.mark.parametrize(
+    ('stage', 'times', 'b0'),
+    [('bfr', None, None), ('bfr', 0.02, 3.0), ('chi-separation', None, 3.0)],
+)
+def test_a_field_strength_alone_serves_only_where_no_phase_is_modelled(tmp_path, stage, times, b0):
+    ones = np.ones((3, 4, 5), np.float32)
+    write(tmp_path, totalfield=ones, chimap=ones, r2star=ones, mask=ones.astype(np.uint8))
+    told = {'B0': 3.0} | ({'TE': times} if times else {})
+    (tmp_path / 'params.json').write_text(json.dumps(told))
+    found = load_inputs(stage, tmp_path)
+    assert found.scan.b0 == pytest.approx(np.nan if b0 is None else b0, nan_ok=True)
+    assert found.scan.echo_times == (() if times is None else (times,))
+    assert 'noise' not in found.data
+    assert not found.as_stored
+
+
+def test_a_mask_from_elsewhere_goes_before_that_of_the_folder(tmp_path):
+    field, ones = np.ones((3, 4, 5), np.float32), np.ones((3, 4, 5), np.uint8)
+    write(tmp_path, totalfield=field, noise=field, mask=ones)
+    (tmp_path / 'params.json').write_text('{}')
+    other = tmp_path / 'other'
+    other.mkdir()
+    ones[0] = 0
+    write(other, mask=ones)
+    assert load_inputs('bfr', tmp_path).data['mask'].sum() == 60
+    found = load_inputs('bfr', tmp_path, mask=other / 'mask.nii')
+    assert found.data['mask'].sum() == 40
+    assert 'noise' in found.data
+    with pytest.raises(InputError, match='is missing'):
+        load_inputs('dipole', tmp_path)
