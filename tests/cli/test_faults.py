@@ -71,7 +71,7 @@ def faults(monkeypatch):
 
 
 @pytest.mark.parametrize('way', ['Ctrl-C', 'hung up', 'terminated'])
-def test_what_is_struck_takes_the_signal_where_it_is_ignored_here(faults, tmp_path, monkeypatch, way):
+def test_what_is_struck_takes_the_signal(faults, tmp_path, monkeypatch, way):
     """A shell's job in the background ignores Ctrl-C, `nohup` a closed terminal."""
     program = tmp_path / 'program'
     program.write_text('#!/bin/sh\nexec sleep 60\n')
