@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 from helpers import anat, look, write_image, write_sidecar
 
+from nigra.cli import main
+
 PHASE = 'sub-01_part-phase_T2starw.nii.gz'
 MAG = 'sub-01_part-mag_T2starw.nii.gz'
 T1W = 'sub-01_T1w.nii.gz'
@@ -157,3 +159,37 @@ def test_a_description_of_another_kind_is_one_sentence(two):
     assert status == 1
     (told,) = [text for level, about, text in problems if (level, about) == ('error', 'study')]
     assert 'dataset_description.json: is no JSON object; write {"Name": ...' in told
+
+
+def occupied(place):
+    place.write_text('a file')
+
+
+def nowhere(place):
+    place.symlink_to('nowhere/at/all')
+
+
+def loop(place):
+    place.symlink_to(place.name)
+
+
+@pytest.mark.parametrize('option', ['out', 'work'])
+@pytest.mark.parametrize(
+    ('make', 'below', 'why'),
+    [
+        (occupied, 'x', 'is no folder'),
+        (nowhere, '', 'is a link that leads nowhere'),
+        (loop, 'x', 'is a link that leads nowhere'),
+        (lambda place: place.mkdir(), 'x' * 300, 'File name too long'),
+    ],
+)
+def test_a_folder_that_cannot_be_made_is_told_by_a_dry_run(two, capsys, option, make, below, why):
+    place = two.parent / 'place'
+    make(place)
+    folders = {'out': two.parent / 'out', 'work': two.parent / 'work', option: place / below}
+    words = [str(two), str(folders['out']), 'participant', '--dry-run', '--skip-bids-validation']
+    assert main([*words, '--work-dir', str(folders['work'])]) == 1
+    error = capsys.readouterr().err
+    assert error.count('\n') == 1
+    assert 'place' in error
+    assert f'{why}); give another folder' in error
