@@ -73,7 +73,14 @@ def start(arguments: Sequence[str], out: Path) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, '-m', 'nigra', *words], stdout=log, stderr=log, text=True,
         start_new_session=True, env={**os.environ, 'OMP_NUM_THREADS': '1'},
+        preexec_fn=obey,
     )  # fmt: skip
+
+
+def obey() -> None:
+    """Let this process take the signals that a background job or `nohup` makes it ignore."""
+    for number in set(WAYS.values()) - {signal.SIGKILL}:
+        signal.signal(number, signal.SIG_DFL)
 
 
 def members(session: int) -> list[int]:

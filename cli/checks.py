@@ -31,6 +31,8 @@ def check_folders(settings: Settings) -> None:
     group_alone = settings.levels == ('group',)
     if not group_alone and not settings.bids_dir.is_dir():
         raise InputError(settings.bids_dir, 'is not a folder', 'give the root of a BIDS data set')
+    for folder in filter(None, (settings.output_dir, settings.work_dir)):
+        _check_can_be(folder)
     _check_output(settings, group_alone=group_alone)
     if settings.work_dir is not None:
         _check_work(settings)
@@ -49,6 +51,21 @@ def check_folders(settings: Settings) -> None:
             'does not apply to the group level alone, which takes everyone in OUTPUT_DIR',
             'leave it out, or choose people with --participants-file',
         )
+
+
+def _check_can_be(folder: Path) -> None:
+    """Refuse a path where no folder can be made, of which a dry run makes no trial."""
+    fix = 'give another folder'
+    for place in (folder, *folder.parents):
+        try:
+            if place.is_dir():
+                return
+            why = 'a link that leads nowhere' if place.is_symlink() else 'no folder'
+            there = place.is_symlink() or place.exists()
+        except OSError as error:  # longer than a name may be
+            raise InputError(folder, f'cannot be created ({error.strerror})', fix) from error
+        if there:
+            raise InputError(folder, f'cannot be created ({place} is {why})', fix)
 
 
 def _check_output(settings: Settings, *, group_alone: bool) -> None:

@@ -7,7 +7,6 @@ only a warning to its validator.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -67,9 +66,7 @@ def list_participants(bids_dir: Path, wanted: Sequence[str] = ()) -> list[str]:
     if chosen and all((bids_dir / key).is_dir() for key in chosen):
         return sorted(set(chosen))
     present = sorted(
-        entry.name
-        for entry in os.scandir(bids_dir)
-        if entry.name.startswith('sub-') and entry.is_dir()
+        path.name for path in bids_dir.glob('sub-*') if path.is_dir() or leads_nowhere(path)
     )
     if not present:
         raise InputError(bids_dir, 'has no sub-* folders', 'give the root of a BIDS data set')
@@ -82,6 +79,11 @@ def list_participants(bids_dir: Path, wanted: Sequence[str] = ()) -> list[str]:
                 f'choose among {some}',
             )
     return present
+
+
+def leads_nowhere(path: Path) -> bool:
+    """Whether this is a link to what is not there, such as a drive that is not mounted."""
+    return path.is_symlink() and not path.exists()
 
 
 def find_visits(
@@ -161,6 +163,9 @@ def select_images(
         A name is none of BIDS, or contradicts the folder.
     """
     check_entities(folder, ())
+    if leads_nowhere(folder):
+        fix = 'mount or download what it links to, or remove the link'
+        raise InputError(folder, 'is a link that leads nowhere', fix)
     files, kept = list_files(folder), with_key('ses', sessions)
     gre = select(files, 'gre', filters.get('gre', {}))
     gre = [f for f in gre if not kept or f.labelled('ses') in kept]

@@ -91,6 +91,8 @@ def _description(bids_dir: Path, version: str) -> dict[str, Any]:
     if not path.exists():
         raise InputError(path, 'is missing', 'add it (BIDS needs Name and BIDSVersion in it)')
     raw = read_json(path)
+    if not isinstance(raw, dict):
+        raise InputError(path, 'is no JSON object', 'write {"Name": ..., "BIDSVersion": ...}')
     here = bids_dir.resolve().as_uri()
     return {
         'Name': f'nigra: deep grey matter susceptibility of {raw.get("Name", "a study")}',

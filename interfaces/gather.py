@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from nipype.interfaces.base import (
     BaseInterfaceInputSpec,
@@ -255,6 +256,9 @@ def _check_rows(table: pd.DataFrame, paths: Sequence[Path]) -> None:
             bad = pd.to_numeric(table[name], errors='coerce').isna() & table[name].notna()
             row = table[bad].iloc[0]
             raise InputError(paths[row.file_number], f'has {row[name]!r} as {name}', AGAIN)
+        if name not in _TEXT and (endless := np.isinf(table[name])).any():
+            row = table[endless].iloc[0]
+            raise InputError(paths[row.file_number], f'has {row[name]} as {name}', AGAIN)
 
 
 class _GatherRegionsInputSpec(BaseInterfaceInputSpec):

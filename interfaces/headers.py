@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import math
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,6 +22,7 @@ POSITION_TOLERANCE = 1e-2
 TRANSFORMS_MM = 1.0
 """From here on it is told that sform and qform of an image contradict each other, mm (by eye)."""
 
+_CHUNK = 1 << 20
 _DAMAGE = (OSError, EOFError, zlib.error, ValueError)
 
 
@@ -27,6 +30,8 @@ VOXEL_MM = (0.1, 20.0)
 """Edge lengths of voxels, mm, outside of which a header is taken to be wrong."""
 FARTHEST_MM = 1e4
 """No voxel lies farther from the scanner's centre, mm."""
+MOST_COMPRESSED = 1032
+"""Bytes that one byte of a compressed file holds at most (deflate, RFC 1951)."""
 _LEAST_SOLID = 0.1
 """Least volume of a voxel as a part of that of a box with its edges; 1 where axes are at right
 angles."""
@@ -63,13 +68,16 @@ def _read_header(path: Path) -> Header:
     Raises
     ------
     InputError
-        The file is missing, empty, a git-annex or LFS pointer, or not an image; or its header
-        does not tell where left and right are, or how large voxels are.
+        The file is missing, empty, a git-annex or LFS pointer, too short for its voxels, or not
+        an image of plain numbers; or its header does not tell where left and right are, or how
+        large voxels are.
     """
     image = load_image(path)
     shape = tuple(image.shape)
     if min(shape, default=0) < 1:
         raise InputError(path, f'has shape {shape} by its header', 'copy or convert it again')
+    _check_kind(path, image)
+    _check_size(path, image)
     while len(shape) > 3 and shape[-1] == 1:
         shape = shape[:-1]
     apart = _check_transforms(path, image.header, shape)
@@ -80,6 +88,29 @@ def _read_header(path: Path) -> Header:
 
 read_header = UntilChanged(_read_header, 1 << 17)
 """As `_read_header`, whose results stay known while the files do not change."""
+
+
+def _check_kind(path: Path, image: Any) -> None:
+    """Refuse voxels that are no plain numbers, of which reading would keep a part in silence."""
+    kind = image.get_data_dtype().kind
+    if kind == 'c':
+        fix = 'save part-mag and part-phase, or part-real and part-imag, as images of their own'
+        raise InputError(path, 'holds complex numbers', fix)
+    if kind not in 'biuf':
+        raise InputError(path, 'holds colours, not measured values', 'convert it from the scan')
+
+
+def _check_size(path: Path, image: Any) -> None:
+    """Refuse a file too short for the voxels of its header, before memory is asked for them."""
+    most = {'.nii': 1, '.gz': MOST_COMPRESSED}.get(path.suffix)
+    needed = math.prod(image.shape) * image.get_data_dtype().itemsize
+    size = path.stat().st_size
+    if most is not None and image.dataobj.offset + needed > most * size:
+        raise InputError(
+            path,
+            f'has {size} bytes, too few for the shape {tuple(image.shape)} of its header',
+            'copy or convert it again',
+        )
 
 
 def position_warnings(path: Path) -> list[str]:
@@ -180,7 +211,14 @@ def load_data(path: str | Path, *, dtype: DTypeLike | None = None) -> NDArray[An
     """
     image = load_image(path)
     try:
-        return np.asanyarray(image.dataobj, dtype=dtype)
+        if Path(path).suffix != '.gz':
+            return np.asanyarray(image.dataobj, dtype=dtype)
+        with gzip.open(path) as stream:
+            data = np.asanyarray(type(image).from_stream(stream).dataobj, dtype=dtype)
+            # nibabel stops at the last voxel, and the check sum comes after it
+            while stream.read(_CHUNK):
+                pass
+            return data
     except _DAMAGE as error:
         raise InputError(
             path, f'cannot be read to its end ({_one_line(error)})', 'copy or convert it again'

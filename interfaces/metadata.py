@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import itertools
 import json
+import math
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -65,6 +66,7 @@ def _list_sidecars(folder: Path) -> list[tuple[dict[str, str], Path]]:
         names = [entry.name for entry in os.scandir(folder) if entry.name.endswith('.json')]
     except OSError:
         return []
+    names = [name for name in names if not name.startswith('.')]  # `._NAME` of macOS
     return [(_entities(folder / name), folder / name) for name in names]
 
 
@@ -107,7 +109,7 @@ def _load_sidecar(path: Path) -> dict[str, Any]:
         raise InputError(path, 'starts with a byte-order mark', 'save it as UTF-8 without one')
     try:
         metadata = json.loads(content.decode('utf-8'))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(path, f'is not valid JSON ({error})', 'correct the sidecar') from error
     if not isinstance(metadata, dict):
         raise InputError(
@@ -130,24 +132,13 @@ def _number(path: Path, metadata: Mapping[str, Any], key: str, unit: str) -> flo
     return float(value)
 
 
-def echo_times(bids_dir: Path, paths: Sequence[Path]) -> list[float]:
-    """Echo times of the files of one part, seconds, in the order given.
+def times_of(sidecars: Sequence[tuple[Path, Mapping[str, Any]]]) -> list[float]:
+    """Echo times, seconds, of the images of one part with their metadata, in the order given.
 
     Raises
     ------
     InputError
         One is missing, repeated or not in seconds.
-    """
-    return times_of([(path, load_metadata(bids_dir, path)) for path in paths])
-
-
-def times_of(sidecars: Sequence[tuple[Path, Mapping[str, Any]]]) -> list[float]:
-    """Echo times, seconds, of images with their metadata, in the order given.
-
-    Raises
-    ------
-    InputError
-        As `echo_times`.
     """
     times: list[float] = []
     for path, metadata in sidecars:
@@ -156,7 +147,7 @@ def times_of(sidecars: Sequence[tuple[Path, Mapping[str, Any]]]) -> list[float]:
             problem = f'has EchoTime {value:g}'
             fix = (
                 f'BIDS requires seconds, write {value / 1000:g}'
-                if value >= 1
+                if 1 <= value < math.inf
                 else 'give the true echo time in seconds'
             )
             raise InputError(path, problem, fix)

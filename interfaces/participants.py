@@ -19,6 +19,8 @@ MISSING = frozenset(['', 'n/a', 'na', 'nan', 'n.a.', '#n/a', '#na', '<na>', 'nul
 OLDEST = '89+'
 """How BIDS writes ages that privacy rules do not allow to be told."""
 
+_WORKBOOKS = (b'PK\x03\x04', b'\xd0\xcf\x11\xe0')
+"""First bytes of Excel's files, newer and older."""
 _LIMITS = {'age': (0, 120, 'years'), 'edss': (0, 10, 'points')}
 
 
@@ -156,6 +158,9 @@ def read_text_table(path: Path) -> pd.DataFrame:
             path, 'is missing', 'add it with the columns participant_id and group'
         ) from error
     except UnicodeDecodeError as error:
+        if path.read_bytes().startswith(_WORKBOOKS):
+            fix = 'save its sheet as text separated by tabs'
+            raise InputError(path, 'is a workbook of Excel', fix) from error
         raise InputError(path, 'is not UTF-8 text', 'save it as UTF-8') from error
     except OSError as error:
         raise InputError(path, f'cannot be read ({error.strerror})', 'check the path') from error

@@ -39,8 +39,9 @@ def list_files(folder: Path, places: Sequence[str] = ('anat', 'ses-*/anat')) -> 
     """Images in the `anat` folders of a participant, or in other places, sorted by path."""
     import bids2table
 
-    # bids2table could index whole data sets, but rejects a folder with a dot in its name.
-    paths = sorted(p for place in places for p in folder.glob(f'{place}/*.nii*'))
+    # bids2table could index whole data sets, but rejects a folder with a dot in its name. Hidden
+    # files are no images: macOS leaves `._NAME` beside each on drives of other systems.
+    paths = sorted(p for place in places for p in folder.glob(f'{place}/[!.]*.nii*'))
     return [BidsFile(path, bids2table.parse_bids_entities(path)) for path in paths]
 
 

@@ -10,12 +10,19 @@ from typing import Any
 
 from ..nodes.errors import InputError
 from .headers import check_same_grid, position_warnings, read_header
-from .metadata import echo_times, field_strength, load_metadata
+from .metadata import field_strength, load_metadata, times_of
 from .queries import BidsFile
 
 UNEVEN_SPACING = 1.5
 """A warning says where the largest echo spacing is more than this times the smallest (by eye)."""
 
+
+LEAST_ECHO_S = 5e-4
+"""Longest echo, seconds, below which sidecars are taken to be wrong: .1 ppm turn the phase at 3 T
+by 2 degrees then."""
+
+SAME_FIELD = 0.01
+"""Two images of a run may give field strengths that differ by this fraction, as rounding does."""
 
 PAIRS = (('mag', 'phase'), ('real', 'imag'))
 """Parts of a complex image that make up a run; the first pair goes before the second."""
@@ -141,11 +148,12 @@ def build_scan(
     """
     _check_halves(files, everything)
     magnitude, phase = _parts(files)
-    times = _shared_echo_times(bids_dir, magnitude, phase)
+    sidecars = {f.path: load_metadata(bids_dir, f.path) for f in (*magnitude, *phase)}
+    times = _shared_echo_times(sidecars, magnitude, phase)
     order = sorted(range(len(phase)), key=lambda i: times[i])
     _check_images([*magnitude, *phase])
     first_phase = phase[order[0]].path
-    metadata = load_metadata(bids_dir, first_phase)
+    metadata = sidecars[first_phase]
     rising = tuple(times[i] for i in order)
     return GreScan(
         prefix=files[0].run_prefix,
@@ -154,7 +162,7 @@ def build_scan(
         magnitude=tuple(magnitude[i].path for i in order),
         phase=tuple(phase[i].path for i in order),
         echo_times=rising,
-        b0=field_strength(first_phase, metadata),
+        b0=_shared_field_strength(sidecars, first_phase),
         metadata=metadata,
         warnings=(
             *_missing_echo_warnings(phase),
@@ -208,6 +216,8 @@ def _parts(files: Sequence[BidsFile]) -> tuple[list[BidsFile], list[BidsFile]]:
     names = _pair({f.get('part') for f in files})
     first, second = ([f for f in by_echo if f.get('part') == name] for name in names)
     where = _pattern(files[0])
+    _check_once(first)
+    _check_once(second)
     numbers = [[f.get('echo') for f in part] for part in (first, second)]
     words = {'mag': 'magnitude', 'imag': 'imaginary'}
     if numbers[0] != numbers[1]:
@@ -222,6 +232,15 @@ def _parts(files: Sequence[BidsFile]) -> tuple[list[BidsFile], list[BidsFile]]:
     return first, second
 
 
+def _check_once(files: Sequence[BidsFile]) -> None:
+    """Refuse two files of one echo, such as `.nii` beside `.nii.gz`, or `echo-1` and `echo-01`."""
+    for one, other in itertools.pairwise(files):
+        if int(one.get('echo') or 0) == int(other.get('echo') or 0):
+            raise InputError(
+                other.path, f'is of the same echo as {one.path.name}', 'keep one of the two'
+            )
+
+
 def _pair(parts: set[str | None]) -> tuple[str, str]:
     """The pair of parts that a run has, else the one that it has a part of."""
     complete = [pair for pair in PAIRS if parts >= set(pair)]
@@ -234,18 +253,41 @@ def _pattern(file: BidsFile) -> Path:
     return file.path.parent / f'{file.run_prefix}_*_{file.get("suffix")}.nii.gz'
 
 
+def _shared_field_strength(sidecars: Mapping[Path, Mapping[str, Any]], first: Path) -> float:
+    """Field strength, T, that the sidecar of one image gives and no other contradicts."""
+    b0 = field_strength(first, sidecars[first])
+    for path, metadata in sidecars.items():
+        if 'MagneticFieldStrength' not in metadata:
+            continue
+        if abs(field_strength(path, metadata) / b0 - 1) > SAME_FIELD:
+            raise InputError(
+                path,
+                f'has MagneticFieldStrength {metadata["MagneticFieldStrength"]:g} where '
+                f'{first.name} has {b0:g}',
+                'write the same into the sidecars of both',
+            )
+    return b0
+
+
 def _shared_echo_times(
-    bids_dir: Path, magnitude: Sequence[BidsFile], phase: Sequence[BidsFile]
-) -> list[float]:
+    sidecars: Mapping[Path, Mapping[str, Any]],
+    magnitude: Sequence[BidsFile], phase: Sequence[BidsFile],
+) -> list[float]:  # fmt: skip
     """Echo times, s, in the order of the files; refused where the two parts differ."""
     of_magnitude, of_phase = (
-        echo_times(bids_dir, [f.path for f in part]) for part in (magnitude, phase)
+        times_of([(f.path, sidecars[f.path]) for f in part]) for part in (magnitude, phase)
     )
     if of_magnitude != of_phase:
         raise InputError(
             phase[0].path,
             f'has echo times {of_phase} s where the magnitude has {of_magnitude} s',
             'write the same EchoTime into the sidecars of both',
+        )
+    if max(of_phase) < LEAST_ECHO_S:
+        raise InputError(
+            phase[of_phase.index(max(of_phase))].path,
+            f'has EchoTime {max(of_phase):g}, too short for iron to show in the phase',
+            'give the true echo time in seconds',
         )
     return of_phase
 
@@ -259,6 +301,9 @@ def _check_images(files: Sequence[BidsFile]) -> None:
                 f'has shape {shape} where one 3D image per echo is needed',
                 'split it into one file per echo',
             )
+        if min(shape) < 2:
+            fix = 'give the whole scan; susceptibility needs a volume'
+            raise InputError(file.path, f'has shape {shape}, a single slice', fix)
         check_same_grid(files[0].path, file.path)
 
 

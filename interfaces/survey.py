@@ -13,7 +13,7 @@ from ..nodes.errors import NigraError
 from .agreement import compare_protocols
 from .bids import Visit, find_visits, select_images
 from .headers import read_header
-from .metadata import echo_times, field_strength, load_metadata
+from .metadata import field_strength, load_metadata, times_of
 from .protocol import PROTOCOL, in_words, protocol_of
 from .scans import GreScan, build_scan, group_runs, leave_out_halves
 
@@ -143,7 +143,7 @@ def participant_problems(
     for file in gre:
         metadata = attempt(load_metadata, bids_dir, file.path)
         if metadata is not None:
-            attempt(echo_times, bids_dir, [file.path])
+            attempt(times_of, [(file.path, metadata)])
             attempt(field_strength, file.path, metadata)
     used, _ = leave_out_halves(group_runs(gre))
     for run in used:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ FIGURES = 'figures'
 """Folder of pictures beside the pages."""
 PREFIX = 'group_'
 """What names of the group level's pictures begin with."""
+_LONGEST = 70
+"""Letters of a name, which may take three bytes each where a file system allows 255."""
 
 
 @functools.cache
@@ -70,20 +73,24 @@ def write_group_figures(context: Mapping[str, Any], root: Path) -> list[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     for old in folder.glob(f'{PREFIX}*.svg'):
         old.unlink()
-    made: dict[Path, None] = {}
+    made: dict[str, Path] = {}
     for name, svg in group_figures(context):
         if svg:
-            path = folder / f'{PREFIX}{_file_name(name)}.svg'
-            made[save_text(standalone(str(svg)), path)] = None
-    return list(made)
+            own = _file_name(name, made)
+            made[own] = save_text(standalone(str(svg)), folder / f'{PREFIX}{own}.svg')
+    return list(made.values())
 
 
-def _file_name(text: str) -> str:
-    """A name that every file system takes.
+def _file_name(text: str, taken: Container[str] = ()) -> str:
+    """A name that every file system takes, and that no other picture has.
 
     Examples
     --------
     >>> _file_name('Mean susceptibility_A − B/C')
     'mean-susceptibility_a-b-c'
+    >>> _file_name('slices_NMO+ − HC', ['slices_nmo-hc'])
+    'slices_nmo-hc-2'
     """
-    return re.sub(r'[^\w]+', '-', text.lower()).strip('-')
+    name = re.sub(r'[^\w]+', '-', text.lower()).strip('-')[:_LONGEST]
+    others = (f'{name}-{number}' for number in itertools.count(2))
+    return name if name not in taken else next(other for other in others if other not in taken)

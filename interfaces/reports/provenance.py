@@ -57,6 +57,7 @@ def describe_study(bids_dir: str | Path, command: str = '') -> dict[str, Any]:
         about = read_json(Path(bids_dir) / 'dataset_description.json')
     except NigraError:
         about = {}
+    about = about if isinstance(about, dict) else {}
     makers = about.get('GeneratedBy')
     listed = makers if isinstance(makers, list) else []
     names = [maker.get('Name') for maker in listed if isinstance(maker, dict)]

@@ -118,6 +118,11 @@ def slope_of_zero(folder):
     nib.save(saved, path)
 
 
+def milliradians(data):
+    """Case 83: as scanners of GE store it, the other way round and without 8192 in sight."""
+    return np.rint(-1000 * data * (2 * np.pi / WRAP))
+
+
 def strays(data):
     """Case 73: three voxels of a value that no phase has."""
     data = (data + WRAP // 2) // 2
@@ -152,8 +157,10 @@ CASES = {
     75: (stored(lambda d: d / (WRAP // 2) * 180, np.float32, Units='rad'), 'degrees'),
     81: (shifted(lambda z: 1.5 * np.sin(37.0 * z * z)), 'jumps from slice to slice'),
     82: (shifted(lambda z: np.pi * (z % 2)), 'alternate slices have the opposite phase'),
+    83: (stored(milliradians, Manufacturer='GE MEDICAL SYSTEMS', Units='arbitrary',
+                ImageType=['DERIVED', 'SECONDARY']), 'its sign was turned'),
     84: (real_and_imaginary, None),
-}
+}  # fmt: skip
 """How the phase is stored, by the number of the case, and a word that is told."""
 PLAIN, FILTERED, OPEN = 1, 79, 49
 RUNS = {

@@ -4,6 +4,7 @@ Everybody but two has something wrong; each is named in a sentence. Those two ar
 one, and one with the T1w image of another person, which is told as a problem.
 """
 
+import gzip
 import json
 import shutil
 from pathlib import Path
@@ -38,6 +39,14 @@ def cut(folder):
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
 
 
+def changed(folder):
+    """One byte is another than when the file was packed, as on a failing disk."""
+    path = next(folder.glob('*part-phase_T2starw.nii.gz'))
+    content = bytearray(gzip.compress(gzip.decompress(path.read_bytes()), 0))
+    content[len(content) // 2] ^= 0x40
+    path.write_bytes(content)
+
+
 def swap(folder):
     mag, phase = (next(folder.glob(f'*part-{p}_T2starw.nii.gz')) for p in ('mag', 'phase'))
     other = folder / 'other'
@@ -53,6 +62,7 @@ def ramp(data):
 
 CASES = {
     'sub-14': (cut, 'cannot be read to its end'),
+    'sub-14changed': (changed, 'cannot be read to its end (CRC check failed'),
     'sub-35': (voxels(np.ones_like), 'part-phase_T2starw.nii.gz'),
     'sub-37': (voxels(lambda data: np.full_like(data, np.nan)), 'part-phase_T2starw.nii.gz'),
     'sub-39': (swap, 'T2starw.nii.gz'),

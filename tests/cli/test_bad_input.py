@@ -262,7 +262,8 @@ def test_an_output_that_cannot_be_made_is_one_sentence(two, capsys):
     assert main([str(two), str(two.parent / 'out' / 'x'), 'participant']) == 1
     error = capsys.readouterr().err
     assert error.count('\n') == 1
-    assert 'cannot be created (Not a directory)' in error
+    assert 'cannot be created (' in error
+    assert '/out is no folder); give another folder' in error
     assert (two.parent / 'out').read_text() == 'a file'
 
 

@@ -3,6 +3,7 @@
 import importlib.util
 import random
 import shutil
+import signal
 import sys
 from pathlib import Path
 
@@ -67,6 +68,23 @@ def faults(monkeypatch):
     monkeypatch.setitem(sys.modules, 'faults', module)
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.mark.parametrize('way', ['Ctrl-C', 'hung up', 'terminated'])
+def test_what_is_struck_takes_the_signal(faults, tmp_path, monkeypatch, way):
+    """A shell's job in the background ignores Ctrl-C, `nohup` a closed terminal."""
+    program = tmp_path / 'program'
+    program.write_text('#!/bin/sh\nexec sleep 60\n')
+    program.chmod(0o700)
+    monkeypatch.setattr(faults.sys, 'executable', str(program))
+    monkeypatch.setattr(faults, 'GRACE', 5)
+    before = signal.signal(faults.WAYS[way], signal.SIG_IGN)
+    try:
+        process = faults.start((), tmp_path / 'out')
+    finally:
+        signal.signal(faults.WAYS[way], before)
+    assert faults.strike(process, way, 0.1) == []
+    assert process.returncode == -faults.WAYS[way]
 
 
 @pytest.mark.slow

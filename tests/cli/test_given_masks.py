@@ -5,15 +5,18 @@ the others are complete, and what is doubtful in them stands on their pages and 
 """
 
 import json
+import re
 import shutil
 from pathlib import Path
 
 import nibabel as nib
 import numpy as np
 import pytest
+from scipy.ndimage import distance_transform_edt
 
 from nigra.cli import main
-from nigra.interfaces.tables import read_table
+from nigra.interfaces.anatomy.atlas import compared_regions
+from nigra.interfaces.tables import read_table, readable
 
 EXAMPLE = Path(__file__).parents[2] / 'bids_example'
 SOURCE = 'sub-04'
@@ -166,6 +169,40 @@ def test_regions_out_of_view_are_rows_without_values(run):
     assert rows[rows.n_voxels > 0].chi_mean.notna().all()
     assert 'region_missing' in quality(out, 'sub-54')['problems']
     assert any('sub-54' in text and 'nucleus without a value' in text for text in told)
+
+
+def labelled(folder, who, names):
+    """Where each label of an image lies, by its name, and the image."""
+    image = nib.load(folder / f'{who}_seg-dgm_dseg.nii.gz')
+    labels = np.asanyarray(image.dataobj)
+    table = read_table(names)
+    assert set(np.unique(labels)) - {0} <= set(table['index'])
+    return {name: labels == value for value, name in table[['index', 'name']].to_numpy()}, image
+
+
+def test_interpolation_makes_no_label(run):
+    """Case 55: means of two labels would be those of a third, far from where that belongs."""
+    out, _, _ = run
+    anat, truth = out / 'sub-53grid' / 'anat', MASK.parents[2]
+    own, image = labelled(anat, 'sub-53grid', anat / 'sub-53grid_seg-dgm_dseg.tsv')
+    true, _ = labelled(MASK.parent, SOURCE, truth / 'seg-dgm_dseg.tsv')
+    assert np.issubdtype(image.get_data_dtype(), np.integer)
+    shared = [key for key in own if key in true and own[key].any()]
+    assert len(shared) >= 12
+    for key in shared:
+        far = distance_transform_edt(~true[key], sampling=image.header.get_zooms())
+        assert far[own[key]].max() < 10, key
+
+
+@pytest.mark.parametrize('who', TOLD)
+def test_a_page_judges_by_what_is_compared(run, who):
+    """Case 104: a part of a nucleus of a few voxels makes nothing amber, and no view exceeds 1."""
+    out, _, _ = run
+    page = (out / f'{who}.html').read_text()
+    named = re.findall(r'(?:largest: |lowest: (?:left|right) )([^,<]+),', page)
+    assert len(named) == 2
+    assert set(named) <= {readable(region) for region in compared_regions()}
+    assert quality(out, who)['brain_in_view'] <= 1
 
 
 def test_a_failed_registration_is_a_problem_that_is_told(run):

@@ -21,13 +21,15 @@ def test_a_signal_interrupts_and_gives_its_status(number, status):
         signal.signal(number, before)
 
 
-def test_what_is_ignored_stays_ignored():
-    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+@pytest.mark.parametrize('number', [signal.SIGHUP, signal.SIGINT])
+def test_what_is_ignored_stays_ignored(number):
+    """As `nohup` and a shell's job in the background want it."""
+    before = signal.signal(number, signal.SIG_IGN)
     try:
         with signals_stop_the_run():
-            os.kill(os.getpid(), signal.SIGHUP)
+            os.kill(os.getpid(), number)
     finally:
-        signal.signal(signal.SIGHUP, before)
+        signal.signal(number, before)
 
 
 def test_other_threads_leave_signals_alone():
