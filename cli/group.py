@@ -40,6 +40,7 @@ def group_look(settings: Settings) -> Failures:
 def group_level(settings: Settings) -> Failures:
     """Compare the groups from the derivatives alone; return what failed."""
     from ..interfaces.completion import missing_outputs
+    from ..interfaces.dataset import keep_participants
     from ..interfaces.files import read_json
     from ..interfaces.reports.methods_text import COMPARISON
 
@@ -50,6 +51,8 @@ def group_level(settings: Settings) -> Failures:
     people = sorted({path.name.split('_')[0] for path in tables})
     if errors := forecast(settings, people, people).errors:  # before earlier results give way
         return {'group': list(errors)}
+    if not settings.analysis_name:  # the list of everybody shows the groups that are compared
+        keep_participants(settings.output_dir, participants)
     told, key = _told_and_key(settings, participants, tables)
     if _group_is_there(settings, key):
         LOGGER.info('The group level is complete; nothing to do')

@@ -223,7 +223,7 @@ def _duration(hours: float) -> str:
 
     Examples
     --------
-    >>> _duration(0.26), _duration(7.4)
-    ('16 min', '7.4 h')
+    >>> _duration(0.26), _duration(7.4), _duration(0.004)
+    ('16 min', '7.4 h', '1 min')
     """
-    return f'{60 * hours:.0f} min' if hours < 2 else f'{hours:.1f} h'
+    return f'{max(1, 60 * hours):.0f} min' if hours < 2 else f'{hours:.1f} h'

@@ -54,9 +54,23 @@ def prepare_output(
     save_text('\n'.join(IGNORED) + '\n', output_dir / '.bidsignore')
     if not (output_dir / 'README.md').exists():  # people may have written their own
         save_text(_README.format(version=version), output_dir / 'README.md')
-    table = participants_file or bids_dir / 'participants.tsv'
-    if table.is_file():
-        copy_file(table, output_dir / 'participants.tsv')
+    keep_participants(output_dir, participants_file or bids_dir / 'participants.tsv')
+
+
+def keep_participants(output_dir: Path, table: Path) -> None:
+    """Keep the table of participants, and what describes it, with the derivatives.
+
+    Parameters
+    ----------
+    output_dir
+        Root of the derivatives.
+    table
+        The table, which may be absent, or the one that is kept.
+    """
+    kept = output_dir / 'participants.tsv'
+    if not table.is_file() or (kept.exists() and table.samefile(kept)):
+        return
+    copy_file(table, kept)
     words = table.with_suffix('.json')
     if words.is_file():
         content = read_json(words)

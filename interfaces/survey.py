@@ -93,21 +93,34 @@ def study_differences(rows: pd.DataFrame) -> list[tuple[str, bool]]:
 
 def header_warnings(visit: Visit) -> list[str]:
     """What headers tell of images that will hardly serve."""
-    told = []
     kinds = [('T1w', visit.t1w), *(('gradient-echo', scan.phase[0]) for scan in visit.scans)]
-    for kind, path in kinds:
-        header = read_header(path)
-        views = [n * edge for n, edge in zip(header.shape, header.voxel_mm, strict=False)]
-        if min(views) < LEAST_VIEW_MM[kind]:
-            told.append(
-                f'{path.name} shows {" x ".join(f"{v:.0f}" for v in views)} mm, less than '
-                f'a {kind} image needs to show the deep grey matter.'
-            )
-        if max(header.voxel_mm) > COARSE_MM:
-            told.append(
-                f'{path.name} has voxels of {in_words("VoxelSize", header.voxel_mm)} mm, in which '
-                'the small nuclei cannot be told apart.'
-            )
+    return [sentence for kind, path in kinds for sentence in image_warnings(kind, path)]
+
+
+def image_warnings(kind: str, path: Path) -> list[str]:
+    """What a header tells of an image that will hardly serve.
+
+    Parameters
+    ----------
+    kind
+        One of `LEAST_VIEW_MM`.
+    path
+        The image.
+    """
+    told = []
+    header = read_header(path)
+    views = [n * edge for n, edge in zip(header.shape, header.voxel_mm, strict=False)]
+    if min(views) < LEAST_VIEW_MM[kind]:
+        told.append(
+            f'{path.name} shows {" x ".join(f"{v:.0f}" for v in views)} mm, less than '
+            f'a {kind} image needs to show the deep grey matter.'
+        )
+    # affines of single precision make 3 mm a little more or less
+    if round(max(header.voxel_mm), 2) >= COARSE_MM:
+        told.append(
+            f'{path.name} has voxels of {in_words("VoxelSize", header.voxel_mm)} mm, in which '
+            'the small nuclei can hardly be told apart.'
+        )
     return told
 
 

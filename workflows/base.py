@@ -22,6 +22,7 @@ from ..interfaces.sidecars import (
     anat_metadata,
     marker_path,
 )
+from ..interfaces.survey import image_warnings
 from .anat import init_anat_wf
 from .graph import connect_same, light
 from .outputs import init_anat_outputs_wf
@@ -119,7 +120,7 @@ def _add_report(workflow: Workflow, visit: Visit, plan: Plan) -> Node:
             methods_html=plan.methods_html.get(max(len(s.echo_times) for s in visit.scans), ''),
             versions=dict(plan.versions),
             study=dict(plan.study),
-            warnings=list(visit.warnings),
+            warnings=[*visit.warnings, *image_warnings('T1w', visit.t1w)],
             out_file=str(plan.output_dir / f'{visit.prefix}.html'),
         ),
         name='report',

@@ -27,6 +27,7 @@ from ..interfaces.sidecars import (
     scan_memory_gb,
     scan_metadata,
 )
+from ..interfaces.survey import image_warnings
 from ..nodes.grid import hz_per_ppm
 from .graph import light, nodes_of
 from .measure import init_atlas_wf
@@ -351,5 +352,6 @@ def _facts_node(scan: GreScan) -> Node:
         k: v for k, v in (('session', scan.session_id), ('run', scan.run_id)) if v
     } | {'prefix': scan.prefix}
     facts.inputs.facts = scan_facts(scan)
-    facts.inputs.scan_warnings = list(scan.warnings)
+    shown = image_warnings('gradient-echo', scan.phase[0])
+    facts.inputs.scan_warnings = [*scan.warnings, *shown]
     return facts

@@ -76,7 +76,8 @@ def overview(data: GroupData) -> list[tuple[str, str]]:
         ('groups', str(len(data.groups))),
         ('left out', str(len(data['exclusions']))),
         ('differences tested', str(len(both))),
-        ('significant after adjustment', str(len(findings(data)))),
+        ('significant after adjustment', str(int((both['p_adjusted'] < data.alpha).sum()))),
+        ('effects, a whole and its parts as one', str(len(findings(data)))),
     ]
 
 

@@ -78,11 +78,16 @@ def people_context(data: GroupData) -> dict[str, Any]:
         })  # fmt: skip
         part['rows'].append((number, capital(readable(strip.region)), Markup(strip.svg(colour))))
     of_group = data.compared[data.compared[data.group_column] == reference]
+    ages = _ages(data)
     return {
-        'reference': reference,
+        'others': _others(data),
+        'of_group': f' of {reference}' if data.is_compared else '',
         'parts': list(parts.values()),
         'names': list(dict.fromkeys(table['participant_id'])),
-        'adjusted': join_words(list(dict.fromkeys(['age', *map(readable, data.covariates)]))),
+        'adjusted': join_words(
+            list(map(readable, dict.fromkeys([*(ages or ['age']), *_shown(data)])))
+        ),
+        'ages': ages,
         'about_reference': '; '.join(_traits(of_group, data)),
         'unusual': f'{UNUSUAL:g}',
         'least': LEAST_OTHERS,
@@ -93,12 +98,13 @@ def people_context(data: GroupData) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class _Strip:
-    """A measure of a region: everybody's rows of the table, by participant, and their scale."""
+    """A measure of a region: everybody's rows of the table, their scale, who the others are."""
 
     measure: Measure
     region: str
     rows: Mapping[str, Mapping[str, Any]]
     axis: Axis
+    others: str
 
     @property
     def name(self) -> str:
@@ -139,6 +145,8 @@ class _Strip:
         row, text = self.rows[who], self.texts[who]
         mean, sd = float(row['reference_mean']), float(row['reference_sd'])
         told = [text['reference_mean'], f'{text["reference_low"]} to {text["reference_high"]}']
+        if not row['n_reference']:
+            told[1] = text['reference_low']
         if not np.isfinite(sd):
             return [*told, None, None, None]
         told[0] += f' (SD {text["reference_sd"]})'
@@ -161,7 +169,7 @@ class _Strip:
         """A sentence on an unusual value."""
         row, value = self.rows[who], self.texts[who]['value']
         told = f'{self.name}, {value} {self.measure.page_unit}'.strip()
-        return f'{told}: {_away(row["sds_away"])} the mean of {row["reference_group"]}'
+        return f'{told}: {_away(row["sds_away"])} the mean of {self.others}'
 
 
 def _away(sds: float) -> str:
@@ -190,12 +198,31 @@ def _strips(table: pd.DataFrame, data: GroupData) -> Iterator[_Strip]:
                 axis = Axis.around(ends, 12.0, _WIDTH - 12.0)
                 known = measure_words(measure)
                 by_person = rows.set_index('participant_id').to_dict('index')
-                yield _Strip(known, str(region), by_person, axis)
+                yield _Strip(known, str(region), by_person, axis, _others(data))
+
+
+def _others(data: GroupData) -> str:
+    """Whom people are set beside: the reference group, or of one group alone the others."""
+    table = data['deviations']
+    return (
+        str(table['reference_group'].iloc[0]) if data.is_compared and len(table) else 'the others'
+    )
+
+
+def _ages(data: GroupData) -> list[str]:
+    """Columns of known ages."""
+    people = data.people.dropna(axis=1, how='all').select_dtypes('number')
+    return [name for name in people if str(name).casefold() == 'age']
+
+
+def _shown(data: GroupData) -> list[str]:
+    """Columns to compare people by: their age, whatever was adjusted for, and the covariates."""
+    return list(dict.fromkeys([*_ages(data), *data.covariates]))
 
 
 def _traits(people: pd.DataFrame, data: GroupData) -> Iterator[str]:
     """Covariates of people in words, such as `age 49.3 (SD 10.1), 34 to 66`."""
-    for name in data.covariates:
+    for name in _shown(data):
         told = summary(people[name]) if name in people else None
         if told:
             yield f'{readable(name)} {told}'
@@ -224,7 +251,7 @@ def _everybody(
 
 def _one(row: pd.Series, data: GroupData) -> Iterator[str]:
     """Covariates of one person."""
-    for name in data.covariates:
+    for name in _shown(data):
         if name in row and pd.notna(row[name]):
             value = row[name]
             yield f'{readable(name)} {value if isinstance(value, str) else f"{value:g}"}'

@@ -140,6 +140,7 @@ def _default_covariates(
             warnings.append(f'{source} tells no {default}, so models do not adjust for it.')
         elif people[name].nunique() == 1:
             value = people[name].dropna().iloc[0]
+            value = value if isinstance(value, str) else f'{value:g}'
             warnings.append(f'{name} is {value} for everyone, so models do not adjust for it.')
         else:
             chosen.append(Covariate(name, _is_categorical(people, name, source)))

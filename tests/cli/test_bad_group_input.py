@@ -375,3 +375,17 @@ def test_protocols_that_differ_between_groups_are_told_by_the_group_level(study,
     assert 'differ in echo times (ms): 20 in' in told
     assert '40 in the others, and each group has one value' in told
     assert 'voxel size' not in told
+
+
+def test_the_table_that_was_compared_is_kept_and_the_list_shows_its_groups(study, caplog):
+    out, people, file = study
+    given = out.parent / 'raw' / 'participants.tsv'
+    write_participants(given, people.assign(group=people.group.replace('RRMS', 'PPMS')))
+    before = file.read_text()
+    assert run(out, caplog, '--analysis-name', 'other')[0] == 0
+    assert file.read_text() == before
+    assert run(out, caplog)[0] == 0
+    assert file.read_text() == given.read_text() != before
+    index = (out / 'index.html').read_text()
+    assert 'PPMS' in index
+    assert 'RRMS' not in index

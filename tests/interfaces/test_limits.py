@@ -233,17 +233,23 @@ def visit(folder, t1w, gre):
 def test_images_show_enough_of_the_head_at_enough_detail(tmp_path):
     view, deep = LEAST_VIEW_MM['T1w'], LEAST_VIEW_MM['gradient-echo']
     good = visit(tmp_path / 'a', ((60, 60, 60), (view / 60,) * 3),
-                 ((50, 50, 10), (2, 2, deep / 10)))  # fmt: skip
+                 ((50, 50, 15), (2, 2, deep / 15)))  # fmt: skip
     assert header_warnings(good) == []
     small = visit(tmp_path / 'b', ((60, 60, 59), (view / 60,) * 3),
-                  ((50, 50, 9), (2, 2, deep / 10)))  # fmt: skip
+                  ((50, 50, 14), (2, 2, deep / 15)))  # fmt: skip
     told = header_warnings(small)
     assert len(told) == 2
     assert f'{view:.0f} x {view:.0f} x {59 * view / 60:.0f} mm' in told[0]
     assert told[1].startswith('gre.nii.gz shows 100 x 100 x ')
-    coarse = visit(tmp_path / 'c', ((80, 80, 80), (2, 2, 2)), ((50, 50, 20), (2, 2, COARSE_MM)))
-    assert header_warnings(coarse) == []
-    coarse = visit(tmp_path / 'd', ((80, 80, 80), (2, 2, 2)),
-                   ((50, 50, 20), (2, 2, COARSE_MM + 0.1)))  # fmt: skip
-    (told,) = header_warnings(coarse)
-    assert 'small nuclei cannot be told apart' in told
+
+
+@pytest.mark.parametrize(
+    ('edge', 'coarse'),
+    [(COARSE_MM - 0.1, False), (COARSE_MM - 2e-7, True), (COARSE_MM, True),
+     (COARSE_MM + 2e-7, True), (COARSE_MM + 0.1, True)],
+)  # fmt: skip
+def test_voxels_are_coarse_from_a_limit_on_that_does_not_hang_on_rounding(tmp_path, edge, coarse):
+    seen = visit(tmp_path, ((80, 80, 80), (2, 2, 2)), ((50, 50, 20), (2, 2, edge)))
+    told = header_warnings(seen)
+    assert len(told) == coarse
+    assert all('small nuclei can hardly be told apart' in sentence for sentence in told)

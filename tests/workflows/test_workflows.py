@@ -19,6 +19,7 @@ from nigra.interfaces.methods import Methods
 from nigra.interfaces.outputs import Discard, Gather
 from nigra.interfaces.scans import GreScan
 from nigra.interfaces.sidecars import Plan
+from nigra.interfaces.survey import header_warnings
 from nigra.nodes.methods import BACKGROUND, INVERSION, ONE_STEP
 from nigra.nodes.statistics.question import Question
 from nigra.workflows.base import init_nigra_wf
@@ -96,6 +97,16 @@ def test_a_fault_is_found(raw, tmp_path):
     report = workflow.get_node('sub_01_wf.report')
     report.inputs.trait_set(out_file=type(report.inputs)().out_file)
     assert any('nothing feeds out_file' in sentence for sentence in faults(workflow))
+
+
+def test_the_page_tells_what_the_look_tells_of_headers(raw, tmp_path):
+    (visit,) = find_visits(raw, 'sub-01')
+    told = header_warnings(visit)
+    workflow = init_nigra_wf([(visit, 'key')], plan(raw), work_dir=tmp_path)
+    page = workflow.get_node('sub_01_wf.report').inputs.warnings
+    scan = workflow.get_node('sub_01_wf.scan_1_wf.facts').inputs.scan_warnings
+    assert len(told) == 2
+    assert [*page, *scan] == told
 
 
 def outputs_of(workflow):

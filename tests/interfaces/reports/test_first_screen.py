@@ -54,7 +54,9 @@ def test_a_whole_and_its_parts_are_one_effect():
     assert [lead.split(' was')[0].split('the ')[1] for lead, _ in found[0].parts] == [
         'thalamus', 'pulvinar'
     ]  # fmt: skip
-    assert dict(overview(data(*parts)))['significant after adjustment'] == '1'
+    numbers = dict(overview(data(*parts)))
+    assert numbers['differences tested'] == numbers['significant after adjustment'] == '3'
+    assert numbers['effects, a whole and its parts as one'] == '1'
 
 
 def test_findings_stand_below_their_contrasts_in_the_order_of_the_table():

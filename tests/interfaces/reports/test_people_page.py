@@ -148,6 +148,38 @@ def test_few_others_have_no_range_and_the_compared_visit_is_named(tmp_path):
     assert shown['about'].endswith('ses-2')
 
 
+def test_of_one_group_people_stand_beside_the_others(tmp_path):
+    write_study(tmp_path, make_people({'A': 7}))
+    write_visit(tmp_path, region_rows('sub-001', np.random.default_rng(0), shift=300.0))
+    page = compare(tmp_path)
+    shown = told(page, 'sub-001')
+    assert shown['others'] == 'the other 6 people'
+    assert [text.endswith(' SD above the mean of the others') for text in shown['unusual']] == [
+        True
+    ]
+    assert '<h1>One person beside the others</h1>' in page.read_text()
+    assert ' of A' not in page.read_text()
+
+
+def test_beside_nobody_there_is_no_range(tmp_path):
+    write_study(tmp_path, make_people({'A': 1}))
+    shown = told(compare(tmp_path), 'sub-001')
+    assert {tuple(row[3:6]) for row in shown['rows']} == {('n/a', 'n/a', '')}
+
+
+@pytest.mark.parametrize(
+    ('known', 'words'),
+    [(True, 'so compare the ages above first'), (False, 'so compare their ages')],
+)
+def test_ages_are_shown_whatever_was_adjusted_for(tmp_path, known, words):
+    people = make_people({'A': 3, 'B': 3})
+    write_study(tmp_path, people if known else people.drop(columns='age'))
+    page = compare(tmp_path, covariates=())
+    assert ('; age ' in told(page, 'sub-001')['about']) == known
+    assert words in page.read_text()
+    assert '<b>not adjusted for age</b>' in page.read_text()
+
+
 def test_it_fits_a_phone_and_asks_for_nothing(page):
     shown, errors = in_frames([page])
     assert errors == []

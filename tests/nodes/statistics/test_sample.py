@@ -73,6 +73,14 @@ def test_defaults_that_are_absent_or_constant_are_left_out_with_a_word():
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ('age', 'told'), [(41.0, 'age is 41 for'), (41.5, 'age is 41.5 for'), (7, 'age is 7 for')]
+)
+def test_an_age_that_all_share_is_told_without_empty_decimals(age, told):
+    sample = sample_of(make_people().assign(age=age))
+    assert [w for w in sample.warnings if w.startswith(told)]
+
+
 def test_spellings_of_sex_are_one():
     people = make_people()
     people['sex'] = ['F', 'f', 'female', 'M', 'male', 'm', 'Male', 'Female'] * 2
