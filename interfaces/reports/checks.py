@@ -125,7 +125,7 @@ def warnings_check(title: str, warnings: Sequence[str]) -> list[Check]:
 def _missing_check(nuclei: pd.DataFrame) -> Check:
     empty = nuclei[nuclei.chi_mean.isna() | ~(nuclei.n_voxels > 0)]
     if empty.empty:
-        text = f'all {len(nuclei)}, left and right'
+        text = f'all {len(nuclei)} that are compared, left and right'
         return Check(Status.GOOD, 'Nuclei found', text)
     names = ', '.join(_place(row) for row in empty.itertuples())
     text = f'{names}: check labels and QSM mask'
