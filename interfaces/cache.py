@@ -10,7 +10,8 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 
-_CHUNK = 1 << 20
+from .files import read_to_end
+
 _NEVER_EMPTY = ('.nii', '.gz', '.pklz', '.h5', '.json', '.tsv')
 
 
@@ -48,8 +49,7 @@ def _is_damaged(path: Path) -> bool:
         return False
     try:
         with gzip.open(path) as stream:
-            while stream.read(_CHUNK):
-                pass
+            read_to_end(stream)
     except (OSError, EOFError, zlib.error):
         return True
     return False

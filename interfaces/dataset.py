@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..nodes.errors import InputError
-from .files import copy_file, read_json, save_json, save_text
+from .files import copy_file, read_json, read_json_object, save_json, save_text
 
 IGNORED = ('*.html', 'logs', 'work', '*_xfm.h5', '*_fieldmap.*', '*_regions.*',
            '*_quality.json', 'group_*', 'exclusions.*', 'figures', 'analyses')  # fmt: skip
@@ -104,9 +104,7 @@ def _description(bids_dir: Path, version: str) -> dict[str, Any]:
     path = bids_dir / 'dataset_description.json'
     if not path.exists():
         raise InputError(path, 'is missing', 'add it (BIDS needs Name and BIDSVersion in it)')
-    raw = read_json(path)
-    if not isinstance(raw, dict):
-        raise InputError(path, 'is no JSON object', 'write {"Name": ..., "BIDSVersion": ...}')
+    raw = read_json_object(path, 'write {"Name": ..., "BIDSVersion": ...}')
     here = bids_dir.resolve().as_uri()
     return {
         'Name': f'nigra: deep grey matter susceptibility of {raw.get("Name", "a study")}',

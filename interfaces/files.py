@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gzip
 import json
 import os
 import shutil
@@ -179,6 +180,26 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_text(encoding='utf-8-sig'))
     except (OSError, ValueError, RecursionError) as error:
         raise InputError(path, f'cannot be read as JSON ({error})', 'correct the file') from error
+
+
+def read_json_object(path: Path, fix: str) -> dict[str, Any]:
+    """Content of a JSON file that must hold names and values; `fix` tells what to write there.
+
+    Raises
+    ------
+    InputError
+        As `read_json`, or it holds something else.
+    """
+    content = read_json(path)
+    if not isinstance(content, dict):
+        raise InputError(path, 'is no JSON object', fix)
+    return content
+
+
+def read_to_end(stream: gzip.GzipFile) -> None:
+    """Read what is left, so that the check sum at the end of a compressed file is looked at."""
+    while stream.read(1 << 20):
+        pass
 
 
 def save_json(content: Mapping[str, Any], path: str | Path) -> Path:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from ..nodes.errors import InputError
+from .files import read_to_end
 from .unchanged import UntilChanged
 
 POSITION_TOLERANCE = 1e-2
@@ -22,7 +23,6 @@ POSITION_TOLERANCE = 1e-2
 TRANSFORMS_MM = 1.0
 """From here on it is told that sform and qform of an image contradict each other, mm (by eye)."""
 
-_CHUNK = 1 << 20
 _DAMAGE = (OSError, EOFError, zlib.error, ValueError)
 
 
@@ -215,9 +215,7 @@ def load_data(path: str | Path, *, dtype: DTypeLike | None = None) -> NDArray[An
             return np.asanyarray(image.dataobj, dtype=dtype)
         with gzip.open(path) as stream:
             data = np.asanyarray(type(image).from_stream(stream).dataobj, dtype=dtype)
-            # nibabel stops at the last voxel, and the check sum comes after it
-            while stream.read(_CHUNK):
-                pass
+            read_to_end(stream)  # nibabel stops at the last voxel
             return data
     except _DAMAGE as error:
         raise InputError(

@@ -12,7 +12,7 @@ import pandas as pd
 from ..nodes.errors import InputError
 from ..nodes.statistics.groups import with_groups
 from ..nodes.statistics.values import name_some
-from .files import read_json
+from .files import read_json_object
 
 MISSING = frozenset(['', 'n/a', 'na', 'nan', 'n.a.', '#n/a', '#na', '<na>', 'null', '.', '-', '?'])
 """How missing values are written, in lower case: as BIDS says, by programs, and by people."""
@@ -294,9 +294,7 @@ def read_dictionary(path: Path) -> dict[str, Any]:
     sidecar = path.with_suffix('.json')
     if not sidecar.exists():
         return {}
-    content = read_json(sidecar)
-    if not isinstance(content, dict):
-        raise InputError(sidecar, 'is no JSON object', 'describe each column by its name')
+    content = read_json_object(sidecar, 'describe each column by its name')
     return {k: v for k, v in content.items() if isinstance(v, dict)}
 
 

@@ -70,6 +70,17 @@ def look(raw, *options, levels=('participant',)):
     return status, read_table(logs / 'look.tsv'), list(problems.itertuples(index=False, name=None))
 
 
+def first_is_left_out(raw, sentence):
+    """A look leaves the first of two participants out, says why, and processes the other."""
+    status, scans, problems = look(raw)
+    assert status == 1
+    told = [text for level, about, text in problems if (level, about) == ('error', 'sub-01')]
+    assert any(sentence in text for text in told), told
+    assert not any('\n' in text for text in told)
+    states = dict(zip(scans.participant_id, scans.state, strict=True))
+    assert states == {'sub-01': 'left out', 'sub-02': 'process'}
+
+
 def load_only_scan(bids, who='sub-01'):
     """The only gradient-echo scan of a participant, and its images as the pipeline reads them."""
     gre, _ = select_images(bids / who, (), {})

@@ -75,6 +75,16 @@ def write_study(root, people, *, seed=1, shifts=None):
     return write_participants(root / 'participants.tsv', people)
 
 
+def write_twice(folder):
+    """Derivatives below `out` of everybody measured twice, and the table below `raw`: people."""
+    rng, people = np.random.default_rng(1), make_people({'MS': 4, 'HC': 4})
+    for person in people.participant_id:
+        for session in ('ses-2', 'ses-10'):
+            write_visit(folder / 'out', region_rows(person, rng, session=session))
+    write_participants(folder / 'raw' / 'participants.tsv', people)
+    return people
+
+
 def write_participants(path, people):
     """Write a table of participants."""
     path.parent.mkdir(parents=True, exist_ok=True)

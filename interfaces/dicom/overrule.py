@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from ...nodes.errors import InputError
-from ..files import read_json
+from ..files import read_json_object
 from ..participants import read_text_table
 from .people import Visit
 from .roles import ROLES
@@ -33,9 +33,7 @@ def read_map(path: Path | None) -> pd.DataFrame:
     if path is None:
         return empty
     if path.suffix == '.json':
-        content = read_json(path)
-        if not isinstance(content, dict):
-            raise InputError(path, 'is no JSON object', 'write {"7": "phase"}')
+        content = read_json_object(path, 'write {"7": "phase"}')
         table = pd.DataFrame({'series': list(content), 'role': list(content.values())})
     else:
         table = read_text_table(path)

@@ -102,7 +102,7 @@ def participant_context(
             ('versions', 'Versions'),
         ],
         'ways': ways(participant_id),
-        'beside': ways(participant_id)[-1][0],
+        'beside': _beside(participant_id),
     }
 
 
@@ -119,8 +119,13 @@ def ways(visit: str) -> list[tuple[str, str]]:
         (f'index.html#before={at}', '← previous'),
         (f'index.html#after={at}', 'next →'),
         (f'index.html#view={at}', 'Viewer'),
-        (f'index.html#beside={at}', 'Beside others'),
+        (_beside(visit), 'Beside others'),
     ]
+
+
+def _beside(visit: str) -> str:
+    """Link to the page of one person beside the others."""
+    return f'index.html#beside={quote(visit)}'
 
 
 def _run_summary(run: Run) -> Check:

@@ -66,7 +66,7 @@ def write_people(
 def people_context(data: GroupData) -> dict[str, Any]:
     """Everything the template shows, and what the script fills in for each person."""
     table = both_sides(data['deviations'])
-    reference = str(table['reference_group'].iloc[0]) if len(table) else ''
+    reference = _reference(data)
     strips = list(_strips(table, data))
     colour = group_colours(data.groups).get(reference, '')
     parts: dict[str, dict[str, Any]] = {}
@@ -203,10 +203,13 @@ def _strips(table: pd.DataFrame, data: GroupData) -> Iterator[_Strip]:
 
 def _others(data: GroupData) -> str:
     """Whom people are set beside: the reference group, or of one group alone the others."""
-    table = data['deviations']
-    return (
-        str(table['reference_group'].iloc[0]) if data.is_compared and len(table) else 'the others'
-    )
+    return (data.is_compared and _reference(data)) or 'the others'
+
+
+def _reference(data: GroupData) -> str:
+    """The reference group, which the table names in every row; empty where it has none."""
+    named = data['deviations']['reference_group']
+    return str(named.iloc[0]) if len(named) else ''
 
 
 def _ages(data: GroupData) -> list[str]:
@@ -234,7 +237,7 @@ def _everybody(
     """What the script fills in: the reference group row by row, and everybody."""
     facts = data.people.set_index('participant_id', drop=False)
     groups = table.drop_duplicates('participant_id').set_index('participant_id')
-    reference = groups['reference_group'].iloc[0] if len(groups) else ''
+    reference = _reference(data)
     outside = groups.index[groups['group'] != reference]
     people = []
     for who, group in groups['group'].items():

@@ -1,8 +1,7 @@
 """Case 102: `sub-*_sessions.tsv` with group and age of each session, through the group level."""
 
-import numpy as np
 import pytest
-from toy_cohort import make_people, region_rows, write_participants, write_visit
+from toy_cohort import write_twice
 
 from nigra.cli import main
 from nigra.interfaces.tables import read_table
@@ -13,11 +12,7 @@ QUICK = ('--permutations', '0', '--bootstraps', '0', '--nprocs', '1', '--covaria
 @pytest.fixture
 def study(tmp_path):
     """Everybody measured twice, `participants.tsv` beside the images, derivatives elsewhere."""
-    rng, people = np.random.default_rng(1), make_people({'MS': 4, 'HC': 4})
-    for person in people.participant_id:
-        for session in ('ses-2', 'ses-10'):
-            write_visit(tmp_path / 'out', region_rows(person, rng, session=session))
-    write_participants(tmp_path / 'raw' / 'participants.tsv', people)
+    write_twice(tmp_path)
     (tmp_path / 'raw' / 'dataset_description.json').write_text(
         '{"Name": "twice", "BIDSVersion": "1.10.0"}'
     )

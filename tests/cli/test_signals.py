@@ -28,6 +28,7 @@ def test_what_is_ignored_stays_ignored(number):
     try:
         with signals_stop_the_run():
             os.kill(os.getpid(), number)
+            assert signal.getsignal(number) == signal.SIG_IGN
     finally:
         signal.signal(number, before)
 

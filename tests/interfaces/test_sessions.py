@@ -2,7 +2,7 @@
 
 import pandas as pd
 import pytest
-from toy_cohort import make_people, region_rows, write_participants, write_visit
+from toy_cohort import write_twice
 
 from nigra.interfaces.gather import gather_regions
 from nigra.interfaces.sessions import find_session_tables, read_sessions
@@ -12,13 +12,8 @@ from nigra.nodes.statistics.sample import make_sample
 
 @pytest.fixture
 def study(tmp_path):
-    import numpy as np
-
-    rng, people = np.random.default_rng(1), make_people({'MS': 4, 'HC': 4})
-    for person in people.participant_id:
-        for session in ('ses-2', 'ses-10'):
-            write_visit(tmp_path / 'out', region_rows(person, rng, session=session))
-    return tmp_path, write_participants(tmp_path / 'raw' / 'participants.tsv', people), people
+    people = write_twice(tmp_path)
+    return tmp_path, tmp_path / 'raw' / 'participants.tsv', people
 
 
 def write(root, who, text):
