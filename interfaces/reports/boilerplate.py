@@ -239,6 +239,18 @@ def _unwrap(steps: Mapping[str, Any]) -> str:
     )
 
 
+def _background(steps: Mapping[str, Any]) -> str:
+    sentence = _choose('background', _sentences(BACKGROUND))(steps)
+    settings = (steps.get('settings') or {}).get('background', {})
+    passes = {**BACKGROUND[steps['background']].defaults, **settings}['passes']
+    if passes == 1:
+        return sentence
+    return (
+        sentence + ' The part of the local field that goes with them was estimated from the '
+        f'susceptibility inside the brain and given back, in {passes} passes.'
+    )
+
+
 def _zero_region(steps: Mapping[str, Any]) -> str:
     name = steps['reference']
     if not (isinstance(name, str) and name):
@@ -279,7 +291,7 @@ _STEPS: Sequence[tuple[str, Callable[[Mapping[str, Any]], str]]] = (
     ('phase_sign', _choose('phase_sign', _PHASE_SIGN)),
     ('offsets', _choose('offsets', _OFFSETS)),
     ('unwrap', _unwrap),
-    ('background', _choose('background', _sentences(BACKGROUND))),
+    ('background', _background),
     ('inversion', _choose('inversion', _sentences(INVERSION | ONE_STEP['end-to-end']))),
     ('reference', _zero_region),
     ('r2star', _choose('r2star', _R2STAR)),

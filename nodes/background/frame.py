@@ -12,8 +12,11 @@ mask
     Voxels whose total field is known, (x, y, z).
 grid
     Shape, voxel size and direction of the main field.
+passes
+    How often to look for what the local field and fields of outside sources have in common, at
+    most 20; 1 is the published method alone (`dipole_part`).
 iterations
-    Largest number of conjugate-gradient steps, at least 1.
+    Largest number of conjugate-gradient steps of a pass, at least 1.
 tolerance
     Stop when the residual (in PDF about the error itself) has shrunk to this fraction; 0 takes all
     the steps.
@@ -39,7 +42,7 @@ NigraError
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -61,7 +64,14 @@ Mask = NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Stop:
-    """When an iteration ends, and who is told of its steps; attributes as in the module.
+    """When an iteration ends, and who is told of its steps.
+
+    Attributes
+    ----------
+    iterations, tolerance, progress, passes
+        As in the module.
+    later
+        Tolerance of further passes, where it is larger; but all steps remain all.
 
     Raises
     ------
@@ -72,21 +82,24 @@ class Stop:
     iterations: int
     tolerance: float
     progress: Progress | None = None
+    passes: int = 1
+    later: float = 0.0
 
     def __post_init__(self) -> None:
         check_counts(iterations=self.iterations)
         check_not_negative(tolerance=self.tolerance)
+        check_counts(1, 20, passes=self.passes)
 
-    def at_least(self, tolerance: float) -> Stop:
-        """The same with no smaller tolerance, unless all steps are asked for."""
-        return replace(self, tolerance=max(self.tolerance, tolerance) if self.tolerance else 0.0)
+    def of_pass(self, n: int) -> Stop:
+        """That of one pass, from 0, with its share of the progress."""
+        passes, tell = int(self.passes), self.progress
+        tolerance = max(self.tolerance, self.later) if n and self.tolerance else self.tolerance
 
-    def part(self, n: int, parts: int) -> Stop:
-        """The same for one of several equal parts of a longer work, from 0."""
-        tell = self.progress
-        if tell is None:
-            return self
-        return replace(self, progress=lambda done, most: tell(n * most + done, parts * most))
+        def share(done: int, most: int) -> None:
+            if tell:
+                tell(n * most + done, passes * most)
+
+        return Stop(self.iterations, tolerance, share)
 
 
 def field_in_box(totalfield: NDArray[Any], box: Box) -> Image:

@@ -13,14 +13,8 @@ Conjugate gradients on g, preconditioned by two multigrid solutions of Poisson's
 W^2, need stencils only, no Fourier transform and no room around the mask. Polynomials Q of
 `offset_order` are constraints g^T L Q = 0 on the same iteration.
 
-The local field, too, has a part that outside sources could have made, and the projection takes it
-along: of deep nuclei a twelfth, of wide structures a third. So what susceptibility in the mask
-explains of the local field l (`dipole_part`, E l) is looked at again, and its harmonic part
-P E l, P the projection, given back; of what that adds again, and so on:
-
-    l_1 = f - P f,   d_1 = l_1,   d_n+1 = P E d_n,   l_n+1 = l_n + d_n+1.
-
-A field of outside sources alone still leaves nothing, for then l_1 is zero.
+What the projection takes along of the local field is given back in further passes
+(`dipole_part`).
 """
 
 from __future__ import annotations
@@ -36,7 +30,7 @@ from ..fields import check_counts, check_field_map, check_positive
 from ..grid import Grid
 from ..numerics.multigrid import Box, Multigrid, Stencils, interior, laplacian
 from ..parallel import Progress
-from .dipole_part import DipolePart
+from .dipole_part import DipolePart, local_in_passes
 from .frame import Image, Mask, Stop, field_in_box
 from .solver import System, image_conjugate_gradients
 
@@ -90,10 +84,7 @@ def pdf(
         Polynomials up to this order, 0 to 3, are taken away as well. Beyond order 1 they are no
         fields of outside sources; a single echo's phase offset is like them, where the step before
         has not taken it away.
-    passes
-        How often to look for what the local field and fields of outside sources have in common;
-        1 is the projection alone.
-    totalfield, mask, grid, iterations, tolerance, nthreads, progress
+    totalfield, mask, grid, passes, iterations, tolerance, nthreads, progress
         As in `background.frame`, which also lists the errors.
 
     Returns
@@ -105,23 +96,15 @@ def pdf(
     -----
     Liu et al. 2011 (doi 10.1002/nbm.1670); the equations are in the module's docstring.
     """
-    stop = Stop(iterations, tolerance, progress)
+    stop = Stop(iterations, tolerance, progress, passes, _LATER)
     check_positive(local_sd=local_sd)
     check_counts(0, 3, offset_order=offset_order)
-    check_counts(1, 20, passes=passes)
     check_field_map(totalfield, mask, grid)
     box = Box.around(mask)
     variance = _variances(noise, box, local_sd)
     projection = Projection(_rows(box.mask), variance, grid.voxel_size, nthreads, offset_order)
-    steps = [stop.part(n, passes) for n in range(passes)]
-    local = projection.local(field_in_box(totalfield, box), steps[0])
-    if passes > 1:
-        part = DipolePart(variance, Grid(local.shape, grid.voxel_size, grid.b0_dir), nthreads)
-        added = local
-        for step in steps[1:]:
-            plausible = part(added)
-            added = plausible - projection.local(plausible, step.at_least(_LATER))
-            local += added
+    part = DipolePart(variance, grid, nthreads)
+    local = local_in_passes(projection.local, field_in_box(totalfield, box), box.mask, part, stop)
     return box.put(local)
 
 

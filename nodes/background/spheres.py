@@ -14,6 +14,7 @@ from ..grid import Grid
 from ..numerics.fft import Crop, convolver, crop_to_mask, empty_spectrum, irfftn, rfftn
 from ..numerics.kernels import smv_kernel
 from ..numerics.multigrid import Stencils
+from .dipole_part import DipolePart, Removal, local_in_passes
 from .frame import Image, Mask, Stop
 from .solver import System, image_conjugate_gradients
 
@@ -43,17 +44,30 @@ class Spheres:
         self._solid = rfftn(self.inside.astype(np.float32), nthreads=nthreads)
         self._product, self._image = empty_spectrum(self.field), np.empty_like(self.field)
 
-    def removal(self, radius: float) -> tuple[Image, Mask]:
-        """Kernel delta - ball as a half spectrum, and the voxels about which the ball fits."""
+    def removal(self, radius: float) -> Image:
+        """Kernel delta - ball as a half spectrum."""
+        ball = self._ball(radius)
+        return np.subtract(1, ball, out=ball)
+
+    def _ball(self, radius: float) -> Image:
+        return smv_kernel(self.crop.grid, radius, nthreads=self.nthreads)
+
+    def fits(self, radius: float) -> Mask:
+        """Voxels about which the ball fits into the mask."""
         # the mask's mean over the ball: 1 where all of the ball lies inside
-        ball = smv_kernel(self.crop.grid, radius, nthreads=self.nthreads)
-        np.multiply(self._solid, ball, out=self._product)
+        np.multiply(self._solid, self._ball(radius), out=self._product)
         fraction = irfftn(self._product, self._image, nthreads=self.nthreads)
         # Balls are made of pieces of 1/343 voxel (`kernels.smv_kernel`): at 1 mm one is 2.9e-3 /
         # (4 r^3) of a ball. Below 3 mm a third of that may be missing; from 3 mm on `_ROUNDING`,
         # which hides the outermost pieces of balls of 8 mm and more (4.6e-6 and less).
-        fits = (fraction > 1 - max(1e-3 / (4 * radius**3 + 1), _ROUNDING)) & self.inside
-        return np.subtract(1, ball, out=ball), fits
+        fits: Mask = fraction > 1 - max(1e-3 / (4 * radius**3 + 1), _ROUNDING)
+        return fits & self.inside
+
+    def local(self, remove: Removal, kept: Mask, stop: Stop) -> tuple[Image, Mask]:
+        """Local field by a removal, and the voxels that it keeps, on the full grid."""
+        part = DipolePart(self.inside.astype(np.float32), self.crop.grid, self.nthreads)
+        local = local_in_passes(remove, self.field, kept, part, stop)
+        return self.crop.put(local), self.crop.put(kept)
 
 
 class OneBall:
@@ -61,8 +75,8 @@ class OneBall:
 
     Attributes
     ----------
-    field
-        The field in its crop, minus its mean inside the mask.
+    spheres
+        The field in its crop.
     kernel
         delta - ball as a half spectrum.
     fits
@@ -77,13 +91,13 @@ class OneBall:
     def __init__(
         self, totalfield: NDArray[Any], mask: Mask, grid: Grid, radius: float, nthreads: int
     ) -> None:
-        spheres = Spheres(totalfield, mask, grid, radius, nthreads)
-        self.field, self._crop = spheres.field, spheres.crop
-        self.kernel, self.fits = spheres.removal(radius)
+        self.spheres = Spheres(totalfield, mask, grid, radius, nthreads)
+        self.kernel, self.fits = self.spheres.removal(radius), self.spheres.fits(radius)
         if not self.fits.any():
             raise NigraError(f'no ball of {radius} mm fits into the mask; give a smaller radius')
-        self._sweep = Stencils(self.field.shape, nthreads).sweep
-        self._remove = convolver(self.kernel, self._crop.grid.shape, nthreads=nthreads)
+        shape = self.spheres.crop.grid.shape
+        self._sweep = Stencils(shape, nthreads).sweep
+        self._remove = convolver(self.kernel, shape, nthreads=nthreads)
 
     def remains(self, image: Image, out: Image | None = None) -> Image:
         """M (delta - ball) * image: what differs from its mean over the ball, where it fits."""
@@ -91,11 +105,11 @@ class OneBall:
         result *= self.fits
         return result
 
-    def solve(self, apply: Callable[[Image, Image], Any], stop: Stop) -> Image:
+    def solve(self, apply: Callable[[Image, Image], Any], field: Image, stop: Stop) -> Image:
         """Solution x of A x = M (delta - ball) * field; `apply(p, q)` writes A p into q."""
         system = System(apply, dot, self._sweep)
-        return image_conjugate_gradients(system, self.remains(self.field), stop)
+        return image_conjugate_gradients(system, self.remains(field), stop)
 
-    def put(self, local: Image) -> tuple[Image, Mask]:
-        """Local field and its mask on the full grid."""
-        return self._crop.put(local), self._crop.put(self.fits)
+    def local(self, remove: Removal, stop: Stop) -> tuple[Image, Mask]:
+        """Local field by a removal, and M, on the full grid."""
+        return self.spheres.local(remove, self.fits, stop)

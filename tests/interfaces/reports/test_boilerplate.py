@@ -129,6 +129,15 @@ def test_what_is_made_of_the_map_is_told(steps, cited):
     assert ('`thalamus`' in text.markdown) == (steps.get('reference') == 'thalamus')
 
 
+def test_passes_of_the_background_are_told():
+    told = 'given back, in {} passes'.format
+    assert told(3) in methods_text({'background': 'vsharp'}, version='1').markdown
+    asked = {'background': 'vsharp', 'settings': {'background': {'passes': 2}}}
+    assert told(2) in methods_text(asked, version='1').markdown
+    asked['settings'] = {'background': {'passes': 1}}
+    assert 'given back' not in methods_text(asked, version='1').markdown
+
+
 @pytest.mark.parametrize('method', METHODS)
 def test_every_fit_of_r2star_has_its_sentence(method):
     name = r2star_method(method)

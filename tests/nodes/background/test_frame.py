@@ -128,10 +128,37 @@ def test_the_mask_may_fill_the_array(name):
 def test_progress_is_told(phantom, name):
     seen = []
     settings = {'radii': (8, 6, 4)} if name == 'vsharp' else {'iterations': 3, 'tolerance': 0}
-    settings |= {'passes': 1} if name == 'pdf' else {}
-    METHODS[name](phantom['total'], phantom['mask'], phantom['grid'],
+    METHODS[name](phantom['total'], phantom['mask'], phantom['grid'], passes=2,
                   progress=lambda i, n: seen.append((i, n)), **settings)  # fmt: skip
-    assert seen == [(1, 3), (2, 3), (3, 3)]
+    assert seen == [(i, 6) for i in range(1, 7)]
+
+
+@pytest.mark.parametrize('name', METHODS)
+def test_what_a_removal_takes_of_the_local_field_is_given_back(phantom, name):
+    """Further passes return much of it; the first is the published method."""
+    core = ndimage.binary_erosion(phantom['mask'], iterations=3)
+    settings = {} if name == 'vsharp' else {'tolerance': 1e-3}
+    lost = []
+    for passes in (1, 2, 5):
+        found, kept = METHODS[name](
+            phantom['local'], phantom['mask'], phantom['grid'], passes=passes, **settings
+        )
+        gap = (found - phantom['local'])[core & kept]
+        lost.append(gap.std())
+    assert lost[1] < 0.98 * lost[0]
+    assert lost[2] < 0.98 * lost[0]
+
+
+@pytest.mark.parametrize('name', METHODS)
+def test_outer_sources_get_nothing_back(phantom, name):
+    mask, background = phantom['mask'], phantom['background']
+    settings = {} if name == 'vsharp' else {'tolerance': 1e-4}
+    core = ndimage.binary_erosion(mask, iterations=3)
+    ones, more = (
+        METHODS[name](background, mask, phantom['grid'], passes=n, **settings)[0] for n in (1, 4)
+    )
+    assert more[core].std() < 2 * ones[core].std() + 1e-4
+    assert more[core].std() < 0.005 * background[core].std()
 
 
 @pytest.mark.parametrize('name', METHODS)
@@ -148,6 +175,11 @@ def test_wrong_input_is_refused(phantom, name):
 @pytest.mark.parametrize(
     ('name', 'settings', 'words'),
     [
+        *(
+            (name, {'passes': n}, 'passes must be a whole number from 1 to 20')
+            for name in METHODS
+            for n in (0, 21, 1.5)
+        ),
         ('vsharp', {'radii': (38,)}, 'fits'),
         ('vsharp', {'radii': ()}, 'radii'),
         ('vsharp', {'radii': (5, -1)}, 'radii'),
@@ -181,6 +213,7 @@ def test_wrong_settings_are_refused(phantom, name, settings, words):
 @pytest.mark.parametrize(
     ('name', 'settings'),
     [
+        *((name, {'passes': 0}) for name in METHODS),
         ('vsharp', {'radii': (5, float('nan'))}),
         ('vsharp', {'threshold': 0}),
         ('resharp', {'radius': -1}),

@@ -23,7 +23,7 @@ def test_lbv_removes_discretely_harmonic_fields_to_rounding(shape):
 
 def test_lbv_solves_its_equation(phantom):
     """The background has no Laplacian inside and equals the field on the boundary."""
-    local, kept = lbv(phantom['total'], phantom['mask'], phantom['grid'], tolerance=1e-6)
+    local, kept = lbv(phantom['total'], phantom['mask'], phantom['grid'], tolerance=1e-6, passes=1)
     background = np.where(phantom['mask'], phantom['total'], 0).astype(np.float64) - local
     curvature = sum(
         np.roll(background, 1, axis) + np.roll(background, -1, axis) - 2 * background

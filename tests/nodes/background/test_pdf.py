@@ -142,33 +142,3 @@ def test_a_mask_without_interior_is_refused():
     mask[:, :, 3:5] = True
     with pytest.raises(NigraError, match='three voxels thick'):
         pdf(np.zeros(mask.shape), mask, Grid(mask.shape))
-
-
-def test_what_deep_sources_share_with_outer_ones_is_given_back(phantom):
-    """The projection takes part of the local field along; further passes return most of it."""
-    mask, local = phantom['mask'], phantom['local']
-    core = ndimage.binary_erosion(mask, iterations=3)
-    lost = []
-    for passes in (1, 3, 8):
-        found = pdf(local, mask, phantom['grid'], passes=passes, tolerance=1e-3)
-        gap = (found - local)[core]
-        lost.append(gap.std())
-    assert lost[1] < 0.95 * lost[0]
-    assert lost[2] < lost[1]
-
-
-def test_outer_sources_get_nothing_back(phantom):
-    mask = phantom['mask']
-    ones, more = (
-        pdf(phantom['background'], mask, phantom['grid'], passes=n, tolerance=1e-3) for n in (1, 4)
-    )
-    core = ndimage.binary_erosion(mask, iterations=3)
-    assert more[core].std() < 1.5 * ones[core].std() + 1e-4
-    assert more[core].std() < 0.005 * phantom['background'][core].std()
-
-
-def test_progress_counts_all_passes(phantom):
-    seen = []
-    pdf(phantom['total'], phantom['mask'], phantom['grid'], passes=2, iterations=3, tolerance=0,
-        progress=lambda i, n: seen.append((i, n)))  # fmt: skip
-    assert seen == [(i, 6) for i in range(1, 7)]
