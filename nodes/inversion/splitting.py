@@ -33,6 +33,9 @@ class EdgeSplitting:
         Threshold of the shrinkage, lambda / mu.
     nthreads
         Threads; the result does not depend on them.
+    relaxation
+        r E x + (1 - r) z stands for E x in both subproblems (over-relaxation, Eckstein &
+        Bertsekas 1992, doi 10.1007/BF01581204).
 
     Notes
     -----
@@ -40,8 +43,12 @@ class EdgeSplitting:
     radius lambda w / mu (Moreau), so that p is all that has to be kept.
     """
 
-    def __init__(self, grid: Grid, costs: Image, limit: np.float32, nthreads: int) -> None:
-        self.costs, self.limit, self.steps = costs, limit, reciprocal_steps(grid.voxel_size)
+    def __init__(
+        self, grid: Grid, costs: Image, limit: np.float32, nthreads: int, relaxation: float = 1.0
+    ) -> None:
+        self.costs, self.limit, self.relaxation = costs, limit, np.float32(relaxation)
+        self.steps = reciprocal_steps(grid.voxel_size)
+        self._paces = self.relaxation * self.steps
         self.sweep = Sweep(grid.shape[0], nthreads)
         self.dual = np.zeros((3, *grid.shape), np.float32)
 
@@ -54,8 +61,10 @@ class EdgeSplitting:
 
         `scales` is overwritten; it may be x itself.
         """
-        # p <- E x + u, with u = proj(p) of the step before
-        self.sweep(update_edges, x, self.dual, self.costs, self.steps, self.limit)
+        # p <- r E x + (1 - r) z + u, with u = proj(p) and z = p - u of the step before
+        self.sweep(
+            update_edges, x, self.dual, self.costs, self._paces, self.limit, self.relaxation
+        )
         # z - u = p - 2 proj(p) = scales * p
         self.sweep(edge_scales, self.dual, self.costs, self.limit, scales)
         self.sweep(adjoint_gradient, self.dual, scales, self.steps, out)

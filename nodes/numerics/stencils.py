@@ -14,8 +14,10 @@ from numpy.typing import NDArray
 
 
 @numba.njit(cache=True, nogil=True, fastmath={'contract', 'nsz'})
-def update_edges(x, dual, weights, steps, limit, first, last):
-    """Update p <- grad x + u, where u projects p onto the ball of radius `limit * weights`.
+def update_edges(x, dual, weights, steps, limit, relaxation, first, last):
+    """Update p <- r grad x + (1 - r) (p - u) + u, where u projects p.
+
+    The projection is onto the ball of radius `limit * weights`; r = 1 is no relaxation.
 
     Parameters
     ----------
@@ -26,13 +28,16 @@ def update_edges(x, dual, weights, steps, limit, first, last):
     weights
         Edge weights, (x, y, z).
     steps
-        Reciprocal voxel lengths, 1/mm.
+        Reciprocal voxel lengths, 1/mm, times r.
     limit
         Threshold of the shrinkage, lambda / mu.
+    relaxation
+        r, 1 to 2.
     first, last
         Planes of the slab.
     """
     nx, ny, nz = x.shape
+    rest = np.float32(1) - relaxation
     for i in range(first, last):
         i1 = i + 1 if i + 1 < nx else 0
         for j in range(ny):
@@ -44,7 +49,8 @@ def update_edges(x, dual, weights, steps, limit, first, last):
                 radius = limit * weights[i, j, k]
                 length = np.sqrt(p0 * p0 + p1 * p1 + p2 * p2)
                 scale = np.float32(1) if length <= radius else radius / length
-                # p <- u + E x
+                # (1 - r) z + u = (1 - r + r scale) p
+                scale = rest + relaxation * scale
                 centre = x[i, j, k]
                 dual[0, i, j, k] = scale * p0 + (x[i1, j, k] - centre) * steps[0]
                 dual[1, i, j, k] = scale * p1 + (x[i, j1, k] - centre) * steps[1]

@@ -28,7 +28,8 @@ def test_steps_are_reciprocal_lengths():
     assert stencils.reciprocal_steps((1.0, 2.0, 0.5)).tolist() == [1, 0.5, 2]
 
 
-def test_edges_are_projected_and_take_the_gradient(rng):
+@pytest.mark.parametrize('relaxation', [1.0, 1.8])
+def test_edges_are_projected_and_take_the_gradient(rng, relaxation):
     x, dual, weights = rng.normal(size=SHAPE), rng.normal(size=(3, *SHAPE)), rng.random(SHAPE)
     length, radius = np.sqrt((dual**2).sum(axis=0)), 2.5 * weights
     assert 0.2 < (length <= radius).mean() < 0.8
@@ -37,8 +38,10 @@ def test_edges_are_projected_and_take_the_gradient(rng):
     sweep(stencils.edge_scales, dual, weights, 2.5, scales)
     # z - u is what is left of p after the projection, less the projection
     assert scales * dual == pytest.approx(dual - 2 * projected, abs=1e-6)
-    sweep(stencils.update_edges, x, dual, weights, STEPS, 2.5)
-    assert dual == pytest.approx(projected + gradient(x), abs=1e-6)
+    # z is what the projection leaves of p
+    relaxed = relaxation * gradient(x) + (1 - relaxation) * (dual - projected)
+    sweep(stencils.update_edges, x, dual, weights, relaxation * STEPS, 2.5, relaxation)
+    assert dual == pytest.approx(projected + relaxed, abs=1e-6)
 
 
 def test_the_adjoint_of_the_scaled_gradient(rng):
