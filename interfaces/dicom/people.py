@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -85,6 +86,22 @@ def _check_persons(series: Sequence[Series]) -> None:
                     f'has two values of {field}, so these are two people',
                     'give each person an ID of their own, or convert them one by one with --key',
                 )
+
+
+def doubtful_ids(visits: Iterable[Visit]) -> list[str]:
+    """Sentences of patient IDs with names that have no word in common: perhaps two people."""
+    names: dict[str, list[set[str]]] = {}
+    for visit in visits:
+        for one in visit.series:
+            text = one.header.patient_name.casefold()
+            found = set() if text in words()['nameless'] else set(re.findall(r'[^\W_]+', text))
+            names.setdefault(visit.patient, []).append(found)
+    return [
+        f'patient ID {patient!r} stands for names that share no word; if these are two people, '
+        'give each an ID of their own.'
+        for patient, found in names.items()
+        if any(a and b and not a & b for a, b in itertools.combinations(found, 2))
+    ]
 
 
 def name_visits(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from .roles import PART_NAMES, SHORT_ECHOES, Reading, judge, named, what_is_broken
 from .series import SAME_TIME, Series, Volume
@@ -56,6 +57,28 @@ class Scan:
     def number(self) -> int:
         """Number of its first series."""
         return min(image.series.header.number for image in self.images)
+
+
+def perhaps_stopped(scans: Sequence[Scan]) -> list[str]:
+    """Sentences of scans with fewer slices than one like them; no field tells of a stop."""
+    out = []
+    for one in scans:
+        most = max((s for s in scans if _kind(s) == _kind(one)), key=_slices)
+        if _slices(one) < _slices(most):
+            out.append(
+                f'series {one.number} has {_slices(one)} slices where series {most.number} of the '
+                f'same name has {_slices(most)}; if it was stopped, leave it out with --map.'
+            )
+    return out
+
+
+def _kind(scan: Scan) -> tuple[Any, ...]:
+    series = scan.images[0].series
+    return scan.suffix, series.geometry, series.header.description, series.header.protocol
+
+
+def _slices(scan: Scan) -> int:
+    return scan.images[0].volume.slices
 
 
 def assemble(

@@ -2,7 +2,7 @@
 
 import pytest
 
-from nigra.interfaces.dicom.scans import assemble
+from nigra.interfaces.dicom.scans import assemble, perhaps_stopped
 from nigra.interfaces.dicom.series import Header, Series, Volume
 
 ECHOES = (5.0, 10.0, 15.0)
@@ -37,6 +37,18 @@ def test_repeats_have_names_of_their_own_and_their_own_phase(order):
     scans, _ = assemble([made[n] for n in order])
     assert [scan.acquisition for scan in scans] == ['s6', 's8']
     assert [{i.series.header.number for i in scan.images} for scan in scans] == [{6, 7}, {8, 9}]
+
+
+@pytest.mark.parametrize(
+    ('change', 'told'),
+    [({}, ['series 6 has 7 slices where series 8 of the same name has 9; if it was stopped, '
+           'leave it out with --map.']),
+     ({'description': 'other'}, []), ({'geometry': (9, 8)}, []), ({'slices': 9}, [])],
+)  # fmt: skip
+def test_a_scan_that_was_perhaps_stopped_is_told(change, told):
+    first = series(6, 'mag', 'phase', **({'slices': 7} | change))
+    scans, _ = assemble([first, series(8, 'mag', 'phase'), t1w(9)])
+    assert perhaps_stopped(scans) == told
 
 
 def test_one_echo_and_several_in_one_visit_are_told_apart():
