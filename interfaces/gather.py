@@ -225,10 +225,13 @@ def read_region_tables(paths: Sequence[Path]) -> pd.DataFrame:
         )  # fmt: skip
     table = pd.concat(tables).sort_values('file_number', kind='stable', ignore_index=True)
     _check_rows(table, paths)
-    # two atlases may have a region of one name
+    return apart(table.drop(columns='file_number'))
+
+
+def apart(table: pd.DataFrame) -> pd.DataFrame:
+    """Regions with the name of their atlas, as two may have a region of one name."""
     others = (table.atlas != DGM) & table.atlas.notna()
-    table['region'] = table.region.where(~others, table.atlas + '.' + table.region)
-    return table.drop(columns='file_number')
+    return table.assign(region=table.region.where(~others, table.atlas + '.' + table.region))
 
 
 def _lines(path: Path) -> list[str]:
