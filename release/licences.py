@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import csv
 import json
-import re
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -75,19 +74,6 @@ def _rows(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
     lines = [head, ('---',) * len(head), *rows]
     return '\n'.join('| ' + ' | '.join(cell.replace('|', '\\|') for cell in line) + ' |'
                      for line in lines)  # fmt: skip
-
-
-def locked(path: Path) -> dict[str, set[str]]:
-    """Versions of a lock file by normalised name; several where Pythons differ."""
-    out: dict[str, set[str]] = {}
-    for name, number in re.findall(r'^([\w.-]+)==([\w.]+)', path.read_text('utf-8'), re.M):
-        out.setdefault(normal(name), set()).add(number)
-    return out
-
-
-def normal(name: str) -> str:
-    """Name of a package as the index compares it."""
-    return re.sub(r'[-_.]+', '-', name).casefold()
 
 
 def main() -> int:
