@@ -42,8 +42,15 @@ def table(python: str) -> str:
     found = subprocess.run(
         [sys.executable, '-m', 'piplicenses', f'--python={python}', '--format=json',
          '--with-urls', '--from=mixed'],
-        check=True, capture_output=True, text=True,
+        check=False, capture_output=True, text=True,
     )  # fmt: skip
+    if found.returncode:
+        told = found.stderr.strip() or f'status {found.returncode}'
+        raise SystemExit(
+            f'release/licences.py: pip-licenses cannot list {python} '
+            f'({told.splitlines()[-1]}); give the Python of an environment, and '
+            f'run: {sys.executable} -m pip install pip-licenses'
+        )
     packages = [p for p in json.loads(found.stdout) if p['Name'] not in _NOT_OURS]
     rows = [(p['Name'], p['Version'], _short(p['License']), _link(p['URL'])) for p in
             sorted(packages, key=lambda p: p['Name'].casefold())]  # fmt: skip

@@ -108,6 +108,11 @@ def test_the_lock_holds_all_that_the_project_needs():
         assert all(v in need.specifier for v in versions), (text, versions)
 
 
+def test_an_environment_that_cannot_be_listed_is_told():
+    with pytest.raises(SystemExit, match=r'cannot list /nowhere \(.*pip install pip-licenses'):
+        licences.table('/nowhere')
+
+
 def test_licences_are_told_of_what_is_locked():
     rows = re.findall(r'^\| ([\w.-]+) \| ([\w.]+) \| (.+?) \|', licences.PAGE.read_text('utf-8'),
                       re.MULTILINE)  # fmt: skip
