@@ -181,10 +181,10 @@ def _people(
 
 
 def _check_apart(visits: Sequence[Visit]) -> None:
-    """Refuse two patients, or two days, under one name."""
+    """Refuse two patients, or two days, under one name; some disks take a and A for one."""
     seen: dict[str, Visit] = {}
     for visit in visits:
-        other = seen.setdefault(visit.prefix, visit)
+        other = seen.setdefault(visit.prefix.casefold(), visit)
         if other is not visit:
             what = 'patients' if other.patient != visit.patient else 'days'
             raise InputError(

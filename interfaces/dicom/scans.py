@@ -276,10 +276,15 @@ def _field_map(
 
 
 def _named_apart(scans: Sequence[Scan]) -> list[Scan]:
-    """Scans with `acq-` where a visit has several of a kind: `s` and the number of the series."""
+    """Scans with `acq-` where a visit has several of a kind: `s` and the number of the series.
+
+    Numbers begin anew where somebody was registered twice on a day: then `x1`, `x2`, ... follow.
+    """
     kinds = [(scan.suffix == 'T1w', scan.contrast) for scan in scans]
-    out = [
-        replace(scan, acquisition=f's{scan.number}') if kinds.count(kind) > 1 else scan
-        for scan, kind in zip(scans, kinds, strict=True)
-    ]
+    names = [(*kind, scan.number) for scan, kind in zip(scans, kinds, strict=True)]
+    out = []
+    for i, scan in enumerate(scans):
+        label = f's{scan.number}' if kinds.count(kinds[i]) > 1 else ''
+        again = f'x{names[: i + 1].count(names[i])}' if names.count(names[i]) > 1 else ''
+        out.append(replace(scan, acquisition=label + again))
     return sorted(out, key=lambda scan: (scan.suffix, scan.number))

@@ -1,5 +1,7 @@
 """Series put together: halves find each other, repeats are told apart, differences are refused."""
 
+from dataclasses import replace
+
 import pytest
 
 from nigra.interfaces.dicom.scans import assemble, perhaps_stopped
@@ -49,6 +51,19 @@ def test_a_scan_that_was_perhaps_stopped_is_told(change, told):
     first = series(6, 'mag', 'phase', **({'slices': 7} | change))
     scans, _ = assemble([first, series(8, 'mag', 'phase'), t1w(9)])
     assert perhaps_stopped(scans) == told
+
+
+def test_numbers_that_begin_anew_in_a_second_study_of_the_day_make_two_names():
+    """The second scan was written over the first."""
+    made = [
+        replace(one, header=replace(one.header, study=study, series=f'{study}{n}'))
+        for study in 'AB'
+        for n, one in enumerate((series(6, 'mag', 'phase'), t1w(9)))
+    ]
+    scans, _ = assemble(made)
+    assert [(scan.suffix, scan.acquisition) for scan in scans] == [
+        ('MEGRE', 's6x1'), ('MEGRE', 's6x2'), ('T1w', 's9x1'), ('T1w', 's9x2'),
+    ]  # fmt: skip
 
 
 def test_one_echo_and_several_in_one_visit_are_told_apart():

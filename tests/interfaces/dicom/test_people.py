@@ -46,6 +46,8 @@ def test_labels_may_be_patient_ids_without_what_bids_forbids():
     }
     with pytest.raises(InputError, match='two patients'):
         names(visits(('A_1', '2020'), ('A1', '2020')), labels='patient-id')
+    with pytest.raises(InputError, match='two patients'):
+        names(visits(('a1', '2020'), ('A1', '2020')), labels='patient-id')
 
 
 def test_the_key_keeps_names_from_run_to_run(tmp_path):
