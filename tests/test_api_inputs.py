@@ -1,5 +1,7 @@
 """What people bring to the functions in Python: taken as it is meant, or refused clearly."""
 
+from dataclasses import replace
+
 import nibabel as nib
 import numpy as np
 import pandas as pd
@@ -77,6 +79,16 @@ def test_paths_may_begin_at_home_and_name_reference_and_sidecar(
     )  # fmt: skip
     np.testing.assert_array_equal(made.localfield, wanted.localfield)
     assert made.parameters['reference']['n_voxels'] == wanted.mask.sum()
+
+
+def test_a_result_is_shown_in_a_line_and_saved_at_home(wanted, tmp_path, monkeypatch):
+    monkeypatch.setenv('HOME', str(tmp_path))
+    assert (tmp_path / 'maps' / 'chimap.nii.gz') in wanted.save('~/maps')
+    shown = (
+        '<Reconstruction of 24 x 22 x 20 voxels: chimap, localfield, totalfield, r2star, mask; '
+    )
+    assert repr(replace(wanted, warnings=('one',))) == f'{shown}1 warning>'
+    assert repr(replace(wanted, warnings=())) == f'{shown}0 warnings>'
 
 
 @pytest.mark.parametrize(
