@@ -146,6 +146,8 @@ def _check_folders(request: Request) -> None:
         raise InputError(
             request.bids_dir, f'lies in {request.dicom_dir}', 'give a folder outside of it'
         )
+    if request.bids_dir.is_file():
+        raise InputError(request.bids_dir, 'is a file', 'give a new or empty folder')
     filled = request.bids_dir.is_dir() and any(request.bids_dir.iterdir())
     if filled and not (request.bids_dir / 'dataset_description.json').is_file():
         raise InputError(

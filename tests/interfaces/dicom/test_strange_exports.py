@@ -7,6 +7,7 @@ import pytest
 import toy_dicom as toy
 
 from nigra.interfaces.dicom.bidsify import Request, bidsify
+from nigra.nodes.errors import InputError
 
 pytestmark = pytest.mark.usefixtures('dicom_programs')
 
@@ -75,6 +76,14 @@ def test_letters_of_all_countries_are_read_and_names_in_them_are_not_told(
     write(tmp_path / 'b' / 'dicom', SeriesDescription=f'gre {own} 2', **options)
     convert(tmp_path / 'b' / 'dicom')
     assert 'SeriesDescription' not in sidecar(tmp_path / 'b')
+
+
+def test_a_target_that_is_a_file_is_refused_before_the_key_is_written(tmp_path):
+    write_pair(tmp_path / 'dicom')
+    (tmp_path / 'bids').write_text('x')
+    with pytest.raises(InputError, match='bids: is a file; give a new or empty folder'):
+        convert(tmp_path / 'dicom')
+    assert not (tmp_path / 'bids_key.tsv').exists()
 
 
 def test_files_without_ids_directly_in_the_folder_are_one_person(tmp_path):
