@@ -7,6 +7,7 @@ import lzma
 import os
 import shutil
 import tarfile
+import tempfile
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -53,7 +54,7 @@ def _files(place: Path, scratch: Path) -> Iterator[tuple[Path, tuple[str, ...]]]
     for path in [place] if place.is_file() else _below(place):
         names = () if path == place else path.relative_to(place).parts
         if path.name.casefold().endswith((*_ARCHIVES, *_SINGLE)):
-            target = scratch / str(len(list(scratch.iterdir())))
+            target = Path(tempfile.mkdtemp(dir=scratch))
             for inside, deeper in _files(_unpack(path, target), scratch):
                 yield inside, names + deeper
         else:
@@ -76,7 +77,6 @@ def _below(folder: Path) -> list[Path]:
 
 def _unpack(path: Path, target: Path) -> Path:
     """Folder of what an archive holds; the file where one alone is compressed."""
-    target.mkdir()
     try:
         if path.suffix.casefold() == '.zip':
             with zipfile.ZipFile(path) as archive:
