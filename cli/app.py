@@ -132,18 +132,21 @@ def look_at_participants(settings: Settings) -> tuple[list[Visit], Todo, Failure
     """
     from ..interfaces.bids import list_participants
     from ..interfaces.queries import load_filters
+    from ..interfaces.spellings import people_twice
 
     labels = list_participants(settings.bids_dir, settings.participant_label)
+    everyone = list_participants(settings.bids_dir)
     filters = load_filters(settings.bids_filter_file)
     failed = check_study(settings, (check_bids, check_atlases, prepare))
-    expected = forecast(settings, labels, list_participants(settings.bids_dir))
+    expected = forecast(settings, labels, everyone)
     if 'group' in settings.levels and expected.errors:
         failed['group'] = list(expected.errors)
     visits, missing = find_all(settings, labels, filters)
     failed |= missing
     todo = unfinished(settings, {v.prefix: (v, visit_fingerprint(v, settings)) for v in visits})
     states = {v.prefix: 'process' if v.prefix in todo else 'complete' for v in visits}
-    tell_look(settings, visits, failed, states=states, expected=expected)
+    twice = people_twice(everyone, labels)
+    tell_look(settings, visits, failed, states=states, expected=expected, twice=twice)
     return visits, todo, failed
 
 

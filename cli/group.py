@@ -24,6 +24,8 @@ LOGGER = logging.getLogger('nigra')
 
 def group_look(settings: Settings) -> Failures:
     """What a group level alone would say, from the derivatives and the participants' table."""
+    from ..interfaces.spellings import people_twice
+
     failed: Failures = {}
     people: list[str] = []
     try:
@@ -33,7 +35,8 @@ def group_look(settings: Settings) -> Failures:
     expected = forecast(settings, people, people)
     if expected.errors:
         failed.setdefault('group', []).extend(expected.errors)
-    tell_look(settings, [], failed, states={}, expected=expected)
+    twice = people_twice(people)
+    tell_look(settings, [], failed, states={}, expected=expected, twice=twice)
     return failed
 
 

@@ -127,6 +127,7 @@ def tell_look(
     *,
     states: Mapping[str, str],
     expected: Forecast,
+    twice: Sequence[str] = (),
 ) -> None:
     """Print what will be done and all that is wrong, and keep both as tables in the log folder.
 
@@ -142,8 +143,11 @@ def tell_look(
         `process` or `complete` by the visit's prefix.
     expected
         Of the group level.
+    twice
+        Sentences on people who are there under two spellings.
     """
     from ..interfaces.files import save_json
+    from ..interfaces.spellings import sessions_twice
     from ..interfaces.survey import SCAN_COLUMNS, header_warnings, scan_rows, study_differences
     from ..interfaces.tables import save_table
 
@@ -151,6 +155,7 @@ def tell_look(
     problems = Problems()
     for about, sentences in failed.items():
         problems.add('error', about, sentences)
+    problems.add('warning', 'study', [*twice, *sessions_twice(rows)])
     for sentence, confounded in study_differences(rows):
         problems.add('confounded' if confounded else 'warning', 'study', [sentence])
     problems.add('warning', 'group', expected.warnings)

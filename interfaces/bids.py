@@ -26,6 +26,7 @@ from .scans import (
     leave_out_halves,
     what_is_missing,
 )
+from .spellings import same_people
 
 
 @dataclass(frozen=True)
@@ -72,13 +73,18 @@ def list_participants(bids_dir: Path, wanted: Sequence[str] = ()) -> list[str]:
         raise InputError(bids_dir, 'has no sub-* folders', 'give the root of a BIDS data set')
     for key in chosen:
         if key not in present:
-            some = ', '.join(present[:5]) + (', ...' if len(present) > 5 else '')
-            raise InputError(
-                f'--participant-label {key.removeprefix("sub-")}',
-                f'is not in {bids_dir}',
-                f'choose among {some}',
-            )
+            raise _unknown_label(key, bids_dir, present)
     return present
+
+
+def _unknown_label(key: str, bids_dir: Path, present: Sequence[str]) -> InputError:
+    some = ', '.join(present[:5]) + (', ...' if len(present) > 5 else '')
+    meant = ' or '.join(who for who, _ in same_people(present, [key]))
+    return InputError(
+        f'--participant-label {key.removeprefix("sub-")}',
+        f'is not in {bids_dir}',
+        f'give {meant}' if meant else f'choose among {some}',
+    )
 
 
 def leads_nowhere(path: Path) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from ..nodes.errors import InputError
 from ..nodes.statistics.groups import with_groups
 from ..nodes.statistics.values import name_some
 from .files import read_json_object
+from .spellings import same_people
 
 MISSING = frozenset(['', 'n/a', 'na', 'nan', 'n.a.', '#n/a', '#na', '<na>', 'null', '.', '-', '?'])
 """How missing values are written, in lower case: as BIDS says, by programs, and by people."""
@@ -243,30 +243,6 @@ def check_known(people: Sequence[str], table: Sequence[str], where: Path, column
     raise InputError(
         where, missing, f'add a row for each, with n/a as {column} for those not to be compared'
     )
-
-
-def same_people(folders: Sequence[str], table: Sequence[str]) -> list[tuple[str, str]]:
-    """Ids that differ only in spelling: upper case, leading zeros, signs, a doubled key.
-
-    Examples
-    --------
-    >>> same_people(['sub-01', 'sub-P2'], ['sub-1', 'sub-SUB-p02', 'sub-7'])
-    [('sub-01', 'sub-1'), ('sub-P2', 'SUB-p02')]
-    """
-    spelt = {_plain_id(who): who for who in table}
-    known = [(who, spelt.get(_plain_id(who))) for who in folders]
-    # a label has no hyphen: what still has one was written with another key
-    return [
-        (who, other.removeprefix('sub-') if other.count('-') > 1 else other)
-        for who, other in known
-        if other is not None
-    ]
-
-
-def _plain_id(who: str) -> str:
-    """An id without what people spell differently."""
-    plain = re.sub(r'[^a-z0-9]|^sub(?=-)', '', who.casefold())
-    return re.sub(r'(?<!\d)0+(?=\d)', '', plain.removeprefix('sub'))
 
 
 def _check_levels(table: pd.DataFrame, path: Path, group_column: str) -> None:
