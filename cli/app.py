@@ -26,6 +26,7 @@ from .find import find_all
 from .folders import check_places
 from .group import group_level, group_look, region_tables, tell_group_is_old
 from .look import check_study, forecast, tell_look
+from .run import check_plugin
 from .settings import Settings
 from .told import keep_failures, list_everybody, tell_phases, tell_problems
 from .work import (
@@ -102,6 +103,7 @@ def check_run(settings: Settings) -> None:
     """
     check_folders(settings)
     check_places(settings)
+    check_plugin(settings)
     settings.methods.check_names()
 
 

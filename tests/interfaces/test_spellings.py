@@ -76,9 +76,9 @@ def test_the_look_tells_of_sessions(two):
 
 
 def test_a_label_is_refused_with_the_spelling_that_is_there(raw):
-    with pytest.raises(InputError, match='--participant-label 1: is not in .*; give sub-01'):
+    with pytest.raises(InputError, match=r'--participant-label 1: is not in .*; give sub-01'):
         list_participants(raw, ['1'])
-    with pytest.raises(InputError, match='--participant-label 7: is not in .*; choose among'):
+    with pytest.raises(InputError, match=r'--participant-label 7: is not in .*; choose among'):
         list_participants(raw, ['7'])
 
 
