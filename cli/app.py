@@ -135,6 +135,7 @@ def look_at_participants(settings: Settings) -> tuple[list[Visit], Todo, Failure
     from ..interfaces.bids import list_participants
     from ..interfaces.queries import load_filters
     from ..interfaces.spellings import people_twice
+    from ..interfaces.survey import COMPLETE, TO_PROCESS
 
     labels = list_participants(settings.bids_dir, settings.participant_label)
     everyone = list_participants(settings.bids_dir)
@@ -146,7 +147,7 @@ def look_at_participants(settings: Settings) -> tuple[list[Visit], Todo, Failure
     visits, missing = find_all(settings, labels, filters)
     failed |= missing
     todo = unfinished(settings, {v.prefix: (v, visit_fingerprint(v, settings)) for v in visits})
-    states = {v.prefix: 'process' if v.prefix in todo else 'complete' for v in visits}
+    states = {v.prefix: TO_PROCESS if v.prefix in todo else COMPLETE for v in visits}
     twice = people_twice(everyone, labels)
     tell_look(settings, visits, failed, states=states, expected=expected, twice=twice)
     return visits, todo, failed

@@ -44,7 +44,7 @@ def _check_signs(name: str, folder: Path) -> None:
     if bad:
         raise InputError(
             f'{name} {folder}',
-            f'has {one_line(bad[0])} in its path, a line break or another sign that does not print',
+            f'has {one_line(bad[0])} in its path, a line break or other sign that does not print',
             'give a folder without',
         )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -50,10 +50,17 @@ class Problems:
         rows = sorted(self._rows, key=lambda row: LEVELS.index(row[0]))
         return pd.DataFrame(rows, columns=['level', 'about', 'problem'])
 
-    def tell(self) -> None:
-        """Log them, those that differ only in whom they are about as one."""
+    def tell(self, later: Collection[str] = ()) -> None:
+        """Log them but for sentences whose time is later, those that differ only in whom as one.
+
+        Parameters
+        ----------
+        later
+            Sentences on the group, of which only the number is told.
+        """
         alike: dict[tuple[str, str], list[tuple[str, str]]] = {}
-        for level, about, sentence in self.table().itertuples(index=False):
+        table = self.table()
+        for level, about, sentence in table[~table.problem.isin(later)].itertuples(index=False):
             alike.setdefault((level, _PERSON.sub('sub-', sentence)), []).append((about, sentence))
         for (level, _), found in alike.items():
             (about, sentence), *others = found
@@ -63,6 +70,11 @@ class Problems:
             else:
                 note = 'ATTENTION, ' if level == 'confounded' else ''
                 LOGGER.warning('%s%s: %s%s', note, about, sentence, more)
+        if later:
+            LOGGER.info(
+                'group: a comparison would tell of %d more, which logs/problems.tsv lists',
+                len(later),
+            )
 
 
 def _others(names: Sequence[str]) -> str:
@@ -148,7 +160,16 @@ def tell_look(
     """
     from ..interfaces.files import save_json
     from ..interfaces.spellings import sessions_twice
-    from ..interfaces.survey import SCAN_COLUMNS, header_warnings, scan_rows, study_differences
+    from ..interfaces.survey import (
+        LEFT_OUT,
+        LOOK,
+        PROBLEMS,
+        SCAN_COLUMNS,
+        TO_PROCESS,
+        header_warnings,
+        scan_rows,
+        study_differences,
+    )
     from ..interfaces.tables import save_table
 
     rows = scan_rows(visits, groups=expected.groups or {}, states=states, method=_method(settings))
@@ -165,18 +186,23 @@ def tell_look(
         told = [*visit.warnings, *(s for scan in visit.scans for s in scan.warnings)]
         problems.add('warning', visit.prefix, [*told, *header_warnings(visit)])
     left_out = [one_line(who) for who in failed if who not in ('group', 'study')]
-    absent = pd.DataFrame({'participant_id': left_out, 'scan': left_out, 'state': 'left out'})
+    named = dict.fromkeys(('participant_id', 'visit', 'scan'), left_out)
+    absent = pd.DataFrame({**named, 'state': LEFT_OUT})
     absent['group'] = absent.participant_id.map(expected.groups or {})
     everything = pd.concat([rows, absent]).reindex(columns=list(SCAN_COLUMNS))
     everything = everything.sort_values('scan', kind='stable')
     folder = settings.output_dir / 'logs'
     if settings.task_record is None:  # a task sees its own participants alone
-        save_table(everything, folder / 'look.tsv')
-        save_json({k: {'Description': v} for k, v in SCAN_COLUMNS.items()}, folder / 'look.json')
-        save_table(problems.table(), folder / 'problems.tsv')
+        save_table(everything, folder / LOOK)
+        save_json(
+            {k: {'Description': v} for k, v in SCAN_COLUMNS.items()},
+            (folder / LOOK).with_suffix('.json'),
+        )
+        save_table(problems.table(), folder / PROBLEMS)
     _show(everything)
-    problems.tell()
-    _tell_costs(settings, [v for v in visits if states.get(v.prefix) == 'process'])
+    # what keeps a comparison from being made is told in time to mend it, its remarks are not
+    problems.tell(() if 'group' in settings.levels else expected.warnings)
+    _tell_costs(settings, [v for v in visits if states.get(v.prefix) == TO_PROCESS])
 
 
 def _method(settings: Settings) -> Callable[[GreScan], str]:

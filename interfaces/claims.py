@@ -73,7 +73,7 @@ def claim(folder: Path, names: Collection[str]) -> Iterator[Claim]:
         raise cannot_write(own.parent, error) from error
     threading.Thread(target=_live, args=(own, ended), daemon=True).start()
     try:
-        yield Claim(taken, {name: who for name, who in busy.items() if name in names})
+        yield Claim(taken, {name: busy[name].words for name in busy if name in names})
     finally:
         ended.set()
         own.unlink(missing_ok=True)
@@ -94,8 +94,24 @@ def leave(folder: Path) -> bool:
     return True
 
 
-def working(folder: Path) -> dict[str, str]:
-    """What runs that live work on in a folder, each with that run in words."""
+@dataclass(frozen=True)
+class Owner:
+    """A run that lives.
+
+    Attributes
+    ----------
+    words
+        For people.
+    since
+        Seconds since the epoch, by its machine's clock.
+    """
+
+    words: str
+    since: float
+
+
+def working(folder: Path) -> dict[str, Owner]:
+    """What runs that live work on in a folder, each with that run."""
     return _others(folder / _FOLDER)
 
 
@@ -108,9 +124,9 @@ def _write_own(path: Path, taken: Collection[str]) -> int:
     return descriptor
 
 
-def _others(folder: Path) -> dict[str, str]:
+def _others(folder: Path) -> dict[str, Owner]:
     """Names that runs which live work on, each with that run; files of dead runs go."""
-    found: dict[str, str] = {}
+    found: dict[str, Owner] = {}
     for path in folder.glob('*.json'):
         try:
             lives = _lives(path)
@@ -121,7 +137,9 @@ def _others(folder: Path) -> dict[str, str]:
             path.unlink(missing_ok=True)
             continue
         who = f'process {record.get("Process")} on {record.get("Host")}'
-        found.update(dict.fromkeys(record.get('Names', ()), f'{who}, since {record.get("Since")}'))
+        begun = int(path.stem.rpartition('-')[2]) / 1e9
+        owner = Owner(f'{who}, since {record.get("Since")}', begun)
+        found.update(dict.fromkeys(record.get('Names', ()), owner))
     return found
 
 

@@ -24,10 +24,16 @@ COARSE_MM = 3.0
 """Edge of a voxel from which the smallest nuclei are hardly a voxel wide: the red nucleus has some
 6 mm (by eye)."""
 
+TO_PROCESS, COMPLETE, LEFT_OUT = 'process', 'complete', 'left out'
+"""What a look says would be done with a visit."""
+LOOK, PROBLEMS = 'look.tsv', 'problems.tsv'
+"""Tables of the last look, in the folder `logs`."""
+
 SCAN_COLUMNS = {
     'participant_id': 'Participant',
     'session_id': 'Session',
     'group': 'Group, from the table of participants',
+    'visit': 'Entities of the visit, by which its results are called complete',
     'scan': 'Entities of the gradient-echo run',
     't1w': 'T1w image that goes with it',
     'magnitude': 'Files of the magnitude (or real part), by echo',
@@ -64,6 +70,7 @@ def scan_rows(
             'participant_id': visit.participant_id,
             'session_id': scan.session_id,
             'group': groups.get(visit.participant_id),
+            'visit': visit.prefix,
             'scan': scan.prefix,
             't1w': visit.t1w.name,
             'magnitude': ' '.join(path.name for path in scan.magnitude),
