@@ -241,12 +241,27 @@ def _tell_costs(settings: Settings, visits: Sequence[Visit]) -> None:
     if not visits:
         return
     hours = sum(hours_of(visit, settings.methods.registration) for visit in visits)
-    results, work = (sum(sizes) / 1000 for sizes in zip(*map(disk_mb, visits), strict=True))
+    results, work = zip(*(disk_mb(visit, settings.methods) for visit in visits), strict=True)
+    # a visit's working folder goes when it is complete
+    together = settings.keep_workdir or settings.use_plugin or settings.submits
+    fullest = sorted(work, reverse=True)[: None if together else settings.nprocs]
     LOGGER.info(
-        "To process: %d. Estimated from the images' sizes: about %s with %d at once, %.1f GB "
-        'of results and %.1f GB of working folder.',
-        len(visits), _duration(hours / settings.nprocs), settings.nprocs, results, work,
+        "To process: %d. Estimated from the images' sizes: about %s with %d at once, %s "
+        'of results and %s of working folder.',
+        len(visits), _duration(hours / settings.nprocs), settings.nprocs, _size(sum(results)),
+        _size(sum(fullest)),
     )  # fmt: skip
+
+
+def _size(megabytes: float) -> str:
+    """Room on a disk in words.
+
+    Examples
+    --------
+    >>> _size(83.6), _size(1240.0)
+    ('84 MB', '1.2 GB')
+    """
+    return f'{megabytes:.0f} MB' if megabytes < 1000 else f'{megabytes / 1000:.1f} GB'
 
 
 def _duration(hours: float) -> str:

@@ -1,5 +1,7 @@
 """What the first look tells on the console, and when."""
 
+import re
+
 import pytest
 from helpers import look, people
 
@@ -30,3 +32,18 @@ def test_what_keeps_a_comparison_from_being_made_is_told_before_hours_are_spent(
     assert status == 0  # the participant level itself is not concerned
     (sentence,) = [text for text in told(caplog) if text.startswith('group: ')]
     assert 'it has sub-1 for sub-01; write the ids as the folders are called' in sentence
+
+
+def room(caplog, two, *options):
+    """Room for the working folder in MB, as the look tells it."""
+    caplog.clear()
+    look(two, *options)
+    number, unit = re.search(r'([\d.]+) (MB|GB) of working folder', caplog.text).groups()
+    return float(number) * {'MB': 1, 'GB': 1000}[unit]
+
+
+def test_room_for_the_working_folder_is_of_those_at_once(two, caplog):
+    caplog.set_level('INFO', 'nigra')
+    alone, both = room(caplog, two, '--nprocs', '1'), room(caplog, two, '--nprocs', '2')
+    assert alone < both
+    assert room(caplog, two, '--nprocs', '1', '--keep-workdir') == both
