@@ -37,6 +37,7 @@ def test_estimates_are_near_what_was_measured(tmp_path, t1w, gre, seconds):
         (6.8, 5.0, 1, 'testing', 60, 173),
         (6.8, 5.0, 3, 'testing', 69, 268),
         (6.8, 5.0, 3, 'fast', 90, 286),
+        (6.8, 5.0, 1, 'precise', 106, 218),
     ],
 )
 def test_room_on_the_disk_is_more_than_was_measured_and_less_than_twice(
