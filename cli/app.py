@@ -132,7 +132,7 @@ def look_at_participants(settings: Settings) -> tuple[list[Visit], Todo, Failure
     NigraError
         Nobody can be processed.
     """
-    from ..interfaces.bids import list_participants
+    from ..interfaces.bids import list_participants, strange_people
     from ..interfaces.queries import load_filters
     from ..interfaces.spellings import people_twice
     from ..interfaces.survey import COMPLETE, TO_PROCESS
@@ -148,7 +148,7 @@ def look_at_participants(settings: Settings) -> tuple[list[Visit], Todo, Failure
     failed |= missing
     todo = unfinished(settings, {v.prefix: (v, visit_fingerprint(v, settings)) for v in visits})
     states = {v.prefix: TO_PROCESS if v.prefix in todo else COMPLETE for v in visits}
-    twice = people_twice(everyone, labels)
+    twice = [*strange_people(settings.bids_dir), *people_twice(everyone, labels)]
     tell_look(settings, visits, failed, states=states, expected=expected, twice=twice)
     return visits, todo, failed
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from ..nodes.errors import NigraError, one_line
-from .checks import check_harmonise, find_participants_file
+from .checks import check_harmonise, check_ratings, find_participants_file
 from .settings import Settings
 from .told import in_columns
 
@@ -127,6 +127,7 @@ def forecast(settings: Settings, chosen: Sequence[str], everyone: Sequence[str])
     found = forecast_group(path, settings.question, people, everyone)
     try:
         check_harmonise(settings)
+        check_ratings(settings)
     except NigraError as error:
         return replace(found, errors=(*found.errors, str(error)))
     return found
@@ -158,6 +159,7 @@ def tell_look(
     twice
         Sentences on people who are there under two spellings.
     """
+    from ..interfaces.copies import copied_images
     from ..interfaces.files import save_json
     from ..interfaces.spellings import sessions_twice
     from ..interfaces.survey import (
@@ -176,7 +178,7 @@ def tell_look(
     problems = Problems()
     for about, sentences in failed.items():
         problems.add('error', about, sentences)
-    problems.add('warning', 'study', [*twice, *sessions_twice(rows)])
+    problems.add('warning', 'study', [*twice, *sessions_twice(rows), *copied_images(visits)])
     for sentence, confounded in study_differences(rows):
         problems.add('confounded' if confounded else 'warning', 'study', [sentence])
     problems.add('warning', 'group', expected.warnings)

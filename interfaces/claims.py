@@ -129,17 +129,20 @@ def _others(folder: Path) -> dict[str, Owner]:
     found: dict[str, Owner] = {}
     for path in folder.glob('*.json'):
         try:
+            begun = int(path.stem.rpartition('-')[2]) / 1e9
             lives = _lives(path)
             record = json.loads(path.read_text(encoding='utf-8') or '{}')
         except (OSError, ValueError):
-            continue  # it has just ended
+            continue  # it has just ended, or is of another program
         if not lives:
             path.unlink(missing_ok=True)
             continue
+        names = record.get('Names') if isinstance(record, dict) else None
+        if not isinstance(names, list):
+            continue  # of another program
         who = f'process {record.get("Process")} on {record.get("Host")}'
-        begun = int(path.stem.rpartition('-')[2]) / 1e9
         owner = Owner(f'{who}, since {record.get("Since")}', begun)
-        found.update(dict.fromkeys(record.get('Names', ()), owner))
+        found.update(dict.fromkeys(map(str, names), owner))
     return found
 
 

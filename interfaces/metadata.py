@@ -99,6 +99,15 @@ def _check_agreement(first: _Sidecar, second: _Sidecar) -> None:
             )
 
 
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object in which nothing that decides results stands twice with two values."""
+    content = dict(pairs)
+    for key, value in pairs:
+        if key in DECISIVE and content[key] != value:
+            raise ValueError(f'{key} stands there twice, as {value!r} and as {content[key]!r}')
+    return content
+
+
 def _load_sidecar(path: Path) -> dict[str, Any]:
     """Content of one sidecar; InputError where it cannot be read or is no JSON object."""
     try:
@@ -108,7 +117,7 @@ def _load_sidecar(path: Path) -> dict[str, Any]:
     if content.startswith(_BYTE_ORDER_MARKS):
         raise InputError(path, 'starts with a byte-order mark', 'save it as UTF-8 without one')
     try:
-        metadata = json.loads(content.decode('utf-8'))
+        metadata = json.loads(content.decode('utf-8'), object_pairs_hook=_once)
     except (ValueError, RecursionError) as error:
         raise InputError(path, f'is not valid JSON ({error})', 'correct the sidecar') from error
     if not isinstance(metadata, dict):

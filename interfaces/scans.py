@@ -185,6 +185,14 @@ def _check_halves(files: Sequence[BidsFile], everything: Sequence[BidsFile]) -> 
     part = what_is_missing(files)
     if part is None:
         return
+    known = {None, *itertools.chain.from_iterable(PAIRS)}
+    for file in files:
+        if file.get('part') not in known:
+            raise InputError(
+                file.path,
+                f'has part-{file.get("part")} in its name',
+                'write part-mag, part-phase, part-real or part-imag',
+            )
     other = find_other_half(files, everything)
     if other is not None:
         raise InputError(

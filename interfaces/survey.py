@@ -194,7 +194,8 @@ def disk_mb(visit: Visit, methods: Methods) -> tuple[float, float]:
 
     Measured on one core, in millions of voxels of T1w and gradient echo: 68 and 101 MB (1.7, .8;
     one echo; precise), 44 and 73 (the same with three; fast), 60 and 173 (6.8, 5; one; testing),
-    90 and 286 (three; fast), 106 and 218 (one; precise). A third is added, as images of people differ in how small they pack.
+    90 and 286 (three; fast), 106 and 218 (one; precise). A third is added, as images of people
+    differ in how small they pack.
     """
     t1w = _millions(visit.t1w)
     gre = [(_millions(s.phase[0]), len(s.echo_times)) for s in visit.scans]

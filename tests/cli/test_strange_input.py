@@ -74,6 +74,8 @@ LEFT_OUT = {
     'thousandths of milliseconds': (both(EchoTime=2e-5), 'EchoTime 2e-05, too short for iron'),
     'two field strengths': (other_field, 'has MagneticFieldStrength 3 where sub-01_part-phase_'),
     'nested too deep': (sidecar('{"a":' * 100_000), '.json: is not valid JSON (maximum recursion'),
+    'one entry twice': (sidecar('{"EchoTime": 0.01, "EchoTime": 0.02}'),
+                        'EchoTime stands there twice, as 0.01 and as 0.02'),
     'packed and not': (phase_twice, 'is of the same echo as sub-01_part-phase_T2starw.nii'),
     'complex numbers': (lambda raw: write_image(anat(raw) / PHASE, dtype=np.complex64),
                         f'{PHASE}: holds complex numbers; save part-mag and part-phase'),
@@ -86,6 +88,83 @@ LEFT_OUT = {
     'cut without compression': (unpacked(1), 'sub-01_T1w.nii: has 771 bytes, too few for'),
 }  # fmt: skip
 """What leaves the first participant out, and what is said."""
+
+
+def renamed(old, new):
+    def apply(raw):
+        for path in list(anat(raw).glob(f'*{old}*')):
+            path.rename(path.with_name(path.name.replace(old, new)))
+
+    return apply
+
+
+def unpacked_under_its_name(raw):
+    path = anat(raw) / PHASE
+    path.write_bytes(gzip.decompress(path.read_bytes()))
+
+
+MISNAMED = {
+    'another suffix': (renamed('T2starw', 'T2star'), 'or T2starw; there is anat/sub-01_part-mag_'),
+    'folder in capitals': (lambda raw: anat(raw).rename(raw / 'sub-01' / 'Anat'),
+                           'there is Anat/sub-01_part-mag_T2starw.nii.gz'),
+    'ending in capitals': (renamed('T1w.nii.gz', 'T1w.NII.GZ'), 'there is anat/sub-01_T1w.NII.GZ'),
+    'image of FreeSurfer': (renamed('T1w.nii.gz', 'T1w.mgz'), 'there is anat/sub-01_T1w.mgz'),
+    'part in full': (renamed('part-mag', 'part-magnitude'),
+                     'part-magnitude_T2starw.nii.gz: has part-magnitude in its name; write part-'),
+    'part in capitals': (renamed('part-phase', 'part-Phase'), 'has part-Phase in its name; write'),
+    'packed by name only': (unpacked_under_its_name, 'is not compressed; let its name end in .nii'),
+    'packed and not called so': (renamed('T1w.nii.gz', 'T1w.nii'),
+                                 'is compressed; let its name end in .nii.gz'),
+}  # fmt: skip
+"""Names that are nearly right, and the file that is named with what to do."""
+
+
+@pytest.mark.parametrize('case', MISNAMED)
+def test_who_has_nearly_the_right_names_is_told_which_file_to_rename(two, case):
+    spoil, sentence = MISNAMED[case]
+    spoil(two)
+    first_is_left_out(two, sentence)
+
+
+@pytest.mark.parametrize('name', ['SUB-03', 'Sub-03', 'sub03', 'sub_03', 'Subject 3'])
+def test_a_folder_that_looks_like_a_participant_and_is_not_read_is_told(two, name):
+    shutil.copytree(two / 'sub-02', two / name)
+    _, scans, problems = look(two)
+    assert set(scans.participant_id) == {'sub-01', 'sub-02'}
+    (told,) = [text for _, about, text in problems if about == 'study' and name in text]
+    assert 'is not called sub-*, and is not read; rename it' in told
+
+
+@pytest.mark.parametrize('name', ['sub', 'subjects', 'substance', 'derivatives', 'sourcedata'])
+def test_a_folder_of_something_else_is_not_told(two, name):
+    (two / name).mkdir()
+    assert not any('is not called' in text for _, _, text in look(two)[2])
+
+
+def test_folders_that_are_all_called_otherwise_are_named(two, capsys):
+    for name in ('sub-01', 'sub-02'):
+        (two / name).rename(two / name.upper())
+    assert look(two)[0] == 1
+    assert 'has no sub-* folders; call SUB-01, SUB-02 so, and all files' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize('labels', ['01,02', '01 02', '01;02'])
+def test_labels_in_one_word_are_refused_with_how_to_write_them(two, capsys, labels):
+    assert look(two, '--participant-label', labels)[0] == 1
+    assert 'choose among sub-01, sub-02, with spaces between several' in capsys.readouterr().err
+
+
+def test_ratings_that_are_not_there_are_told_before_hours_are_spent(two):
+    status, _, problems = look(
+        two, '--exclude-rated', str(two / 'nowhere.tsv'), levels=('participant', 'group')
+    )
+    assert status == 1
+    assert any('nowhere.tsv: cannot be read' in t for level, _, t in problems if level == 'error')
+
+
+def test_a_comparison_of_nobody_is_one_problem(two):
+    _, _, problems = look(two, levels=('group',))
+    assert [text.split('; ')[1] for _, _, text in problems] == ['run the participant level first.']
 
 
 @pytest.mark.parametrize('case', LEFT_OUT)
