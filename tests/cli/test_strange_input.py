@@ -112,7 +112,7 @@ MISNAMED = {
     'part in full': (renamed('part-mag', 'part-magnitude'),
                      'part-magnitude_T2starw.nii.gz: has part-magnitude in its name; write part-'),
     'part in capitals': (renamed('part-phase', 'part-Phase'), 'has part-Phase in its name; write'),
-    'packed by name only': (unpacked_under_its_name, 'is not compressed; let its name end in .nii'),
+    'packed by name only': (unpacked_under_its_name, 'is not compressed; let its name end in'),
     'packed and not called so': (renamed('T1w.nii.gz', 'T1w.nii'),
                                  'is compressed; let its name end in .nii.gz'),
 }  # fmt: skip
