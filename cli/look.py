@@ -61,7 +61,9 @@ class Problems:
         alike: dict[tuple[str, str], list[tuple[str, str]]] = {}
         table = self.table()
         for level, about, sentence in table[~table.problem.isin(later)].itertuples(index=False):
-            alike.setdefault((level, _PERSON.sub('sub-', sentence)), []).append((about, sentence))
+            # what is about all names people of its own, who are told
+            kind = _PERSON.sub('sub-', sentence) if _PERSON.match(about) else sentence
+            alike.setdefault((level, kind), []).append((about, sentence))
         for (level, _), found in alike.items():
             (about, sentence), *others = found
             more = _others([who for who, _ in others])

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from ..nodes.errors import InputError
-from .files import read_to_end
+from .files import check_regular, read_to_end
 from .unchanged import UntilChanged
 
 POSITION_TOLERANCE = 1e-2
@@ -257,6 +257,7 @@ def _check_fetched(path: Path) -> None:
             'is a link to content that has not been downloaded',
             'download it with `datalad get` or `git annex get`',
         )
+    check_regular(path)
     try:
         size = path.stat().st_size
         with path.open('rb') as stream:

@@ -13,6 +13,7 @@ from typing import Any
 
 from ..nodes.errors import InputError
 from ..nodes.grid import GAMMA_BAR_MHZ_PER_T
+from .files import check_regular
 from .unchanged import UntilChanged
 
 FIELD_RANGE_T = (0.2, 12.0)
@@ -110,6 +111,7 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _load_sidecar(path: Path) -> dict[str, Any]:
     """Content of one sidecar; InputError where it cannot be read or is no JSON object."""
+    check_regular(path)
     try:
         content = path.read_bytes()
     except OSError as error:

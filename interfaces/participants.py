@@ -11,7 +11,7 @@ import pandas as pd
 from ..nodes.errors import InputError
 from ..nodes.statistics.groups import with_groups
 from ..nodes.statistics.values import name_some
-from .files import read_json_object
+from .files import check_regular, read_json_object
 from .spellings import same_people
 
 MISSING = frozenset(['', 'n/a', 'na', 'nan', 'n.a.', '#n/a', '#na', '<na>', 'null', '.', '-', '?'])
@@ -151,6 +151,7 @@ def _as_text(value: Any) -> str | None:
 
 def read_text_table(path: Path) -> pd.DataFrame:
     """Cells as text, None where missing; refuses what is no tab-separated table."""
+    check_regular(path)
     try:
         text = path.read_text(encoding='utf-8-sig')
     except FileNotFoundError as error:
@@ -170,6 +171,8 @@ def read_text_table(path: Path) -> pd.DataFrame:
     for sign, word in ((',', 'commas'), (';', 'semicolons')):
         if '\t' not in lines[0] and sign in lines[0]:
             raise InputError(path, f'is separated by {word}', 'save it separated by tabs')
+    if '\t' not in lines[0] and ' ' in lines[0].strip():
+        raise InputError(path, 'is separated by spaces', 'save it separated by tabs')
     header, *rows = [[_unquote(cell) for cell in line.split('\t')] for line in lines]
     twice = {name for name in header if header.count(name) > 1}
     if twice:

@@ -2,11 +2,12 @@
 
 import gzip
 import json
+import os
 import shutil
 
 import numpy as np
 import pytest
-from helpers import anat, first_is_left_out, look, write_image, write_sidecar
+from helpers import anat, first_is_left_out, look, people, write_image, write_sidecar
 
 from nigra.cli import main
 
@@ -266,3 +267,32 @@ def test_a_folder_that_cannot_be_made_is_told_by_a_dry_run(two, capsys, option, 
     assert error.count('\n') == 1
     assert 'place' in error
     assert f'{why}); give another folder' in error
+
+
+def pipe(name):
+    """A pipe in place of a file, which nobody writes to."""
+
+    def apply(raw):
+        path = raw / name
+        path.unlink(missing_ok=True)
+        os.mkfifo(path)
+
+    return apply
+
+
+@pytest.mark.parametrize('name', [f'sub-01/anat/{T1W}', f'sub-01/anat/{PHASE[:-7]}.json'])
+def test_a_pipe_is_no_file_and_keeps_nobody_waiting(two, name):
+    pipe(name)(two)
+    first_is_left_out(two, 'is no file but a pipe or a device; put the file there')
+
+
+def test_each_two_people_who_share_an_image_are_named_on_the_console(two, caplog):
+    rows = [f'sub-{who}\tA\t30\tF' for who in ('A1', 'a1', 'B1', 'b1', '01', '02')]
+    for who in ('A1', 'a1', 'B1', 'b1'):
+        shutil.copytree(two / 'sub-01', two / f'sub-{who}')
+    people(two, *rows)
+    look(two)
+    told = [r.getMessage() for r in caplog.records if 'differ only in spelling' in r.getMessage()]
+    assert [text.split(' differ')[0] for text in told] == [
+        'study: sub-A1 and sub-a1', 'study: sub-B1 and sub-b1'
+    ]  # fmt: skip
