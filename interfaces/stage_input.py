@@ -211,14 +211,14 @@ def _shaped(path: Path, name: str, array: NDArray[Any], echoes: int | None) -> N
             raise InputError(path, 'holds values other than 0 and 1', 'give a binary mask')
         return values.astype(bool)
     image = array.astype(np.float32)
-    if name == 'magnitude' and not (image > 0).any():
-        raise InputError(path, 'has no value above 0', 'copy or convert it again')
     if name in ('phase', 'magnitude'):
         image = image[..., None] if image.ndim == 3 else image
         if image.ndim != 4 or (echoes is not None and image.shape[3] != echoes):
             raise InputError(
                 path, f'has shape {array.shape} for {echoes} echo times', 'make TE fit the echoes'
             )
+        if name == 'magnitude' and not (image > 0).any():
+            raise InputError(path, 'has no value above 0', 'copy or convert it again')
         return image
     if image.ndim == 4 and image.shape[3] == 1:
         image = image[..., 0]
