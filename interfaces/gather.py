@@ -37,6 +37,7 @@ from .participants import check_known, read_dictionary, read_participants
 from .ratings import leave_out
 from .regions import DESCRIPTIONS
 from .sessions import find_session_tables, read_sessions, session_folders, use_sessions
+from .spellings import people_twice
 from .tables import save_table
 
 REGION_TABLES = 'sub-*/**/*_seg-*_regions.tsv'
@@ -109,7 +110,7 @@ def gather_regions(
     joined, rated_out, told_of_ratings = leave_out(joined, ratings)
     joined['volume_normalised'] = normalised_volume(joined)
     exclusions = pd.concat([exclusions, exclusion_table(rated_out.items())], ignore_index=True)
-    warnings += [*notes, *notes_on_people, *told, *told_of_ratings]
+    warnings += [*notes, *people_twice(measured), *notes_on_people, *told, *told_of_ratings]
     return Gathered(joined, exclusions, tuple(warnings), provenance)
 
 

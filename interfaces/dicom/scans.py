@@ -6,8 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from ..scans import little_iron
 from .roles import PART_NAMES, SHORT_ECHOES, Reading, judge, named, what_is_broken
 from .series import SAME_TIME, Series, Volume
+
+_USUAL_T = 3.0
+"""Field strength that is taken where headers tell none."""
 
 
 @dataclass(frozen=True)
@@ -267,7 +271,8 @@ def _field_map(
     why = name or f'two 2D echoes up to {longest:g} ms'
     if flat or others > 0 or planar:
         return Reading('none', f'a field map for echo-planar images ({why})')
-    doubt = f'; echoes up to {longest:g} ms show little iron' if short else ''
+    told = little_iron(longest / 1000, group[0].header.b0 or _USUAL_T)
+    doubt = f'; {told}' if told else ''
     return replace(
         reading,
         reason=f'called a field map ({why}), but 3D, with the phase of each echo, and the only '
