@@ -211,6 +211,7 @@
     const SIZE = 100, rows = JSON.parse(document.getElementById('data').textContent);
     const search = document.getElementById('search'), body = list.tBodies[0];
     let shown = rows, start = 0;
+    list.classList.toggle('ageless', rows.every(([, , about]) => !about));
     const cell = (row, content, css) => {
       const td = row.insertCell();
       td.append(content);
@@ -218,7 +219,7 @@
     };
     const draw = () => {
       body.replaceChildren();
-      for (const [visit, group, state, problems, flags, page, picture, viewer] of shown.slice(start, start + SIZE)) {
+      for (const [visit, group, about, state, problems, flags, page, picture, viewer] of shown.slice(start, start + SIZE)) {
         const row = body.insertRow();
         row.className = problems || state === 'failed' ? 'flagged' : '';
         let image = '';
@@ -228,7 +229,7 @@
         if (page) { name = document.createElement('a'); name.href = page; name.textContent = visit; }
         cell(row, name);
         if (viewer) { const link = document.createElement('a'); link.href = viewer; link.textContent = 'viewer'; link.className = 'aside-link'; link.setAttribute('aria-label', `viewer of ${visit}`); row.cells[1].append(' ', link); }
-        cell(row, group); cell(row, state, `state ${state}`); cell(row, problems, 'wrap'); cell(row, flags, 'wrap');
+        cell(row, group); cell(row, about); cell(row, state, `state ${state}`); cell(row, problems, 'wrap'); cell(row, flags, 'wrap');
         cell(row, kept(visit)?.rating ?? '');
       }
       const last = Math.min(start + SIZE, shown.length);
@@ -240,7 +241,7 @@
     };
     search.addEventListener('input', () => {
       const words = search.value.toLowerCase().split(/\s+/).filter(Boolean);
-      shown = rows.filter((row) => { const text = row.slice(0, 5).join(' ').toLowerCase(); return words.every((w) => text.includes(w)); });
+      shown = rows.filter((row) => { const text = row.slice(0, 6).join(' ').toLowerCase(); return words.every((w) => text.includes(w)); });
       start = 0;
       draw();
     });
@@ -263,7 +264,7 @@
       const rated = rows.map(([visit]) => kept(visit)).filter((r) => r?.rating);
       save('ratings.tsv', new Blob([tsv(rated)], {type: 'text/tab-separated-values'}));
     });
-    const pages = rows.filter((row) => row[5]).sort((a, b) => (a[0] < b[0] ? -1 : 1));
+    const pages = rows.filter((row) => row[6]).sort((a, b) => (a[0] < b[0] ? -1 : 1));
     const lead = () => {
       const [way, value] = location.hash.slice(1).split('=');
       const visit = decodeURIComponent(value ?? '');
@@ -273,7 +274,7 @@
       const step = {before: -1, after: 1, to: 0, view: 0}[way];
       if (step === undefined && way !== 'beside') return;
       const to = at < 0 ? undefined : pages[at + step];
-      const page = to?.[way === 'view' ? 7 : 5];
+      const page = to?.[way === 'view' ? 8 : 6];
       if (page) { location.replace(page); return; }
       search.value = visit;  // the first, the last, somebody with several visits, or without a viewer
       search.dispatchEvent(new Event('input'));

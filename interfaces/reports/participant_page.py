@@ -24,6 +24,7 @@ from .checks import (
     warnings_check,
 )
 from .map_pictures import run_pictures
+from .persons import empty_place
 from .pictures import Picture, anatomy_pictures
 from .profiles import region_profile
 
@@ -82,6 +83,7 @@ def participant_context(
     every = [*of_visit, *(check for run in shown for check in run.checks)]
     return {
         'participant_id': participant_id,
+        'person': empty_place(),
         'chips': _chips(runs),
         'verdict': verdict(every),
         'checks': every if len(shown) < 2 else [*of_visit, *map(_run_summary, shown)],

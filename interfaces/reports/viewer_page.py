@@ -20,6 +20,7 @@ from ..tables import read_table, readable
 from .layers import robust_range, symmetric_limit
 from .map_pictures import own_window
 from .participant_page import run_titles
+from .persons import empty_place
 from .provenance import Provenance
 from .report import PageInputSpec, PageStep, as_data, render_page
 from .scales import nice_limit
@@ -72,6 +73,7 @@ def render_viewer(
     context = {
         'title': title, 'ways': ways, 'sections': [], 'library': viewer_spec()['library'],
         'note': note, 'opacity': opacity, 'licence': data_text('niivue.LICENSE.txt'),
+        'person': empty_place(),
         'runs': list(dict.fromkeys(image.run for image in images)),
         'beside': Markup(_BESIDE), 'connect': Markup(_CONNECT), 'placeholder': Markup(_IMAGES),
     }  # fmt: skip

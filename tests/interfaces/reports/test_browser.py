@@ -288,7 +288,7 @@ def test_the_index_leads_to_neighbours_people_and_groups(study, way, title):
 def test_the_index_shows_everybody_and_finds(study):
     told = driven(study, """
       const rows = () => [...document.querySelectorAll('#index tbody tr')]
-        .map((r) => r.cells[1].textContent + ' ' + r.cells[3].textContent);
+        .map((r) => r.cells[1].textContent + ' ' + r.cells[4].textContent);
       const all = rows(), search = document.getElementById('search');
       search.value = 'hc wait'; search.dispatchEvent(new Event('input'));
       document.documentElement.dataset.told = [...all, rows().length, rows()[0]].join('; ');
