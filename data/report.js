@@ -267,16 +267,22 @@
     const pages = rows.filter((row) => row[6]).sort((a, b) => (a[0] < b[0] ? -1 : 1));
     const lead = () => {
       const [way, value] = location.hash.slice(1).split('=');
-      const visit = decodeURIComponent(value ?? '');
-      if (way === 'group') { const group = document.getElementById('group'); if (group) location.replace(group.href); return; }
+      const visit = decodeURIComponent(value ?? ''), hint = document.getElementById('hint');
+      const tell = (text) => { hint.textContent = text; hint.hidden = !text; };
+      tell('');
+      if (way === 'group') { const group = document.getElementById('group'); if (group) { location.replace(group.href); return; } }
       if (way === 'beside') { const beside = document.getElementById('beside'); if (beside) { location.replace(`${beside.href}#${encodeURIComponent(visit)}`); return; } }
+      if (way === 'group' || way === 'beside') { tell(document.getElementById('missing').textContent); return; }
       const at = pages.findIndex((row) => row[0] === visit);
       const step = {before: -1, after: 1, to: 0, view: 0}[way];
-      if (step === undefined && way !== 'beside') return;
+      if (step === undefined) return;
       const to = at < 0 ? undefined : pages[at + step];
       const page = to?.[way === 'view' ? 8 : 6];
       if (page) { location.replace(page); return; }
-      search.value = visit;  // the first, the last, somebody with several visits, or without a viewer
+      const visits = pages.filter((row) => row[0].startsWith(`${visit}_`)).length;
+      const known = {0: 'no page yet', 1: 'one visit: choose it'}[visits] ?? `${visits} visits: choose one`;
+      tell(at < 0 ? `${visit} has ${known}.` : {before: `${visit} is the first.`, after: `${visit} is the last.`}[way] ?? `${visit} has no viewer.`);
+      search.value = visit;
       search.dispatchEvent(new Event('input'));
     };
     addEventListener('hashchange', lead);
@@ -284,6 +290,5 @@
     lead();
   }
   labelAll();
-  addEventListener('beforeprint', () => all('details:not(.more)').forEach((d) => { d.open = true; }));
   document.documentElement.dataset.ready = 'yes';
 })();

@@ -324,6 +324,7 @@ def effect_map(effects: Sequence[Effect], *, label: str, width: float = 1100.0) 
     root = drawing(own_width, head + line * len(regions), label=label, css_class='chart fixed')
     # Cells keep their size: few contrasts make a narrow map, not large cells.
     root.set('style', f'width:{short(own_width)}px;max-width:100%')
+    root.set('preserveAspectRatio', 'xMinYMin')  # on paper it is lower
     for j, contrast in enumerate(contrasts):
         _add_short(root, contrast, cell, x=names + cell * (j + 0.5), y=18, class_='name mid')
     for i, region in enumerate(regions):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -72,6 +73,7 @@ def write_index(
         'chips': [counted(len(rows), 'visit'), *counts],
         'columns': _COLUMNS,
         'group': (root / 'group.html').is_file(),
+        'compare': shlex.join(['nigra', str(bids_dir or 'BIDS_DIR'), str(root), 'group']),
         'beside': PEOPLE if (root / PEOPLE).is_file() else '',
         'viewers': any(row[8] for row in rows),
         'images': " 'self' file:",  # thumbnails lie beside the page, so that it stays small

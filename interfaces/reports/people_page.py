@@ -52,7 +52,7 @@ def write_people(
         Its final path.
     """
     context = {
-        **people_context(GroupData.read(tables, settings or {})),
+        **people_context(GroupData.read(tables, settings or {}, home)),
         'home': home,
         'ways': [(f'{home}index.html', 'All participants'), ('group.html', 'Groups')],
     }
@@ -82,6 +82,7 @@ def people_context(data: GroupData) -> dict[str, Any]:
     return {
         'others': _others(data),
         'of_group': f' of {reference}' if data.is_compared else '',
+        'meaning': data.meaning(reference),
         'parts': list(parts.values()),
         'names': list(dict.fromkeys(table['participant_id'])),
         'adjusted': join_words(
