@@ -229,7 +229,7 @@
         if (page) { name = document.createElement('a'); name.href = page; name.textContent = visit; }
         cell(row, name);
         if (viewer) { const link = document.createElement('a'); link.href = viewer; link.textContent = 'viewer'; link.className = 'aside-link'; link.setAttribute('aria-label', `viewer of ${visit}`); row.cells[1].append(' ', link); }
-        cell(row, group); cell(row, about); cell(row, state, `state ${state}`); cell(row, problems, 'wrap'); cell(row, flags, 'wrap');
+        cell(row, group); cell(row, about); cell(row, state, `state ${state}`); cell(row, problems || (state === 'finished' ? 'none' : ''), problems ? 'wrap' : 'missing'); cell(row, flags, 'wrap');
         cell(row, kept(visit)?.rating ?? '');
       }
       const last = Math.min(start + SIZE, shown.length);
@@ -257,31 +257,35 @@
         draw();
       });
     }
+    const hint = document.getElementById('hint');
+    const tell = (text) => { hint.textContent = text; hint.hidden = !text; };
     const move = (by) => { start += by; draw(); scrollTo(0, 0); };
     document.getElementById('earlier').addEventListener('click', () => move(-SIZE));
     document.getElementById('later').addEventListener('click', () => move(SIZE));
     document.getElementById('ratings').addEventListener('click', () => {
       const rated = rows.map(([visit]) => kept(visit)).filter((r) => r?.rating);
+      if (!rated.length) { tell('Nobody has been rated in this browser yet: the form is on each person’s page.'); return; }
       save('ratings.tsv', new Blob([tsv(rated)], {type: 'text/tab-separated-values'}));
     });
-    const pages = rows.filter((row) => row[6]).sort((a, b) => (a[0] < b[0] ? -1 : 1));
+    const inOrder = [...rows].sort((a, b) => (a[0] < b[0] ? -1 : 1));
     const lead = () => {
       const [way, value] = location.hash.slice(1).split('=');
-      const visit = decodeURIComponent(value ?? ''), hint = document.getElementById('hint');
-      const tell = (text) => { hint.textContent = text; hint.hidden = !text; };
+      const visit = decodeURIComponent(value ?? '');
       tell('');
       if (way === 'group') { const group = document.getElementById('group'); if (group) { location.replace(group.href); return; } }
       if (way === 'beside') { const beside = document.getElementById('beside'); if (beside) { location.replace(`${beside.href}#${encodeURIComponent(visit)}`); return; } }
-      if (way === 'group' || way === 'beside') { tell(document.getElementById('missing').textContent); return; }
+      if (way === 'group' || way === 'beside') tell(document.getElementById('missing').textContent);
+      const column = way.startsWith('view') ? 8 : 6, pages = inOrder.filter((row) => row[column]);
       const at = pages.findIndex((row) => row[0] === visit);
-      const step = {before: -1, after: 1, to: 0, view: 0}[way];
-      if (step === undefined) return;
+      const step = {before: -1, after: 1, to: 0, view: 0, 'view-before': -1, 'view-after': 1}[way];
+      if (step === undefined && way !== 'beside') return;
       const to = at < 0 ? undefined : pages[at + step];
-      const page = to?.[way === 'view' ? 8 : 6];
+      const page = to?.[column];
       if (page) { location.replace(page); return; }
       const visits = pages.filter((row) => row[0].startsWith(`${visit}_`)).length;
-      const known = {0: 'no page yet', 1: 'one visit: choose it'}[visits] ?? `${visits} visits: choose one`;
-      tell(at < 0 ? `${visit} has ${known}.` : {before: `${visit} is the first.`, after: `${visit} is the last.`}[way] ?? `${visit} has no viewer.`);
+      const none = way.startsWith('view') ? 'no viewer' : 'no page yet';
+      const known = {0: none, 1: 'one visit: choose it'}[visits] ?? `${visits} visits: choose one`;
+      if (way !== 'beside') tell(at < 0 ? `${visit} has ${known}.` : `${visit} is the ${step < 0 ? 'first' : 'last'}.`);
       search.value = visit;
       search.dispatchEvent(new Event('input'));
     };

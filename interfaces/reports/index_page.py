@@ -36,7 +36,11 @@ _COLUMNS = (
     Column('Age, sex', 'As in the table of participants, or in that of the visit’s sessions'),
     Column('State', '; '.join(f'{name}: {words}' for name, words in _STATES.items())),
     Column('Problems', 'What the page of the run calls a problem'),
-    Column('Stands apart by', 'Measures of quality that are far worse than in the other runs'),
+    Column(
+        'Stands apart by',
+        'Measures of quality that are far worse than in the other runs, with the modified z in '
+        'brackets: the distance from their median in robust standard deviations',
+    ),
 )
 
 
@@ -69,6 +73,9 @@ def write_index(
             fill_in(page, persons.line(row[0]))
     states = pd.Series([row[3] for row in rows], dtype=str).value_counts()
     counts = [f'{states[name]} {name}' for name in _STATES if name in states]
+    for column, word in ((4, 'with problems'), (5, 'standing apart')):
+        marked = sum(bool(row[column]) for row in rows)
+        counts += [f'{marked} {word}'] if marked else []
     context = {
         'chips': [counted(len(rows), 'visit'), *counts],
         'columns': _COLUMNS,

@@ -179,10 +179,10 @@ def _away(sds: float) -> str:
     Examples
     --------
     >>> _away(-2.345), _away(0.04), _away(float('nan'))
-    ('2.3 SD below', '0.0 SD above', '')
+    ('2.3 SD below', '0.0 SD above', 'n/a')
     """
     if not np.isfinite(sds):
-        return ''
+        return 'n/a'
     return f'{fixed(1)(abs(sds))} SD {"below" if sds < 0 else "above"}'
 
 

@@ -11,7 +11,7 @@ import pandas as pd
 from ...nodes.statistics.values import VISIT
 from ..quality import quality_measures
 from ..tables import read_table, readable
-from .cells import Column, Table, make_table, significant
+from .cells import MINUS, Column, Table, make_table, significant
 
 MOST_ROWS = 200
 """Rows of one table on a page that must not grow with the study; files and index have all."""
@@ -91,15 +91,15 @@ def in_words(names: Any) -> str:
 
     Examples
     --------
-    >>> in_words('iron_contrast'), in_words('shift_mm (+4.1)'), in_words(None)
-    ('iron contrast', 'shift (+4.1)', '')
+    >>> [in_words(names) for names in ('iron_contrast', 'shift_mm (+4.1)', 'snr (-4)', None)]
+    ['iron contrast', 'shift (+4.1)', 'SNR (−4)', '']
     """
     if pd.isna(names):
         return ''
     text = str(names)
     for name, measure in quality_measures().items():
         text = text.replace(f'{name} (', f'{measure["title"]} (')
-    return text.replace('_', ' ')
+    return text.replace('_', ' ').replace('(-', f'({MINUS}')
 
 
 def page_name(row: Mapping[Any, Any]) -> str:

@@ -298,7 +298,8 @@ def test_the_index_leads_to_neighbours_people_and_groups(study, way, title):
 
 @pytest.mark.parametrize(
     ('way', 'told'),
-    [('before=sub-01', 'sub-01 is the first.'), ('after=sub-03', 'sub-03 is the last.'),
+    [('view-after=sub-01', 'sub-01 is the last.'),
+     ('before=sub-01', 'sub-01 is the first.'), ('after=sub-03', 'sub-03 is the last.'),
      ('view=sub-03', 'sub-03 has no viewer.'), ('to=sub-02', 'sub-02 has one visit: choose it.'),
      ('to=sub-05', 'sub-05 has no page yet.'),
      ('beside=sub-01', 'Nobody has been set beside the others yet. Once all participants are '
@@ -310,6 +311,14 @@ def test_the_index_says_why_a_way_ends_there(study, way, told):
     hint = re.search(r'id="hint"[^>]*>([^<]*)<', dom)[1]
     assert hint.replace(str(study.parent), 'ROOT') == told
     assert 'id="hint" role="status" hidden' not in dom
+
+
+def test_ratings_of_nobody_are_no_file(study):
+    told = driven(study, """
+      document.getElementById('ratings').click();
+      document.documentElement.dataset.told = document.getElementById('hint').textContent;
+    """)  # fmt: skip
+    assert told.startswith('Nobody has been rated in this browser yet')
 
 
 def test_the_index_says_what_to_run_before_any_comparison(tmp_path):
