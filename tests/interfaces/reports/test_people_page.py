@@ -104,6 +104,15 @@ def test_marks_of_people_stand_in_the_order_of_their_values(page):
     assert by_value == sorted(shown, key=lambda row: row[-1])
 
 
+def test_the_mark_of_a_person_is_seen(page):
+    shown = driven(page, """
+      const marks = [...document.querySelectorAll('svg.strip .person')];
+      document.documentElement.dataset.told =
+        [marks.length, marks.every((m) => m.getBoundingClientRect().width > 5)].join(' ');
+    """)  # fmt: skip
+    assert shown == '6 true'
+
+
 def test_who_was_not_compared_is_told_and_a_visit_is_its_person(page):
     nobody = told(page, 'sub-099')
     assert nobody['told'].startswith('sub-099 is not among the people compared')
