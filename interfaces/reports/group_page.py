@@ -32,6 +32,7 @@ from .group_sentences import (
     what_the_sign_means,
     what_was_asked,
 )
+from .marks import group_marks
 from .one_group import covariate_charts, means_chart, overview_of_one, regression_findings
 from .quality_part import MOST_ROWS
 
@@ -67,7 +68,7 @@ def group_context(data: GroupData, *, voxelwise: bool = False) -> dict[str, Any]
         'exclusions': _exclusion_table(data['exclusions']),
         'measures': measures,
         'scores': scores,
-        'legend': [(g, colours[g]) for g in groups],
+        'legend': [(g, colours[g], mark) for g, mark in group_marks(groups).items()],
         'tables': [
             (table.name, table.title, _auto_table(table, data.shown(table.name), data.alpha))
             for table in shown_tables()
