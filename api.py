@@ -15,6 +15,14 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from .interfaces.given import Given, check_together, four_axes, geometry, take, take_mask
+from .interfaces.given_values import (
+    in_python,
+    take_count,
+    take_field_strength,
+    take_metadata,
+    take_times,
+    texts,
+)
 from .interfaces.gre import prepare_gre
 from .interfaces.measured import measure_maps, named_regions, people_and_regions
 from .interfaces.methods import Methods
@@ -121,8 +129,9 @@ def reconstruct(
     methods = _methods(field, background, inversion, reference, phase_sign, settings)
     images = [four_axes(take('phase', phase)), four_axes(take('magnitude', magnitude))]
     brain = take_mask('mask', mask)
-    made, scan, matrix = _start(images, brain, echo_times, b0, affine, units, metadata)
-    recipe = recipe_of(methods, metadata=metadata, nthreads=nthreads)
+    told = take_metadata(metadata)
+    made, scan, matrix = _start(images, brain, echo_times, b0, affine, units, told)
+    recipe = recipe_of(methods, metadata=told, nthreads=take_count('nthreads', nthreads, 0))
     region = _region(reference, brain)
     _run(made, scan, recipe, region, progress)
     text = describe(methods, scan, drawn=region is not None)
@@ -134,7 +143,7 @@ def _methods(
     settings: Mapping[str, Any] | None,
 ) -> Methods:  # fmt: skip
     """Methods that were chosen, checked before any image is read."""
-    known = reference if isinstance(reference, str) else 'brain'
+    known = 'brain' if _is_drawn(reference) else reference
     if known not in ('brain', 'csf', 'none'):
         raise InputError(
             f'reference={known!r}', 'is no reference', "use 'brain', 'csf', 'none', or give a mask"
@@ -152,10 +161,14 @@ def _methods(
 
 def _start(
     images: Sequence[Given], brain: Given, echo_times: ArrayLike, b0: float,
-    affine: ArrayLike | None, units: str | None, metadata: Mapping[str, Any] | None,
+    affine: ArrayLike | None, units: str | None, metadata: Mapping[str, Any],
 ) -> tuple[Made, Scan, NDArray[np.float64]]:  # fmt: skip
     """Checked images as the first step takes them, and their geometry."""
     phase, magnitude = images
+    if phase.data.shape[1:] == brain.data.shape:
+        raise InputError(
+            phase.name, 'has its echoes on the first axis', 'give numpy.moveaxis(phase, 0, -1)'
+        )
     for image in (magnitude, brain):
         check_together(phase, image)
     matrix = geometry(affine, phase, magnitude, brain)
@@ -163,7 +176,7 @@ def _start(
         raise InputError(
             'affine', 'is not given, and no image has one', 'give the voxel-to-world matrix, mm'
         )
-    times = np.atleast_1d(np.asarray(echo_times, float))
+    times, strength = take_times(echo_times), take_field_strength(b0)
     if phase.data.shape != magnitude.data.shape or times.shape != phase.data.shape[3:]:
         raise InputError(
             'phase',
@@ -171,24 +184,26 @@ def _start(
             f'{times.size} echo times',
             'give one volume and one time (s) for each echo',
         )
-    if not (np.isfinite(times) & (times > 0) & (times < 1)).all() or (np.diff(times) <= 0).any():
-        raise InputError('echo_times', f'are {times.tolist()}', 'give rising times in seconds')
-    told = metadata or {}
     read = prepare_gre(
         magnitude.data, phase.data, [(Path(magnitude.name), Path(phase.name))] * times.size,
-        units=units or told.get('Units') or None,
-        acquisition=str(told.get('MRAcquisitionType', '')),
+        units=units or metadata.get('Units') or None,
+        acquisition=str(metadata.get('MRAcquisitionType', '')),
     )  # fmt: skip
     data = {'phase': read['phase'], 'magnitude': read['magnitude'], 'mask': brain.data}
     made = Made(data, {'phase': read['parameters']}, list(read['warnings']))
     made.data['combined_magnitude'] = read['combined_magnitude']
     grid = Grid.from_affine(brain.data.shape, matrix)
-    return made, Scan(grid, tuple(times.tolist()), float(b0)), matrix
+    return made, Scan(grid, tuple(times.tolist()), strength), matrix
+
+
+def _is_drawn(reference: Any) -> bool:
+    """Whether a reference is an image, or the path of one, and not the name of a region."""
+    return not isinstance(reference, str) or reference.endswith(('.nii', '.nii.gz'))
 
 
 def _region(reference: Any, brain: Given) -> NDArray[np.bool_] | None:
     """Mask of the reference region, where one was given."""
-    if isinstance(reference, str) and reference in ('brain', 'csf', 'none'):
+    if not _is_drawn(reference):
         return None
     region = take_mask('reference', reference)
     check_together(brain, region)
@@ -268,7 +283,7 @@ def measure(
                'brain': chimap.brain}  # fmt: skip
         given = {name: own[name] if value is None else value for name, value in given.items()}
         referenced = chimap.parameters['reference']['method'] != 'none'
-        affine, chimap = chimap.affine if affine is None else affine, chimap.chimap
+        chimap = chimap.nifti()
     name, regions = named_regions(names)
     keys = (participant_id, session_id, run_id, atlas or name)
     return measure_maps(chimap, labels, regions, keys, given, affine, referenced=referenced)
@@ -336,17 +351,15 @@ def compare(
     >>> study.contrasts[['region', 'contrast']].values.tolist()
     [['putamen', 'B - A']]
     """
-    question = Question(
-        group_column=groups, groups=_tuple(levels), reference_group=reference_group,
-        contrasts=_tuple(contrasts), covariates=_tuple(covariates),
-        interactions=tuple(interactions), scores=_tuple(scores), measures=tuple(measures),
-        regions=_tuple(regions), harmonise=harmonise, permutations=permutations,
-        bootstraps=bootstraps, seed=seed,
-    )  # fmt: skip
-    joined, absent, warnings, source = people_and_regions(table, participants, groups)
-    result = compare_tables(joined, question, before=absent, source=source, nthreads=nthreads)
+    with in_python():
+        question = Question(
+            group_column=groups, groups=texts(levels), reference_group=reference_group,
+            contrasts=texts(contrasts), covariates=texts(covariates),
+            interactions=texts(interactions) or (), scores=texts(scores),
+            measures=texts(measures) or (), regions=texts(regions), harmonise=harmonise,
+            permutations=take_count('permutations', permutations, 0),
+            bootstraps=take_count('bootstraps', bootstraps, 0), seed=take_count('seed', seed, 0),
+        )  # fmt: skip
+        joined, absent, warnings, source = people_and_regions(table, participants, groups)
+        result = compare_tables(joined, question, before=absent, source=source, nthreads=nthreads)
     return result.with_warnings(warnings)
-
-
-def _tuple(values: Sequence[str] | None) -> tuple[str, ...] | None:
-    return None if values is None else tuple(values)

@@ -26,6 +26,7 @@ from .find import find_all
 from .folders import check_places
 from .group import group_level, group_look, region_tables, tell_group_is_old
 from .look import check_study, forecast, tell_look
+from .run import check_plugin
 from .settings import Settings
 from .told import keep_failures, list_everybody, tell_phases, tell_problems
 from .work import (
@@ -102,6 +103,7 @@ def check_run(settings: Settings) -> None:
     """
     check_folders(settings)
     check_places(settings)
+    check_plugin(settings)
     settings.methods.check_names()
 
 
@@ -130,20 +132,24 @@ def look_at_participants(settings: Settings) -> tuple[list[Visit], Todo, Failure
     NigraError
         Nobody can be processed.
     """
-    from ..interfaces.bids import list_participants
+    from ..interfaces.bids import list_participants, strange_people
     from ..interfaces.queries import load_filters
+    from ..interfaces.spellings import people_twice
+    from ..interfaces.survey import COMPLETE, TO_PROCESS
 
     labels = list_participants(settings.bids_dir, settings.participant_label)
+    everyone = list_participants(settings.bids_dir)
     filters = load_filters(settings.bids_filter_file)
     failed = check_study(settings, (check_bids, check_atlases, prepare))
-    expected = forecast(settings, labels, list_participants(settings.bids_dir))
+    expected = forecast(settings, labels, everyone)
     if 'group' in settings.levels and expected.errors:
         failed['group'] = list(expected.errors)
     visits, missing = find_all(settings, labels, filters)
     failed |= missing
     todo = unfinished(settings, {v.prefix: (v, visit_fingerprint(v, settings)) for v in visits})
-    states = {v.prefix: 'process' if v.prefix in todo else 'complete' for v in visits}
-    tell_look(settings, visits, failed, states=states, expected=expected)
+    states = {v.prefix: TO_PROCESS if v.prefix in todo else COMPLETE for v in visits}
+    twice = [*strange_people(settings.bids_dir), *people_twice(everyone, labels)]
+    tell_look(settings, visits, failed, states=states, expected=expected, twice=twice)
     return visits, todo, failed
 
 

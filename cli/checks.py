@@ -241,3 +241,17 @@ def check_harmonise(settings: Settings) -> None:
             'needs the package combatlearn, which is not installed',
             how_to_install('combatlearn'),
         )
+
+
+def check_ratings(settings: Settings) -> None:
+    """Refuse tables of `--exclude-rated` that cannot be read, before hours are spent.
+
+    Raises
+    ------
+    InputError
+        One is missing, or no table of ratings.
+    """
+    from ..interfaces.ratings import read_ratings
+
+    if settings.exclude_rated:
+        read_ratings(settings.exclude_rated)

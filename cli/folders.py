@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import unicodedata
 from pathlib import Path
 
-from ..nodes.errors import InputError
+from ..nodes.errors import InputError, one_line
 from .checks import is_own_output
 from .settings import Settings
 
 _NOT_FOR_ANTS = ',[]'
 """What ANTs cannot read in a path, nor Nipype where it looks for what it has cached."""
+_STEERING = ('Cc', 'Cs', 'Zl', 'Zp')
+"""Unicode's classes of line breaks, control characters and broken letters."""
 _TOLERATED = {'logs', 'work', 'lost+found', 'Thumbs.db', 'desktop.ini'}
 """What may lie in a new output folder: made by schedulers and file systems."""
 
@@ -22,6 +25,8 @@ def check_places(settings: Settings) -> None:
     InputError
         One of them; nothing has been written.
     """
+    for name, folder in (('OUTPUT_DIR', settings.output_dir), ('--work-dir', settings.scratch)):
+        _check_signs(name, folder)
     if 'participant' in settings.levels:
         _check_empty(settings)
     bad = sorted(set(_NOT_FOR_ANTS) & set(str(settings.scratch.resolve())))
@@ -30,6 +35,17 @@ def check_places(settings: Settings) -> None:
             f'working folder {settings.scratch}',
             f'has {" ".join(bad)} in its path, which ANTs cannot read',
             'give a --work-dir without (the other folders may keep it)',
+        )
+
+
+def _check_signs(name: str, folder: Path) -> None:
+    """Refuse a path with line breaks and the like, at which tables, logs and programs break."""
+    bad = [sign for sign in str(folder) if unicodedata.category(sign) in _STEERING]
+    if bad:
+        raise InputError(
+            f'{name} {folder}',
+            f'has {one_line(bad[0])} in its path, a line break or other sign that does not print',
+            'give a folder without',
         )
 
 

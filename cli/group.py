@@ -24,16 +24,20 @@ LOGGER = logging.getLogger('nigra')
 
 def group_look(settings: Settings) -> Failures:
     """What a group level alone would say, from the derivatives and the participants' table."""
+    from ..interfaces.forecast import Forecast
+    from ..interfaces.spellings import people_twice
+
     failed: Failures = {}
     people: list[str] = []
     try:
         people = sorted({path.name.split('_')[0] for path in finished_tables(settings)})
     except NigraError as error:
         failed['group'] = [str(error)]
-    expected = forecast(settings, people, people)
+    expected = forecast(settings, people, people) if people else Forecast()
     if expected.errors:
         failed.setdefault('group', []).extend(expected.errors)
-    tell_look(settings, [], failed, states={}, expected=expected)
+    twice = people_twice(people)
+    tell_look(settings, [], failed, states={}, expected=expected, twice=twice)
     return failed
 
 

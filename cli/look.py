@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from ..nodes.errors import NigraError, one_line
-from .checks import check_harmonise, find_participants_file
+from .checks import check_harmonise, check_ratings, find_participants_file
 from .settings import Settings
 from .told import in_columns
 
@@ -50,11 +50,20 @@ class Problems:
         rows = sorted(self._rows, key=lambda row: LEVELS.index(row[0]))
         return pd.DataFrame(rows, columns=['level', 'about', 'problem'])
 
-    def tell(self) -> None:
-        """Log them, those that differ only in whom they are about as one."""
+    def tell(self, later: Collection[str] = ()) -> None:
+        """Log them but for sentences whose time is later, those that differ only in whom as one.
+
+        Parameters
+        ----------
+        later
+            Sentences on the group, of which only the number is told.
+        """
         alike: dict[tuple[str, str], list[tuple[str, str]]] = {}
-        for level, about, sentence in self.table().itertuples(index=False):
-            alike.setdefault((level, _PERSON.sub('sub-', sentence)), []).append((about, sentence))
+        table = self.table()
+        for level, about, sentence in table[~table.problem.isin(later)].itertuples(index=False):
+            # what is about all names people of its own, who are told
+            kind = _PERSON.sub('sub-', sentence) if _PERSON.match(about) else sentence
+            alike.setdefault((level, kind), []).append((about, sentence))
         for (level, _), found in alike.items():
             (about, sentence), *others = found
             more = _others([who for who, _ in others])
@@ -63,6 +72,11 @@ class Problems:
             else:
                 note = 'ATTENTION, ' if level == 'confounded' else ''
                 LOGGER.warning('%s%s: %s%s', note, about, sentence, more)
+        if later:
+            LOGGER.info(
+                'group: a comparison would tell of %d more, which logs/problems.tsv lists',
+                len(later),
+            )
 
 
 def _others(names: Sequence[str]) -> str:
@@ -115,6 +129,7 @@ def forecast(settings: Settings, chosen: Sequence[str], everyone: Sequence[str])
     found = forecast_group(path, settings.question, people, everyone)
     try:
         check_harmonise(settings)
+        check_ratings(settings)
     except NigraError as error:
         return replace(found, errors=(*found.errors, str(error)))
     return found
@@ -127,6 +142,7 @@ def tell_look(
     *,
     states: Mapping[str, str],
     expected: Forecast,
+    twice: Sequence[str] = (),
 ) -> None:
     """Print what will be done and all that is wrong, and keep both as tables in the log folder.
 
@@ -142,15 +158,29 @@ def tell_look(
         `process` or `complete` by the visit's prefix.
     expected
         Of the group level.
+    twice
+        Sentences on people who are there under two spellings.
     """
+    from ..interfaces.copies import copied_images
     from ..interfaces.files import save_json
-    from ..interfaces.survey import SCAN_COLUMNS, header_warnings, scan_rows, study_differences
+    from ..interfaces.spellings import sessions_twice
+    from ..interfaces.survey import (
+        LEFT_OUT,
+        LOOK,
+        PROBLEMS,
+        SCAN_COLUMNS,
+        TO_PROCESS,
+        header_warnings,
+        scan_rows,
+        study_differences,
+    )
     from ..interfaces.tables import save_table
 
     rows = scan_rows(visits, groups=expected.groups or {}, states=states, method=_method(settings))
     problems = Problems()
     for about, sentences in failed.items():
         problems.add('error', about, sentences)
+    problems.add('warning', 'study', [*twice, *sessions_twice(rows), *copied_images(visits)])
     for sentence, confounded in study_differences(rows):
         problems.add('confounded' if confounded else 'warning', 'study', [sentence])
     problems.add('warning', 'group', expected.warnings)
@@ -160,18 +190,23 @@ def tell_look(
         told = [*visit.warnings, *(s for scan in visit.scans for s in scan.warnings)]
         problems.add('warning', visit.prefix, [*told, *header_warnings(visit)])
     left_out = [one_line(who) for who in failed if who not in ('group', 'study')]
-    absent = pd.DataFrame({'participant_id': left_out, 'scan': left_out, 'state': 'left out'})
+    named = dict.fromkeys(('participant_id', 'visit', 'scan'), left_out)
+    absent = pd.DataFrame({**named, 'state': LEFT_OUT})
     absent['group'] = absent.participant_id.map(expected.groups or {})
     everything = pd.concat([rows, absent]).reindex(columns=list(SCAN_COLUMNS))
     everything = everything.sort_values('scan', kind='stable')
     folder = settings.output_dir / 'logs'
     if settings.task_record is None:  # a task sees its own participants alone
-        save_table(everything, folder / 'look.tsv')
-        save_json({k: {'Description': v} for k, v in SCAN_COLUMNS.items()}, folder / 'look.json')
-        save_table(problems.table(), folder / 'problems.tsv')
+        save_table(everything, folder / LOOK)
+        save_json(
+            {k: {'Description': v} for k, v in SCAN_COLUMNS.items()},
+            (folder / LOOK).with_suffix('.json'),
+        )
+        save_table(problems.table(), folder / PROBLEMS)
     _show(everything)
-    problems.tell()
-    _tell_costs(settings, [v for v in visits if states.get(v.prefix) == 'process'])
+    # what keeps a comparison from being made is told in time to mend it, its remarks are not
+    problems.tell(() if 'group' in settings.levels else expected.warnings)
+    _tell_costs(settings, [v for v in visits if states.get(v.prefix) == TO_PROCESS])
 
 
 def _method(settings: Settings) -> Callable[[GreScan], str]:
@@ -210,12 +245,27 @@ def _tell_costs(settings: Settings, visits: Sequence[Visit]) -> None:
     if not visits:
         return
     hours = sum(hours_of(visit, settings.methods.registration) for visit in visits)
-    results, work = (sum(sizes) / 1000 for sizes in zip(*map(disk_mb, visits), strict=True))
+    results, work = zip(*(disk_mb(visit, settings.methods) for visit in visits), strict=True)
+    # a visit's working folder goes when it is complete
+    together = settings.keep_workdir or settings.use_plugin or settings.submits
+    fullest = sorted(work, reverse=True)[: None if together else settings.nprocs]
     LOGGER.info(
-        "To process: %d. Estimated from the images' sizes: about %s with %d at once, %.1f GB "
-        'of results and %.1f GB of working folder.',
-        len(visits), _duration(hours / settings.nprocs), settings.nprocs, results, work,
+        "To process: %d. Estimated from the images' sizes: about %s with %d at once, %s "
+        'of results and %s of working folder.',
+        len(visits), _duration(hours / settings.nprocs), settings.nprocs, _size(sum(results)),
+        _size(sum(fullest)),
     )  # fmt: skip
+
+
+def _size(megabytes: float) -> str:
+    """Room on a disk in words.
+
+    Examples
+    --------
+    >>> _size(83.6), _size(1240.0)
+    ('84 MB', '1.2 GB')
+    """
+    return f'{megabytes:.0f} MB' if megabytes < 1000 else f'{megabytes / 1000:.1f} GB'
 
 
 def _duration(hours: float) -> str:

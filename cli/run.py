@@ -172,19 +172,42 @@ def plugin_for(settings: Settings) -> tuple[str, dict[str, Any]]:
     return 'MultiProc', arguments
 
 
+def check_plugin(settings: Settings) -> None:
+    """Refuse a plugin file that cannot serve, of which a dry run makes no use.
+
+    Raises
+    ------
+    InputError
+        It is no such file, its plugin is not Nipype's, or it has no processors or memory.
+    """
+    path = settings.use_plugin
+    if path is None:
+        return
+    name, arguments = _read_plugin(path)
+    _plugin_kind(name, f'--use-plugin {path}')
+    for key, kinds in (('n_procs', int), ('memory_gb', (int, float))):
+        value = arguments.get(key, 1)
+        if not isinstance(value, kinds) or isinstance(value, bool) or value <= 0:
+            raise InputError(
+                f'--use-plugin {path}', f'has {value!r} as {key}', 'give a number above zero'
+            )
+
+
 def _read_plugin(path: Path) -> tuple[str, dict[str, Any]]:
     import yaml
 
+    fix = 'write YAML or JSON with `plugin` and `plugin_args`, such as {"plugin": "Linear"}'
     try:
         content = yaml.safe_load(path.read_text(encoding='utf-8'))
-        plugin, arguments = content['plugin'], dict(content.get('plugin_args') or {})
-    except (OSError, yaml.YAMLError, KeyError, TypeError, ValueError, AttributeError) as error:
-        raise InputError(
-            path,
-            f'is not a Nipype plugin file ({error})',
-            'write YAML or JSON with `plugin` and `plugin_args`',
-        ) from error
-    return str(plugin), arguments
+    except (OSError, yaml.YAMLError, ValueError) as error:
+        raise InputError(path, f'is not a Nipype plugin file ({error})', fix) from error
+    plugin = content.get('plugin') if isinstance(content, dict) else None
+    if not isinstance(plugin, str):
+        raise InputError(path, 'is not a Nipype plugin file (it names no `plugin`)', fix)
+    arguments = content.get('plugin_args') or {}
+    if not isinstance(arguments, dict):
+        raise InputError(path, f'has {arguments!r} as plugin_args', 'give names with values')
+    return plugin, arguments
 
 
 def run_graphs(
@@ -266,20 +289,28 @@ def _failures(progress: Progress, crashes: Iterable[Path]) -> dict[str, list[str
 
 def _make_plugin(name: str, arguments: dict[str, Any]) -> Any:
     """Nipype's plugin of a name, ours where we have mended it, taking graph after graph."""
-    from nipype.pipeline import plugins
     from nipype.pipeline.plugins.base import DistributedPluginBase
 
     from .plugin import ResilientMultiProc
     from .window import Window
 
-    kind = getattr(plugins, f'{name}Plugin', None)
-    if kind is None:
-        raise InputError(f'plugin {name}', 'is not one of Nipype', 'use Linear, MultiProc, SLURM')
+    kind = _plugin_kind(name, f'plugin {name}')
     if name == 'MultiProc':
         kind = ResilientMultiProc
     elif issubclass(kind, DistributedPluginBase):
         kind = type(kind.__name__, (Window, kind), {})
     return kind(plugin_args=arguments)
+
+
+def _plugin_kind(name: str, where: str) -> Any:
+    """Nipype's class of a plugin; `where` it is asked for goes into the refusal."""
+    from nipype.pipeline import plugins
+
+    kind = getattr(plugins, f'{name}Plugin', None)
+    if kind is None:
+        fix = 'use Linear, MultiProc, SLURM'
+        raise InputError(where, f'names {name}, which is no plugin of Nipype', fix)
+    return kind
 
 
 def _configure(settings: Settings, log_dir: Path) -> dict[str, Any]:

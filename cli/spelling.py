@@ -33,8 +33,9 @@ ADVICE = {
     '--notrack': 'nigra sends nothing anywhere; leave it out',
     '--longitudinal': 'sessions are measured one by one',
     '--resource-monitor': 'leave it out',
-    '--reports-only': 'pages are made with the results: delete a page and give the same command '
-    'again; where --keep-workdir kept the steps, only the missing ones are run',
+    '--reports-only': 'pages are made with the results and are of the same version; delete a page '
+    'and give the same command again: where --keep-workdir kept the steps that takes seconds and '
+    'leaves the maps as they are, else all steps of that participant are run',
 }
 """What serves in place of options of other programs that nigra does not have."""
 

@@ -20,7 +20,7 @@ def parser() -> argparse.ArgumentParser:
         prog='nigra-status',
         description='Tell who is done, who runs, who waits and who failed, and why; of runs on a '
         'cluster and on this machine.',
-        epilog='Exit status: 0 where all are done, 1 where somebody failed, '
+        epilog='Exit status: 0 where all are done, 1 where somebody failed or was not begun, '
         f'{NOT_YET} while somebody waits or runs.',
     )
     out.add_argument('output_dir', metavar='OUTPUT_DIR', type=Path, help='root of the derivatives')
@@ -31,7 +31,8 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run `nigra-status`; returns its exit status."""
     folder = parser().parse_args(argv).output_dir.expanduser().absolute()
-    from ..interfaces.cluster.states import ACTIVE, study_states
+    from ..interfaces.cluster.local import ACTIVE
+    from ..interfaces.cluster.states import study_states
     from ..nodes.errors import NigraError
     from .checks import check_own_output
     from .cluster.tell import study_lines

@@ -101,4 +101,5 @@ def list_everybody(settings: Settings, failed: Mapping[str, Sequence[str]]) -> N
         group_column=settings.question.group_column,
         failed=failed,
         version=__version__,
+        bids_dir=settings.bids_dir,
     )

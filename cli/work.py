@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from ..interfaces.sidecars import Plan
 
 LOGGER = logging.getLogger('nigra')
-PACE_LOG = 'progress.tsv'
-"""In the folder `logs`: everybody who has ended, one line each."""
 Failures = dict[str, list[str]]
 """Sentences by visit or level."""
 Todo = dict[str, tuple['Visit', str]]
@@ -111,14 +109,14 @@ def unfinished(settings: Settings, visits: Todo) -> Todo:
 
 def process_claimed(settings: Settings, todo: Todo, plan: Plan) -> Failures:
     """Run visits that are this run's, a few at a time; return what failed."""
-    from ..interfaces.completion import is_complete, withdraw
+    from ..interfaces.completion import PROGRESS, is_complete, withdraw
     from ..interfaces.sidecars import marker_path
     from ..workflows.base import visit_workflow_name
 
     root = settings.output_dir
     for visit, key in todo.values():
         withdraw(marker_path(root, visit), key, root)
-    pace = Pace(len(todo), root / 'logs' / PACE_LOG, everything=bool(settings.verbose))
+    pace = Pace(len(todo), root / 'logs' / PROGRESS, everything=bool(settings.verbose))
 
     def ended(name: str) -> None:
         visit, key = todo[name]

@@ -211,6 +211,7 @@
     const SIZE = 100, rows = JSON.parse(document.getElementById('data').textContent);
     const search = document.getElementById('search'), body = list.tBodies[0];
     let shown = rows, start = 0;
+    list.classList.toggle('ageless', rows.every(([, , about]) => !about));
     const cell = (row, content, css) => {
       const td = row.insertCell();
       td.append(content);
@@ -218,7 +219,7 @@
     };
     const draw = () => {
       body.replaceChildren();
-      for (const [visit, group, state, problems, flags, page, picture, viewer] of shown.slice(start, start + SIZE)) {
+      for (const [visit, group, about, state, problems, flags, page, picture, viewer] of shown.slice(start, start + SIZE)) {
         const row = body.insertRow();
         row.className = problems || state === 'failed' ? 'flagged' : '';
         let image = '';
@@ -228,7 +229,7 @@
         if (page) { name = document.createElement('a'); name.href = page; name.textContent = visit; }
         cell(row, name);
         if (viewer) { const link = document.createElement('a'); link.href = viewer; link.textContent = 'viewer'; link.className = 'aside-link'; link.setAttribute('aria-label', `viewer of ${visit}`); row.cells[1].append(' ', link); }
-        cell(row, group); cell(row, state, `state ${state}`); cell(row, problems, 'wrap'); cell(row, flags, 'wrap');
+        cell(row, group); cell(row, about); cell(row, state, `state ${state}`); cell(row, problems || (state === 'finished' ? 'none' : ''), problems ? 'wrap' : 'missing'); cell(row, flags, 'wrap');
         cell(row, kept(visit)?.rating ?? '');
       }
       const last = Math.min(start + SIZE, shown.length);
@@ -240,7 +241,7 @@
     };
     search.addEventListener('input', () => {
       const words = search.value.toLowerCase().split(/\s+/).filter(Boolean);
-      shown = rows.filter((row) => { const text = row.slice(0, 5).join(' ').toLowerCase(); return words.every((w) => text.includes(w)); });
+      shown = rows.filter((row) => { const text = row.slice(0, 6).join(' ').toLowerCase(); return words.every((w) => text.includes(w)); });
       start = 0;
       draw();
     });
@@ -256,26 +257,36 @@
         draw();
       });
     }
+    const hint = document.getElementById('hint');
+    const tell = (text) => { hint.textContent = text; hint.hidden = !text; };
     const move = (by) => { start += by; draw(); scrollTo(0, 0); };
     document.getElementById('earlier').addEventListener('click', () => move(-SIZE));
     document.getElementById('later').addEventListener('click', () => move(SIZE));
     document.getElementById('ratings').addEventListener('click', () => {
       const rated = rows.map(([visit]) => kept(visit)).filter((r) => r?.rating);
+      if (!rated.length) { tell('Nobody has been rated in this browser yet: the form is on each person’s page.'); return; }
       save('ratings.tsv', new Blob([tsv(rated)], {type: 'text/tab-separated-values'}));
     });
-    const pages = rows.filter((row) => row[5]).sort((a, b) => (a[0] < b[0] ? -1 : 1));
+    const inOrder = [...rows].sort((a, b) => (a[0] < b[0] ? -1 : 1));
     const lead = () => {
       const [way, value] = location.hash.slice(1).split('=');
       const visit = decodeURIComponent(value ?? '');
-      if (way === 'group') { const group = document.getElementById('group'); if (group) location.replace(group.href); return; }
+      tell('');
+      if (way === 'group') { const group = document.getElementById('group'); if (group) { location.replace(group.href); return; } }
       if (way === 'beside') { const beside = document.getElementById('beside'); if (beside) { location.replace(`${beside.href}#${encodeURIComponent(visit)}`); return; } }
+      if (way === 'group' || way === 'beside') tell(document.getElementById('missing').textContent);
+      const column = way.startsWith('view') ? 8 : 6, pages = inOrder.filter((row) => row[column]);
       const at = pages.findIndex((row) => row[0] === visit);
-      const step = {before: -1, after: 1, to: 0, view: 0}[way];
+      const step = {before: -1, after: 1, to: 0, view: 0, 'view-before': -1, 'view-after': 1}[way];
       if (step === undefined && way !== 'beside') return;
       const to = at < 0 ? undefined : pages[at + step];
-      const page = to?.[way === 'view' ? 7 : 5];
+      const page = to?.[column];
       if (page) { location.replace(page); return; }
-      search.value = visit;  // the first, the last, somebody with several visits, or without a viewer
+      const visits = pages.filter((row) => row[0].startsWith(`${visit}_`)).length;
+      const none = way.startsWith('view') ? 'no viewer' : 'no page yet';
+      const known = {0: none, 1: 'one visit: choose it'}[visits] ?? `${visits} visits: choose one`;
+      if (way !== 'beside') tell(at < 0 ? `${visit} has ${known}.` : `${visit} is the ${step < 0 ? 'first' : 'last'}.`);
+      search.value = visit;
       search.dispatchEvent(new Event('input'));
     };
     addEventListener('hashchange', lead);
@@ -283,6 +294,5 @@
     lead();
   }
   labelAll();
-  addEventListener('beforeprint', () => all('details:not(.more)').forEach((d) => { d.open = true; }));
   document.documentElement.dataset.ready = 'yes';
 })();

@@ -7,12 +7,14 @@ only a warning to its validator.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from ..nodes.errors import InputError
+from ..nodes.statistics.values import name_some
 from .entities import check_entities
 from .headers import position_warnings, read_header
 from .metadata import load_metadata
@@ -26,6 +28,16 @@ from .scans import (
     leave_out_halves,
     what_is_missing,
 )
+from .spellings import same_people
+
+_ROOT = 'give the root of a BIDS data set'
+_LIKE_PEOPLE = re.compile(r'(?!sub-)(?i:sub(ject)?[-_ ]?\d|sub-)')
+"""Names such as `SUB-01`, `sub01` and `Subject 3`."""
+_LIKE_SCANS = {
+    'T1w': re.compile(r't1|mp2?rage', re.IGNORECASE),
+    'gre': re.compile(r't2.?star|megre|(?<![a-z])(gre|swi|qsm)|mag|pha|_part-', re.IGNORECASE),
+}
+"""Parts of names that images may have which are called otherwise than BIDS says."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +73,7 @@ def list_participants(bids_dir: Path, wanted: Sequence[str] = ()) -> list[str]:
         The folder is missing or has no participants, or a label is unknown.
     """
     if not bids_dir.is_dir():
-        raise InputError(bids_dir, 'is not a folder', 'give the root of a BIDS data set')
+        raise InputError(bids_dir, 'is not a folder', _ROOT)
     chosen = with_key('sub', wanted)
     if chosen and all((bids_dir / key).is_dir() for key in chosen):
         return sorted(set(chosen))
@@ -69,16 +81,43 @@ def list_participants(bids_dir: Path, wanted: Sequence[str] = ()) -> list[str]:
         path.name for path in bids_dir.glob('sub-*') if path.is_dir() or leads_nowhere(path)
     )
     if not present:
-        raise InputError(bids_dir, 'has no sub-* folders', 'give the root of a BIDS data set')
+        like = _like_people(bids_dir)
+        fix = f'call {name_some(like, 3)} so, and all files' if like else _ROOT
+        raise InputError(bids_dir, 'has no sub-* folders', fix)
     for key in chosen:
         if key not in present:
-            some = ', '.join(present[:5]) + (', ...' if len(present) > 5 else '')
-            raise InputError(
-                f'--participant-label {key.removeprefix("sub-")}',
-                f'is not in {bids_dir}',
-                f'choose among {some}',
-            )
+            raise _unknown_label(key, bids_dir, present)
     return present
+
+
+def _unknown_label(key: str, bids_dir: Path, present: Sequence[str]) -> InputError:
+    some = ', '.join(present[:5]) + (', ...' if len(present) > 5 else '')
+    meant = ' or '.join(who for who, _ in same_people(present, [key]))
+    return InputError(
+        f'--participant-label {key.removeprefix("sub-")}',
+        f'is not in {bids_dir}',
+        f'give {meant}' if meant else f'choose among {some}{_apart(key)}',
+    )
+
+
+def _apart(label: str) -> str:
+    """How several labels are written, where one looks like several."""
+    return ', with spaces between several' if re.search(r'[\s,;]', label) else ''
+
+
+def _like_people(bids_dir: Path) -> list[str]:
+    return sorted(p.name for p in bids_dir.iterdir() if _LIKE_PEOPLE.match(p.name) and p.is_dir())
+
+
+def strange_people(bids_dir: Path) -> list[str]:
+    """Warnings of folders that look like those of participants and are called otherwise."""
+    found = _like_people(bids_dir)
+    if not found:
+        return []
+    return [
+        f'{name_some(found, 3)} in {bids_dir} looks like a folder of a participant but is not '
+        'called sub-*, and is not read; rename it and all that is in it, or move it elsewhere.'
+    ]
 
 
 def leads_nowhere(path: Path) -> bool:
@@ -139,17 +178,28 @@ def _find_images(
         where = f' in {" or ".join(sessions)}' if sessions else ''
         raise InputError(
             folder,
-            f'has no gradient-echo images{where} '
-            '(looked for anat/*_part-mag and *_part-phase named MEGRE or T2starw)',
+            f'has no gradient-echo images{where} (looked for anat/*_part-mag and *_part-phase '
+            f'named MEGRE or T2starw{_but_there(folder, "gre")})',
             'rename them as BIDS says, or widen the filter',
         )
     if not t1w:
         raise InputError(
             folder,
-            'has no T1w image (looked for anat/*_T1w.nii.gz)',
+            f'has no T1w image (looked for anat/*_T1w.nii.gz{_but_there(folder, "T1w")})',
             'add one, or widen the filter',
         )
     return gre, t1w
+
+
+def _but_there(folder: Path, kind: str) -> str:
+    """Files that look like images of a kind, for a message that finds none."""
+    names = [
+        path.relative_to(folder).as_posix()
+        for path in sorted(folder.rglob('[!.]*'))
+        if path.is_file() and path.suffix.lower() not in ('.json', '.tsv', '.txt')
+    ]
+    like = [name for name in names if _LIKE_SCANS[kind].search(name)]
+    return f'; there is {name_some(like, 2)}' if like else ''
 
 
 def select_images(

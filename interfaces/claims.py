@@ -73,7 +73,7 @@ def claim(folder: Path, names: Collection[str]) -> Iterator[Claim]:
         raise cannot_write(own.parent, error) from error
     threading.Thread(target=_live, args=(own, ended), daemon=True).start()
     try:
-        yield Claim(taken, {name: who for name, who in busy.items() if name in names})
+        yield Claim(taken, {name: busy[name].words for name in busy if name in names})
     finally:
         ended.set()
         own.unlink(missing_ok=True)
@@ -94,8 +94,24 @@ def leave(folder: Path) -> bool:
     return True
 
 
-def working(folder: Path) -> dict[str, str]:
-    """What runs that live work on in a folder, each with that run in words."""
+@dataclass(frozen=True)
+class Owner:
+    """A run that lives.
+
+    Attributes
+    ----------
+    words
+        For people.
+    since
+        Seconds since the epoch, by its machine's clock.
+    """
+
+    words: str
+    since: float
+
+
+def working(folder: Path) -> dict[str, Owner]:
+    """What runs that live work on in a folder, each with that run."""
     return _others(folder / _FOLDER)
 
 
@@ -108,20 +124,25 @@ def _write_own(path: Path, taken: Collection[str]) -> int:
     return descriptor
 
 
-def _others(folder: Path) -> dict[str, str]:
+def _others(folder: Path) -> dict[str, Owner]:
     """Names that runs which live work on, each with that run; files of dead runs go."""
-    found: dict[str, str] = {}
+    found: dict[str, Owner] = {}
     for path in folder.glob('*.json'):
         try:
+            begun = int(path.stem.rpartition('-')[2]) / 1e9
             lives = _lives(path)
             record = json.loads(path.read_text(encoding='utf-8') or '{}')
         except (OSError, ValueError):
-            continue  # it has just ended
+            continue  # it has just ended, or is of another program
         if not lives:
             path.unlink(missing_ok=True)
             continue
+        names = record.get('Names') if isinstance(record, dict) else None
+        if not isinstance(names, list):
+            continue  # of another program
         who = f'process {record.get("Process")} on {record.get("Host")}'
-        found.update(dict.fromkeys(record.get('Names', ()), f'{who}, since {record.get("Since")}'))
+        owner = Owner(f'{who}, since {record.get("Since")}', begun)
+        found.update(dict.fromkeys(map(str, names), owner))
     return found
 
 

@@ -15,6 +15,9 @@ from typing import Any
 from .files import remove_unfinished, save_json
 from .unchanged import UntilChanged
 
+PROGRESS = 'progress.tsv'
+"""In the folder `logs`: every visit that has ended, one line each, complete or not."""
+
 
 def marker_folder(root: Path) -> Path:
     """Folder of a derivative data set's markers; the participant level creates it."""
@@ -192,6 +195,22 @@ def _remove(root: Path, names: Iterable[str]) -> None:
         path = root / name
         if path.resolve().is_relative_to(root.resolve()):
             path.unlink(missing_ok=True)
+
+
+def began_at(marker: Path) -> float | None:
+    """When results were begun that are not finished; None where nobody has begun with them.
+
+    Returns
+    -------
+    float or None
+        Seconds since the epoch.
+    """
+    if not _read_marker(marker).get('Planned'):
+        return None
+    try:
+        return marker.stat().st_mtime
+    except OSError:
+        return None
 
 
 def is_complete(marker: Path, key: str, root: Path) -> bool:

@@ -168,6 +168,18 @@ def data_text(name: str) -> str:
     return (resources.files('nigra.data') / name).read_text(encoding='utf-8')
 
 
+def check_regular(path: Path) -> None:
+    """Refuse what is there and no file, such as a pipe, whose end a reader would wait for.
+
+    Raises
+    ------
+    InputError
+        It is a pipe, a socket or a device.
+    """
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise InputError(path, 'is no file but a pipe or a device', 'put the file there')
+
+
 def read_json(path: Path) -> Any:
     """Content of a JSON file.
 
@@ -176,6 +188,7 @@ def read_json(path: Path) -> Any:
     InputError
         The file cannot be opened or is not JSON.
     """
+    check_regular(path)
     try:
         return json.loads(path.read_text(encoding='utf-8-sig'))
     except (OSError, ValueError, RecursionError) as error:

@@ -16,6 +16,7 @@ from ..nodes.statistics.question import Question
 from ..nodes.statistics.sample import MIN_GROUP, make_sample
 from ..nodes.statistics.values import REGION_COLUMNS, TABLE_COLUMNS, name_some
 from .participants import check_known, read_participants
+from .spellings import people_twice
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,7 @@ def forecast_group(
             f'{path.name} names {name_some(absent)}, of whom there are no images or results; they '
             'will be left out of the comparison.'
         )
+    warnings += people_twice(table.participant_id, absent)
     if not errors:
         try:
             warnings += _sample_warnings(table, question, people, path)

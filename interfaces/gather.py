@@ -37,6 +37,7 @@ from .participants import check_known, read_dictionary, read_participants
 from .ratings import leave_out
 from .regions import DESCRIPTIONS
 from .sessions import find_session_tables, read_sessions, session_folders, use_sessions
+from .spellings import people_twice
 from .tables import save_table
 
 REGION_TABLES = 'sub-*/**/*_seg-*_regions.tsv'
@@ -109,7 +110,7 @@ def gather_regions(
     joined, rated_out, told_of_ratings = leave_out(joined, ratings)
     joined['volume_normalised'] = normalised_volume(joined)
     exclusions = pd.concat([exclusions, exclusion_table(rated_out.items())], ignore_index=True)
-    warnings += [*notes, *notes_on_people, *told, *told_of_ratings]
+    warnings += [*notes, *people_twice(measured), *notes_on_people, *told, *told_of_ratings]
     return Gathered(joined, exclusions, tuple(warnings), provenance)
 
 
@@ -225,10 +226,13 @@ def read_region_tables(paths: Sequence[Path]) -> pd.DataFrame:
         )  # fmt: skip
     table = pd.concat(tables).sort_values('file_number', kind='stable', ignore_index=True)
     _check_rows(table, paths)
-    # two atlases may have a region of one name
+    return apart(table.drop(columns='file_number'))
+
+
+def apart(table: pd.DataFrame) -> pd.DataFrame:
+    """Regions with the name of their atlas, as two may have a region of one name."""
     others = (table.atlas != DGM) & table.atlas.notna()
-    table['region'] = table.region.where(~others, table.atlas + '.' + table.region)
-    return table.drop(columns='file_number')
+    return table.assign(region=table.region.where(~others, table.atlas + '.' + table.region))
 
 
 def _lines(path: Path) -> list[str]:

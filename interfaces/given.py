@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -49,21 +49,45 @@ def take(name: str, value: Any, *, dtype: Any = np.float32) -> Given:
     Raises
     ------
     InputError
-        A file cannot be read, or images of a list differ in shape or place.
+        It is nothing of these, a file cannot be read, or images of a list differ in shape or
+        place.
     """
+    if isinstance(value, Iterator):
+        value = list(value)
     several = isinstance(value, list | tuple)
     if (several and value and not np.isscalar(value[0])) or _are_paths(value):
         return _stacked(name, [take(name, each, dtype=dtype) for each in value])
     if isinstance(value, str | Path):
-        path = Path(value)
+        path = Path(value).expanduser()
         header = read_header(path)
         data = load_data(path, dtype=dtype)
         data = np.array(data.reshape(header.shape))
         return Given(path.name, data, np.asarray(load_image(path).affine, float))
     if hasattr(value, 'dataobj'):
-        data = np.array(np.asanyarray(value.dataobj), dtype=dtype)
+        data = _numbers(name, value.dataobj, dtype)
         return Given(name, data, None if value.affine is None else as_nifti(value.affine))
-    return Given(name, np.array(value, dtype=dtype))
+    return Given(name, _numbers(name, value, dtype))
+
+
+def _numbers(name: str, value: Any, dtype: Any) -> NDArray[Any]:
+    """A copy of real numbers; raises InputError where there are others."""
+    fix = 'give an array, a path, or an image of nibabel'
+    if value is None:
+        raise InputError(name, 'is not given', fix)
+    try:
+        data = np.asarray(value)
+        if data.dtype.kind not in 'biufc':
+            data = np.asarray(data, float)
+    except (TypeError, ValueError) as error:
+        raise InputError(
+            name, f'is a {type(value).__name__}, which holds no image of numbers', fix
+        ) from error
+    if data.dtype.kind == 'c':
+        raise InputError(
+            name, 'holds complex numbers', 'give numpy.abs() of them as magnitude, and '
+            'numpy.angle() as phase',
+        )  # fmt: skip
+    return np.array(data, dtype=dtype)
 
 
 def _are_paths(value: Any) -> bool:
@@ -109,19 +133,49 @@ def geometry(affine: ArrayLike | None, *images: Given | None) -> NDArray[np.floa
     Raises
     ------
     InputError
-        It is no 4 x 4 matrix of numbers.
+        It is no 4 x 4 matrix of numbers, or an image has another one.
     """
+    placed = [image for image in images if image is not None and image.affine is not None]
     if affine is None:
-        return next((i.affine for i in images if i is not None and i.affine is not None), None)
-    matrix = np.asarray(affine, float)
+        return placed[0].affine if placed else None
+    try:
+        matrix = np.asarray(affine, float)
+    except (TypeError, ValueError):
+        raise InputError('affine', f'is {affine!r}', 'give 4 x 4 numbers, mm') from None
     if matrix.shape != (4, 4) or not np.isfinite(matrix).all():
-        raise InputError('affine', f'has shape {matrix.shape}', 'give 4 x 4 numbers, mm')
-    return as_nifti(matrix)
+        told = (
+            f'has shape {matrix.shape}'
+            if matrix.shape != (4, 4)
+            else 'holds values that are no numbers'
+        )
+        raise InputError('affine', told, 'give 4 x 4 numbers, mm')
+    matrix = as_nifti(matrix)
+    if placed:
+        first = placed[0]
+        check_together(first, Given('affine', first.data, matrix))
+    return matrix
 
 
 def as_nifti(affine: ArrayLike) -> NDArray[np.float64]:
     """The matrix as NIfTI stores it, so that an array and its file give the same map."""
     return np.asarray(affine, np.float32).astype(np.float64)
+
+
+def take_volume(name: str, value: Any, *, dtype: Any = np.float32) -> Given:
+    """What `take` gives, of three axes; a fourth of length 1 is left away.
+
+    Raises
+    ------
+    InputError
+        As `take`, or it has other axes.
+    """
+    given = take(name, value, dtype=dtype)
+    data = given.data
+    if data.ndim == 4 and data.shape[3] == 1:
+        data = data[..., 0]
+    if data.ndim != 3:
+        raise InputError(given.name, f'has shape {data.shape}', 'give an image of three axes')
+    return Given(given.name, data, given.affine)
 
 
 def take_mask(name: str, value: Any) -> Given:
@@ -132,12 +186,8 @@ def take_mask(name: str, value: Any) -> Given:
     InputError
         It holds values other than 0 and 1, or has more than three axes.
     """
-    given = take(name, value, dtype=None)
+    given = take_volume(name, value, dtype=None)
     data = given.data
-    if data.ndim == 4 and data.shape[3] == 1:
-        data = data[..., 0]
-    if data.ndim != 3:
-        raise InputError(given.name, f'has shape {data.shape}', 'give an image of three axes')
     if data.dtype != bool and not np.isin(np.unique(data), (0, 1)).all():
         raise InputError(given.name, 'holds values other than 0 and 1', 'give a binary mask')
     return Given(given.name, data.astype(bool), given.affine)

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from ..nodes.errors import InputError
-from .files import read_to_end
+from .files import check_regular, read_to_end
 from .unchanged import UntilChanged
 
 POSITION_TOLERANCE = 1e-2
@@ -245,6 +245,11 @@ def check_same_grid(reference: Path, other: Path) -> None:
         )
 
 
+def _is_nifti(start: bytes) -> bool:
+    """Whether a file begins with the size of a NIfTI header, of either version or byte order."""
+    return start[:4] in {n.to_bytes(4, order) for n in (348, 540) for order in ('little', 'big')}
+
+
 def _check_fetched(path: Path) -> None:
     if path.is_symlink() and not path.exists():
         raise InputError(
@@ -252,6 +257,7 @@ def _check_fetched(path: Path) -> None:
             'is a link to content that has not been downloaded',
             'download it with `datalad get` or `git annex get`',
         )
+    check_regular(path)
     try:
         size = path.stat().st_size
         with path.open('rb') as stream:
@@ -260,6 +266,11 @@ def _check_fetched(path: Path) -> None:
         raise InputError(path, f'cannot be opened ({error.strerror})', 'check the path') from error
     if size == 0:
         raise InputError(path, 'is empty', 'copy or convert it again')
+    packed = start.startswith(b'\x1f\x8b')
+    named = {'.gz': True, '.nii': False}.get(path.suffix, packed)
+    if packed != named and (packed or _is_nifti(start)):
+        kind, suffix = ('compressed', '.nii.gz') if packed else ('not compressed', '.nii')
+        raise InputError(path, f'is {kind}', f'let its name end in {suffix}')
     if start.startswith(b'version https://git-lfs') or b'annex/objects' in start:
         raise InputError(
             path,

@@ -13,6 +13,7 @@ from typing import Any
 
 from ..nodes.errors import InputError
 from ..nodes.grid import GAMMA_BAR_MHZ_PER_T
+from .files import check_regular
 from .unchanged import UntilChanged
 
 FIELD_RANGE_T = (0.2, 12.0)
@@ -99,8 +100,18 @@ def _check_agreement(first: _Sidecar, second: _Sidecar) -> None:
             )
 
 
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object in which nothing that decides results stands twice with two values."""
+    content = dict(pairs)
+    for key, value in pairs:
+        if key in DECISIVE and content[key] != value:
+            raise ValueError(f'{key} stands there twice, as {value!r} and as {content[key]!r}')
+    return content
+
+
 def _load_sidecar(path: Path) -> dict[str, Any]:
     """Content of one sidecar; InputError where it cannot be read or is no JSON object."""
+    check_regular(path)
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -108,7 +119,7 @@ def _load_sidecar(path: Path) -> dict[str, Any]:
     if content.startswith(_BYTE_ORDER_MARKS):
         raise InputError(path, 'starts with a byte-order mark', 'save it as UTF-8 without one')
     try:
-        metadata = json.loads(content.decode('utf-8'))
+        metadata = json.loads(content.decode('utf-8'), object_pairs_hook=_once)
     except (ValueError, RecursionError) as error:
         raise InputError(path, f'is not valid JSON ({error})', 'correct the sidecar') from error
     if not isinstance(metadata, dict):

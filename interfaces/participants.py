@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,8 @@ import pandas as pd
 from ..nodes.errors import InputError
 from ..nodes.statistics.groups import with_groups
 from ..nodes.statistics.values import name_some
-from .files import read_json_object
+from .files import check_regular, read_json_object
+from .spellings import same_people
 
 MISSING = frozenset(['', 'n/a', 'na', 'nan', 'n.a.', '#n/a', '#na', '<na>', 'null', '.', '-', '?'])
 """How missing values are written, in lower case: as BIDS says, by programs, and by people."""
@@ -151,6 +151,7 @@ def _as_text(value: Any) -> str | None:
 
 def read_text_table(path: Path) -> pd.DataFrame:
     """Cells as text, None where missing; refuses what is no tab-separated table."""
+    check_regular(path)
     try:
         text = path.read_text(encoding='utf-8-sig')
     except FileNotFoundError as error:
@@ -170,6 +171,8 @@ def read_text_table(path: Path) -> pd.DataFrame:
     for sign, word in ((',', 'commas'), (';', 'semicolons')):
         if '\t' not in lines[0] and sign in lines[0]:
             raise InputError(path, f'is separated by {word}', 'save it separated by tabs')
+    if '\t' not in lines[0] and ' ' in lines[0].strip():
+        raise InputError(path, 'is separated by spaces', 'save it separated by tabs')
     header, *rows = [[_unquote(cell) for cell in line.split('\t')] for line in lines]
     twice = {name for name in header if header.count(name) > 1}
     if twice:
@@ -243,30 +246,6 @@ def check_known(people: Sequence[str], table: Sequence[str], where: Path, column
     raise InputError(
         where, missing, f'add a row for each, with n/a as {column} for those not to be compared'
     )
-
-
-def same_people(folders: Sequence[str], table: Sequence[str]) -> list[tuple[str, str]]:
-    """Ids that differ only in spelling: upper case, leading zeros, signs, a doubled key.
-
-    Examples
-    --------
-    >>> same_people(['sub-01', 'sub-P2'], ['sub-1', 'sub-SUB-p02', 'sub-7'])
-    [('sub-01', 'sub-1'), ('sub-P2', 'SUB-p02')]
-    """
-    spelt = {_plain_id(who): who for who in table}
-    known = [(who, spelt.get(_plain_id(who))) for who in folders]
-    # a label has no hyphen: what still has one was written with another key
-    return [
-        (who, other.removeprefix('sub-') if other.count('-') > 1 else other)
-        for who, other in known
-        if other is not None
-    ]
-
-
-def _plain_id(who: str) -> str:
-    """An id without what people spell differently."""
-    plain = re.sub(r'[^a-z0-9]|^sub(?=-)', '', who.casefold())
-    return re.sub(r'(?<!\d)0+(?=\d)', '', plain.removeprefix('sub'))
 
 
 def _check_levels(table: pd.DataFrame, path: Path, group_column: str) -> None:

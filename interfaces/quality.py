@@ -126,9 +126,20 @@ class RunQuality(SimpleInterface):
         content = {**inputs.entities, **numbers, 'problems': problems_of(regions, numbers)}
         self._results.update(
             out_file=str(save_json(content, Path(inputs.out_file))),
-            quality={k: float(f'{v:.3g}') for k, v in numbers.items() if v is not None},
+            quality={k: _rounded(v) for k, v in numbers.items() if v is not None},
         )
         return runtime
+
+
+def _rounded(value: float) -> float:
+    """A number with three digits, and with all that stand before the point.
+
+    Examples
+    --------
+    >>> _rounded(1767.69), _rounded(0.96651)
+    (1768.0, 0.967)
+    """
+    return float(f'{value:.3g}' if abs(value) < 1000 else round(value))
 
 
 def _leaves(*nested: Mapping[str, Any]) -> dict[str, float]:

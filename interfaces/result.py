@@ -111,7 +111,7 @@ class Reconstruction:
         InputError
             The folder cannot be written.
         """
-        target = Path(folder)
+        target = Path(folder).expanduser()
         written = []
         for name in self._there():
             data = getattr(self, name)
@@ -120,6 +120,13 @@ class Reconstruction:
         record = {'units': 'ppm', 'steps': self.parameters, 'warnings': list(self.warnings)}
         (target / 'methods.md').write_text(self.methods, encoding='utf-8')
         return [*written, save_json(record, target / 'chimap.json'), target / 'methods.md']
+
+    def __repr__(self) -> str:
+        """Maps and warnings; all voxels would fill the page of a notebook."""
+        shape = ' x '.join(map(str, self.chimap.shape))
+        count = len(self.warnings)
+        told = f'{count} warning{"s" * (count != 1)}'
+        return f'<Reconstruction of {shape} voxels: {", ".join(self._there())}; {told}>'
 
     def _there(self) -> list[str]:
         return [name for name in MAPS if getattr(self, name) is not None]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -11,6 +12,7 @@ from ..nodes.errors import InputError
 from ..nodes.statistics.measures import MEASURES
 from ..nodes.statistics.values import TABLE_COLUMNS, name_some
 from .participants import numbers_where_possible, read_text_table, tidy_columns
+from .spellings import spelt_alike
 
 VISIT = ['participant_id', 'session_id']
 
@@ -118,7 +120,25 @@ def _told(regions: pd.DataFrame, own: pd.DataFrame) -> list[str]:
             f'The sessions.tsv of {name_some(idle)} names no session that was measured and is '
             'not used.'
         )
-    return told
+    return told + _spelt_otherwise(measured, own.index)
+
+
+def _spelt_otherwise(measured: Iterable[tuple[str, str]], written: Iterable[Any]) -> list[str]:
+    """A warning of sessions that tables call otherwise than the results."""
+    of_each: dict[str, set[str]] = {}
+    for who, session in (*measured, *written):
+        of_each.setdefault(who, set()).add(session)
+    found = [
+        f'{" and ".join(names)} of {who}'
+        for who, sessions in sorted(of_each.items())
+        for names in spelt_alike(sessions)
+    ]
+    if not found:
+        return []
+    return [
+        f'Tables of sessions and results spell sessions differently ({name_some(found, 3)}), so '
+        'that the values of the tables are not used; spell them as the folders do.'
+    ]
 
 
 def session_folders(participants_file: Path, bids_dir: str | Path | None) -> Sequence[Path]:

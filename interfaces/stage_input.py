@@ -149,7 +149,8 @@ def _from_names(stage: str, folder: Path, mask: Path | None) -> StageInput:
     grid = _grid(folder / _PARAMS, params, data['mask'].shape, affine)
     if 'phase' in data:
         there = data['mask'] & finite_mask(data['phase'])
-        _check_radians(files[0], data['phase'][there])
+        if there.any():
+            _check_radians(files[0], data['phase'][there])
     data = _ready(stage, data, mask or folder / 'mask.nii.gz')
     # a field strength without echo times would be half of what a phase model needs
     alone = stage == 'chi-separation' or params['TE']
@@ -163,9 +164,13 @@ def _ready(stage: str, data: Arrays, mask: Path) -> Arrays:
     What is to be reconstructed from its phase keeps them, as NaN of the phase: the part of the
     mask that can be trusted is found with them, as the participant level finds it.
     """
+    if not data['mask'].any():
+        raise InputError(mask, 'is empty', 'give 1 in the brain, else 0')
     finite = finite_mask(*(array for name, array in data.items() if name != 'mask'))
     if not (data['mask'] & finite).any():
-        raise InputError(mask, 'holds no finite voxel', 'check the mask')
+        raise InputError(
+            mask, 'holds no voxel at which all images are finite', 'check the mask and the images'
+        )
     if 'phase' in data:  # no phase, no magnitude; and none below zero, as interpolation leaves it
         data['magnitude'][~finite] = 0
         np.maximum(data['magnitude'], 0, out=data['magnitude'])
@@ -212,6 +217,8 @@ def _shaped(path: Path, name: str, array: NDArray[Any], echoes: int | None) -> N
             raise InputError(
                 path, f'has shape {array.shape} for {echoes} echo times', 'make TE fit the echoes'
             )
+        if name == 'magnitude' and not (image > 0).any():
+            raise InputError(path, 'has no value above 0', 'copy or convert it again')
         return image
     if image.ndim == 4 and image.shape[3] == 1:
         image = image[..., 0]

@@ -14,6 +14,7 @@ from .agreement import compare_protocols
 from .bids import Visit, find_visits, select_images
 from .headers import read_header
 from .metadata import field_strength, load_metadata, times_of
+from .methods import Methods
 from .protocol import PROTOCOL, in_words, protocol_of
 from .scans import GreScan, build_scan, group_runs, leave_out_halves
 
@@ -24,10 +25,21 @@ COARSE_MM = 3.0
 """Edge of a voxel from which the smallest nuclei are hardly a voxel wide: the red nucleus has some
 6 mm (by eye)."""
 
+_TRANSFORMS_MB = {'precise': (48, 67), 'fast': (21, 25), 'testing': (3, 10)}
+"""Of transforms to the template and back, by preset: as results, and while they are made."""
+_AHEAD = 1.33
+"""Times the measured size that is told, so that a disk does not fill."""
+
+TO_PROCESS, COMPLETE, LEFT_OUT = 'process', 'complete', 'left out'
+"""What a look says would be done with a visit."""
+LOOK, PROBLEMS = 'look.tsv', 'problems.tsv'
+"""Tables of the last look, in the folder `logs`."""
+
 SCAN_COLUMNS = {
     'participant_id': 'Participant',
     'session_id': 'Session',
     'group': 'Group, from the table of participants',
+    'visit': 'Entities of the visit, by which its results are called complete',
     'scan': 'Entities of the gradient-echo run',
     't1w': 'T1w image that goes with it',
     'magnitude': 'Files of the magnitude (or real part), by echo',
@@ -64,6 +76,7 @@ def scan_rows(
             'participant_id': visit.participant_id,
             'session_id': scan.session_id,
             'group': groups.get(visit.participant_id),
+            'visit': visit.prefix,
             'scan': scan.prefix,
             't1w': visit.t1w.name,
             'magnitude': ' '.join(path.name for path in scan.magnitude),
@@ -176,16 +189,22 @@ def hours_of(visit: Visit, registration: str) -> float:
     return seconds / 3600
 
 
-def disk_mb(visit: Visit) -> tuple[float, float]:
-    """Estimated MB of results, and of the working folder, for a visit.
+def disk_mb(visit: Visit, methods: Methods) -> tuple[float, float]:
+    """Estimated MB of results, and of the working folder where it is fullest, for a visit.
 
-    Measured on the same people: 30 and 212 MB, 87 and 549 MB.
+    Measured on one core, in millions of voxels of T1w and gradient echo: 68 and 101 MB (1.7, .8;
+    one echo; precise), 44 and 73 (the same with three; fast), 60 and 173 (6.8, 5; one; testing),
+    90 and 286 (three; fast), 106 and 218 (one; precise). A third is added, as images of people
+    differ in how small they pack.
     """
     t1w = _millions(visit.t1w)
     gre = [(_millions(s.phase[0]), len(s.echo_times)) for s in visit.scans]
-    results = 8 + 4 * t1w + sum(v * (12 if echoes == 1 else 18) for v, echoes in gre)
-    work = 140 + 20 * t1w + sum(v * (50 + 10 * echoes) for v, echoes in gre)
-    return results, work
+    packed, open_ = _TRANSFORMS_MB.get(methods.registration, _TRANSFORMS_MB['precise'])
+    parts = 2 if methods.separation else 0
+    results = 13 + packed + 3.2 * t1w
+    results += sum(v * (5.5 if echoes == 1 else 8.5 + 2 * parts) for v, echoes in gre)
+    work = open_ + 13 * t1w + sum(v * (6 + 10 * echoes + 5 * parts) for v, echoes in gre)
+    return _AHEAD * results, _AHEAD * work
 
 
 def _millions(path: Path) -> float:

@@ -3,14 +3,16 @@
     python release/archives.py DIST
 
 takes what is committed, with the date of the release (CITATION.cff) on every file. Needs the
-packages of container/build.lock in the Python that runs this. Builds everything twice, and ends
-with 1 where the two differ.
+packages of container/build.lock in the Python that runs this, as other versions write other
+bytes. Builds everything twice, and ends with 1 where the two differ.
 """
 
 from __future__ import annotations
 
+import argparse
 import gzip
 import hashlib
+import importlib.metadata
 import io
 import os
 import re
@@ -22,12 +24,21 @@ import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 
-from project import ROOT
+from project import ROOT, locked
+
+LOCK = ROOT / 'container' / 'build.lock'
+WINDOWS = 'colorama'
+"""What the lock holds for another system."""
 
 
 def main() -> int:
     """Build twice, compare, and put the first into the folder."""
-    dist = Path(sys.argv[1])
+    parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
+    parser.add_argument('dist', type=Path, help='folder for the archives and SHA256SUMS')
+    dist = parser.parse_args().dist
+    told = lacking()
+    if told:
+        parser.error(told)
     with tempfile.TemporaryDirectory() as first, tempfile.TemporaryDirectory() as second:
         sums = [build(Path(folder)) for folder in (first, second)]
         if sums[0] != sums[1]:
@@ -40,6 +51,19 @@ def main() -> int:
     (dist / 'SHA256SUMS').write_text(''.join(lines), encoding='utf-8')
     print(''.join(lines), end='')
     return 0
+
+
+def lacking() -> str:
+    """What there must be to make the archives and is not, with the fix; empty where all is."""
+    if not (ROOT / '.git').exists():
+        return f'{ROOT} is no clone, and archives are made of what is committed; clone it with git'
+    absent = []
+    for name, versions in locked(LOCK).items():
+        found = [d.version for d in importlib.metadata.distributions(name=name)]
+        if name != WINDOWS and not versions & set(found[:1]):
+            absent.append(f'{name} {min(versions)} (here: {found[0] if found else "none"})')
+    how = f'run: {sys.executable} -m pip install --require-hashes -r {LOCK}'
+    return f'needs {", ".join(absent)}; {how}' if absent else ''
 
 
 def release_date() -> int:

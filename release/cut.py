@@ -19,6 +19,7 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
+import archives
 from project import ROOT, version
 
 HERE = Path(__file__).parent
@@ -51,6 +52,9 @@ def main() -> int:
     asked = parser.parse_args()
     if not re.fullmatch(r'\d+\.\d+\.\d+', asked.version):
         parser.error(f'{asked.version} is no version; write three numbers, such as 0.2.0')
+    told = archives.lacking()
+    if told:
+        parser.error(told)
     if _git('status', '--porcelain'):
         parser.error('not everything is committed; commit it or put it away')
     if asked.version != version():

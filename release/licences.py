@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import csv
 import json
-import re
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -43,8 +42,15 @@ def table(python: str) -> str:
     found = subprocess.run(
         [sys.executable, '-m', 'piplicenses', f'--python={python}', '--format=json',
          '--with-urls', '--from=mixed'],
-        check=True, capture_output=True, text=True,
+        check=False, capture_output=True, text=True,
     )  # fmt: skip
+    if found.returncode:
+        told = found.stderr.strip() or f'status {found.returncode}'
+        raise SystemExit(
+            f'release/licences.py: pip-licenses cannot list {python} '
+            f'({told.splitlines()[-1]}); give the Python of an environment, and '
+            f'run: {sys.executable} -m pip install pip-licenses'
+        )
     packages = [p for p in json.loads(found.stdout) if p['Name'] not in _NOT_OURS]
     rows = [(p['Name'], p['Version'], _short(p['License']), _link(p['URL'])) for p in
             sorted(packages, key=lambda p: p['Name'].casefold())]  # fmt: skip
@@ -75,19 +81,6 @@ def _rows(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
     lines = [head, ('---',) * len(head), *rows]
     return '\n'.join('| ' + ' | '.join(cell.replace('|', '\\|') for cell in line) + ' |'
                      for line in lines)  # fmt: skip
-
-
-def locked(path: Path) -> dict[str, set[str]]:
-    """Versions of a lock file by normalised name; several where Pythons differ."""
-    out: dict[str, set[str]] = {}
-    for name, number in re.findall(r'^([\w.-]+)==([\w.]+)', path.read_text('utf-8'), re.M):
-        out.setdefault(normal(name), set()).add(number)
-    return out
-
-
-def normal(name: str) -> str:
-    """Name of a package as the index compares it."""
-    return re.sub(r'[-_.]+', '-', name).casefold()
 
 
 def main() -> int:

@@ -26,6 +26,19 @@ def version() -> str:
     return found[1]
 
 
+def locked(path: Path) -> dict[str, set[str]]:
+    """Versions of a lock file by normalised name; several where Pythons differ."""
+    out: dict[str, set[str]] = {}
+    for name, number in re.findall(r'^([\w.-]+)==([\w.]+)', path.read_text('utf-8'), re.M):
+        out.setdefault(normal(name), set()).add(number)
+    return out
+
+
+def normal(name: str) -> str:
+    """Name of a package as the index compares it."""
+    return re.sub(r'[-_.]+', '-', name).casefold()
+
+
 def add_write(parser: argparse.ArgumentParser, file: Path) -> None:
     """The option of a script that makes a file, to write it."""
     parser.add_argument('--write', action='store_true', help=f'write {file.name}')

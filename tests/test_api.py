@@ -198,7 +198,7 @@ def test_reference_is_a_region_that_is_given(scan):
         ({'mask': np.full((32, 30, 28), 7)}, 'binary'),
         ({'affine': None}, 'affine: is not given'),
         ({'affine': np.eye(3)}, '4 x 4'),
-        ({'b0': -1.0}, 'b0 must be a positive'),
+        ({'b0': -1.0}, 'b0: is -1.0; give it in tesla'),
         ({'phase': np.zeros((32, 30, 28, 3))}, 'phase.*constant'),
     ],
 )

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ...interfaces.cluster.local import ACTIVE
 from ...interfaces.cluster.profile import Profile
 from ...interfaces.cluster.records import (
     GROUP,
@@ -19,7 +20,7 @@ from ...interfaces.cluster.records import (
 )
 from ...interfaces.cluster.schedulers import SCHEDULERS, submit
 from ...interfaces.cluster.scripts import Job, make_script
-from ...interfaces.cluster.states import ACTIVE, Study, study_states
+from ...interfaces.cluster.states import Study, study_states
 from ...interfaces.files import save_text
 from ...nodes.errors import NigraError
 from ..app import check_run, look_at_participants

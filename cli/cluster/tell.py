@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 
-from ...interfaces.cluster.states import ACTIVE, State, Study
+from ...interfaces.cluster.local import ACTIVE, NOT_BEGUN, State, is_group
+from ...interfaces.cluster.states import Study
 from ..told import in_columns
 
-_ORDER = ('failed', 'unknown', *reversed(ACTIVE))
+_ORDER = ('failed', NOT_BEGUN, 'unknown', *reversed(ACTIVE))
 """States of which everybody is told, in this order."""
 
 
@@ -23,9 +24,15 @@ def study_lines(study: Study) -> list[str]:
         for (kind, _), found in alike.items()
     ]
     lines = list(in_columns([('who', 'state', 'job', 'why'), *rows])) if rows else []
-    counts = Counter(state.state for state in study.states.values())
-    told = ', '.join(f'{counts[kind]} {kind}' for kind in ('done', *_ORDER) if counts[kind])
-    return [*study.warnings, *lines, told or 'nobody has been submitted or processed']
+    return [*study.warnings, *lines, _counts(study)]
+
+
+def _counts(study: Study) -> str:
+    """How many are in which state, and the state of the group level, which is nobody."""
+    people = Counter(s.state for name, s in study.states.items() if not is_group(name))
+    told = ', '.join(f'{people[kind]} {kind}' for kind in ('done', *_ORDER) if people[kind])
+    groups = [f'{n} level {s.state}' for n, s in study.states.items() if is_group(n)]
+    return '; '.join(filter(None, (told, *groups))) or 'nobody has been submitted or processed'
 
 
 def _and_others(states: list[State]) -> str:

@@ -93,8 +93,7 @@ class LabelGre(EngineStep):
         drawn = draw_labels(grid, atlas, transforms, folder, engine, beyond_mm=BEYOND_MM)
         labels = drawn.labels
         if inputs.on_t1w:
-            to_t1w = transforms[:-1] or [_identity(folder, engine)]
-            on_t1w = labels_on(t1w, atlas, to_t1w, folder, engine)
+            on_t1w = labels_on(t1w, atlas, transforms[:-1], folder, engine)
             self._results['labels_in_t1w'] = str(
                 save_image(on_t1w, t1w.affine, folder / 'on_t1w.nii.gz', dtype=on_t1w.dtype)
             )

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from ...nodes.errors import NigraError
-from ..claims import working
-from ..completion import is_whole, marker_folder
+from .local import State, is_group, with_local
 from .records import GROUP, Mark, Submission, read_mark, read_submissions
 from .schedulers import SCHEDULERS, Queued, Task, queue
 
-ACTIVE = ('waiting', 'running')
-"""States of those whom a scheduler, or a run on this machine, has."""
 _WHY = {
     'time': 'was ended by its time limit; give more (`time` of the profile, or --slurm-args)',
     'memory': 'was ended for want of memory; give more (`memory_gb` of the profile)',
@@ -21,28 +18,6 @@ _WHY = {
     None: 'was killed, by a limit of time or memory or with its machine',
 }
 """What is said of a task without an end, by what its scheduler wrote into the log."""
-
-
-@dataclass(frozen=True)
-class State:
-    """What became of a visit, or of the group level.
-
-    Attributes
-    ----------
-    name
-        `sub-01_ses-1`, or `group`.
-    state
-        `done`, `running`, `waiting`, `failed`, or `unknown` where the scheduler cannot be asked.
-    reason
-        Why it failed or waits, or where it runs.
-    job
-        Of the last task that had it, as the scheduler names it.
-    """
-
-    name: str
-    state: str
-    reason: str = ''
-    job: str = ''
 
 
 @dataclass(frozen=True)
@@ -84,8 +59,8 @@ def study_states(output_dir: Path) -> Study:
     for submission in submissions:
         found = queued.get(submission.scheduler)
         known |= {state.name: state for state in _of_submission(submission, found)}
-    known = _with_markers(known, output_dir)
-    order = sorted(known, key=lambda name: (name == GROUP, name))
+    known = with_local(known, output_dir)
+    order = sorted(known, key=lambda name: (is_group(name), name))
     jobs = {job for found in queued.values() for job, _ in found or ()}
     return Study({name: known[name] for name in order}, tuple(sorted(jobs)), tuple(warnings))
 
@@ -146,20 +121,3 @@ def _of_task(visit: str, mark: Mark, task: Queued | None, *, asked: bool) -> tup
     if mark.status is None or mark.killed:
         return 'failed', f'its task {_WHY[mark.killed]}; {mark.log} has what it printed'
     return 'failed', f'its task ended with status {mark.status}; {mark.log} tells why'
-
-
-def _with_markers(known: Mapping[str, State], output_dir: Path) -> dict[str, State]:
-    """States with what is complete, and what runs that no scheduler knows of have begun."""
-    states = dict(known)
-    busy = working(output_dir / 'logs')
-    markers = {path.stem: path for path in marker_folder(output_dir).glob('sub-*.json')}
-    markers[GROUP] = output_dir / 'logs' / 'group_complete.json'
-    for name, marker in markers.items():
-        state = states.get(name)
-        if name in busy:
-            states[name] = State(name, 'running', busy[name], state.job if state else '')
-        elif is_whole(marker, output_dir) and not (state and state.state in ACTIVE):
-            states[name] = replace(state or State(name, ''), state='done', reason='')
-        elif state is None and marker.is_file():
-            states[name] = State(name, 'failed', 'was begun and did not come to its end')
-    return states

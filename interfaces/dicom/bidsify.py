@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from ...nodes.errors import InputError, NigraError
+from ...nodes.errors import InputError, NigraError, one_line
 from ..files import save_json, save_text
 from .clinical import (
     participants_table,
@@ -20,12 +20,13 @@ from .clinical import (
     with_those_there,
 )
 from .convert import find_converter
-from .headers import find_files, limits, read_frames
+from .headers import limits, read_frames
 from .overrule import forced_roles, read_map
-from .people import Visit, find_visits, name_visits, read_key, save_key
+from .people import Visit, doubtful_ids, find_visits, name_visits, read_key, save_key
 from .roles import Reading
-from .scans import Scan, assemble
-from .series import gather
+from .scans import Scan, assemble, perhaps_stopped
+from .series import Frame, gather
+from .unpack import find_files
 from .write import write_visit
 
 
@@ -119,6 +120,7 @@ def bidsify(request: Request, tell: Callable[[str], None] = lambda text: None) -
         roles = forced_roles(forced, visits, request.map_file)
         decided = [assemble(visit.series, roles) for visit in visits]
         outcome = Outcome(_table(visits, [readings for _, readings in decided]))
+        outcome.warnings += doubtful_ids(visits)
         for visit, (scans, readings) in zip(visits, decided, strict=True):
             _judge_visit(visit, scans, readings, outcome)
         used = [v for v, (scans, _) in zip(visits, decided, strict=True) if scans]
@@ -144,6 +146,8 @@ def _check_folders(request: Request) -> None:
         raise InputError(
             request.bids_dir, f'lies in {request.dicom_dir}', 'give a folder outside of it'
         )
+    if request.bids_dir.is_file():
+        raise InputError(request.bids_dir, 'is a file', 'give a new or empty folder')
     filled = request.bids_dir.is_dir() and any(request.bids_dir.iterdir())
     if filled and not (request.bids_dir / 'dataset_description.json').is_file():
         raise InputError(
@@ -160,18 +164,45 @@ def _read_visits(dicom_dir: Path, scratch: Path, tell: Callable[[str], None]) ->
     tell(f'reading the headers of {len(files)} files')
     with warnings.catch_warnings():
         warnings.simplefilter('ignore')  # of values that break rules of DICOM, as many do
-        found = [read_frames(path, top) for path, top in files]
-    frames = [frame for held in found for frame in held]
-    passed = sum(not held for held in found)
+        frames, passed, damaged = _read_files(files)
+    if damaged and frames:
+        tell(f'{len(damaged)} of them are left out, such as {damaged[0]}')
+    elif damaged:
+        raise damaged[0]
+    names = _some([path.name for path in passed])
     if frames and passed:
-        tell(f'{passed} of them hold no DICOM image with a position and are passed over')
+        tell(f'passed over, as they hold no DICOM image with a position: {len(passed)} ({names})')
     if not frames:
         raise InputError(
             dicom_dir,
-            f'has {len(files)} files but no DICOM images',
-            'give the folder of the export',
+            f'has {len(files)} files but no DICOM images ({names})',
+            'give the folder of the export, unpacked',
         )
     return find_visits(gather(frames, limits))
+
+
+def _read_files(
+    files: Sequence[tuple[Path, str]],
+) -> tuple[list[Frame], list[Path], list[InputError]]:
+    """All images, the files that hold none, and what is wrong with damaged ones."""
+    frames: list[Frame] = []
+    passed: list[Path] = []
+    damaged: list[InputError] = []
+    for path, top in files:
+        try:
+            held = read_frames(path, top)
+        except InputError as error:
+            damaged.append(error)
+            continue
+        frames += held
+        if not held:
+            passed.append(path)
+    return frames, passed, damaged
+
+
+def _some(names: Sequence[str]) -> str:
+    """The first of many names."""
+    return one_line(', '.join(names[:3])) + (', ...' if len(names) > 3 else '')
 
 
 def _table(visits: Sequence[Visit], readings: Sequence[Sequence[Reading]]) -> pd.DataFrame:
@@ -206,6 +237,7 @@ def _judge_visit(
             f'{visit.prefix}: no gradient echo with phase was found; without it there is no '
             'susceptibility map. If the scanner stored one, name its series with --map.'
         )
+    outcome.warnings += [f'{visit.prefix}: {told}' for told in perhaps_stopped(scans)]
     if scans and 'T1w' not in kinds:
         outcome.warnings.append(
             f'{visit.prefix}: no T1w image was found, on which nigra draws its labels.'

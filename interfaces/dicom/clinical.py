@@ -80,7 +80,9 @@ def _text(path: Path) -> pd.DataFrame:
             return read_text_table(path)
         sign = ';' if first[0].count(';') > first[0].count(',') else ','
         table = pd.read_csv(path, sep=sign, dtype=str, keep_default_na=False, encoding='utf-8-sig')
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise InputError(path, f'cannot be read ({error.strerror})', 'check the path') from error
+    except ValueError as error:
         raise InputError(path, f'cannot be read ({error})', 'save it as CSV in UTF-8') from error
     return _without_missing(table)
 

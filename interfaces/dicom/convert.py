@@ -19,14 +19,16 @@ from ...nodes.grid import GAMMA_BAR_MHZ_PER_T
 from ..files import atomic_path, read_json
 from ..headers import read_header
 from .series import Header, Series, Volume, words
-from .split import split_frames
+from .split import read_pixels, split_frames, write_plain
 
 _TEXT_FIELDS = ('descrip', 'aux_file', 'db_name', 'intent_name')
 """Fields of NIfTI headers in which converters leave times and comments."""
 _FREE_TEXTS = ('SeriesDescription', 'ProtocolName')
 """Entries of sidecars that people type."""
 _LEAST_TOKEN = 3
-"""Letters from which a part of a name is looked for in descriptions."""
+"""Letters from which a part of a name is looked for in descriptions; of signs for syllables 2."""
+_FIRST_SIGN = '\u2e80'
+"""Where Unicode's letters end, and signs that stand for syllables and words begin."""
 
 
 def find_converter() -> Path:
@@ -74,12 +76,16 @@ def convert(
     inputs, outputs = folder / 'in', folder / 'out'
     inputs.mkdir()
     outputs.mkdir()
-    _gather_inputs(volume, inputs)
+    _gather_inputs(volume, inputs, plain=series.header.foreign)
     command = [str(converter), '-b', 'y', '-ba', 'n', '-z', 'n', '-m', 'n', '-i', 'n', '-x', 'n',
                '-g', 'i', '-f', 'image', '-o', str(outputs), str(inputs)]  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     found = [path for path in sorted(outputs.glob('*.nii')) if path.with_suffix('.json').is_file()]
     if len(found) != 1 or '_Eq' in found[0].name:
+        for source in volume.sources:
+            read_pixels(
+                source
+            )  # names the one that is cut short, or compressed as nobody reads it
         last = (done.stdout + done.stderr).strip().splitlines()[-1:]
         raise InputError(
             f'series {series.header.number} ({series.header.description})',
@@ -91,12 +97,15 @@ def convert(
     return found[0], read_json(found[0].with_suffix('.json'))
 
 
-def _gather_inputs(volume: Volume, folder: Path) -> None:
-    """The files of a volume and nothing else: links, or single frames of shared files."""
+def _gather_inputs(volume: Volume, folder: Path, *, plain: bool = False) -> None:
+    """The files of a volume and nothing else: links, plain copies, or frames of shared files."""
     first = 1
     for source, frames in volume.sources.items():
-        if volume.alone:
-            (folder / f'{first:06d}.dcm').symlink_to(source.resolve())
+        path = folder / f'{first:06d}.dcm'
+        if volume.alone and plain:
+            write_plain(source, path)
+        elif volume.alone:
+            path.symlink_to(source.resolve())
         else:
             split_frames(source, frames, folder, first)
         first += len(frames)
@@ -139,11 +148,13 @@ def clean_sidecar(
     metadata
         As dcm2niix writes them.
     header
-        Of the series; texts that hold a part of the person's name or ID are left out.
+        Of the series, whose texts go before dcm2niix's, which garbles UTF-8; those that hold a
+        part of the person's name or ID are left out.
     private
         Keep everything.
     """
-    kept = dict(metadata)
+    own = zip(_FREE_TEXTS, (header.description, header.protocol), strict=True)
+    kept = {**metadata, **{k: text for k, text in own if text and k in metadata}}
     if not private:
         known = words()['sidecar']
         told = {k for k in _FREE_TEXTS if _tells(kept.get(k), header)}
@@ -158,7 +169,7 @@ def clean_sidecar(
 
 def _tells(value: Any, header: Header) -> bool:
     """Whether a text holds a part of the person's name, or their ID."""
-    names = [t for t in re.split(r'[\W_]+', header.patient_name) if len(t) >= _LEAST_TOKEN]
-    tokens = {t.casefold() for t in (*names, header.patient_id) if len(t) >= _LEAST_TOKEN}
+    known = [*re.split(r'[\W_]+', header.patient_name), header.patient_id]
+    tokens = {t.casefold() for t in known if len(t) >= _LEAST_TOKEN - (t[:1] >= _FIRST_SIGN)}
     texts = value if isinstance(value, list) else [value]
     return any(t in text.casefold() for text in texts if isinstance(text, str) for t in tokens)

@@ -1,9 +1,7 @@
-"""Read DICOM headers, classic and enhanced, from folders and archives, in any order."""
+"""Read DICOM headers, classic and enhanced."""
 
 from __future__ import annotations
 
-import tarfile
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,61 +11,15 @@ import numpy as np
 from ...nodes.errors import InputError
 from .series import Frame, Header, part_of
 
-_ARCHIVES = ('.zip', '.tar', '.tar.gz', '.tgz', '.tar.xz', '.tar.bz2')
 _SUFFIXES = ('.dcm', '.ima')
 _GE_IMAGE_TYPE = (0x0043, 0x102F)
 _DAYS_A_YEAR = 365.25
-
-
-def find_files(folder: Path, scratch: Path) -> list[tuple[Path, str]]:
-    """Files of a folder or archive, and the first name below it under which each lies.
-
-    Parameters
-    ----------
-    folder
-        Searched with all its folders; archives in it are unpacked.
-    scratch
-        Where to.
-
-    Raises
-    ------
-    InputError
-        There is nothing, or an archive cannot be read.
-    """
-    if not folder.exists():
-        raise InputError(folder, 'does not exist', 'give a folder or archive of DICOM files')
-    found = [folder] if folder.is_file() else sorted(p for p in folder.rglob('*') if p.is_file())
-    out = []
-    for path in found:
-        top = path.relative_to(folder).parts[0] if path != folder else path.name
-        if path.name.casefold().endswith(_ARCHIVES):
-            target = scratch / str(len(list(scratch.iterdir())))
-            _unpack(path, target)
-            inside = sorted(p for p in target.rglob('*') if p.is_file())
-            name = top if path != folder else ''
-            out += [(p, name or p.relative_to(target).parts[0]) for p in inside]
-        else:
-            out.append((path, top))
-    return out
-
-
-def _unpack(path: Path, target: Path) -> None:
-    target.mkdir()
-    try:
-        if path.suffix.casefold() == '.zip':
-            with zipfile.ZipFile(path) as archive:
-                archive.extractall(target)
-        else:
-            with tarfile.open(path) as pack:
-                pack.extractall(target, filter='data')
-    except (OSError, zipfile.BadZipFile, tarfile.TarError, EOFError, RuntimeError) as error:
-        raise InputError(
-            path, f'cannot be unpacked ({error})', 'pack it again, or give its folder'
-        ) from error
+_FAMILIAR = frozenset(['', 'ISO_IR 6', 'ISO_IR 100', 'ISO_IR 192'])
+"""Character sets that dcm2niix reads; of others it copies bytes, which may break its JSON."""
 
 
 def read_frames(path: Path, folder: str = '') -> list[Frame]:
-    """Images of a file with their headers; empty where it is no DICOM image.
+    """Images of a file with their headers; empty where it is no DICOM image of a known place.
 
     Parameters
     ----------
@@ -75,6 +27,11 @@ def read_frames(path: Path, folder: str = '') -> list[Frame]:
         The file.
     folder
         Stands for the person where the file has no patient ID of its own.
+
+    Raises
+    ------
+    InputError
+        It is one, but fields that tell its place are no numbers.
     """
     import pydicom
 
@@ -87,7 +44,15 @@ def read_frames(path: Path, folder: str = '') -> list[Frame]:
         return []
     if 'Rows' not in data or 'Columns' not in data:
         return []
-    header = _header(data, folder)
+    try:
+        if (_number(data, 'SamplesPerPixel') or 1) > 1:  # a picture in colours
+            return []
+        return _frames(path, data, _header(data, folder))
+    except (ValueError, TypeError, AttributeError, LookupError, NotImplementedError) as error:
+        raise InputError(path, f'has a damaged header ({error})', 'export it again') from error
+
+
+def _frames(path: Path, data: Any, header: Header) -> list[Frame]:
     if 'PerFrameFunctionalGroupsSequence' in data:
         return list(_enhanced(path, data, header))
     if 'ImagePositionPatient' not in data or 'ImageOrientationPatient' not in data:
@@ -101,10 +66,10 @@ def read_frames(path: Path, folder: str = '') -> list[Frame]:
             kinds,
             part_of(kinds, str(data.get('ComplexImageComponent', '')), _ge_code(code)),
             _number(data, 'EchoTime') or 0.0,
-            _numbers(data.ImagePositionPatient),
-            _numbers(data.ImageOrientationPatient),
+            _numbers(data, 'ImagePositionPatient', 3),
+            _numbers(data, 'ImageOrientationPatient', 6),
             (int(data.Rows), int(data.Columns)),
-            _numbers(data.get('PixelSpacing') or (1, 1)),
+            _numbers(data, 'PixelSpacing', 2),
             str(data.get('SOPInstanceUID', '')),
         )
     ]
@@ -134,7 +99,7 @@ def _header(data: Any, folder: str) -> Header:
         age=_age(str(data.get('PatientAge') or ''), str(data.get('PatientBirthDate') or ''), date),
         date=date,
         folder=folder,
-        number=int(data.get('SeriesNumber') or 0),
+        number=int(_number(data, 'SeriesNumber') or 0),
         description=str(data.get('SeriesDescription') or ''),
         protocol=str(data.get('ProtocolName') or ''),
         manufacturer=str(data.get('Manufacturer') or ''),
@@ -145,8 +110,16 @@ def _header(data: Any, folder: str) -> Header:
         acquisition=str(data.get('MRAcquisitionType') or ''),
         b0=_number(data, 'MagneticFieldStrength'),
         contrast='' if str(contrast).casefold() in ('no', 'none') else str(contrast),
+        foreign=_foreign(data),
         **_timing(data),
     )
+
+
+def _foreign(data: Any) -> bool:
+    """Whether dcm2niix does not read a file as it is."""
+    sets = set(_texts(data, 'SpecificCharacterSet'))
+    syntax = data.file_meta.get('TransferSyntaxUID') if hasattr(data, 'file_meta') else None
+    return not sets <= _FAMILIAR or bool(syntax and syntax.is_deflated)
 
 
 def _timing(data: Any) -> dict[str, Any]:
@@ -198,9 +171,9 @@ def _enhanced(path: Path, data: Any, header: Header) -> Iterator[Frame]:
         yield Frame(
             path, header, kinds, part_of(kinds, str(component)),
             _number(echo, 'EffectiveEchoTime') or _number(data, 'EchoTime') or 0.0,
-            _numbers(place.ImagePositionPatient), _numbers(turn.ImageOrientationPatient),
-            (int(data.Rows), int(data.Columns)),
-            _numbers(getattr(group('PixelMeasuresSequence'), 'PixelSpacing', (1, 1))),
+            _numbers(place, 'ImagePositionPatient', 3),
+            _numbers(turn, 'ImageOrientationPatient', 6), (int(data.Rows), int(data.Columns)),
+            _numbers(group('PixelMeasuresSequence'), 'PixelSpacing', 2),
             f'{uid}/{i}', i, len(groups),
         )  # fmt: skip
 
@@ -225,13 +198,22 @@ def _texts(data: Any, name: str) -> tuple[str, ...]:
 def _number(data: Any, name: str) -> float | None:
     value = data.get(name) if data is not None else None
     try:
-        return None if value is None or value == '' else float(np.ravel(value)[0])
+        found = None if value is None or value == '' else float(np.ravel(value)[0])
     except (ValueError, TypeError, IndexError):
         return None
+    return found if found is not None and np.isfinite(found) else None
 
 
-def _numbers(values: Any) -> tuple[float, ...]:
-    return tuple(float(value) for value in values)
+def _numbers(data: Any, name: str, count: int) -> tuple[float, ...]:
+    """So many finite numbers; raises ValueError where there are others."""
+    value: Any = data.get(name) if data is not None else None
+    try:
+        found = tuple(map(float, np.ravel(value)))
+    except (TypeError, ValueError):
+        found = ()
+    if len(found) != count or not np.isfinite(found).all():
+        raise ValueError(f'{name} is {"empty" if value is None else value}')
+    return found
 
 
 def _age(age: str, birth: str, date: str) -> float | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -87,6 +88,22 @@ def _check_persons(series: Sequence[Series]) -> None:
                 )
 
 
+def doubtful_ids(visits: Iterable[Visit]) -> list[str]:
+    """Sentences of patient IDs with names that have no word in common: perhaps two people."""
+    names: dict[str, list[set[str]]] = {}
+    for visit in visits:
+        for one in visit.series:
+            text = one.header.patient_name.casefold()
+            found = set() if text in words()['nameless'] else set(re.findall(r'[^\W_]+', text))
+            names.setdefault(visit.patient, []).append(found)
+    return [
+        f'patient ID {patient!r} stands for names that share no word; if these are two people, '
+        'give each an ID of their own.'
+        for patient, found in names.items()
+        if any(a and b and not a & b for a, b in itertools.combinations(found, 2))
+    ]
+
+
 def name_visits(
     visits: Sequence[Visit], key: pd.DataFrame, labels: str, taken: Iterable[str] = ()
 ) -> list[Visit]:
@@ -164,10 +181,10 @@ def _people(
 
 
 def _check_apart(visits: Sequence[Visit]) -> None:
-    """Refuse two patients, or two days, under one name."""
+    """Refuse two patients, or two days, under one name; some disks take a and A for one."""
     seen: dict[str, Visit] = {}
     for visit in visits:
-        other = seen.setdefault(visit.prefix, visit)
+        other = seen.setdefault(visit.prefix.casefold(), visit)
         if other is not visit:
             what = 'patients' if other.patient != visit.patient else 'days'
             raise InputError(

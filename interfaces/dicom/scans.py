@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
+from ..scans import little_iron
 from .roles import PART_NAMES, SHORT_ECHOES, Reading, judge, named, what_is_broken
 from .series import SAME_TIME, Series, Volume
+
+_USUAL_T = 3.0
+"""Field strength that is taken where headers tell none."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +61,28 @@ class Scan:
     def number(self) -> int:
         """Number of its first series."""
         return min(image.series.header.number for image in self.images)
+
+
+def perhaps_stopped(scans: Sequence[Scan]) -> list[str]:
+    """Sentences of scans with fewer slices than one like them; no field tells of a stop."""
+    out = []
+    for one in scans:
+        most = max((s for s in scans if _kind(s) == _kind(one)), key=_slices)
+        if _slices(one) < _slices(most):
+            out.append(
+                f'series {one.number} has {_slices(one)} slices where series {most.number} of the '
+                f'same name has {_slices(most)}; if it was stopped, leave it out with --map.'
+            )
+    return out
+
+
+def _kind(scan: Scan) -> tuple[Any, ...]:
+    series = scan.images[0].series
+    return scan.suffix, series.geometry, series.header.description, series.header.protocol
+
+
+def _slices(scan: Scan) -> int:
+    return scan.images[0].volume.slices
 
 
 def assemble(
@@ -244,7 +271,8 @@ def _field_map(
     why = name or f'two 2D echoes up to {longest:g} ms'
     if flat or others > 0 or planar:
         return Reading('none', f'a field map for echo-planar images ({why})')
-    doubt = f'; echoes up to {longest:g} ms show little iron' if short else ''
+    told = little_iron(longest / 1000, group[0].header.b0 or _USUAL_T)
+    doubt = f'; {told}' if told else ''
     return replace(
         reading,
         reason=f'called a field map ({why}), but 3D, with the phase of each echo, and the only '
@@ -253,10 +281,15 @@ def _field_map(
 
 
 def _named_apart(scans: Sequence[Scan]) -> list[Scan]:
-    """Scans with `acq-` where a visit has several of a kind: `s` and the number of the series."""
+    """Scans with `acq-` where a visit has several of a kind: `s` and the number of the series.
+
+    Numbers begin anew where somebody was registered twice on a day: then `x1`, `x2`, ... follow.
+    """
     kinds = [(scan.suffix == 'T1w', scan.contrast) for scan in scans]
-    out = [
-        replace(scan, acquisition=f's{scan.number}') if kinds.count(kind) > 1 else scan
-        for scan, kind in zip(scans, kinds, strict=True)
-    ]
+    names = [(*kind, scan.number) for scan, kind in zip(scans, kinds, strict=True)]
+    out = []
+    for i, scan in enumerate(scans):
+        label = f's{scan.number}' if kinds.count(kinds[i]) > 1 else ''
+        again = f'x{names[: i + 1].count(names[i])}' if names.count(names[i]) > 1 else ''
+        out.append(replace(scan, acquisition=label + again))
     return sorted(out, key=lambda scan: (scan.suffix, scan.number))

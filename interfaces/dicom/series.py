@@ -58,6 +58,8 @@ class Header:
         Tesla.
     contrast
         Agent.
+    foreign
+        Whether dcm2niix misreads the files: other letters than Latin ones or UTF-8, or deflated.
     """
 
     study: str = ''
@@ -83,6 +85,7 @@ class Header:
     flip_angle: float | None = None
     b0: float | None = None
     contrast: str = ''
+    foreign: bool = False
 
 
 @dataclass(frozen=True)

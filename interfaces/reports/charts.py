@@ -5,7 +5,6 @@ Text takes the font of the page.
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -15,7 +14,7 @@ from numpy.typing import NDArray
 from ...nodes.statistics.correlations import line_with_band
 from .cells import fixed
 from .colours import CONTRAST_COLOUR, diverging, effect_limit
-from .marks import MARKS, draw_mark, draw_points, draw_polygon, spread
+from .marks import draw_mark, draw_points, draw_polygon, group_marks, spread
 from .scales import Axis
 from .svg import Element, add, drawing, empty_chart, number, short, shorten, to_text
 
@@ -126,9 +125,10 @@ def distribution_chart(
     scale = Axis.around(every, height - 40.0, 16.0)
     scale.draw_left(root, x=_LEFT, right=width - 6, unit=unit)
     column = (width - 56) / len(samples)
-    for i, (mark, sample) in enumerate(zip(itertools.cycle(MARKS), shown, strict=False)):
+    marks = group_marks(colours)
+    for i, sample in enumerate(shown):
         centre = 50 + column * (i + 0.5)
-        look = (colours[sample.group], mark)
+        look = (colours[sample.group], marks[sample.group])
         _draw_column(root, sample, centre, column, look, scale, unit)
         _add_short(root, sample.group, column, x=centre, y=height - 20, class_='name mid')
         count = f'n = {sample.values.size}'
@@ -187,11 +187,12 @@ def scatter_chart(
     """
     root = drawing(width, height, label=label)
     shown = []
-    for mark, sample in zip(itertools.cycle(MARKS), samples, strict=False):
+    marks = group_marks(colours)
+    for sample in samples:
         x = np.full(sample.values.shape, np.nan) if sample.x is None else sample.x
         known = np.isfinite(sample.values) & np.isfinite(x)
         if known.any():
-            shown.append((mark, sample.where(known), x[known]))
+            shown.append((marks[sample.group], sample.where(known), x[known]))
     if not shown:
         return empty_chart(root, width, height)
     # Notes stand above the highest point, a line for each group.
@@ -263,7 +264,7 @@ def forest_chart(
         px.
     """
     regions, contrasts = _regions_and_contrasts(effects)
-    marks = dict(zip(contrasts, itertools.cycle(MARKS), strict=False))
+    marks = group_marks(contrasts)
     line, gap = 19.0, 10.0
     height = 44 + len(effects) * line + len(regions) * gap
     root = drawing(width, height, label=label, css_class='chart broad')
@@ -324,6 +325,7 @@ def effect_map(effects: Sequence[Effect], *, label: str, width: float = 1100.0) 
     root = drawing(own_width, head + line * len(regions), label=label, css_class='chart fixed')
     # Cells keep their size: few contrasts make a narrow map, not large cells.
     root.set('style', f'width:{short(own_width)}px;max-width:100%')
+    root.set('preserveAspectRatio', 'xMinYMin')  # on paper it is lower
     for j, contrast in enumerate(contrasts):
         _add_short(root, contrast, cell, x=names + cell * (j + 0.5), y=18, class_='name mid')
     for i, region in enumerate(regions):

@@ -232,7 +232,7 @@ def registration_check(quality: Mapping[str, Any]) -> list[Check]:
         least = f'below {percent(LEAST_PRIOR_OVERLAP)} %'
         told.append((text, overlap >= LEAST_PRIOR_OVERLAP, least))
     if shared is not None:
-        text = f'normalised mutual information of T1w image and gradient echo {shared:.3f}'
+        text = f'the normalised mutual information of T1w image and gradient echo is {shared:.3f}'
         told.append((text, shared >= LEAST_NMI, f'below {LEAST_NMI:g}'))
     if not told:
         return []
@@ -240,7 +240,7 @@ def registration_check(quality: Mapping[str, Any]) -> list[Check]:
     failed = '; '.join(f'{text}, {least}' for text, enough, least in told if not enough)
     if failed:
         return [Check(Status.BAD, title, f'seems to have failed: {failed}', 'registration')]
-    limit = '; '.join(f'a problem {least}' for _, _, least in told)
+    limit = f'a problem {" or ".join(least for *_, least in told)}'
     return [Check(Status.GOOD, title, ', '.join(text for text, _, _ in told), limit=limit)]
 
 
@@ -266,7 +266,7 @@ def head_check(quality: Mapping[str, Any]) -> list[Check]:
         return []
     title = 'Gradient echo and T1w'
     told = (
-        f'a freer fit moves the brain by {misfit:.1f} mm and stretches it by '
+        f'an affine fit moves the brain by {misfit:.1f} mm and stretches it by '
         f'{100 * (stretch - 1):.0f} %'
     )
     if shows_another_head(quality):

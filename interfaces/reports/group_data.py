@@ -15,6 +15,7 @@ from ...nodes.statistics.measures import MEASURES, Measure
 from ...nodes.statistics.sample import EVERY_MODEL
 from ...nodes.statistics.values import first_visits
 from ..group_tables import GROUP_TABLES
+from ..participants import read_dictionary
 from ..tables import read_table, readable
 
 
@@ -28,13 +29,18 @@ class GroupData:
         As saved, by name: those of `GROUP_TABLES` that name the columns they need.
     settings
         From `nodes.statistics.comparison.compare_groups`.
+    dictionary
+        What the columns of the table of participants mean, by name, as BIDS describes them.
     """
 
     tables: Mapping[str, pd.DataFrame]
     settings: Mapping[str, Any] = field(default_factory=dict)
+    dictionary: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
-    def read(cls, tables: Mapping[str, str | Path], settings: Mapping[str, Any]) -> GroupData:
+    def read(
+        cls, tables: Mapping[str, str | Path], settings: Mapping[str, Any], home: str = ''
+    ) -> GroupData:
         """Read the tables; group labels stay text even where they look like numbers.
 
         Parameters
@@ -43,6 +49,8 @@ class GroupData:
             Paths by name; those that `GROUP_TABLES` calls optional may be absent.
         settings
             From `nodes.statistics.comparison.compare_groups`.
+        home
+            Way from the tables to the table of participants that is kept with the derivatives.
 
         Raises
         ------
@@ -61,7 +69,8 @@ class GroupData:
             found[table.name] = read_table(
                 tables[table.name], text=(*table.text, column), needs=needs
             )
-        return cls(found, settings)
+        kept = Path(tables['regions']).parent / home / 'participants.tsv'
+        return cls(found, settings, read_dictionary(kept))
 
     def __getitem__(self, name: str) -> pd.DataFrame:
         return self.tables[name]
@@ -81,6 +90,18 @@ class GroupData:
     def group_column(self) -> str:
         """Column of the participants' table that holds the groups."""
         return str(self.settings.get('group_column', 'group'))
+
+    def meaning(self, group: str) -> str:
+        """What a group's label stands for; empty where the table's JSON file does not tell."""
+        levels = self.dictionary.get(self.group_column, {}).get('Levels')
+        told = levels.get(group) if isinstance(levels, dict) else None
+        return told if isinstance(told, str) and told != group else ''
+
+    def heading(self, column: str) -> str:
+        """A column of the table of participants as people write it, with its unit where known."""
+        unit = self.dictionary.get(column, {}).get('Units')
+        plural = f'{unit}s' if unit in ('year', 'month', 'week', 'day', 'hour', 'point') else unit
+        return f'{score_name(column)}, {plural}' if unit else score_name(column)
 
     @property
     def covariates(self) -> Sequence[str]:

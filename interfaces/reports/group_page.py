@@ -32,6 +32,7 @@ from .group_sentences import (
     what_the_sign_means,
     what_was_asked,
 )
+from .marks import group_marks
 from .one_group import covariate_charts, means_chart, overview_of_one, regression_findings
 from .quality_part import MOST_ROWS
 
@@ -67,7 +68,7 @@ def group_context(data: GroupData, *, voxelwise: bool = False) -> dict[str, Any]
         'exclusions': _exclusion_table(data['exclusions']),
         'measures': measures,
         'scores': scores,
-        'legend': [(g, colours[g]) for g in groups],
+        'legend': [(g, colours[g], mark) for g, mark in group_marks(groups).items()],
         'tables': [
             (table.name, table.title, _auto_table(table, data.shown(table.name), data.alpha))
             for table in shown_tables()
@@ -132,10 +133,12 @@ def people_table(data: GroupData) -> Table:
     rows = []
     for group in data.groups:
         members = data.compared[data.compared[data.group_column] == group]
-        row: dict[str, Any] = {'group': group, 'n': len(members)}
+        meaning = data.meaning(group)
+        label = f'{group} ({meaning})' if meaning else group
+        row: dict[str, Any] = {'group': label, 'n': len(members)}
         rows.append(row | {name: summary(members[name]) for name in names})
     columns = {'group': Column('Group'), 'n': Column('n', '', fixed(0))}
-    columns |= {name: Column(score_name(name)) for name in names}
+    columns |= {name: Column(capital(data.heading(name))) for name in names}
     return make_table(pd.DataFrame(rows, columns=list(columns)), columns)
 
 
@@ -278,7 +281,7 @@ def _scatter_panels(
         ]
         if samples:
             svg = charts.scatter_chart(
-                samples, colours, x_label=score_name(score), unit=known.page_unit,
+                samples, colours, x_label=data.heading(score), unit=known.page_unit,
                 label=f'{known.title} of the {readable(region)} against {score_name(score)}',
             )  # fmt: skip
             panels.append((str(region), readable(region).capitalize(), Markup(svg)))

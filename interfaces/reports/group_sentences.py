@@ -35,6 +35,8 @@ class Finding(NamedTuple):
         Of the chart of everybody's values, on the same page; empty where there is none.
     contrast
         Who is compared with whom; empty where nobody is.
+    within
+        Names of the parts in words; empty where there are none.
     """
 
     lead: str
@@ -42,6 +44,7 @@ class Finding(NamedTuple):
     parts: Sequence[tuple[str, str]] = ()
     anchor: str = ''
     contrast: str = ''
+    within: str = ''
 
 
 def what_was_asked(data: GroupData) -> str:
@@ -74,10 +77,10 @@ def overview(data: GroupData) -> list[tuple[str, str]]:
     return [
         ('participants compared', str(len(data.compared))),
         ('groups', str(len(data.groups))),
-        ('left out', str(len(data['exclusions']))),
+        ('people left out', str(len(data['exclusions']))),
         ('differences tested', str(len(both))),
         ('significant after adjustment', str(int((both['p_adjusted'] < data.alpha).sum()))),
-        ('effects, a whole and its parts as one', str(len(findings(data)))),
+        ('findings: a nucleus and its parts count once', str(len(findings(data)))),
     ]
 
 
@@ -103,10 +106,11 @@ def findings(data: GroupData) -> list[Finding]:
     above = {key: (wholes().get(key[0], ''), *key[1:]) for key in told}
     names = {_key(row): _compared(row) for row in hits}
     return [
-        Finding(*sentence, [told[p] for p in told if above[p] == key], _chart(data, *key[:2]),
-                names[key])
+        Finding(*sentence, [told[p] for p in parts], _chart(data, *key[:2]), names[key],
+                join_words([readable(p[0]) for p in parts] or ['']))
         for key, sentence in told.items()
         if above[key] not in told
+        for parts in [[p for p in told if above[p] == key]]
     ]  # fmt: skip
 
 
@@ -228,7 +232,7 @@ def _in_whom(row: Mapping[Any, Any], turned: int, data: GroupData) -> str:
 def _too_few(row: Mapping[Any, Any]) -> str:
     """What no effect size of very few people goes without."""
     known = [row[n] for n in ('n_a', 'n_b') if pd.notna(row.get(n))]
-    return ' (not to be relied on: too few people)' if known and min(known) < FEW else ''
+    return ' (too few people)' if known and min(known) < FEW else ''
 
 
 def _in_other_units(row: Mapping[Any, Any], data: GroupData) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,9 @@ from ...nodes.statistics.values import VISIT
 from ..completion import find_outputs, marker_folder
 from ..files import read_json, save_text
 from ..quality import PATTERN, gather_quality
-from ..tables import read_table
 from .cells import Column, counted
 from .figure_files import FIGURES
+from .persons import Persons, fill_in, read_persons
 from .provenance import Provenance
 from .quality_part import in_words
 from .report import PEOPLE, as_data, render_page, thumbnail_path
@@ -32,17 +33,23 @@ _STATES = {
 _COLUMNS = (
     Column('Participant'),
     Column('Group'),
+    Column('Age, sex', 'As in the table of participants, or in that of the visit’s sessions'),
     Column('State', '; '.join(f'{name}: {words}' for name, words in _STATES.items())),
     Column('Problems', 'What the page of the run calls a problem'),
-    Column('Stands apart by', 'Measures of quality that are far worse than in the other runs'),
+    Column(
+        'Stands apart by',
+        'Measures of quality that are far worse than in the other runs, with the modified z in '
+        'brackets: the distance from their median in robust standard deviations',
+    ),
 )
 
 
 def write_index(
     root: Path, *, study: Mapping[str, Any], group_column: str = 'group',
     failed: Mapping[str, Sequence[str]] | None = None, version: str = '',
+    bids_dir: str | Path | None = None,
 ) -> Path:  # fmt: skip
-    """Write the page that leads to everybody's.
+    """Write the page that leads to everybody's, and on everybody's who they are.
 
     Parameters
     ----------
@@ -56,16 +63,26 @@ def write_index(
         Sentences by visit or participant, of the run that has just ended.
     version
         Of nigra.
+    bids_dir
+        Data set that may have tables of sessions.
     """
-    rows = index_rows(root, group_column=group_column, failed=failed or {})
-    states = pd.Series([row[2] for row in rows], dtype=str).value_counts()
+    persons = read_persons(root, group_column=group_column, bids_dir=bids_dir)
+    rows = index_rows(root, persons, failed=failed or {})
+    for row in rows:
+        for page in (root / f'{row[0]}.html', viewer_path(root, row[0])):
+            fill_in(page, persons.line(row[0]))
+    states = pd.Series([row[3] for row in rows], dtype=str).value_counts()
     counts = [f'{states[name]} {name}' for name in _STATES if name in states]
+    for column, word in ((4, 'with problems'), (5, 'standing apart')):
+        marked = sum(bool(row[column]) for row in rows)
+        counts += [f'{marked} {word}'] if marked else []
     context = {
         'chips': [counted(len(rows), 'visit'), *counts],
         'columns': _COLUMNS,
         'group': (root / 'group.html').is_file(),
+        'compare': shlex.join(['nigra', str(bids_dir or 'BIDS_DIR'), str(root), 'group']),
         'beside': PEOPLE if (root / PEOPLE).is_file() else '',
-        'viewers': any(row[7] for row in rows),
+        'viewers': any(row[8] for row in rows),
         'images': " 'self' file:",  # thumbnails lie beside the page, so that it stays small
         'data': as_data(rows),
         'sections': [],
@@ -87,27 +104,31 @@ def _group_pages(root: Path) -> list[tuple[str, str]]:
 
 
 def index_rows(
-    root: Path, *, group_column: str, failed: Mapping[str, Sequence[str]]
+    root: Path, persons: Persons, *, failed: Mapping[str, Sequence[str]]
 ) -> list[list[str]]:
-    """Visit, group, state, problems, what stands apart, page, thumbnail and viewer of everybody.
+    """What a row has of everybody.
+
+    Visit, group, age and sex, state, problems, what stands apart, page, thumbnail and viewer.
 
     Parameters
     ----------
-    root, group_column, failed
+    root, failed
         As in `write_index`.
+    persons
+        Everybody in the table of participants.
     """
-    groups = _groups(root / 'participants.tsv', group_column)
     told = _quality(root)
     states = {path.stem: _state(path) for path in marker_folder(root).glob('sub-*.json')}
     begun = {visit.split('_')[0] for visit in states}
-    states |= dict.fromkeys(groups.keys() - begun, 'waiting')
+    named = {name.split('_')[0] for name in persons.known}
+    states |= dict.fromkeys(named - begun, 'waiting')
     states |= {name: 'failed' for name in failed if name.startswith('sub-')}
     rows = []
     for visit in sorted(states):
         page, picture = root / f'{visit}.html', thumbnail_path(root, visit)
-        viewer = viewer_path(root, visit)
+        viewer, person = viewer_path(root, visit), persons.of(visit)
         rows.append([
-            visit, groups.get(visit.split('_')[0], ''), states[visit], *told.get(visit, ('', '')),
+            visit, person.group, person.about, states[visit], *told.get(visit, ('', '')),
             quote(page.name) if page.is_file() else '',
             quote(f'{FIGURES}/{picture.name}') if picture.is_file() else '',
             quote(viewer.name) if viewer.is_file() else '',
@@ -120,19 +141,6 @@ def _state(marker: Path) -> str:
         return 'finished' if read_json(marker).get('Outputs') else 'unfinished'
     except (NigraError, AttributeError):
         return 'unfinished'
-
-
-def _groups(table: Path, column: str) -> dict[str, str]:
-    """Group of each participant; nothing is known where there is no table."""
-    if not table.is_file():
-        return {}
-    try:
-        people = read_table(table, text=(column,), needs=('participant_id',))
-    except NigraError:
-        return {}
-    labels = people[column].fillna('') if column in people else [''] * len(people)
-    names = [f'sub-{str(who).removeprefix("sub-")}' for who in people['participant_id']]
-    return dict(zip(names, map(str, labels), strict=True))
 
 
 def _quality(root: Path) -> dict[str, tuple[str, str]]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,11 @@ _FEW = 12
 """Up to so many points per group there is room for larger ones, which are easier to hit."""
 _OUTERMOST = 8
 """So many of a crowd at either end are points of their own: those whom one wants to look at."""
+
+
+def group_marks(groups: Iterable[str]) -> dict[str, str]:
+    """A mark per group, in order, starting again after the last."""
+    return dict(zip(groups, itertools.cycle(MARKS), strict=False))
 
 
 def spread(values: NDArray[np.float64], width: float) -> NDArray[np.float64]:

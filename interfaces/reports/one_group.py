@@ -78,7 +78,7 @@ def overview_of_one(data: GroupData) -> list[tuple[str, str]]:
     ).dropna()
     return [
         ('participants', str(len(data.compared))),
-        ('left out', str(len(data['exclusions']))),
+        ('people left out', str(len(data['exclusions']))),
         ('regressions and correlations', str(len(tests))),
         ('significant after adjustment', str(int((tests < data.alpha).sum()))),
     ]

@@ -24,6 +24,7 @@ from .checks import (
     warnings_check,
 )
 from .map_pictures import run_pictures
+from .persons import empty_place
 from .pictures import Picture, anatomy_pictures
 from .profiles import region_profile
 
@@ -82,6 +83,7 @@ def participant_context(
     every = [*of_visit, *(check for run in shown for check in run.checks)]
     return {
         'participant_id': participant_id,
+        'person': empty_place(),
         'chips': _chips(runs),
         'verdict': verdict(every),
         'checks': every if len(shown) < 2 else [*of_visit, *map(_run_summary, shown)],
@@ -257,7 +259,9 @@ def _measured(name: str, value: str) -> tuple[str, str, str]:
     first, *_ = title.split(' ')
     # Abbreviations such as SNR keep their spelling.
     title = title[:1].upper() + title[1:] if first.islower() else title
-    return title, f'{value} {measure.get("Units", "")}'.strip(), measure.get('Description', '')
+    unit = measure.get('Units', '')
+    shown = f'{value}°' if unit == 'degree' else f'{value} {unit}'.strip()
+    return title, shown, measure.get('Description', '')
 
 
 def region_rows(regions: pd.DataFrame) -> Table:
@@ -269,6 +273,7 @@ def region_rows(regions: pd.DataFrame) -> Table:
         'volume_ml': Column('Volume, mL', 'of the whole nucleus on the T1w image', fixed(2)),
         'of_brain': Column('% of brain', 'volume over that of the whole brain', fixed(3)),
         'coverage': Column('Covered, %', 'part of the label inside the QSM mask', percent),
+        'reason': Column('Why n/a', 'why a region has no value'),
         'n_voxels': Column('Voxels', 'voxels inside the QSM mask', fixed(0)),
         'volume_mm3': Column('Volume, mm³', 'of the whole nucleus on the T1w image', fixed(0)),
         'chi_median': Column('Median, ppb', 'median susceptibility', fixed(1)),
@@ -281,13 +286,23 @@ def region_rows(regions: pd.DataFrame) -> Table:
     if 'r2star_mean' in regions and regions['r2star_mean'].isna().all():
         del columns['r2star_mean']
 
+    told = 'reason' in regions and bool(regions['reason'].notna().any())
+    if not told:
+        del columns['reason']
+
     def mark(row: Mapping[Any, Any]) -> str:
         coverage = row.get('coverage')
-        return '' if coverage is None or coverage >= LOW_COVERAGE else 'low'
+        low = coverage is not None and coverage < LOW_COVERAGE
+        return ' '.join(['together'] * (row['hemisphere'] == 'both') + ['low'] * low)
 
     brain = regions.loc[regions['region'] == 'brain', 'volume_mm3']
     volume = regions['volume_mm3']
     shown = regions.assign(
         volume_ml=volume / 1000, of_brain=100 * volume / brain.iloc[0] if len(brain) else None
     )
-    return make_table(shown, columns, row_class=mark, lead=6)
+    if told:
+        shown['reason'] = shown['reason'].fillna('')
+    return make_table(
+        shown, columns, row_class=mark, lead=6 + told,
+        cell_class=lambda name, _: 'wrap' if name == 'reason' else '',
+    )  # fmt: skip

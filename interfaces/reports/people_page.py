@@ -24,7 +24,7 @@ from .cells import counted, fixed, together
 from .colours import group_colours
 from .group_data import GroupData, both_sides, capital, measure_words
 from .group_page import summary
-from .marks import draw_points, draw_polygon, spread
+from .marks import draw_points, draw_polygon, group_marks, spread
 from .provenance import Provenance
 from .references import join_words
 from .report import PageStep, ReportOutputSpec, ShownInputSpec, as_data, render_page
@@ -52,7 +52,7 @@ def write_people(
         Its final path.
     """
     context = {
-        **people_context(GroupData.read(tables, settings or {})),
+        **people_context(GroupData.read(tables, settings or {}, home)),
         'home': home,
         'ways': [(f'{home}index.html', 'All participants'), ('group.html', 'Groups')],
     }
@@ -68,7 +68,8 @@ def people_context(data: GroupData) -> dict[str, Any]:
     table = both_sides(data['deviations'])
     reference = _reference(data)
     strips = list(_strips(table, data))
-    colour = group_colours(data.groups).get(reference, '')
+    look = [of(data.groups).get(reference, none)
+            for of, none in ((group_colours, ''), (group_marks, 'circle'))]  # fmt: skip
     parts: dict[str, dict[str, Any]] = {}
     for number, strip in enumerate(strips):
         known = strip.measure
@@ -76,12 +77,13 @@ def people_context(data: GroupData) -> dict[str, Any]:
             'anchor': data.anchor(known.name), 'title': capital(known.title),
             'unit': known.page_unit, 'meaning': known.hint, 'rows': [],
         })  # fmt: skip
-        part['rows'].append((number, capital(readable(strip.region)), Markup(strip.svg(colour))))
+        part['rows'].append((number, capital(readable(strip.region)), Markup(strip.svg(*look))))
     of_group = data.compared[data.compared[data.group_column] == reference]
     ages = _ages(data)
     return {
         'others': _others(data),
         'of_group': f' of {reference}' if data.is_compared else '',
+        'meaning': data.meaning(reference),
         'parts': list(parts.values()),
         'names': list(dict.fromkeys(table['participant_id'])),
         'adjusted': join_words(
@@ -118,7 +120,7 @@ class _Strip:
         shown = iter(together(*numbers))
         return {who: {name: next(shown) for name in _NUMBERS} for who in self.rows}
 
-    def svg(self, colour: str) -> str:
+    def svg(self, colour: str, mark: str) -> str:
         """The reference group's points; the script places the band and the person's mark."""
         root = drawing(_WIDTH, _HEIGHT, label=self.name, css_class='chart strip')
         self.axis.draw_below(root, top=4, bottom=_HEIGHT - 18)
@@ -135,7 +137,7 @@ class _Strip:
             for who, row in own.items()
         ]
         places = self.axis(values), _MIDDLE + spread(values, 6.0)
-        draw_points(add(root, 'g', class_='group'), *places, titles, colour)
+        draw_points(add(root, 'g', class_='group'), *places, titles, colour, mark)
         corners = [(0, _MIDDLE - 3), (-6.5, _MIDDLE - 15), (6.5, _MIDDLE - 15)]
         draw_polygon(root, corners, class_='person')
         return to_text(root)
@@ -178,10 +180,10 @@ def _away(sds: float) -> str:
     Examples
     --------
     >>> _away(-2.345), _away(0.04), _away(float('nan'))
-    ('2.3 SD below', '0.0 SD above', '')
+    ('2.3 SD below', '0.0 SD above', 'n/a')
     """
     if not np.isfinite(sds):
-        return ''
+        return 'n/a'
     return f'{fixed(1)(abs(sds))} SD {"below" if sds < 0 else "above"}'
 
 

@@ -11,7 +11,7 @@ import pandas as pd
 from ...nodes.statistics.values import VISIT
 from ..quality import quality_measures
 from ..tables import read_table, readable
-from .cells import Column, Table, make_table, significant
+from .cells import MINUS, Column, Table, make_table, significant
 
 MOST_ROWS = 200
 """Rows of one table on a page that must not grow with the study; files and index have all."""
@@ -52,9 +52,38 @@ def quality_table(path: str | Path, home: str = '') -> Table | None:
             columns[name] = Column(measure['title'] + unit, measure['Description'], significant(3))
     return make_table(
         table, columns, lead=lead, most=MOST_ROWS,
-        row_class=lambda row: 'flagged' if row['flagged'] else '',
+        row_class=lambda row: 'flagged problem' if row['worst'] else 'flagged' * row['flagged'],
         cell_href=lambda name, row: home + page_name(row) if name == 'participant_id' else '',
     )  # fmt: skip
+
+
+def what_stands_out(table: Table) -> str:
+    """How many scans have problems, and how many more stand apart; empty where none does.
+
+    Parameters
+    ----------
+    table
+        From `quality_table`.
+
+    Examples
+    --------
+    >>> rows = ((),) * 9
+    >>> what_stands_out(Table((), rows, ('flagged problem', 'flagged', 'flagged', *[''] * 6)))
+    '1 of 9 scans has a problem and 2 stand apart from the others'
+    >>> what_stands_out(Table((), rows, ('flagged', *[''] * 8)))
+    '1 of 9 scans stands apart from the others'
+    """
+    problems, apart = (table.row_classes.count(kind) for kind in ('flagged problem', 'flagged'))
+    told = [
+        f'{number} {one if number == 1 else several}'
+        for number, one, several in (
+            (problems, 'has a problem', 'have a problem'),
+            (apart, 'stands apart from the others', 'stand apart from the others'),
+        )
+        if number
+    ]
+    scans = f'{len(table.rows) + table.rest} scans'
+    return ' and '.join(told).replace(' ', f' of {scans} ', 1)
 
 
 def in_words(names: Any) -> str:
@@ -62,15 +91,15 @@ def in_words(names: Any) -> str:
 
     Examples
     --------
-    >>> in_words('iron_contrast'), in_words('shift_mm (+4.1)'), in_words(None)
-    ('iron contrast', 'shift (+4.1)', '')
+    >>> [in_words(names) for names in ('iron_contrast', 'shift_mm (+4.1)', 'snr (-4)', None)]
+    ['iron contrast', 'shift (+4.1)', 'SNR (−4)', '']
     """
     if pd.isna(names):
         return ''
     text = str(names)
     for name, measure in quality_measures().items():
         text = text.replace(f'{name} (', f'{measure["title"]} (')
-    return text.replace('_', ' ')
+    return text.replace('_', ' ').replace('(-', f'({MINUS}')
 
 
 def page_name(row: Mapping[Any, Any]) -> str:

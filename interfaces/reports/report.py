@@ -204,13 +204,14 @@ def render_group(
     from markupsafe import Markup
 
     from . import group_page as page
-    from .quality_part import quality_table
+    from .quality_part import quality_table, what_stands_out
 
-    data = page.GroupData.read(tables, settings or {})
-    quality = tables.get('quality')
+    data = page.GroupData.read(tables, settings or {}, home)
+    quality = quality_table(tables['quality'], home) if 'quality' in tables else None
     context = {
         **page.group_context(data, voxelwise='clusters' in tables),
-        'quality': quality_table(quality, home) if quality else None,
+        'quality': quality,
+        'stand_out': what_stands_out(quality) if quality else '',
         'home': home,
         'ways': [
             (f'{home}index.html', 'All participants'),

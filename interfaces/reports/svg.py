@@ -85,14 +85,16 @@ def short(value: float, digits: int = 2) -> str:
 
 
 def number(value: float, digits: int = 6) -> str:
-    """Plain number with a true minus sign, for axes.
+    """Plain number with a true minus sign and thousands set apart, as tables have them.
 
     Examples
     --------
-    >>> number(-0.05)
-    '−0.05'
+    >>> number(-0.05), number(10158.4, 4) == '10\u202f158', number(9999.6, 4) == '10\u202f000'
+    ('−0.05', True, True)
     """
-    return f'{value:.{digits}g}'.replace('-', '−')
+    rounded = float(f'{value:.{digits}g}')
+    text = f'{value:,.0f}' if abs(rounded) >= 10**digits else f'{rounded:,.{digits}g}'
+    return text.replace('-', '−').replace(',', '\u202f')
 
 
 def shorten(text: str, room: float) -> str:

@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import numpy as np
 from markupsafe import Markup
@@ -20,6 +21,7 @@ from ..tables import read_table, readable
 from .layers import robust_range, symmetric_limit
 from .map_pictures import own_window
 from .participant_page import run_titles
+from .persons import empty_place
 from .provenance import Provenance
 from .report import PageInputSpec, PageStep, as_data, render_page
 from .scales import nice_limit
@@ -72,6 +74,7 @@ def render_viewer(
     context = {
         'title': title, 'ways': ways, 'sections': [], 'library': viewer_spec()['library'],
         'note': note, 'opacity': opacity, 'licence': data_text('niivue.LICENSE.txt'),
+        'person': empty_place(),
         'runs': list(dict.fromkeys(image.run for image in images)),
         'beside': Markup(_BESIDE), 'connect': Markup(_CONNECT), 'placeholder': Markup(_IMAGES),
     }  # fmt: skip
@@ -171,6 +174,18 @@ def _labels(table: Path) -> Labels:
     )
 
 
+def viewer_ways(visit: str) -> list[tuple[str, str]]:
+    """Links from a visit's viewer, to those of its neighbours by the index, too."""
+    at = quote(visit)
+    return [
+        ('index.html', 'All participants'),
+        (f'index.html#view-before={at}', '← previous'),
+        (f'index.html#view-after={at}', 'next →'),
+        (f'{at}.html', 'Report'),
+        (f'index.html#beside={at}', 'Beside others'),
+    ]
+
+
 class ViewerOutputSpec(TraitedSpec):
     """Of both steps that write viewers."""
 
@@ -204,8 +219,9 @@ class ParticipantViewer(PageStep):
         page = render_viewer(
             given.participant_id, images, boxes, version=given.version,
             study=self._study,
-            ways=[('index.html', 'All participants'), (f'{given.participant_id}.html', 'Report')],
-            note='The T1w image is resampled to the grid of the maps.',
+            ways=viewer_ways(given.participant_id),
+            note='The T1w image is resampled to the grid of the maps. '
+            'Susceptibility is in ppm here and in ppb in tables: 0.1 ppm is 100 ppb.',
         )  # fmt: skip
         self._results['out_viewer'] = str(save_text(page, out_file))
         return runtime

@@ -133,10 +133,11 @@ def _check_levels(levels: Sequence[str], source: str, column: str) -> None:
             f'column {column!r} holds {len(levels)} values ({name_some(levels, 3)})',
             'give --group-column the column that holds the groups',
         )
-    # HC and hc, or NMO AQP4 and NMO_AQP4: more often a slip than two groups
+    # HC and hc, NMO AQP4 and NMO_AQP4, or 1 and 1.0: more often a slip than two groups
     alike: dict[str, str] = {}
     for level in levels:
-        other = alike.setdefault(re.sub(r'[\s_-]+', '', level).casefold(), level)
+        plain = re.sub(r'[\s_-]+|(?<=\d)\.0+$', '', level).casefold()
+        other = alike.setdefault(plain, level)
         if other != level:
             raise InputError(
                 source, f'column {column!r} holds both {other!r} and {level!r}', 'spell them alike'

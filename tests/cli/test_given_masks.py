@@ -210,7 +210,7 @@ def test_a_failed_registration_is_a_problem_that_is_told(run):
     out, _, told = run
     assert 'registration' in quality(out, 'sub-57')['problems']
     assert (
-        'seems to have failed: normalised mutual information of T1w'
+        'seems to have failed: the normalised mutual information of T1w'
         in (out / 'sub-57.html').read_text()
     )
     (sentence,) = [text for text in told if 'registration that seems to have failed' in text]

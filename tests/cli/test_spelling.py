@@ -52,7 +52,7 @@ def test_memory_with_and_without_unit(options, expected):
         (['--low_mem'], '--mem 8G (or --nprocs 1)'),
         (
             ['--reports-only'],
-            'delete a page and give the same command again; where --keep-workdir',
+            'delete a page and give the same command again: where --keep-workdir',
         ),
         (['--reports_only'], 'delete a page and give the same command again'),
         (['--covariate', 'age'], 'did you mean --covariates?'),

@@ -2,11 +2,12 @@
 
 import gzip
 import json
+import os
 import shutil
 
 import numpy as np
 import pytest
-from helpers import anat, first_is_left_out, look, write_image, write_sidecar
+from helpers import anat, first_is_left_out, look, people, write_image, write_sidecar
 
 from nigra.cli import main
 
@@ -74,6 +75,8 @@ LEFT_OUT = {
     'thousandths of milliseconds': (both(EchoTime=2e-5), 'EchoTime 2e-05, too short for iron'),
     'two field strengths': (other_field, 'has MagneticFieldStrength 3 where sub-01_part-phase_'),
     'nested too deep': (sidecar('{"a":' * 100_000), '.json: is not valid JSON (maximum recursion'),
+    'one entry twice': (sidecar('{"EchoTime": 0.01, "EchoTime": 0.02}'),
+                        'EchoTime stands there twice, as 0.01 and as 0.02'),
     'packed and not': (phase_twice, 'is of the same echo as sub-01_part-phase_T2starw.nii'),
     'complex numbers': (lambda raw: write_image(anat(raw) / PHASE, dtype=np.complex64),
                         f'{PHASE}: holds complex numbers; save part-mag and part-phase'),
@@ -86,6 +89,83 @@ LEFT_OUT = {
     'cut without compression': (unpacked(1), 'sub-01_T1w.nii: has 771 bytes, too few for'),
 }  # fmt: skip
 """What leaves the first participant out, and what is said."""
+
+
+def renamed(old, new):
+    def apply(raw):
+        for path in list(anat(raw).glob(f'*{old}*')):
+            path.rename(path.with_name(path.name.replace(old, new)))
+
+    return apply
+
+
+def unpacked_under_its_name(raw):
+    path = anat(raw) / PHASE
+    path.write_bytes(gzip.decompress(path.read_bytes()))
+
+
+MISNAMED = {
+    'another suffix': (renamed('T2starw', 'T2star'), 'or T2starw; there is anat/sub-01_part-mag_'),
+    'folder in capitals': (lambda raw: anat(raw).rename(raw / 'sub-01' / 'Anat'),
+                           'there is Anat/sub-01_part-mag_T2starw.nii.gz'),
+    'ending in capitals': (renamed('T1w.nii.gz', 'T1w.NII.GZ'), 'there is anat/sub-01_T1w.NII.GZ'),
+    'image of FreeSurfer': (renamed('T1w.nii.gz', 'T1w.mgz'), 'there is anat/sub-01_T1w.mgz'),
+    'part in full': (renamed('part-mag', 'part-magnitude'),
+                     'part-magnitude_T2starw.nii.gz: has part-magnitude in its name; write part-'),
+    'part in capitals': (renamed('part-phase', 'part-Phase'), 'has part-Phase in its name; write'),
+    'packed by name only': (unpacked_under_its_name, 'is not compressed; let its name end in'),
+    'packed and not called so': (renamed('T1w.nii.gz', 'T1w.nii'),
+                                 'is compressed; let its name end in .nii.gz'),
+}  # fmt: skip
+"""Names that are nearly right, and the file that is named with what to do."""
+
+
+@pytest.mark.parametrize('case', MISNAMED)
+def test_who_has_nearly_the_right_names_is_told_which_file_to_rename(two, case):
+    spoil, sentence = MISNAMED[case]
+    spoil(two)
+    first_is_left_out(two, sentence)
+
+
+@pytest.mark.parametrize('name', ['SUB-03', 'Sub-03', 'sub03', 'sub_03', 'Subject 3'])
+def test_a_folder_that_looks_like_a_participant_and_is_not_read_is_told(two, name):
+    shutil.copytree(two / 'sub-02', two / name)
+    _, scans, problems = look(two)
+    assert set(scans.participant_id) == {'sub-01', 'sub-02'}
+    (told,) = [text for _, about, text in problems if about == 'study' and name in text]
+    assert 'is not called sub-*, and is not read; rename it' in told
+
+
+@pytest.mark.parametrize('name', ['sub', 'subjects', 'substance', 'derivatives', 'sourcedata'])
+def test_a_folder_of_something_else_is_not_told(two, name):
+    (two / name).mkdir()
+    assert not any('is not called' in text for _, _, text in look(two)[2])
+
+
+def test_folders_that_are_all_called_otherwise_are_named(two, capsys):
+    for name in ('sub-01', 'sub-02'):
+        (two / name).rename(two / name.upper())
+    assert look(two)[0] == 1
+    assert 'has no sub-* folders; call SUB-01, SUB-02 so, and all files' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize('labels', ['01,02', '01 02', '01;02'])
+def test_labels_in_one_word_are_refused_with_how_to_write_them(two, capsys, labels):
+    assert look(two, '--participant-label', labels)[0] == 1
+    assert 'choose among sub-01, sub-02, with spaces between several' in capsys.readouterr().err
+
+
+def test_ratings_that_are_not_there_are_told_before_hours_are_spent(two):
+    status, _, problems = look(
+        two, '--exclude-rated', str(two / 'nowhere.tsv'), levels=('participant', 'group')
+    )
+    assert status == 1
+    assert any('nowhere.tsv: cannot be read' in t for level, _, t in problems if level == 'error')
+
+
+def test_a_comparison_of_nobody_is_one_problem(two):
+    _, _, problems = look(two, levels=('group',))
+    assert [text.split('; ')[1] for _, _, text in problems] == ['run the participant level first.']
 
 
 @pytest.mark.parametrize('case', LEFT_OUT)
@@ -187,3 +267,32 @@ def test_a_folder_that_cannot_be_made_is_told_by_a_dry_run(two, capsys, option, 
     assert error.count('\n') == 1
     assert 'place' in error
     assert f'{why}); give another folder' in error
+
+
+def pipe(name):
+    """A pipe in place of a file, which nobody writes to."""
+
+    def apply(raw):
+        path = raw / name
+        path.unlink(missing_ok=True)
+        os.mkfifo(path)
+
+    return apply
+
+
+@pytest.mark.parametrize('name', [f'sub-01/anat/{T1W}', f'sub-01/anat/{PHASE[:-7]}.json'])
+def test_a_pipe_is_no_file_and_keeps_nobody_waiting(two, name):
+    pipe(name)(two)
+    first_is_left_out(two, 'is no file but a pipe or a device; put the file there')
+
+
+def test_each_two_people_who_share_an_image_are_named_on_the_console(two, caplog):
+    rows = [f'sub-{who}\tA\t30\tF' for who in ('A1', 'a1', 'B1', 'b1', '01', '02')]
+    for who in ('A1', 'a1', 'B1', 'b1'):
+        shutil.copytree(two / 'sub-01', two / f'sub-{who}')
+    people(two, *rows)
+    look(two)
+    told = [r.getMessage() for r in caplog.records if 'differ only in spelling' in r.getMessage()]
+    assert [text.split(' differ')[0] for text in told] == [
+        'study: sub-A1 and sub-a1', 'study: sub-B1 and sub-b1'
+    ]  # fmt: skip

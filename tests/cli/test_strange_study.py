@@ -29,6 +29,11 @@ def endless(out, file):
 REFUSED = {
     'workbook': (workbook(b'PK\x03\x04'), 'participants.tsv: is a workbook of Excel; save its'),
     'old workbook': (workbook(b'\xd0\xcf\x11\xe0'), 'participants.tsv: is a workbook of Excel'),
+    'spaces': (lambda out, file: file.write_text(file.read_text().replace('\t', ' ')),
+               'participants.tsv: is separated by spaces; save it separated by tabs'),
+    'one number twice': (lambda out, file: file.write_text(
+        file.read_text().replace('\tA\t', '\t1\t').replace('\tB\t', '\t1.0\t')),
+        "holds both '1' and '1.0'; spell them alike"),
     'UTF-16': (lambda out, file: file.write_text(file.read_text(), encoding='utf-16'),
                'participants.tsv: is not UTF-8 text; save it as UTF-8'),
     'decimal comma': (lambda out, file: file.write_text(file.read_text().replace('.0\t', ',0\t')),

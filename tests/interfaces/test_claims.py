@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from nigra.interfaces.claims import claim, leave
+from nigra.interfaces.claims import _machine, claim, leave, working
 from nigra.nodes.errors import InputError
 
 _HOLD = (
@@ -72,3 +72,18 @@ def test_a_folder_that_cannot_be_written(tmp_path):
     (tmp_path / 'running').write_text('')
     with pytest.raises(InputError, match='cannot be written'), claim(tmp_path, ['sub-01']):
         pytest.fail('nothing must run')
+
+
+@pytest.mark.parametrize(
+    ('name', 'text'),
+    [
+        *((n, '{"Names": ["sub-01"]}') for n in ('notes', 'a-b-c', f'{_machine()}-1-x')),
+        *(('boot-99999999-55', text) for text in ('', '[]', '{"Names": 5}', '{}')),
+    ],
+)
+def test_files_of_other_programs_claim_nothing(tmp_path, name, text):
+    (tmp_path / 'running').mkdir()
+    (tmp_path / 'running' / f'{name}.json').write_text(text)
+    assert working(tmp_path) == {}
+    with claim(tmp_path, ['sub-01']) as own:
+        assert own.taken == {'sub-01'}

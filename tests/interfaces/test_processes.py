@@ -4,8 +4,11 @@ import os
 import subprocess
 import sys
 import time
+from concurrent.futures import ProcessPoolExecutor
 
 import pytest
+
+from nigra.interfaces.processes import end_workers
 
 _WORKER = (
     'import os, sys, time; from nigra.interfaces.processes import leave_signals_to\n'
@@ -99,6 +102,18 @@ def test_workers_of_workers_end_with_the_run():
     while any(map(lives, resting)) and time.monotonic() < until:
         time.sleep(0.05)
     assert not any(map(lives, resting))
+
+
+def test_workers_are_ended_at_once_whatever_they_do_and_a_pool_without_any_too():
+    pool = ProcessPoolExecutor(1)
+    resting = pool.submit(time.sleep, 60)
+    begun = time.monotonic()
+    while not resting.running() and time.monotonic() < begun + 10:
+        time.sleep(0.01)
+    end_workers(pool)
+    assert time.monotonic() - begun < 20
+    assert resting.exception() is not None
+    end_workers(pool)  # as where it broke before
 
 
 def test_commands_set_threads_of_algebra_before_it_is_loaded():

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from helpers import add_run, anat, refused, write_image
+from helpers import add_run, anat, look, refused, write_image, write_sidecar
 
 from nigra.interfaces.bids import find_visits
 
@@ -115,3 +115,36 @@ def test_no_run_with_phase(raw):
     assert '--bids-filter-file' not in refused(raw, 'has no part-phase image')
     add_run(anat(raw), 'sub-01_acq-fl2d', ['part-mag_'])
     refused(raw, 'has no part-phase image.*--bids-filter-file')
+
+
+@pytest.mark.parametrize(
+    ('b0', 'time', 'told'),
+    [
+        (3, 0.0046, True),
+        (3, 0.0099, True),
+        (3, 0.0101, False),
+        (1.5, 0.0198, True),
+        (1.5, 0.0202, False),
+        (7, 0.0046, False),
+    ],
+)
+def test_echoes_too_short_for_iron_are_told_by_their_field(raw, b0, time, told):
+    for part in ('mag', 'phase'):
+        write_sidecar(anat(raw) / f'sub-01_part-{part}_T2starw.nii.gz', EchoTime=time,
+                      MagneticFieldStrength=b0)  # fmt: skip
+    (visit,) = find_visits(raw, 'sub-01')
+    assert any('little iron' in text for text in visit.scans[0].warnings) == told
+
+
+def test_the_longest_echo_counts(raw):
+    (visit,) = find_visits(raw, 'sub-02')  # the first of three comes after 10 ms
+    assert visit.scans[0].warnings == ()
+
+
+def test_the_look_tells_of_short_echoes(raw):
+    for part in ('mag', 'phase'):
+        write_sidecar(anat(raw) / f'sub-01_part-{part}_T2starw.nii.gz', EchoTime=0.0046,
+                      MagneticFieldStrength=3)  # fmt: skip
+    _, _, problems = look(raw)
+    sentence = 'Echoes up to 4.6 ms show little iron at 3 T'
+    assert any(about == 'sub-01' and text.startswith(sentence) for _, about, text in problems)

@@ -62,6 +62,15 @@ def test_a_table_of_other_sessions_is_told(study):
     assert 'sessions.tsv of sub-001 names no session that was measured' in told
 
 
+@pytest.mark.parametrize('others', ['', 'ses-10\t62\n'])
+def test_a_session_that_a_table_spells_otherwise_is_told(study, others):
+    root, file, _ = study
+    write(root / 'raw', 'sub-001', f'session_id\tage\nses-02\t61\n{others}')
+    told = [text for text in gather_regions(root / 'out', file).warnings if 'differently' in text]
+    assert len(told) == 1
+    assert '(ses-02 and ses-2 of sub-001)' in told[0]
+
+
 @pytest.mark.parametrize(
     ('text', 'match'),
     [

@@ -1,6 +1,7 @@
 import json
 import re
 import shutil
+from functools import partial
 
 import nibabel as nib
 import numpy as np
@@ -200,6 +201,25 @@ def change(folder, name, edit, shift=0.0):
     affine = image.affine.copy()
     affine[0, 3] += shift
     nib.save(nib.Nifti1Image(edit(np.asarray(image.dataobj)), affine), path)
+
+
+EMPTY = {
+    'mask': ('mask', np.zeros, 'mask.nii.gz: is empty; give 1 in the brain, else 0'),
+    'magnitude': ('magnitude', np.zeros, 'magnitude.nii.gz: has no value above 0'),
+    'phase': ('phase', partial(np.full, fill_value=np.nan), 'at which all images are finite'),
+}
+
+
+@pytest.mark.parametrize('case', EMPTY)
+def test_images_without_content_get_one_sentence(folder, capsys, case):
+    name, make, words = EMPTY[case]
+    path = folder / f'{name}.nii.gz'
+    image = nib.load(path)
+    data = make(image.shape).astype(np.uint8 if name == 'mask' else np.float32)
+    nib.save(nib.Nifti1Image(data, image.affine), path)
+    assert main(['field-mapping', str(folder), str(folder.parent / 'new')]) == 1
+    assert words in capsys.readouterr().err
+    assert not list((folder.parent / 'new').glob('*.nii.gz'))
 
 
 def test_input_folder_is_never_the_output_folder(folder, capsys):

@@ -88,7 +88,7 @@ def test_geometry_may_differ_by_the_tolerance_and_no_more():
     ],
 )
 def test_axes_that_images_have(name, shape, echoes, expected):
-    image = np.zeros(shape)
+    image = np.ones(shape)
     if expected is None:
         with pytest.raises(InputError, match='has shape'):
             _shaped(HERE, name, image, echoes)
@@ -123,7 +123,7 @@ def test_broken_voxels_leave_the_mask_or_become_unknown_phase():
     alone = _ready('bfr', {'totalfield': field, 'mask': np.ones((3, 4, 5), bool)}, HERE)
     assert (alone['totalfield'][0] == 0).all()
     assert alone['mask'].sum() == 40
-    with pytest.raises(InputError, match='holds no finite voxel'):
+    with pytest.raises(InputError, match='holds no voxel at which all images are finite'):
         _ready('bfr', {'totalfield': np.full_like(field, np.inf), 'mask': alone['mask']}, HERE)
 
 

@@ -20,6 +20,7 @@ sys.path.append(str(ROOT / 'release'))
 cut, archives, licences = map(importlib.import_module, ('cut', 'archives', 'licences'))
 descriptor = importlib.import_module('descriptor')
 recipe = importlib.import_module('recipe')
+project = importlib.import_module('project')
 
 
 @pytest.fixture
@@ -98,24 +99,56 @@ def test_its_own_validator_takes_the_descriptor():
 
 def test_the_lock_holds_all_that_the_project_needs():
     packaging = importlib.import_module('packaging.requirements')
-    known = licences.locked(ROOT / 'container' / 'requirements.lock')
+    known = project.locked(ROOT / 'container' / 'requirements.lock')
     content = tomllib.loads((ROOT / 'pyproject.toml').read_text('utf-8'))['project']
     extras = content['optional-dependencies']
     for text in [*content['dependencies'], *extras['excel'], *extras['harmonise']]:
         need = packaging.Requirement(text)
-        versions = known[licences.normal(need.name)]
+        versions = known[project.normal(need.name)]
         assert all(v in need.specifier for v in versions), (text, versions)
+
+
+def test_an_environment_that_cannot_be_listed_is_told():
+    with pytest.raises(SystemExit, match=r'cannot list /nowhere \(.*pip install pip-licenses'):
+        licences.table('/nowhere')
 
 
 def test_licences_are_told_of_what_is_locked():
     rows = re.findall(r'^\| ([\w.-]+) \| ([\w.]+) \| (.+?) \|', licences.PAGE.read_text('utf-8'),
                       re.MULTILINE)  # fmt: skip
     rows = [row for row in rows if row[0] not in ('what', 'package')]
-    told = {licences.normal(name): version for name, version, _ in rows}
-    known = licences.locked(ROOT / 'container' / 'requirements.lock')
+    told = {project.normal(name): version for name, version, _ in rows}
+    known = project.locked(ROOT / 'container' / 'requirements.lock')
     assert set(known) - set(told) <= {'colorama'}  # Windows alone needs it
     assert {n: v for n, v in told.items() if v not in known.get(n, ())} == {}
     assert all(licence not in ('', 'UNKNOWN') for *_, licence in rows)
+
+
+@pytest.mark.parametrize('script', [['archives', 'dist'], ['cut', '99.0.0', '--no-image']])
+def test_packages_that_are_missing_or_of_another_version_are_told_before_anything_is_done(
+    tmp_path, monkeypatch, capsys, script
+):
+    """Other versions of them write other bytes."""
+    lock = tmp_path / 'build.lock'
+    lock.write_text('pytest==0.1\nnowhere-at-all==2.0\ncolorama==0\n')
+    monkeypatch.setattr(archives, 'LOCK', lock)
+    monkeypatch.setattr(sys, 'argv', script)
+    monkeypatch.setattr(subprocess, 'run', lambda *words, **_: pytest.fail(f'did {words}'))
+    with pytest.raises(SystemExit) as caught:
+        {'archives': archives, 'cut': cut}[script[0]].main()
+    told = capsys.readouterr().err
+    assert caught.value.code == 2
+    assert (
+        f'needs pytest 0.1 (here: {pytest.__version__}), nowhere-at-all 2.0 (here: none)' in told
+    )
+    assert told.endswith(f'-m pip install --require-hashes -r {lock}\n')
+
+
+def test_archives_are_made_of_a_clone_only(tmp_path, monkeypatch):
+    monkeypatch.setattr(archives, 'ROOT', tmp_path)
+    assert archives.lacking() == (
+        f'{tmp_path} is no clone, and archives are made of what is committed; clone it with git'
+    )
 
 
 def test_archives_tell_neither_when_nor_by_whom_they_were_made(tmp_path):

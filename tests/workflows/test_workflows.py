@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from helpers import write_image
+from helpers import write_image, write_sidecar
 from nipype.interfaces.base import isdefined
 from nipype.interfaces.utility import IdentityInterface, Merge
 from nipype.pipeline.engine import MapNode
@@ -100,13 +100,17 @@ def test_a_fault_is_found(raw, tmp_path):
 
 
 def test_the_page_tells_what_the_look_tells_of_headers(raw, tmp_path):
+    for part in ('mag', 'phase'):
+        path = raw / 'sub-01' / 'anat' / f'sub-01_part-{part}_T2starw.nii.gz'
+        write_sidecar(path, EchoTime=0.0046, MagneticFieldStrength=3)
     (visit,) = find_visits(raw, 'sub-01')
-    told = header_warnings(visit)
+    told = [*header_warnings(visit), *visit.scans[0].warnings]
     workflow = init_nigra_wf([(visit, 'key')], plan(raw), work_dir=tmp_path)
     page = workflow.get_node('sub_01_wf.report').inputs.warnings
     scan = workflow.get_node('sub_01_wf.scan_1_wf.facts').inputs.scan_warnings
-    assert len(told) == 2
-    assert [*page, *scan] == told
+    assert len(told) == 3
+    assert 'Echoes up to 4.6 ms show little iron' in told[-1]
+    assert sorted([*page, *scan]) == sorted(told)
 
 
 def outputs_of(workflow):

@@ -232,6 +232,30 @@ def test_labels_and_their_table_end_to_end(scans, tmp_path, space):
     assert set(read_region_tables([out]).region) == {'own.dentate', 'own.vermis_vi'}
 
 
+@pytest.mark.parametrize(('space', 'moves'), [('MNI152NLin2009cAsym', 12.0), ('T1w', 0.0)])
+def test_labels_on_the_t1w_grid_go_the_way_of_their_atlas(scans, tmp_path, space, moves):
+    """From the template through its transform, from the T1w image itself not at all."""
+    there = np.eye(4)
+    there[1, 3] = -12  # points of the T1w image are looked for 12 mm further back
+    scans['template_to_t1w_xfm'] = Engine().linear_transform(there, tmp_path / 'there.mat')
+    aside = np.eye(4)
+    aside[0, 3] = 5  # which only the grid of the gradient echo hears of
+    scans['t1w_to_gre_xfm'] = Engine().linear_transform(aside, tmp_path / 'aside.mat')
+    own = '' if space.startswith('MNI') else 'sub-01_'
+    (tmp_path / 'atlas').mkdir()
+    path = write_atlas(tmp_path / 'atlas', f'{own}space-{space}_seg-own_dseg.nii.gz')
+    source = atlas_source(Path(str(path).replace('sub-01', '{participant}')), 'sub-01')
+    label_gre = LabelGre(atlas=source.mapping(), on_t1w=True, preset='testing', **scans)
+    found = nib.load(label_gre.run(cwd=str(tmp_path)).outputs.labels_in_t1w)
+    drawn = nib.load(source.image)
+    middles = [
+        image.affine[:3, :3] @ np.argwhere(np.asarray(image.dataobj) == 1).mean(axis=0)
+        + image.affine[:3, 3]
+        for image in (drawn, found)
+    ]
+    assert middles[1] - middles[0] == pytest.approx((0, moves, 0), abs=0.6)
+
+
 def test_an_atlas_that_does_not_tell_left_from_right_is_refused(tmp_path):
     path = write_atlas(tmp_path)
     image = nib.load(path)

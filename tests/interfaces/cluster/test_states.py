@@ -1,9 +1,13 @@
 """What became of everybody: from files alone, with a queue that a test makes."""
 
 import json
+import os
 
 import pytest
+from helpers import look
 
+from nigra.cli.cluster.tell import study_lines
+from nigra.cli.pace import Pace
 from nigra.interfaces.claims import claim
 from nigra.interfaces.cluster import states
 from nigra.interfaces.cluster.records import (
@@ -163,16 +167,75 @@ def test_without_the_scheduler_nothing_is_called_killed(tmp_path, submitted, mon
     assert [study.states[n].state for n in ('sub-1', 'sub-3')] == ['unknown', 'failed']
 
 
-def test_runs_on_this_machine_are_told_too(tmp_path, queued):
+def start(root, visit):
+    """What a run leaves when it begins with a visit."""
+    begin(marker_folder(root) / f'{visit}.json', 'key', [root / f'{visit}.html'], root)
+
+
+def test_a_run_on_this_machine_tells_who_waits_runs_has_failed_and_is_done(tmp_path, queued):
     finish(tmp_path, 'sub-1')
-    begin(marker_folder(tmp_path) / 'sub-2.json', 'key', [], tmp_path)
-    begin(marker_folder(tmp_path) / 'sub-3.json', 'key', [], tmp_path)
-    with claim(tmp_path / 'logs', ['sub-3']):
+    start(tmp_path, 'sub-2')  # of an earlier run, which ended
+    for visit in ('sub-2', 'sub-6'):
+        marker = marker_folder(tmp_path) / f'{visit}.json'
+        start(tmp_path, visit)
+        os.utime(marker, (1e9, 1e9))
+    pace = Pace(3, tmp_path / 'logs' / 'progress.tsv')
+    with claim(tmp_path / 'logs', ['sub-3', 'sub-4', 'sub-5', 'sub-6', 'sub-7']):
+        for visit in ('sub-3', 'sub-4', 'sub-5'):
+            start(tmp_path, visit)
+        finish(tmp_path, 'sub-4')
+        pace.ended('sub-4', complete=True)
+        pace.ended('sub-5', complete=False)
         found = states.study_states(tmp_path).states
     assert {n: s.state for n, s in found.items()} == {
-        'sub-1': 'done', 'sub-2': 'failed', 'sub-3': 'running'
+        'sub-1': 'done', 'sub-2': 'failed', 'sub-3': 'running', 'sub-4': 'done',
+        'sub-5': 'failed', 'sub-6': 'waiting', 'sub-7': 'waiting',
     }  # fmt: skip
-    assert 'process ' in found['sub-3'].reason
+    assert found['sub-3'].reason.startswith('process ')
+    assert found['sub-7'].reason.startswith('for its turn in process ')
+
+
+def test_what_an_earlier_run_did_not_finish_is_no_failure_of_this_one(tmp_path, queued):
+    log = tmp_path / 'logs' / 'progress.tsv'
+    log.parent.mkdir()
+    log.write_text('ended\tvisit\tstate\tminutes\n2001-01-01 00:00:00\tsub-1\tended\t1.0\n')
+    with claim(tmp_path / 'logs', ['sub-1']):
+        assert state_of(tmp_path, 'sub-1')[0] == 'waiting'
+
+
+def test_a_comparison_with_a_name_runs_and_is_nobody(tmp_path, queued):
+    finish(tmp_path, 'sub-1')
+    with claim(tmp_path / 'logs', ['group age']):
+        study = states.study_states(tmp_path)
+    assert study_lines(study)[-1] == '1 done; group age level running'
+    assert list(study.states) == ['sub-1', 'group age']
+
+
+def test_the_group_level_is_counted_apart(tmp_path, submitted, queued):
+    for visit in ('sub-1', 'sub-2_ses-a', 'sub-2_ses-b'):
+        finish(tmp_path, visit)
+    queued |= {('12', 3): Queued(True), ('13', None): Queued(False, 'Dependency')}
+    counts = study_lines(states.study_states(tmp_path))[-1]
+    assert counts == '3 done, 1 running; group level waiting'
+
+
+def test_who_was_left_out_or_not_begun_on_this_machine_is_named(two):
+    out = two.parent / 'out'
+    (two / 'sub-01' / 'anat' / 'sub-01_part-phase_T2starw.nii.gz').unlink()
+    look(two)
+    found = states.study_states(out).states
+    assert found['sub-01'].state == 'failed'
+    assert 'has no part-phase image' in found['sub-01'].reason
+    assert found['sub-02_ses-a'].state == 'not begun'
+    finish(out, 'sub-02_ses-a')
+    assert state_of(out, 'sub-02_ses-a') == ('done', '')
+
+
+def test_a_look_that_cannot_be_read_tells_nothing(tmp_path, queued):
+    finish(tmp_path, 'sub-1')
+    for name in ('look.tsv', 'problems.tsv', 'progress.tsv'):
+        (tmp_path / 'logs' / name).write_text('of an earlier version')
+    assert list(states.study_states(tmp_path).states) == ['sub-1']
 
 
 def test_a_record_that_is_no_record_is_named(tmp_path, submitted):

@@ -90,6 +90,11 @@ def test_ids_that_do_not_fit_are_refused(tmp_path, text, why):
         merge(tmp_path, text, 50.0)
 
 
+def test_a_table_that_is_not_there_is_no_fault_of_its_format(tmp_path):
+    with pytest.raises(InputError, match=r'cannot be read \(No such file .*\); check the path'):
+        read_clinical(tmp_path / 'nowhere.csv')
+
+
 def test_rows_without_scans_are_told_and_left_out(tmp_path):
     table, told = merge(tmp_path, 'participant_id,group\n01,HC\n02,NMO\n', 50.0)
     assert table.participant_id.tolist() == ['sub-01']

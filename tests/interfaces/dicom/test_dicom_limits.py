@@ -1,5 +1,6 @@
 """Headers, archives and series of DICOM at the limits of what is read one way or another."""
 
+import gzip
 import tarfile
 import zipfile
 from pathlib import Path
@@ -7,14 +8,16 @@ from types import SimpleNamespace
 
 import nibabel as nib
 import numpy as np
+import pydicom
 import pytest
 from pydicom.dataset import Dataset
 from toy_dicom import write_enhanced, write_series
 
 from nigra.interfaces.dicom import headers, series
 from nigra.interfaces.dicom.convert import _check_shape, _gather_inputs
-from nigra.interfaces.dicom.headers import _age, find_files, read_frames
+from nigra.interfaces.dicom.headers import _age, read_frames
 from nigra.interfaces.dicom.series import Frame, Header, gather, part_of, part_of_values
+from nigra.interfaces.dicom.unpack import find_files
 from nigra.nodes.errors import InputError
 
 
@@ -57,7 +60,87 @@ def test_archives_are_unpacked_and_files_keep_the_name_below_the_folder(tmp_path
     alone = find_files(source / 'B.zip', tmp_path / 'again')
     assert [name for _, name in alone] == ['B', 'B']
     (one,) = find_files(found[0][0], scratch)
-    assert one == (found[0][0], found[0][0].name)
+    assert one == (found[0][0], '')
+
+
+def test_archives_in_archives_single_ones_and_linked_folders_are_searched(tmp_path):
+    source, scratch = tmp_path / 'in', tmp_path / 'scratch'
+    scratch.mkdir()
+    one, two = sorted(write_series(tmp_path / 'made', slices=range(2)).iterdir())
+    with zipfile.ZipFile(tmp_path / 'inner.zip', 'w') as inner:
+        inner.write(one, 'a/one.dcm')
+    source.mkdir()
+    with zipfile.ZipFile(source / 'outer.zip', 'w') as outer:
+        outer.write(tmp_path / 'inner.zip', 'deep/inner.zip')
+    (source / 'two.dcm.gz').write_bytes(gzip.compress(two.read_bytes()))
+    (source / 'image.nii.gz').write_bytes(gzip.compress(b'no export'))
+    (source / 'linked').symlink_to(tmp_path / 'made')
+    (source / 'linked again').symlink_to(tmp_path / 'made')
+    (source / 'loop').symlink_to(source)
+    found = find_files(source, scratch)
+    assert [(path.name, name) for path, name in found] == [
+        ('image.nii.gz', ''), (one.name, 'linked'), (two.name, 'linked'),
+        ('one.dcm', 'outer.zip'), ('two.dcm', ''),
+    ]  # fmt: skip
+    assert found[-1][0].read_bytes() == two.read_bytes()
+
+
+@pytest.mark.parametrize('kind', ['zip', 'tar.xz', 'tar.gz', 'dcm.gz'])
+def test_an_archive_that_is_damaged_within_is_told(tmp_path, kind):
+    scratch, path = tmp_path / 'scratch', tmp_path / f'x.{kind}'
+    scratch.mkdir()
+    content = tmp_path / 'content'
+    content.write_bytes(np.random.default_rng(0).integers(0, 40, 50000, np.uint8).tobytes())
+    if kind == 'zip':
+        with zipfile.ZipFile(path, 'w', zipfile.ZIP_DEFLATED) as archive:
+            archive.write(content, 'x')
+    elif kind == 'dcm.gz':
+        path.write_bytes(gzip.compress(content.read_bytes()))
+    else:
+        with tarfile.open(path, f'w:{kind[4:]}') as pack:
+            pack.add(content, 'x')
+    packed = bytearray(path.read_bytes())
+    packed[9000:9100] = b'\xff' * 100
+    path.write_bytes(packed)
+    with pytest.raises(InputError, match='cannot be unpacked'):
+        find_files(path, scratch)
+
+
+@pytest.mark.parametrize(
+    ('field', 'value'),
+    [('ImagePositionPatient', ['a', 'b', 'c']), ('ImagePositionPatient', None),
+     ('ImagePositionPatient', ['1', '2']), ('ImagePositionPatient', ['nan', '0', '0']),
+     ('ImageOrientationPatient', list('10001')), ('PixelSpacing', None), ('PixelSpacing', '2')],
+)  # fmt: skip
+def test_a_place_that_is_no_numbers_is_told_with_its_field(tmp_path, field, value):
+    (path,) = write_series(tmp_path / 'x', slices=range(1)).iterdir()
+    data = pydicom.dcmread(path)
+    with pydicom.config.disable_value_validation():
+        data[field].VR = 'LO'
+        data[field].value = value
+        data.save_as(path)
+    with pytest.raises(InputError, match=f'damaged header \\({field} is'):
+        read_frames(path)
+
+
+@pytest.mark.parametrize(('text', 'number'), [('two', 0), ('7.0', 7)])
+def test_a_series_number_that_is_none_hinders_nothing(tmp_path, text, number):
+    (path,) = write_series(tmp_path / 'x', slices=range(1)).iterdir()
+    data = pydicom.dcmread(path)
+    with pydicom.config.disable_value_validation():
+        data['SeriesNumber'].VR = 'LO'
+        data.SeriesNumber = text
+        data.save_as(path)
+    (frame,) = read_frames(path)
+    assert frame.header.number == number
+
+
+def test_pictures_in_colours_are_no_images(tmp_path):
+    (path,) = write_series(tmp_path / 'x', slices=range(1)).iterdir()
+    data = pydicom.dcmread(path)
+    data.SamplesPerPixel = 3
+    data.save_as(path)
+    assert read_frames(path) == []
 
 
 def test_what_is_missing_or_no_archive_is_told(tmp_path):
@@ -73,8 +156,6 @@ def test_what_is_missing_or_no_archive_is_told(tmp_path):
 @pytest.mark.parametrize('field', ['Rows', 'Columns', 'ImagePositionPatient',
                                    'ImageOrientationPatient'])  # fmt: skip
 def test_files_without_a_place_or_a_size_are_no_images(tmp_path, field):
-    import pydicom
-
     (path,) = write_series(tmp_path / 'x', slices=range(1)).iterdir()
     assert len(read_frames(path)) == 1
     data = pydicom.dcmread(path)
@@ -84,8 +165,6 @@ def test_files_without_a_place_or_a_size_are_no_images(tmp_path, field):
 
 
 def test_frames_of_an_enhanced_file_are_numbered_and_without_a_place_none(tmp_path):
-    import pydicom
-
     (path,) = write_enhanced(tmp_path / 'x', parts=('mag', 'phase'), times=(5.0, 9.0)).iterdir()
     frames = read_frames(path)
     assert [f.index for f in frames] == list(range(24))

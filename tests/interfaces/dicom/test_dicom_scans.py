@@ -1,8 +1,10 @@
 """Series put together: halves find each other, repeats are told apart, differences are refused."""
 
+from dataclasses import replace
+
 import pytest
 
-from nigra.interfaces.dicom.scans import assemble
+from nigra.interfaces.dicom.scans import assemble, perhaps_stopped
 from nigra.interfaces.dicom.series import Header, Series, Volume
 
 ECHOES = (5.0, 10.0, 15.0)
@@ -37,6 +39,31 @@ def test_repeats_have_names_of_their_own_and_their_own_phase(order):
     scans, _ = assemble([made[n] for n in order])
     assert [scan.acquisition for scan in scans] == ['s6', 's8']
     assert [{i.series.header.number for i in scan.images} for scan in scans] == [{6, 7}, {8, 9}]
+
+
+@pytest.mark.parametrize(
+    ('change', 'told'),
+    [({}, ['series 6 has 7 slices where series 8 of the same name has 9; if it was stopped, '
+           'leave it out with --map.']),
+     ({'description': 'other'}, []), ({'geometry': (9, 8)}, []), ({'slices': 9}, [])],
+)  # fmt: skip
+def test_a_scan_that_was_perhaps_stopped_is_told(change, told):
+    first = series(6, 'mag', 'phase', **({'slices': 7} | change))
+    scans, _ = assemble([first, series(8, 'mag', 'phase'), t1w(9)])
+    assert perhaps_stopped(scans) == told
+
+
+def test_numbers_that_begin_anew_in_a_second_study_of_the_day_make_two_names():
+    """The second scan was written over the first."""
+    made = [
+        replace(one, header=replace(one.header, study=study, series=f'{study}{n}'))
+        for study in 'AB'
+        for n, one in enumerate((series(6, 'mag', 'phase'), t1w(9)))
+    ]
+    scans, _ = assemble(made)
+    assert [(scan.suffix, scan.acquisition) for scan in scans] == [
+        ('MEGRE', 's6x1'), ('MEGRE', 's6x2'), ('T1w', 's9x1'), ('T1w', 's9x2'),
+    ]  # fmt: skip
 
 
 def test_one_echo_and_several_in_one_visit_are_told_apart():

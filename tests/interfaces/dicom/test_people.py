@@ -3,7 +3,14 @@
 import pandas as pd
 import pytest
 
-from nigra.interfaces.dicom.people import KEY_COLUMNS, find_visits, name_visits, read_key, save_key
+from nigra.interfaces.dicom.people import (
+    KEY_COLUMNS,
+    doubtful_ids,
+    find_visits,
+    name_visits,
+    read_key,
+    save_key,
+)
 from nigra.interfaces.dicom.series import Header, Series
 from nigra.nodes.errors import InputError
 
@@ -39,6 +46,8 @@ def test_labels_may_be_patient_ids_without_what_bids_forbids():
     }
     with pytest.raises(InputError, match='two patients'):
         names(visits(('A_1', '2020'), ('A1', '2020')), labels='patient-id')
+    with pytest.raises(InputError, match='two patients'):
+        names(visits(('a1', '2020'), ('A1', '2020')), labels='patient-id')
 
 
 def test_the_key_keeps_names_from_run_to_run(tmp_path):
@@ -66,6 +75,20 @@ def test_a_second_visit_of_somebody_without_sessions_is_refused():
     assert names(visits(('A', '2019')), key) == {('A', '2019'): 'sub-01'}
     with pytest.raises(InputError, match='sub-01: was written as the only visit'):
         names(visits(('A', '2020')), key)
+
+
+@pytest.mark.parametrize(
+    ('one', 'other', 'doubtful'),
+    [('Doe^Jane', 'DOE^JANE^^', False), ('Doe^Jane', 'Smith^Jane', False),
+     ('Doe^Jane', 'anonymous', False), ('Doe^Jane', '', False),
+     ('Yamada^Tarou=山田^太郎', '山田^太郎', False), ('Doe^Jane', 'Smith^Peter', True)],
+)  # fmt: skip
+def test_one_id_with_names_that_share_no_word_is_told(one, other, doubtful):
+    made = [Series(Header(series=n, patient_id='77', date=n, patient_name=name))
+            for n, name in (('1', one), ('2', other))]  # fmt: skip
+    told = doubtful_ids(find_visits(made))
+    assert len(told) == doubtful
+    assert all("'77'" in text and 'Doe' not in text for text in told)
 
 
 def test_names_may_be_given(tmp_path):

@@ -58,7 +58,7 @@ def test_echoes_in_series_of_their_own_share_a_name():
         (series(1, 'mag', 'phase', times=(4.0, 5.0, 6.0), acquisition='2D'), 'gre', ''),
         (series(1, 'mag', 'phase', times=(4.0, 6.0)), 'gre', ''),
         (series(1, 'mag', 'phase', times=(4.0, 6.0), description='gre_field_mapping'), 'gre',
-         'echoes up to 6 ms show little iron'),
+         'echoes up to 6 ms show little iron at 3 T'),
         (series(1, 'mag', 'phase', times=(4.0, 26.0), description='gre_field_mapping'), 'gre',
          'called a field map'),
         (series(1, 'mag', 'phase', description='gre_field_mapping', acquisition='2D'), 'none',

@@ -3,12 +3,12 @@
 import numpy as np
 import pydicom
 import pytest
-from pydicom.dataset import Dataset
+from pydicom.encaps import encapsulate, generate_frames
 from pydicom.sequence import Sequence
-from toy_dicom import SPACING, values, write_enhanced
+from toy_dicom import SPACING, values, write_enhanced, write_series
 
 from nigra.interfaces.dicom.headers import read_frames
-from nigra.interfaces.dicom.split import split_frames
+from nigra.interfaces.dicom.split import split_frames, write_plain
 from nigra.nodes.errors import InputError
 
 
@@ -60,6 +60,44 @@ def test_pixels_that_cannot_be_decoded_are_refused(enhanced, tmp_path):
     data = pydicom.dcmread(enhanced)
     data.PixelData = data.PixelData[:-64]
     data.save_as(enhanced)
-    with pytest.raises(InputError, match='export it again without compression'):
+    with pytest.raises(InputError, match='copy it again, or export it uncompressed'):
         split_frames(enhanced, [0], tmp_path, 1)
-    assert isinstance(data, Dataset)
+
+
+def test_compressed_frames_stay_as_they_are_stored(enhanced, tmp_path):
+    """So that what dcm2niix decodes need not be decoded here."""
+    data = pydicom.dcmread(enhanced)
+    wanted = data.pixel_array[3]
+    data.compress(pydicom.uid.RLELossless)
+    data.save_as(enhanced)
+    (stream,) = list(generate_frames(data.PixelData, number_of_frames=24))[3:4]
+    split_frames(enhanced, [3], tmp_path, 1)
+    made = pydicom.dcmread(tmp_path / '000001.dcm')
+    assert made.file_meta.TransferSyntaxUID == pydicom.uid.RLELossless
+    assert list(generate_frames(made.PixelData, number_of_frames=1)) == [stream]
+    np.testing.assert_array_equal(made.pixel_array, wanted)
+
+
+def test_a_compressed_file_that_lacks_frames_is_refused(enhanced, tmp_path):
+    data = pydicom.dcmread(enhanced)
+    data.compress(pydicom.uid.RLELossless)
+    frames = list(generate_frames(data.PixelData, number_of_frames=24))
+    data.PixelData = encapsulate(frames[:20])
+    data.save_as(enhanced)
+    with pytest.raises(InputError, match='cannot be decoded'):
+        split_frames(enhanced, [0], tmp_path, 1)
+
+
+def test_plain_copies_hold_the_same_and_their_texts_in_utf_8(tmp_path):
+    (path,) = write_series(
+        tmp_path / 'in', slices=range(1), SpecificCharacterSet=['', 'ISO 2022 IR 87'],
+        PatientName='Yamada^Tarou=山田^太郎', SeriesDescription='頭部あ',
+    ).iterdir()  # fmt: skip
+    data = pydicom.dcmread(path)
+    data.file_meta.TransferSyntaxUID = pydicom.uid.DeflatedExplicitVRLittleEndian
+    data.save_as(path)
+    write_plain(path, tmp_path / 'out.dcm')
+    assert '頭部あ'.encode() in (tmp_path / 'out.dcm').read_bytes()
+    made = pydicom.dcmread(tmp_path / 'out.dcm')
+    assert str(made.PatientName) == 'Yamada^Tarou=山田^太郎'
+    np.testing.assert_array_equal(made.pixel_array, data.pixel_array)

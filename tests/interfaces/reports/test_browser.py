@@ -108,14 +108,23 @@ def test_every_heading_and_control_is_named(page):
     assert told == '0 0 0 en'
 
 
-def test_it_prints(page, tmp_path):
-    pdf = tmp_path / 'page.pdf'
+def sheets(page, pdf):
+    """How many sheets of paper a page takes."""
     subprocess.run(
         [BROWSER, '--headless', '--no-sandbox', '--disable-gpu', f'--print-to-pdf={pdf}',
-         page.as_uri()],
+         '--virtual-time-budget=4000', page.as_uri()],
         capture_output=True, timeout=120, check=True,
     )  # fmt: skip
-    assert pdf.stat().st_size > 50_000
+    return len(re.findall(rb'/Type /Page\b', pdf.read_bytes()))
+
+
+def test_what_is_folded_stays_folded_on_paper(page, tmp_path):
+    folded = sheets(page, tmp_path / 'folded.pdf')
+    assert 5 <= folded <= 8
+    opened = page.with_name('opened.html')
+    text = page.read_text('utf-8')
+    opened.write_text(re.sub(r'<details( class="\w+")?>', r'<details\1 open>', text), 'utf-8')
+    assert sheets(opened, tmp_path / 'opened.pdf') > folded + 2
 
 
 def test_pictures_of_a_participant_fade_and_lose_their_outlines(tmp_path):
@@ -187,14 +196,15 @@ KEYS = """
     .filter((c) => c.querySelector('.point'));
   const stops = (chart) => chart.querySelectorAll('[tabindex="0"]');
   const name = () => document.activeElement.getAttribute('aria-label');
-  const value = () => Number(name().match(/: (\\S+)/)[1].replace('−', '-'));
+  const plain = (text) => Number(text.replace('\u202f', '').replace('−', '-'));
+  const value = () => plain(name().match(/: ([−\\d.\u202f]+)/)[1]);
 """  # fmt: skip
 
 
 def test_a_chart_is_one_stop_of_the_keyboard_whose_points_are_named(page):
     told = driven(page, KEYS + """
       const points = charts.flatMap((c) => [...c.querySelectorAll('.point')]);
-      const told = /^sub-\\w+: −?[\\d.]+ (ppb|mm³\\/L), (RRMS|HC|<script>.*)$/;
+      const told = /^sub-\\w+: −?[\\d.\u202f]+ (ppb|mm³\\/L), (RRMS|HC|<script>.*)$/;
       root.dataset.told = [charts.length > 5, charts.every((c) => stops(c).length === 1),
         charts.every((c) => c.getAttribute('role') === 'group'),
         points.every((p) => p.getAttribute('role') === 'link'),
@@ -269,7 +279,8 @@ def study(tmp_path_factory):
     people = pd.DataFrame({'participant_id': ['sub-01', 'sub-02', 'sub-05'],
                            'group': [EVIL, 'HC', 'HC']})  # fmt: skip
     write_participants(root / 'participants.tsv', people)
-    return write_index(root, study={'data_set': 'toy', 'simulated': True, 'command': 'nigra x'})
+    about = {'data_set': 'toy', 'simulated': True, 'command': 'nigra x'}
+    return write_index(root, study=about, bids_dir='raw data')
 
 
 @pytest.mark.parametrize(
@@ -285,10 +296,45 @@ def test_the_index_leads_to_neighbours_people_and_groups(study, way, title):
     assert f'<title>{title}</title>' in dom
 
 
+@pytest.mark.parametrize(
+    ('way', 'told'),
+    [('view-after=sub-01', 'sub-01 is the last.'),
+     ('before=sub-01', 'sub-01 is the first.'), ('after=sub-03', 'sub-03 is the last.'),
+     ('view=sub-03', 'sub-03 has no viewer.'), ('to=sub-02', 'sub-02 has one visit: choose it.'),
+     ('to=sub-05', 'sub-05 has no page yet.'),
+     ('beside=sub-01', 'Nobody has been set beside the others yet. Once all participants are '
+                       "finished, run nigra 'raw data' ROOT group")],
+)  # fmt: skip
+def test_the_index_says_why_a_way_ends_there(study, way, told):
+    dom, errors = browse(study, fragment=way)
+    assert errors == []
+    hint = re.search(r'id="hint"[^>]*>([^<]*)<', dom)[1]
+    assert hint.replace(str(study.parent), 'ROOT') == told
+    assert 'id="hint" role="status" hidden' not in dom
+
+
+def test_ratings_of_nobody_are_no_file(study):
+    told = driven(study, """
+      document.getElementById('ratings').click();
+      document.documentElement.dataset.told = document.getElementById('hint').textContent;
+    """)  # fmt: skip
+    assert told.startswith('Nobody has been rated in this browser yet')
+
+
+def test_the_index_says_what_to_run_before_any_comparison(tmp_path):
+    dom, _ = browse(write_index(tmp_path, study={}), fragment='group')
+    hint = re.search(r'id="hint"[^>]*>([^<]*)<', dom)[1]
+    assert hint.startswith('No groups have been compared yet. Once all participants are finished')
+    assert hint.endswith(f'run nigra BIDS_DIR {tmp_path} group')
+    (tmp_path / 'group.html').touch()
+    (tmp_path / 'group_people.html').touch()
+    assert 'run <code>' not in write_index(tmp_path, study={}).read_text('utf-8')
+
+
 def test_the_index_shows_everybody_and_finds(study):
     told = driven(study, """
       const rows = () => [...document.querySelectorAll('#index tbody tr')]
-        .map((r) => r.cells[1].textContent + ' ' + r.cells[3].textContent);
+        .map((r) => r.cells[1].textContent + ' ' + r.cells[4].textContent);
       const all = rows(), search = document.getElementById('search');
       search.value = 'hc wait'; search.dispatchEvent(new Event('input'));
       document.documentElement.dataset.told = [...all, rows().length, rows()[0]].join('; ');

@@ -201,3 +201,12 @@ def test_points_of_a_scatter_chart_lie_in_its_panel():
     assert places[:, 1].max() < height - 30
     assert places[:, 0].min() > 0
     assert places[:, 0].max() < width
+
+
+def test_a_group_keeps_its_mark_where_others_are_not_drawn():
+    colours = dict.fromkeys('abc', '#000')
+    alone = [sample('c', 5, 1, x=np.arange(5.0))]
+    for svg in (charts.scatter_chart(alone, colours, x_label='', unit='', label='x'),
+                charts.distribution_chart(alone, colours, unit='', label='x')):  # fmt: skip
+        assert svg.count('<rect') >= 5
+        assert '<circle' not in svg

@@ -122,13 +122,13 @@ def test_problems_have_names_and_are_all_the_page_calls_so():
 @pytest.mark.parametrize(
     ('quality', 'problem', 'words'),
     [
-        ({'prior_overlap': 0.96, 'nmi': 1.05}, None, 'by 96 %, normalised mutual'),
+        ({'prior_overlap': 0.96, 'nmi': 1.05}, None, 'by 96 %, the normalised mutual'),
         (
             {'prior_overlap': 0.7, 'nmi': 1.05},
             'registration',
             'brain overlaps the T1w image’s by 70 %, below 85 %',
         ),
-        ({'nmi': 1.005}, 'registration', 'gradient echo 1.005, below 1.02'),
+        ({'nmi': 1.005}, 'registration', 'gradient echo is 1.005, below 1.02'),
         ({'open_fringe_mm': 80.0}, 'open_fringes', 'a line of 80 mm through tissue'),
         ({'open_fringe_mm': 10.0}, None, ''),
         ({'open_fringe_mm': 80.0, 'phase_filtered': 1}, None, ''),

@@ -56,7 +56,9 @@ def test_a_whole_and_its_parts_are_one_effect():
     ]  # fmt: skip
     numbers = dict(overview(data(*parts)))
     assert numbers['differences tested'] == numbers['significant after adjustment'] == '3'
-    assert numbers['effects, a whole and its parts as one'] == '1'
+    assert numbers['findings: a nucleus and its parts count once'] == '1'
+    assert found[0].within == 'thalamus and pulvinar'
+    assert not found[1].within
 
 
 def test_findings_stand_below_their_contrasts_in_the_order_of_the_table():
@@ -102,7 +104,7 @@ def test_few_people_are_told_first_and_with_every_effect_size(sizes, few):
     assert (f'{sizes[0]} in A and {sizes[1]} in B' in caution(known)) == few
     (finding,) = findings(known)
     assert 'effect size 19.80' in finding.details
-    assert ('not to be relied on' in finding.details) == few
+    assert ('too few people' in finding.details) == few
 
 
 @pytest.mark.parametrize(

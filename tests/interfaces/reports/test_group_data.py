@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from nigra.interfaces.reports.group_data import GroupData, measure_words, score_name
+from nigra.interfaces.reports.group_data import GroupData, capital, measure_words, score_name
 from nigra.interfaces.reports.group_page import _effect, people_table
 from nigra.interfaces.reports.group_sentences import findings
 
@@ -78,7 +78,20 @@ def test_no_covariates_are_none_and_not_the_default(settings, shown):
     known = data()
     people = known['regions'].assign(age=30.0, edss=1.0, dose=2.0)
     page = GroupData({**known.tables, 'regions': people}, settings)
-    assert [c.title for c in people_table(page).columns][2:] == [score_name(n) for n in shown]
+    assert [c.title for c in people_table(page).columns][2:] == [
+        capital(score_name(n)) for n in shown
+    ]
+
+
+def test_labels_and_columns_are_told_as_their_table_describes_them():
+    known = data()
+    people = known['regions'].assign(age=30.0, dose=2.0)
+    told = {'age': {'Units': 'year'}, 'dose': {'Units': 'mg'},
+            'group': {'Levels': {'A': 'patients', 'B': 'B'}}}  # fmt: skip
+    settings = {'covariates': ['age', 'dose'], 'scores': []}
+    table = people_table(GroupData({**known.tables, 'regions': people}, settings, told))
+    assert [c.title for c in table.columns] == ['Group', 'n', 'Age, years', 'Dose, mg']
+    assert [row[0].text for row in table.rows] == ['A (patients)', 'B']
 
 
 def test_measures_without_a_row_have_a_name():

@@ -6,6 +6,7 @@ import pandas as pd
 from toy_page import EVIL
 
 from nigra.interfaces.reports.index_page import index_rows, write_index
+from nigra.interfaces.reports.persons import read_persons
 from nigra.interfaces.reports.report import thumbnail_path
 
 
@@ -36,16 +37,17 @@ def make_study(root):
 def test_everybody_has_a_state(tmp_path):
     make_study(tmp_path)
     failed = {'sub-04': ['no phase'], 'group': ['x']}
-    rows = {row[0]: row[1:] for row in index_rows(tmp_path, group_column='group', failed=failed)}
-    assert {visit: row[1] for visit, row in rows.items()} == {
+    persons = read_persons(tmp_path, group_column='group')
+    rows = {row[0]: row[1:] for row in index_rows(tmp_path, persons, failed=failed)}
+    assert {visit: row[2] for visit, row in rows.items()} == {
         'sub-01': 'finished', 'sub-02_ses-a': 'finished', 'sub-03': 'unfinished',
         'sub-04': 'failed', 'sub-05': 'waiting',
     }  # fmt: skip
     assert rows['sub-01'] == [
-        '1', 'finished', 'coverage', '', 'sub-01.html', 'figures/sub-01_thumbnail.png', ''
+        '1', '', 'finished', 'coverage', '', 'sub-01.html', 'figures/sub-01_thumbnail.png', ''
     ]  # fmt: skip
     assert rows['sub-02_ses-a'][0] == EVIL
-    assert rows['sub-03'][4:] == ['', '', '']
+    assert rows['sub-03'][5:] == ['', '', '']
 
 
 def test_names_cannot_end_the_data_and_an_empty_study_has_a_page(tmp_path):

@@ -52,7 +52,7 @@ def test_rows_of_a_low_coverage_are_marked_and_volumes_told_in_parts(coverage, m
         'chi_mean': [40.0, 0.0], 'volume_mm3': [4500.0, 1.5e6], 'r2star_mean': [np.nan, np.nan],
     })  # fmt: skip
     table = region_rows(rows)
-    assert list(table.row_classes) == [mark, '']
+    assert list(table.row_classes) == [mark, 'together']
     titles = [column.title for column in table.columns]
     assert 'R2*, 1/s' not in titles  # of one echo
     shown = dict(zip(titles, [cell.text for cell in table.rows[0]], strict=True))

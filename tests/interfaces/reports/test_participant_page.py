@@ -5,6 +5,7 @@ import pytest
 from PIL import Image
 from toy_page import EVIL, NAMES, Page, check_alone, region_rows, write_visit
 
+from nigra.interfaces.reports import participant_page
 from nigra.interfaces.reports.participant_page import fact_pairs, quality_pairs, run_page
 from nigra.interfaces.reports.report import ParticipantReport, Thumbnail, render_participant
 from nigra.nodes.errors import NigraError
@@ -119,10 +120,20 @@ def test_what_the_page_would_not_show_is_refused(visit):
         run_page(run | {'new_warnings': ['x']}, 1, NAMES, title='x')
 
 
+def test_a_region_without_a_value_says_why():
+    rows = region_rows(chi_mean=np.nan).assign(reason=None)
+    assert 'Why n/a' not in [c.title for c in participant_page.region_rows(rows).columns]
+    rows.loc[1, 'reason'] = '4 voxels, 5 are needed'
+    table = participant_page.region_rows(rows)
+    at = [c.title for c in table.columns].index('Why n/a')
+    assert at < table.lead
+    assert [row[at].text for row in table.rows[:3]] == ['', '4 voxels, 5 are needed', '']
+
+
 def test_facts_are_shown_with_their_units():
-    quality = {'brain_ml': 1500.0, 'snr': 54.25, 'own_measure': 1}
+    quality = {'turn_deg': 1.71, 'brain_ml': 1500.0, 'snr': 54.25, 'own_measure': 1}
     told = quality_pairs(quality)
-    assert [name for name, _, hint in told if hint] == ['Brain', 'SNR']
-    assert [text for _, text, _ in told] == ['1500 mL', '54.25', '1']
+    assert [name for name, _, hint in told if hint] == ['Turn', 'Brain', 'SNR']
+    assert [text for _, text, _ in told] == ['1.71°', '1500 mL', '54.25', '1']
     facts = fact_pairs({'MagneticFieldStrength': 3, 'Coil': 'head'})
     assert facts == [('Field strength', '3 T'), ('Coil', 'head')]

@@ -104,6 +104,15 @@ def test_marks_of_people_stand_in_the_order_of_their_values(page):
     assert by_value == sorted(shown, key=lambda row: row[-1])
 
 
+def test_the_mark_of_a_person_is_seen(page):
+    shown = driven(page, """
+      const marks = [...document.querySelectorAll('svg.strip .person')];
+      document.documentElement.dataset.told =
+        [marks.length, marks.every((m) => m.getBoundingClientRect().width > 5)].join(' ');
+    """)  # fmt: skip
+    assert shown == '6 true'
+
+
 def test_who_was_not_compared_is_told_and_a_visit_is_its_person(page):
     nobody = told(page, 'sub-099')
     assert nobody['told'].startswith('sub-099 is not among the people compared')
@@ -144,7 +153,7 @@ def test_few_others_have_no_range_and_the_compared_visit_is_named(tmp_path):
     write_participants(tmp_path / 'participants.tsv', people)
     shown = told(compare(tmp_path, covariates=()), 'sub-001')
     assert shown['none'] == 'Beside fewer than 5 people nothing can be called unusual.'
-    assert {row[5] for row in shown['rows']} == {''}
+    assert {row[5] for row in shown['rows']} == {'n/a'}
     assert shown['about'].endswith('ses-2')
 
 
@@ -164,7 +173,7 @@ def test_of_one_group_people_stand_beside_the_others(tmp_path):
 def test_beside_nobody_there_is_no_range(tmp_path):
     write_study(tmp_path, make_people({'A': 1}))
     shown = told(compare(tmp_path), 'sub-001')
-    assert {tuple(row[3:6]) for row in shown['rows']} == {('n/a', 'n/a', '')}
+    assert {tuple(row[3:6]) for row in shown['rows']} == {('n/a', 'n/a', 'n/a')}
 
 
 @pytest.mark.parametrize(

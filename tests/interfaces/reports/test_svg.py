@@ -42,6 +42,6 @@ def test_an_empty_chart_says_so_in_its_middle():
 
 def test_numbers_without_fraction_or_size_are_plain():
     assert [short(v) for v in (0, -0.001, 100.0, 0.1, -2.50)] == ['0', '0', '100', '0.1', '-2.5']
-    assert number(-1234.5678, 6) == '−1234.57'
+    assert number(-1234.5678, 6) == '−1\u202f234.57'
     assert shorten('abcdef', 0) == 'abc…'
     assert len(shorten('x' * 40, 66)) == 10
