@@ -50,17 +50,26 @@ def dense_laplacian(mask, voxel_size):
     return np.array(rows)
 
 
+def weights(mask, voxel_size, noise=None, rim=10.0):
+    """Reciprocal variances inside the mask: local field, its growth with depth, and noise."""
+    filled = ndimage.binary_fill_holes(np.pad(mask, 1))
+    depths = ndimage.distance_transform_edt(filled, sampling=voxel_size)[1:-1, 1:-1, 1:-1]
+    variance = 1 + (depths[mask] / rim) ** 2
+    return 1 / (variance if noise is None else variance + (noise[mask] / 0.006) ** 2)
+
+
 @pytest.mark.parametrize('voxel_size', [(1, 1, 1), (0.8, 1, 2.3)])
 @pytest.mark.parametrize('weighted', [False, True])
-def test_it_is_the_projection_onto_harmonic_fields(voxel_size, weighted):
+@pytest.mark.parametrize('rim', [200, 1.5])
+def test_it_is_the_projection_onto_harmonic_fields(voxel_size, weighted, rim):
     mask, rng = blob((11, 12, 9)), np.random.default_rng(1)
     field = rng.standard_normal(mask.shape)
     noise = rng.uniform(0.002, 0.02, mask.shape) if weighted else None
     harmonic = null_space(dense_laplacian(mask, voxel_size))
-    weight = 1 / (1 + (noise[mask] / 0.006) ** 2) if weighted else np.ones(mask.sum())
+    weight = weights(mask, voxel_size, noise, rim)
     root = np.sqrt(weight)[:, None]
     fit = np.linalg.lstsq(root * harmonic, root[:, 0] * field[mask], rcond=None)[0]
-    local = pdf(field, mask, Grid(mask.shape, voxel_size), noise=noise, **EXACT)
+    local = pdf(field, mask, Grid(mask.shape, voxel_size), noise=noise, rim=rim, **EXACT)
     assert harmonic.shape[1] < 0.9 * mask.sum()
     assert np.abs(local[mask] - (field[mask] - harmonic @ fit)).max() < 1e-4
 
@@ -84,7 +93,7 @@ def test_sources_outside_explain_no_more_than_the_projection(phantom):
         square, before = np.vdot(residual, residual), square
         step = residual + square / before * step
     classical = crop.put((field - convolve(x)) * inside)
-    local = pdf(total, mask, phantom['grid'], **EXACT)
+    local = pdf(total, mask, phantom['grid'], rim=200, **EXACT)
     deep = ndimage.binary_erosion(mask, iterations=3)
     gap = (local - classical)[deep]
     assert gap.std() < 0.1 * phantom['local'][deep].std()
@@ -100,7 +109,7 @@ def test_the_objective_falls_with_every_step(phantom):
         local = pdf(
             field, mask, phantom['grid'], noise=noise, iterations=iterations, tolerance=0, passes=1
         )
-        weight = 1 / (1 + (noise[mask] / 0.006) ** 2)
+        weight = weights(mask, phantom['grid'].voxel_size, noise)
         values.append((weight * (0.5 * local[mask] ** 2 - local[mask] * field[mask])).sum())
     assert (np.diff(values) < 0).all()
 
