@@ -115,8 +115,8 @@ def strange_people(bids_dir: Path) -> list[str]:
     if not found:
         return []
     return [
-        f'{name_some(found, 3)} in {bids_dir} looks like a folder of a participant but is not '
-        'called sub-*, and is not read; rename it and all that is in it, or move it elsewhere.'
+        f'Folders of {bids_dir} that look like those of participants are not called sub-* and are '
+        f'not read: {name_some(found, 3)}; rename them and all files in them, or move them away.'
     ]
 
 

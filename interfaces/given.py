@@ -80,7 +80,7 @@ def _numbers(name: str, value: Any, dtype: Any) -> NDArray[Any]:
             data = np.asarray(data, float)
     except (TypeError, ValueError) as error:
         raise InputError(
-            name, f'is a {type(value).__name__}, which holds no image of numbers', fix
+            name, f'is of type {type(value).__name__}, which holds no image of numbers', fix
         ) from error
     if data.dtype.kind == 'c':
         raise InputError(

@@ -105,13 +105,14 @@ def findings(data: GroupData) -> list[Finding]:
     }
     above = {key: (wholes().get(key[0], ''), *key[1:]) for key in told}
     names = {_key(row): _compared(row) for row in hits}
-    return [
-        Finding(*sentence, [told[p] for p in parts], _chart(data, *key[:2]), names[key],
-                join_words([readable(p[0]) for p in parts] or ['']))
-        for key, sentence in told.items()
-        if above[key] not in told
-        for parts in [[p for p in told if above[p] == key]]
-    ]  # fmt: skip
+    found = []
+    for key, (lead, details) in told.items():
+        if above[key] not in told:
+            parts = [part for part in told if above[part] == key]
+            within = join_words([readable(part[0]) for part in parts]) if parts else ''
+            found.append(Finding(lead, details, [told[part] for part in parts],
+                                 _chart(data, *key[:2]), names[key], within))  # fmt: skip
+    return found
 
 
 def by_contrast(found: Sequence[Finding], data: GroupData) -> list[tuple[str, list[Finding]]]:

@@ -133,13 +133,13 @@ def test_a_folder_that_looks_like_a_participant_and_is_not_read_is_told(two, nam
     _, scans, problems = look(two)
     assert set(scans.participant_id) == {'sub-01', 'sub-02'}
     (told,) = [text for _, about, text in problems if about == 'study' and name in text]
-    assert 'is not called sub-*, and is not read; rename it' in told
+    assert f'are not called sub-* and are not read: {name}; rename them' in told
 
 
 @pytest.mark.parametrize('name', ['sub', 'subjects', 'substance', 'derivatives', 'sourcedata'])
 def test_a_folder_of_something_else_is_not_told(two, name):
     (two / name).mkdir()
-    assert not any('is not called' in text for _, _, text in look(two)[2])
+    assert not any('not called sub-' in text for _, _, text in look(two)[2])
 
 
 def test_folders_that_are_all_called_otherwise_are_named(two, capsys):
