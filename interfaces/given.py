@@ -150,9 +150,10 @@ def geometry(affine: ArrayLike | None, *images: Given | None) -> NDArray[np.floa
         )
         raise InputError('affine', told, 'give 4 x 4 numbers, mm')
     matrix = as_nifti(matrix)
-    if placed:
-        first = placed[0]
-        check_together(first, Given('affine', first.data, matrix))
+    for image in placed[:1]:
+        apart = largest_distance(image.affine, matrix, image.data.shape[:3])
+        if not apart <= POSITION_TOLERANCE:
+            raise InputError('affine', f'is up to {apart:.2f} mm from {image.name}', 'leave it out')
     return matrix
 
 
