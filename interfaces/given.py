@@ -135,9 +135,10 @@ def geometry(affine: ArrayLike | None, *images: Given | None) -> NDArray[np.floa
     InputError
         It is no 4 x 4 matrix of numbers, or an image has another one.
     """
-    placed = [image for image in images if image is not None and image.affine is not None]
+    placed = next((i for i in images if i is not None and i.affine is not None), None)
+    known = placed.affine if placed else None
     if affine is None:
-        return placed[0].affine if placed else None
+        return known
     try:
         matrix = np.asarray(affine, float)
     except (TypeError, ValueError):
@@ -150,10 +151,11 @@ def geometry(affine: ArrayLike | None, *images: Given | None) -> NDArray[np.floa
         )
         raise InputError('affine', told, 'give 4 x 4 numbers, mm')
     matrix = as_nifti(matrix)
-    for image in placed[:1]:
-        apart = largest_distance(image.affine, matrix, image.data.shape[:3])
+    if placed is not None and known is not None:
+        apart = largest_distance(known, matrix, placed.data.shape[:3])
         if not apart <= POSITION_TOLERANCE:
-            raise InputError('affine', f'is up to {apart:.2f} mm from {image.name}', 'leave it out')
+            told = f'is up to {apart:.2f} mm from {placed.name}'
+            raise InputError('affine', told, 'leave it out')
     return matrix
 
 

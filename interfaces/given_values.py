@@ -84,7 +84,9 @@ def take_metadata(value: Any) -> Mapping[str, Any]:
     if value is None or isinstance(value, Mapping):
         return value or {}
     raise InputError(
-        'metadata', f'is of type {type(value).__name__}', 'give a mapping, or the path of a JSON file'
+        'metadata',
+        f'is of type {type(value).__name__}',
+        'give a mapping, or the path of a JSON file',
     )
 
 
