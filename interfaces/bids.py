@@ -82,7 +82,7 @@ def list_participants(bids_dir: Path, wanted: Sequence[str] = ()) -> list[str]:
     )
     if not present:
         like = _like_people(bids_dir)
-        fix = f'call {name_some(like, 3)} so, and all files' if like else _ROOT
+        fix = f'rename {name_some(like, 3)} and all files in them, as BIDS says' if like else _ROOT
         raise InputError(bids_dir, 'has no sub-* folders', fix)
     for key in chosen:
         if key not in present:
