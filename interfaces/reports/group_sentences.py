@@ -76,9 +76,9 @@ def overview(data: GroupData) -> list[tuple[str, str]]:
     both = both_sides(data['contrasts'])
     return [
         ('participants compared', str(len(data.compared))),
-        ('groups', str(len(data.groups))),
+        ('groups', str(data.compared[data.group_column].nunique())),
         ('people left out', str(len(data['exclusions']))),
-        ('differences tested', str(len(both))),
+        ('differences tested', str(int(both['p_adjusted'].notna().sum()))),
         ('significant after adjustment', str(int((both['p_adjusted'] < data.alpha).sum()))),
         ('findings: a nucleus and its parts count once', str(len(findings(data)))),
     ]

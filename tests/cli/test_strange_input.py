@@ -146,7 +146,9 @@ def test_folders_that_are_all_called_otherwise_are_named(two, capsys):
     for name in ('sub-01', 'sub-02'):
         (two / name).rename(two / name.upper())
     assert look(two)[0] == 1
-    assert 'has no sub-* folders; rename SUB-01, SUB-02 and all files in' in capsys.readouterr().err
+    assert (
+        'has no sub-* folders; rename SUB-01, SUB-02 and all files in' in capsys.readouterr().err
+    )
 
 
 @pytest.mark.parametrize('labels', ['01,02', '01 02', '01;02'])
