@@ -61,6 +61,8 @@ from nigra.nodes.errors import NigraError
 
 TALLY: Counter[str] = Counter()
 """How many cases of a kind were taken, and how many refused."""
+ENDED = 128
+"""Exit status above which a run was told to end by a signal."""
 
 
 def attempt(kind: str, run: Callable[[], Any]) -> Any:
@@ -308,6 +310,8 @@ def data_set(key: str, label: str, te: Any, b0: Any, row: list[str]) -> None:
         before = sorted(root.rglob('*'))
         argv = [str(root), str(out), 'participant', '--dry-run', '--skip-bids-validation']
         status = nigra_main(argv)
+        if status > ENDED:
+            raise KeyboardInterrupt
         scans = read_table(out / 'logs' / 'look.tsv')
         problems = read_table(out / 'logs' / 'problems.tsv')
         assert sorted(root.rglob('*')) == before
@@ -367,6 +371,8 @@ def main(argv: list[str] | None = None) -> int:
         try:
             run_kind(name, max(1, args.cases // len(args.kinds)), number=args.seed)
             told = 'none'
+        except KeyboardInterrupt:  # who ends this has found nothing
+            raise
         except BaseException as error:
             bad += 1
             told = '\n'.join(told_of(e) for e in getattr(error, 'exceptions', [error]))

@@ -6,6 +6,7 @@ import logging
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -162,19 +163,8 @@ def tell_look(
         Sentences on people who are there under two spellings.
     """
     from ..interfaces.copies import copied_images
-    from ..interfaces.files import save_json
     from ..interfaces.spellings import sessions_twice
-    from ..interfaces.survey import (
-        LEFT_OUT,
-        LOOK,
-        PROBLEMS,
-        SCAN_COLUMNS,
-        TO_PROCESS,
-        header_warnings,
-        scan_rows,
-        study_differences,
-    )
-    from ..interfaces.tables import save_table
+    from ..interfaces.survey import TO_PROCESS, header_warnings, scan_rows, study_differences
 
     rows = scan_rows(visits, groups=expected.groups or {}, states=states, method=_method(settings))
     problems = Problems()
@@ -190,23 +180,38 @@ def tell_look(
         told = [*visit.warnings, *(s for scan in visit.scans for s in scan.warnings)]
         problems.add('warning', visit.prefix, [*told, *header_warnings(visit)])
     left_out = [one_line(who) for who in failed if who not in ('group', 'study')]
-    named = dict.fromkeys(('participant_id', 'visit', 'scan'), left_out)
-    absent = pd.DataFrame({**named, 'state': LEFT_OUT})
-    absent['group'] = absent.participant_id.map(expected.groups or {})
-    everything = pd.concat([rows, absent]).reindex(columns=list(SCAN_COLUMNS))
-    everything = everything.sort_values('scan', kind='stable')
-    folder = settings.output_dir / 'logs'
+    everything = _with_absent(rows, left_out, expected.groups or {})
     if settings.task_record is None:  # a task sees its own participants alone
-        save_table(everything, folder / LOOK)
-        save_json(
-            {k: {'Description': v} for k, v in SCAN_COLUMNS.items()},
-            (folder / LOOK).with_suffix('.json'),
-        )
-        save_table(problems.table(), folder / PROBLEMS)
+        _keep(everything, problems, settings.output_dir / 'logs')
     _show(everything)
     # what keeps a comparison from being made is told in time to mend it, its remarks are not
     problems.tell(() if 'group' in settings.levels else expected.warnings)
     _tell_costs(settings, [v for v in visits if states.get(v.prefix) == TO_PROCESS])
+
+
+def _with_absent(
+    rows: pd.DataFrame, left_out: Sequence[str], groups: Mapping[str, str]
+) -> pd.DataFrame:
+    """Rows of scans with those of people who have none that serves, in order."""
+    from ..interfaces.survey import LEFT_OUT, SCAN_COLUMNS
+
+    named = dict.fromkeys(('participant_id', 'visit', 'scan'), left_out)
+    absent = pd.DataFrame({**named, 'state': LEFT_OUT})
+    absent['group'] = absent.participant_id.map(groups)
+    everything = pd.concat([rows, absent]).reindex(columns=list(SCAN_COLUMNS))
+    return everything.sort_values('scan', kind='stable')
+
+
+def _keep(scans: pd.DataFrame, problems: Problems, folder: Path) -> None:
+    """Save what was looked at and what is wrong with it as tables."""
+    from ..interfaces.files import save_json
+    from ..interfaces.survey import LOOK, PROBLEMS, SCAN_COLUMNS
+    from ..interfaces.tables import save_table
+
+    words = {name: {'Description': told} for name, told in SCAN_COLUMNS.items()}
+    save_table(scans, folder / LOOK)
+    save_json(words, (folder / LOOK).with_suffix('.json'))
+    save_table(problems.table(), folder / PROBLEMS)
 
 
 def _method(settings: Settings) -> Callable[[GreScan], str]:

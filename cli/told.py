@@ -98,8 +98,23 @@ def list_everybody(settings: Settings, failed: Mapping[str, Sequence[str]]) -> N
     write_index(
         settings.output_dir,
         study=describe_study(settings.bids_dir, settings.command),
-        group_column=settings.question.group_column,
+        group_column=_listed_groups(settings),
         failed=failed,
         version=__version__,
         bids_dir=settings.bids_dir,
     )
+
+
+def _listed_groups(settings: Settings) -> str:
+    """Column of groups in the list: of the main comparison, where this one has a name."""
+    from ..interfaces.files import read_json
+    from ..interfaces.reports.methods_text import COMPARISON
+
+    own = settings.question.group_column
+    if not settings.analysis_name:
+        return own
+    try:
+        decided = read_json(settings.output_dir / COMPARISON)
+    except NigraError:  # there was none
+        return own
+    return str(decided.get('group_column', own)) if isinstance(decided, dict) else own

@@ -82,7 +82,7 @@ def list_participants(bids_dir: Path, wanted: Sequence[str] = ()) -> list[str]:
     )
     if not present:
         like = _like_people(bids_dir)
-        fix = f'call {name_some(like, 3)} so, and all files' if like else _ROOT
+        fix = f'rename {name_some(like, 3)} and all files in them, as BIDS says' if like else _ROOT
         raise InputError(bids_dir, 'has no sub-* folders', fix)
     for key in chosen:
         if key not in present:
@@ -115,8 +115,8 @@ def strange_people(bids_dir: Path) -> list[str]:
     if not found:
         return []
     return [
-        f'{name_some(found, 3)} in {bids_dir} looks like a folder of a participant but is not '
-        'called sub-*, and is not read; rename it and all that is in it, or move it elsewhere.'
+        f'Folders of {bids_dir} that look like those of participants are not called sub-* and are '
+        f'not read: {name_some(found, 3)}; rename them and all files in them, or move them away.'
     ]
 
 

@@ -71,12 +71,13 @@ def keep_participants(output_dir: Path, table: Path) -> None:
     if not table.is_file() or (kept.exists() and table.samefile(kept)):
         return
     copy_file(table, kept)
-    words = table.with_suffix('.json')
-    if words.is_file():
-        content = read_json(words)
-        if isinstance(content, dict):
-            content = {'Description': 'Participants, as the raw data set has them', **content}
-            save_json(content, output_dir / 'participants.json')
+    words, described = table.with_suffix('.json'), output_dir / 'participants.json'
+    content = read_json(words) if words.is_file() else None
+    if isinstance(content, dict):
+        content = {'Description': 'Participants, as the raw data set has them', **content}
+        save_json(content, described)
+    else:  # what another table's columns mean would stand on pages
+        described.unlink(missing_ok=True)
 
 
 def _make_writable(folder: Path) -> None:

@@ -80,7 +80,7 @@ def _numbers(name: str, value: Any, dtype: Any) -> NDArray[Any]:
             data = np.asarray(data, float)
     except (TypeError, ValueError) as error:
         raise InputError(
-            name, f'is a {type(value).__name__}, which holds no image of numbers', fix
+            name, f'is of type {type(value).__name__}, which holds no image of numbers', fix
         ) from error
     if data.dtype.kind == 'c':
         raise InputError(
@@ -135,9 +135,10 @@ def geometry(affine: ArrayLike | None, *images: Given | None) -> NDArray[np.floa
     InputError
         It is no 4 x 4 matrix of numbers, or an image has another one.
     """
-    placed = [image for image in images if image is not None and image.affine is not None]
+    placed = next((i for i in images if i is not None and i.affine is not None), None)
+    known = placed.affine if placed else None
     if affine is None:
-        return placed[0].affine if placed else None
+        return known
     try:
         matrix = np.asarray(affine, float)
     except (TypeError, ValueError):
@@ -150,9 +151,11 @@ def geometry(affine: ArrayLike | None, *images: Given | None) -> NDArray[np.floa
         )
         raise InputError('affine', told, 'give 4 x 4 numbers, mm')
     matrix = as_nifti(matrix)
-    if placed:
-        first = placed[0]
-        check_together(first, Given('affine', first.data, matrix))
+    if placed is not None and known is not None:
+        apart = largest_distance(known, matrix, placed.data.shape[:3])
+        if not apart <= POSITION_TOLERANCE:
+            told = f'is up to {apart:.2f} mm from {placed.name}'
+            raise InputError('affine', told, 'leave it out')
     return matrix
 
 

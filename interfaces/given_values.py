@@ -64,7 +64,8 @@ def take_count(name: str, value: Any, least: int) -> int:
     InputError
         It is none, or below the least.
     """
-    whole = isinstance(value, int | float | np.number) and float(value).is_integer()
+    kind = isinstance(value, int | float | np.number) and not isinstance(value, bool)
+    whole = kind and float(value).is_integer()
     if not whole or value < least:
         raise InputError(name, f'is {value!r}', f'give a whole number from {least} on')
     return int(value)
@@ -83,7 +84,9 @@ def take_metadata(value: Any) -> Mapping[str, Any]:
     if value is None or isinstance(value, Mapping):
         return value or {}
     raise InputError(
-        'metadata', f'is a {type(value).__name__}', 'give a mapping, or the path of a JSON file'
+        'metadata',
+        f'is of type {type(value).__name__}',
+        'give a mapping, or the path of a JSON file',
     )
 
 

@@ -148,7 +148,7 @@ def people_and_regions(
             as_text_table(participants), source, group_column=group_column
         )
     else:
-        source = _path('participants', participants)
+        source = _path('participants', participants, 'give a data frame or a path')
         people, warnings = read_participants(source, group_column=group_column)
     joined, absent, notes = join_people(_regions(table), people, source, group_column)
     joined['volume_normalised'] = normalised_volume(joined)
@@ -163,7 +163,7 @@ def _regions(table: Any) -> pd.DataFrame:
     parts = [table] if alone else list(table)
     if parts and all(isinstance(part, pd.DataFrame) for part in parts):
         return _checked(pd.concat([with_index(part) for part in parts], ignore_index=True))
-    paths = [_path('table', part) for part in parts]
+    paths = [_path('table', part, 'give data frames or paths, not both') for part in parts]
     if len(paths) == 1 and paths[0].is_dir():
         paths = find_region_tables(paths[0])
     if not paths:
@@ -171,10 +171,10 @@ def _regions(table: Any) -> pd.DataFrame:
     return read_region_tables(paths)
 
 
-def _path(name: str, value: Any) -> Path:
+def _path(name: str, value: Any, fix: str) -> Path:
     if isinstance(value, str | Path):
         return Path(value).expanduser()
-    raise InputError(name, f'is a {type(value).__name__}', 'give data frames or paths, not both')
+    raise InputError(name, f'is of type {type(value).__name__}', fix)
 
 
 def _checked(table: pd.DataFrame) -> pd.DataFrame:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import functools
 import itertools
 import json
 import math
@@ -100,12 +101,13 @@ def _check_agreement(first: _Sidecar, second: _Sidecar) -> None:
             )
 
 
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _once(path: Path, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """A JSON object in which nothing that decides results stands twice with two values."""
     content = dict(pairs)
     for key, value in pairs:
         if key in DECISIVE and content[key] != value:
-            raise ValueError(f'{key} stands there twice, as {value!r} and as {content[key]!r}')
+            told = f'has {key} twice, as {value!r} and as {content[key]!r}'
+            raise InputError(path, told, 'take one out')
     return content
 
 
@@ -119,7 +121,10 @@ def _load_sidecar(path: Path) -> dict[str, Any]:
     if content.startswith(_BYTE_ORDER_MARKS):
         raise InputError(path, 'starts with a byte-order mark', 'save it as UTF-8 without one')
     try:
-        metadata = json.loads(content.decode('utf-8'), object_pairs_hook=_once)
+        hook = functools.partial(_once, path)
+        metadata = json.loads(content.decode('utf-8'), object_pairs_hook=hook)
+    except InputError:
+        raise
     except (ValueError, RecursionError) as error:
         raise InputError(path, f'is not valid JSON ({error})', 'correct the sidecar') from error
     if not isinstance(metadata, dict):

@@ -53,8 +53,10 @@ def read_participants(
         a group column that was asked for, or holds a group, age or EDSS that cannot be.
     """
     path = Path(path)
-    table, warnings = check_participants(read_text_table(path), path, group_column=group_column)
-    _check_levels(table, path, group_column)
+    read = read_text_table(path)
+    table, warnings = check_participants(read, path, group_column=group_column)
+    if group_column in read:  # else the one group is not the table's
+        _check_levels(table, path, group_column)
     return table, warnings
 
 

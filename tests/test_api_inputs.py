@@ -105,10 +105,10 @@ def test_a_result_is_shown_in_a_line_and_saved_at_home(wanted, tmp_path, monkeyp
         ({'affine': AFFINE * np.nan}, 'affine: holds values that are no numbers'),
         ({'mask': None}, 'mask: is not given'),
         ({'magnitude': None}, 'magnitude: is not given'),
-        ({'phase': {'a': 1}}, 'phase: is a dict, which holds no image of numbers'),
-        ({'phase': b'phase.nii'}, 'phase: is a bytes'),
+        ({'phase': {'a': 1}}, 'phase: is of type dict, which holds no image of numbers'),
+        ({'phase': b'phase.nii'}, 'phase: is of type bytes'),
         ({'nthreads': 1.5}, 'nthreads: is 1.5; give a whole number'),
-        ({'metadata': ['a']}, 'metadata: is a list; give a mapping'),
+        ({'metadata': ['a']}, 'metadata: is of type list; give a mapping'),
     ],
 )
 def test_what_is_no_image_or_number_is_told_with_its_argument(scan, changes, words):
@@ -215,8 +215,9 @@ def test_regions_of_one_name_in_two_atlases_stay_apart(study):
         ({'reference_group': 'C'}, 'reference_group C: '),
         ({'measures': 'chi'}, 'measures chi: is no measure'),
         ({'permutations': 2.5}, 'permutations: is 2.5; give a whole number'),
-        ({'tables': None}, 'table: is a NoneType; give data frames or paths'),
-        ({'people': 7}, 'participants: is a int; give data frames or paths'),
+        ({'bootstraps': True}, 'bootstraps: is True; give a whole number'),
+        ({'tables': None}, 'table: is of type NoneType; give data frames or paths'),
+        ({'people': 7}, 'participants: is of type int; give a data frame or a path'),
     ],
 )
 def test_errors_name_arguments_and_not_options_of_the_command(study, options, words):

@@ -1,6 +1,7 @@
 """A small made-up study: region tables and participants without any image."""
 
 import json
+import re
 
 import numpy as np
 import pandas as pd
@@ -90,3 +91,9 @@ def write_participants(path, people):
     path.parent.mkdir(parents=True, exist_ok=True)
     people.to_csv(path, sep='\t', na_rep='n/a', index=False)
     return path
+
+
+def timeless(paths):
+    """Content of files by name, without the minute in which pages were made."""
+    made = re.compile(rb'made \d+ \w+ \d{4}, \d\d:\d\d')
+    return {path.name: made.sub(b'', path.read_bytes()) for path in paths}

@@ -82,10 +82,8 @@ def convert(
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     found = [path for path in sorted(outputs.glob('*.nii')) if path.with_suffix('.json').is_file()]
     if len(found) != 1 or '_Eq' in found[0].name:
-        for source in volume.sources:
-            read_pixels(
-                source
-            )  # names the one that is cut short, or compressed as nobody reads it
+        for source in volume.sources:  # one may be cut short, or compressed as nobody reads it
+            read_pixels(source)
         last = (done.stdout + done.stderr).strip().splitlines()[-1:]
         raise InputError(
             f'series {series.header.number} ({series.header.description})',

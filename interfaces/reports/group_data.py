@@ -101,7 +101,8 @@ class GroupData:
         """A column of the table of participants as people write it, with its unit where known."""
         unit = self.dictionary.get(column, {}).get('Units')
         plural = f'{unit}s' if unit in ('year', 'month', 'week', 'day', 'hour', 'point') else unit
-        return f'{score_name(column)}, {plural}' if unit else score_name(column)
+        known = isinstance(unit, str) and unit  # others break the rules of BIDS
+        return f'{score_name(column)}, {plural}' if known else score_name(column)
 
     @property
     def covariates(self) -> Sequence[str]:

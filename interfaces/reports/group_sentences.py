@@ -76,9 +76,9 @@ def overview(data: GroupData) -> list[tuple[str, str]]:
     both = both_sides(data['contrasts'])
     return [
         ('participants compared', str(len(data.compared))),
-        ('groups', str(len(data.groups))),
+        ('groups', str(data.compared[data.group_column].nunique())),
         ('people left out', str(len(data['exclusions']))),
-        ('differences tested', str(len(both))),
+        ('differences tested', str(int(both['p_adjusted'].notna().sum()))),
         ('significant after adjustment', str(int((both['p_adjusted'] < data.alpha).sum()))),
         ('findings: a nucleus and its parts count once', str(len(findings(data)))),
     ]
@@ -105,13 +105,14 @@ def findings(data: GroupData) -> list[Finding]:
     }
     above = {key: (wholes().get(key[0], ''), *key[1:]) for key in told}
     names = {_key(row): _compared(row) for row in hits}
-    return [
-        Finding(*sentence, [told[p] for p in parts], _chart(data, *key[:2]), names[key],
-                join_words([readable(p[0]) for p in parts] or ['']))
-        for key, sentence in told.items()
-        if above[key] not in told
-        for parts in [[p for p in told if above[p] == key]]
-    ]  # fmt: skip
+    found = []
+    for key, (lead, details) in told.items():
+        if above[key] not in told:
+            parts = [part for part in told if above[part] == key]
+            within = join_words([readable(part[0]) for part in parts]) if parts else ''
+            found.append(Finding(lead, details, [told[part] for part in parts],
+                                 _chart(data, *key[:2]), names[key], within))  # fmt: skip
+    return found
 
 
 def by_contrast(found: Sequence[Finding], data: GroupData) -> list[tuple[str, list[Finding]]]:

@@ -245,7 +245,8 @@ def _everybody(
     for who, group in groups['group'].items():
         person = _person(str(who), strips)
         session = facts.loc[who, 'session_id']
-        person['about'] = '; '.join([str(group), *_one(facts.loc[who], data)])
+        own_group = [str(group)] if data.is_compared else []
+        person['about'] = '; '.join([*own_group, *_one(facts.loc[who], data)])
         person['visit'] = '' if pd.isna(session) else str(session)
         if group == reference:  # to whom the own value does not count
             person['beside'] = [strip.beside(str(who)) for strip in strips]

@@ -27,8 +27,8 @@ _ROOM = 1400
 """Bytes of the place, its ends included; three values of `_LONGEST` fit in the worst spelling."""
 _LONGEST = 48
 """Characters of a value that are shown."""
-_HEAD = 1 << 18
-"""Bytes of a page among which the place is: the style sheet comes before."""
+_HEAD = 1 << 16
+"""Bytes of a page among which the place is: the style sheet, some 20 thousand, comes before."""
 
 
 @dataclass(frozen=True)
@@ -70,18 +70,24 @@ class Persons:
 
     def of(self, visit: str) -> Person:
         """The person of a visit; nothing is known of somebody whom no table names."""
-        who, *more = visit.split('_')
-        of_session = self.known.get(f'{who}_{more[0]}') if more else None
-        return of_session or self.known.get(who, Person())
+        who, session = _keys(visit)
+        return self.known.get(session) or self.known.get(who, Person())
 
     def line(self, visit: str) -> bytes:
         """The place on the pages of a visit, always of one length."""
         told = ' · '.join(self.of(visit).told(self.levels))
-        text = Markup('{}<b>{}</b> in participants.tsv when nigra last ran here').format(
-            Markup(PLACE), told
+        more = ' and the table of sessions' if _keys(visit)[1] in self.known else ''
+        text = Markup('{}<b>{}</b> in participants.tsv{} when nigra last ran here').format(
+            Markup(PLACE), told, more
         )
         content = (text if told else Markup(PLACE)) + Markup('</p>')
         return str(content).encode().ljust(_ROOM)
+
+
+def _keys(visit: str) -> tuple[str, str]:
+    """Names under which a person and the session of a visit are known; empty without session."""
+    who, *more = visit.split('_')
+    return who, f'{who}_{more[0]}' if more and more[0].startswith('ses-') else ''
 
 
 def empty_place() -> Markup:
@@ -116,8 +122,10 @@ def read_persons(root: Path, *, group_column: str, bids_dir: str | Path | None =
         except NigraError:
             continue
         for session, row in _rows(sessions, 'session_id'):
-            name = f'{who}_ses-{str(session).removeprefix("ses-")}'
-            known[name] = Person(**people[who] | _named(row, group_column))
+            own = _named(row, group_column)
+            if own:
+                name = f'{who}_ses-{str(session).removeprefix("ses-")}'
+                known[name] = Person(**people[who] | own)
     return Persons(known, levels)
 
 
@@ -137,8 +145,9 @@ def _named(row: Mapping[str, str], group_column: str) -> dict[str, str]:
 
 def _levels(table: Path, rows: pd.DataFrame, group_column: str) -> dict[str, dict[str, str]]:
     found = {}
+    words = read_dictionary(table)
     for name, field in {**{c: c.casefold() for c in rows}, group_column: 'group'}.items():
-        levels = read_dictionary(table).get(name, {}).get('Levels')
+        levels = words.get(name, {}).get('Levels')
         if field in ('group', 'sex') and isinstance(levels, dict):
             found[field] = {str(k): v for k, v in levels.items() if isinstance(v, str)}
     return found
@@ -147,8 +156,8 @@ def _levels(table: Path, rows: pd.DataFrame, group_column: str) -> dict[str, dic
 def fill_in(page: Path, line: bytes) -> None:
     """Write who a page is of into its place, where it has one and something else stands there.
 
-    The file keeps its size and is whole at every moment, and a page that is being made anew by
-    somebody else meanwhile is not brought back.
+    The file keeps its size, and a page that is being made anew by somebody else meanwhile is not
+    brought back. A page of another version, whose place has another length, stays as it is.
 
     Parameters
     ----------
@@ -158,16 +167,28 @@ def fill_in(page: Path, line: bytes) -> None:
         From `Persons.line`.
     """
     try:
-        with page.open('rb') as file:
-            head = file.read(_HEAD)
-    except OSError:
+        for mode in ('rb', 'r+b'):  # most pages stay as they are, and may be read-only
+            with page.open(mode) as file:
+                start = _outdated(file.read(_HEAD), line)
+                if start is None:
+                    return
+                if mode == 'r+b':
+                    file.seek(start)
+                    file.write(line)
+    except FileNotFoundError:
         return
-    start = head.find(PLACE.encode())
-    if start < 0 or head[start : start + len(line)] == line:
-        return
-    try:
-        with page.open('r+b') as file:
-            file.seek(start)
-            file.write(line)
     except OSError as error:
-        LOGGER.warning('%s keeps an older line on its person: %s', page, error.strerror)
+        LOGGER.warning(
+            '%s keeps an older line on its person (%s); make it writable and give the same '
+            'command again',
+            page, error.strerror,
+        )  # fmt: skip
+
+
+def _outdated(head: bytes, line: bytes) -> int | None:
+    """Where the place begins in the head of a page; None where there is nothing to be written."""
+    start = head.find(PLACE.encode())
+    place = head[start : start + len(line)]
+    if start < 0 or place == line or len(place) < len(line):
+        return None
+    return start if not place.partition(b'</p>')[2].strip() else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ...nodes.errors import InputError
+from ...nodes.statistics.values import name_some
 
 BESIDE = '<meta name="nigra-images" content="beside">'
 """In the head of a page whose images lie in files, which browsers do not read from disk."""
@@ -44,7 +45,7 @@ def page_to_open(root: Path, visit: str = '') -> Path:
     visits = [v for v in viewers if v.startswith(f'{name}_')]
     if len(visits) == 1:
         return viewer_path(root, visits[0])
-    known = ', '.join((visits or viewers)[:5])
+    known = name_some(visits or viewers, 5)
     raise InputError(
         root, f'has {"several viewers" if visits else "no viewer"} of {name}',
         f'name one of {known}' if known else 'run the participant level',

@@ -93,6 +93,10 @@ def test_analyses_of_one_output_lie_side_by_side(tmp_path, caplog):
     assert 'href="analyses/pairs/group.html"' in (out / 'index.html').read_text()
     decided = [json.loads((f / 'logs' / 'comparison.json').read_text()) for f in (out, own)]
     assert decided[0] != decided[1]
+    assert main([*base, '--analysis-name', 'sexes', '--group-column', 'sex']) == 0
+    assert (out / 'analyses' / 'sexes' / 'group.html').is_file()
+    listed = re.search(r'id="data"[^>]*>(.*?)</script>', (out / 'index.html').read_text())[1]
+    assert {group for _, group, *_ in json.loads(listed)} == {'NMO', 'RRMS', 'HC'}
     caplog.clear()
     caplog.set_level('INFO', logger='nigra')
     assert main([*base, '--analysis-name', 'pairs', '--groups', 'NMO', 'HC']) == 0

@@ -76,7 +76,7 @@ LEFT_OUT = {
     'two field strengths': (other_field, 'has MagneticFieldStrength 3 where sub-01_part-phase_'),
     'nested too deep': (sidecar('{"a":' * 100_000), '.json: is not valid JSON (maximum recursion'),
     'one entry twice': (sidecar('{"EchoTime": 0.01, "EchoTime": 0.02}'),
-                        'EchoTime stands there twice, as 0.01 and as 0.02'),
+                        '.json: has EchoTime twice, as 0.01 and as 0.02; take one out'),
     'packed and not': (phase_twice, 'is of the same echo as sub-01_part-phase_T2starw.nii'),
     'complex numbers': (lambda raw: write_image(anat(raw) / PHASE, dtype=np.complex64),
                         f'{PHASE}: holds complex numbers; save part-mag and part-phase'),
@@ -133,20 +133,22 @@ def test_a_folder_that_looks_like_a_participant_and_is_not_read_is_told(two, nam
     _, scans, problems = look(two)
     assert set(scans.participant_id) == {'sub-01', 'sub-02'}
     (told,) = [text for _, about, text in problems if about == 'study' and name in text]
-    assert 'is not called sub-*, and is not read; rename it' in told
+    assert f'are not called sub-* and are not read: {name}; rename them' in told
 
 
 @pytest.mark.parametrize('name', ['sub', 'subjects', 'substance', 'derivatives', 'sourcedata'])
 def test_a_folder_of_something_else_is_not_told(two, name):
     (two / name).mkdir()
-    assert not any('is not called' in text for _, _, text in look(two)[2])
+    assert not any('not called sub-' in text for _, _, text in look(two)[2])
 
 
 def test_folders_that_are_all_called_otherwise_are_named(two, capsys):
     for name in ('sub-01', 'sub-02'):
         (two / name).rename(two / name.upper())
     assert look(two)[0] == 1
-    assert 'has no sub-* folders; call SUB-01, SUB-02 so, and all files' in capsys.readouterr().err
+    assert (
+        'has no sub-* folders; rename SUB-01, SUB-02 and all files in' in capsys.readouterr().err
+    )
 
 
 @pytest.mark.parametrize('labels', ['01,02', '01 02', '01;02'])

@@ -27,3 +27,17 @@ def test_the_data_set_describes_itself_and_keeps_what_people_wrote(raw, tmp_path
     words = json.loads((out / 'participants.json').read_text())
     assert words['group'] == {'Levels': {'A': 'first'}}
     assert isinstance(words['Description'], str)
+
+
+def test_what_columns_meant_goes_with_the_table_that_it_described(raw, tmp_path):
+    people(raw, 'sub-01\tA\t30\tF')
+    (raw / 'participants.json').write_text('{"group": {"Levels": {"A": "first"}}}')
+    out = tmp_path / 'out'
+    prepare_output(out, bids_dir=raw, participants_file=None, version='1')
+    other = tmp_path / 'other.tsv'
+    other.write_text('participant_id\tgroup\nsub-01\tA\n')
+    prepare_output(out, bids_dir=raw, participants_file=other, version='1')
+    assert (out / 'participants.tsv').read_text() == other.read_text()
+    assert not (out / 'participants.json').exists()
+    prepare_output(out, bids_dir=raw, participants_file=None, version='1')
+    assert (out / 'participants.json').is_file()

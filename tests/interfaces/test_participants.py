@@ -119,6 +119,12 @@ def test_without_a_column_of_groups_everyone_is_one(tmp_path):
         read_participants(path, group_column='cohort')
 
 
+def test_groups_that_only_the_description_knows_are_not_asked_of_a_table_without(tmp_path):
+    path = write(tmp_path, GOOD.replace('group', 'diagnosis'))
+    path.with_suffix('.json').write_text('{"group": {"Levels": {"A": "first", "B": "second"}}}')
+    assert set(read_participants(path)[0].group) == {'everyone'}
+
+
 def test_an_index_counts_as_a_column_where_it_has_a_name_of_its_own():
     plain = pd.DataFrame({'participant_id': ['sub-01', 'sub-02'], 'age': [41.0, np.nan]})
     text = as_text_table(plain)

@@ -14,7 +14,6 @@ from toy_page import NAMES, write_visit
 
 from nigra.interfaces.agreement import Told
 from nigra.interfaces.methods import Methods
-from nigra.interfaces.ratings import excluded_visits, read_ratings
 from nigra.interfaces.reports.index_page import write_index
 from nigra.interfaces.reports.report import render_participant
 from nigra.nodes.statistics.question import Question
@@ -125,23 +124,6 @@ def test_what_is_folded_stays_folded_on_paper(page, tmp_path):
     text = page.read_text('utf-8')
     opened.write_text(re.sub(r'<details( class="\w+")?>', r'<details\1 open>', text), 'utf-8')
     assert sheets(opened, tmp_path / 'opened.pdf') > folded + 2
-
-
-def test_pictures_of_a_participant_fade_and_lose_their_outlines(tmp_path):
-    given, run = write_visit(tmp_path)
-    page = tmp_path / 'sub-01.html'
-    html = render_participant(participant_id='sub-01', runs=[run], names=NAMES, **given)
-    page.write_text(html, encoding='utf-8')
-    told = driven(page, """
-      const figure = document.querySelector('#run-1 figure.picture');
-      const style = (css) => getComputedStyle(figure.querySelector(css));
-      const state = () => [style('.layer.over').opacity, style('svg .outlines').display].join(' ');
-      const before = state(), slider = figure.querySelector('input[type=range]');
-      slider.value = 1; slider.dispatchEvent(new Event('input'));
-      figure.querySelector('input.outlines').click();
-      document.documentElement.dataset.told = [before, state()].join(' ');
-    """)  # fmt: skip
-    assert told == '0 inline 1 none'
 
 
 def test_a_check_that_did_not_fail_is_not_one_that_is_not_known(page):
@@ -355,34 +337,6 @@ def test_the_index_sorts_and_keeps_who_has_nothing_last(study):
         [up.endsWith('HC,,') || up.endsWith(',,'), groups().endsWith(',,')].join(' ');
     """)  # fmt: skip
     assert told == 'true true'
-
-
-def test_a_rating_is_a_table_that_the_group_level_reads(tmp_path):
-    given, run = write_visit(tmp_path)
-    page = tmp_path / 'sub-01_ses-a.html'
-    html = render_participant(participant_id='sub-01_ses-a', runs=[run], names=NAMES, **given)
-    page.write_text(html, encoding='utf-8')
-    told = driven(page, """
-      let saved;
-      URL.createObjectURL = (blob) => { saved = blob; return 'data:,'; };
-      // a download may keep the browser from ending
-      HTMLAnchorElement.prototype.click = () => {};
-      const form = document.getElementById('rate');
-      form.elements.rating.value = 'exclude';
-      form.querySelector('[value=movement]').checked = true;
-      form.querySelector('[value=labels]').checked = true;
-      form.elements.comment.value = 'a\\tb';
-      form.requestSubmit();
-      const root = document.documentElement;
-      const read = new FileReader();
-      read.onload = () => { root.dataset.told = read.result.replaceAll('\\n', '|'); };
-      read.readAsText(saved);
-    """)  # fmt: skip
-    file = tmp_path / 'rating.tsv'
-    file.write_text(told.replace('|', '\n'))
-    assert excluded_visits(read_ratings([file])) == {
-        ('sub-01', 'ses-a'): 'rated exclude (movement; labels)'
-    }
 
 
 def test_a_picture_is_saved_with_its_style(page):

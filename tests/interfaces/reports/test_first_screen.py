@@ -40,6 +40,17 @@ def data(*contrasts, sizes=(12, 12)):
     }, {'covariates': ['age', 'sex']})  # fmt: skip
 
 
+def test_what_was_not_tested_is_not_counted():
+    """As where a group has too few people."""
+    known = data({}, {'region': 'caudate', 'p_adjusted': np.nan}, sizes=(3, 1))
+    left_out = pd.DataFrame(
+        [('sub-3', 'fewer than 3', 'all')], columns=['participant_id', 'reason', 'scope']
+    )
+    numbers = dict(overview(GroupData({**known.tables, 'exclusions': left_out})))
+    assert (numbers['groups'], numbers['differences tested']) == ('1', '1')
+    assert numbers['participants compared'] == '3'
+
+
 def test_the_question_is_told():
     assert what_was_asked(data()) == (
         'Do A and B differ in mean susceptibility of 1 region, adjusted for age and sex?'

@@ -85,12 +85,14 @@ def test_no_covariates_are_none_and_not_the_default(settings, shown):
 
 def test_labels_and_columns_are_told_as_their_table_describes_them():
     known = data()
-    people = known['regions'].assign(age=30.0, dose=2.0)
-    told = {'age': {'Units': 'year'}, 'dose': {'Units': 'mg'},
+    people = known['regions'].assign(age=30.0, dose=2.0, site=1.0)
+    told = {'age': {'Units': 'year'}, 'dose': {'Units': 'mg'}, 'site': {'Units': ['m', 's']},
             'group': {'Levels': {'A': 'patients', 'B': 'B'}}}  # fmt: skip
-    settings = {'covariates': ['age', 'dose'], 'scores': []}
+    settings = {'covariates': ['age', 'dose', 'site'], 'scores': []}
     table = people_table(GroupData({**known.tables, 'regions': people}, settings, told))
-    assert [c.title for c in table.columns] == ['Group', 'n', 'Age, years', 'Dose, mg']
+    assert [c.title for c in table.columns] == [
+        'Group', 'n', 'Age, years', 'Dose, mg', 'Site'
+    ]  # fmt: skip
     assert [row[0].text for row in table.rows] == ['A (patients)', 'B']
 
 

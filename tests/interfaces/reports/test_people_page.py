@@ -163,6 +163,9 @@ def test_of_one_group_people_stand_beside_the_others(tmp_path):
     page = compare(tmp_path)
     shown = told(page, 'sub-001')
     assert shown['others'] == 'the other 6 people'
+    assert shown['about'].startswith('age ')
+    # the ages are those of all seven
+    assert '<span id="others"></span>; everybody: age ' in page.read_text()
     assert [text.endswith(' SD above the mean of the others') for text in shown['unusual']] == [
         True
     ]

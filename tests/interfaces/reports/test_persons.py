@@ -62,16 +62,17 @@ def test_a_session_has_its_own_age(root):
     (raw / 'sub-02').mkdir(parents=True)
     (raw / 'sub-02' / 'sub-02_sessions.tsv').write_text('session_id\tage\nb\t91\n')
     write_index(root, study={}, bids_dir=raw)
-    assert 'group HC · age 91' in told(root, 'sub-02_ses-b')
-    assert 'group HC · age 89+' in told(root, 'sub-02_ses-a')
+    told_of = 'group HC · age {} in participants.tsv{} when nigra'.format
+    assert told_of('91', ' and the table of sessions') in told(root, 'sub-02_ses-b')
+    assert told_of('89+', '') in told(root, 'sub-02_ses-a')
 
 
 def test_the_longest_values_fit():
     person = Person('"' * 500, '"' * 500, '"' * 500)
     levels = {name: {'"' * 500: '&' * 500} for name in ('group', 'sex')}
-    full, empty = Persons({'sub-01': person}, levels), Persons({}, {})
-    assert len(full.line('sub-01')) == len(empty.line('sub-01'))
-    assert full.line('sub-01').rstrip().endswith(b'</p>')
+    full, empty = Persons({'sub-01_ses-a': person}, levels), Persons({}, {})
+    assert len(full.line('sub-01_ses-a')) == len(empty.line('sub-01'))
+    assert full.line('sub-01_ses-a').rstrip().endswith(b'</p>')
 
 
 def test_pages_without_a_place_stay(tmp_path):
@@ -81,6 +82,30 @@ def test_pages_without_a_place_stay(tmp_path):
     fill_in(tmp_path / 'none.html', Persons({}, {}).line('sub-01'))
     assert page.read_text() == '<p>of a version before</p>'
     assert read_persons(tmp_path, group_column='group').of('sub-01') == Person()
+
+
+def test_a_page_with_a_shorter_place_stays(tmp_path):
+    """As another version may make it: what follows would be written over."""
+    page = tmp_path / 'other.html'
+    text = f'<p class="person"></p>{" " * 40}<p>{"the rest" * 500}</p>'
+    page.write_text(text)
+    fill_in(page, Persons({'sub-01': Person('A')}, {}).line('sub-01'))
+    assert page.read_text() == text
+
+
+def test_a_page_that_is_replaced_while_it_is_read_is_not_broken(root, monkeypatch):
+    """Its place may be elsewhere then."""
+    page, opened = root / 'sub-01.html', Path.open
+
+    def replaced(path, mode='r', *rest, **more):
+        if path == page and mode == 'r+b':
+            page.write_text(f'<h1>a longer title</h1>{empty_place()}<p>the rest</p>')
+        return opened(path, mode, *rest, **more)
+
+    monkeypatch.setattr(Path, 'open', replaced)
+    fill_in(page, read_persons(root, group_column='group').line('sub-01'))
+    assert told(root, 'sub-01').startswith('a longer title group NMO')
+    assert told(root, 'sub-01').endswith('here the rest')
 
 
 def test_a_page_that_nobody_may_write_to_is_told(root, monkeypatch, caplog):
@@ -93,4 +118,4 @@ def test_a_page_that_nobody_may_write_to_is_told(root, monkeypatch, caplog):
 
     monkeypatch.setattr(Path, 'open', refused)
     fill_in(root / 'sub-01.html', read_persons(root, group_column='group').line('sub-01'))
-    assert 'sub-01.html keeps an older line on its person: Permission denied' in caplog.text
+    assert 'sub-01.html keeps an older line on its person (Permission denied); make' in caplog.text

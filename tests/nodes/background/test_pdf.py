@@ -50,7 +50,7 @@ def dense_laplacian(mask, voxel_size):
     return np.array(rows)
 
 
-def weights(mask, voxel_size, noise=None, rim=10.0):
+def weights(mask, voxel_size, noise=None, rim=15.0):
     """Reciprocal variances inside the mask: local field, its growth with depth, and noise."""
     filled = ndimage.binary_fill_holes(np.pad(mask, 1))
     depths = ndimage.distance_transform_edt(filled, sampling=voxel_size)[1:-1, 1:-1, 1:-1]
