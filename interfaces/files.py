@@ -134,13 +134,7 @@ def save_image(
     units
         Unit of length, and that of time if there is one.
     compression
-        Level of gzip for `.nii.gz`: 1 is fast, 9 is small.
-
-    Notes
-    -----
-    Level 1 looks for runs of one byte and for nothing else: maps, masks and labels, which repeat
-    little but their background, get smaller than by gzip's own level 1, in half the time; a
-    T1w image gets 0 to 17 % larger.
+        Level for `.nii.gz`, see `packed`: 1 is fast, 9 is small.
     """
     import nibabel as nib
 
@@ -157,14 +151,21 @@ def save_image(
         if temporary.suffix == '.gz':
             whole = io.BytesIO()
             image.to_stream(whole)
-            stream.write(_packed(whole.getbuffer(), compression))
+            stream.write(packed(whole.getbuffer(), compression))
         else:
             image.to_stream(stream)
     return Path(path)
 
 
-def _packed(content: memoryview, level: int) -> bytes:
-    """Bytes as gzip, without a time stamp."""
+def packed(content: bytes | memoryview, level: int = 1) -> bytes:
+    """Bytes of an image as gzip, without a time stamp.
+
+    Notes
+    -----
+    Level 1 looks for runs of one byte and for nothing else: maps, masks and labels, which repeat
+    little but their background, get smaller than by gzip's own level 1, in half the time; a
+    whole T1w image gets up to a sixth larger.
+    """
     strategy = zlib.Z_RLE if level == 1 else zlib.Z_DEFAULT_STRATEGY
     packer = zlib.compressobj(level, zlib.DEFLATED, _GZIP, zlib.DEF_MEM_LEVEL, strategy)
     return packer.compress(content) + packer.flush()
