@@ -54,7 +54,7 @@ _LATER = 0.03
 """Tolerance of further passes, which are small: the same maps as with .01, in 6/7 of the time."""
 
 _THINNEST = 0.01
-"""Least `rim`, mm: from there down maps are the same, and depths over it stay in float32's range."""
+"""Least `rim`, mm: from there down maps are the same; squares of depths over 1e-20 overflow."""
 
 _DEPENDENT = 1e-10
 """Eigenvalues of the constraints, over the largest, that are zero but for rounding.

@@ -1,10 +1,13 @@
 """What all removals of the background have in common."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from phantoms import ball, ball_field, coordinates, head
 from scipy import ndimage
 
+from nigra.nodes.background.dipole_part import DipolePart
 from nigra.nodes.background.ismv import ismv
 from nigra.nodes.background.lbv import lbv
 from nigra.nodes.background.pdf import pdf
@@ -159,6 +162,20 @@ def test_outer_sources_get_nothing_back(phantom, name):
     )
     assert more[core].std() < 2 * ones[core].std() + 1e-4
     assert more[core].std() < 0.005 * background[core].std()
+
+
+def test_between_passes_no_padded_images_are_kept(phantom):
+    """They are several times as large as the field, and the next removal needs memory, too."""
+    variance, grid = phantom['mask'].astype(np.float32), phantom['grid']
+    DipolePart(variance, grid)(phantom['local'])  # what is imported or compiled once
+    part = DipolePart(variance, grid)
+    tracemalloc.start()
+    try:
+        found = part(phantom['local'])
+        kept, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert kept < 1.2 * found.nbytes
 
 
 @pytest.mark.parametrize('name', METHODS)
