@@ -86,7 +86,11 @@ FIELD = _table(
 )
 BACKGROUND = _table(
     'background',
-    pdf=(pdf, _OUTSIDE + 'by projection onto dipole fields (PDF) [@liu2011].'),
+    pdf=(
+        pdf,
+        _OUTSIDE + 'by projection onto dipole fields (PDF) [@liu2011], fitted with weights that '
+        'fall with the depth below the surface of the brain.',
+    ),
     vsharp=(
         vsharp,
         _OUTSIDE + 'with spherical mean values of varying radius (V-SHARP) '

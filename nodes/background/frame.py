@@ -13,8 +13,9 @@ mask
 grid
     Shape, voxel size and direction of the main field.
 passes
-    How often to look for what the local field and fields of outside sources have in common, at
-    most 20; 1 is the published method alone (`dipole_part`).
+    How often to look for what the local field and fields of outside sources have in common, 1 to
+    20; 1 gives nothing back, as published. Fewer are made where they do not converge
+    (`dipole_part`).
 iterations
     Largest number of conjugate-gradient steps of a pass, at least 1.
 tolerance

@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from ..errors import NigraError
-from ..fields import check_counts, check_field_map, check_lengths, check_positive
+from ..fields import LONGEST, check_counts, check_field_map, check_positive, check_settings
 from ..grid import Grid
 from ..numerics.distances import distances
 from ..numerics.multigrid import Box, Multigrid, Stencils, interior, laplacian
@@ -53,6 +53,9 @@ after 400 (.935).
 _LATER = 0.03
 """Tolerance of further passes, which are small: the same maps as with .01, in 6/7 of the time."""
 
+_THINNEST = 0.01
+"""Least `rim`, mm: from there down maps are the same; squares of depths over 1e-20 overflow."""
+
 _DEPENDENT = 1e-10
 """Eigenvalues of the constraints, over the largest, that are zero but for rounding.
 
@@ -66,7 +69,7 @@ that coordinate is a multiple of the constant.
 # .971 and .950, 2.9, 5.1 and 6.0 ppb (the true local field: 1.003, .985, .978; 5.5, 2.9, 5.9); 4
 # add .005. `dipole_part.FLOOR` .01: .974, .967, .946; .001: .980, .972, .952. Wide structures, 4
 # to 8 voxels, keep .78 instead of .69.
-# `rim` 200 (all depths alike), 15 and 10 on second-3T, cal-3T, second-1.5T, one-1.5T and
+# `rim` 200 (depths nearly alike), 15 and 10 on second-3T, cal-3T, second-1.5T, one-1.5T and
 # second-one-3T: errors of means are 5.2, 3.1, 4.2, 4.2 and 5.1 ppb; 6.7, 3.8, 3.8, 4.2 and 4.9;
 # 7.4, 4.2, 3.6, 4.3 and 4.8: what grows is alike in all nuclei. Maps by `dual` keep, two voxels
 # inside, .81, .87, .79, .76 and .59 of structures of 8 to 16 voxels with 200, and .86, .91, .84,
@@ -92,14 +95,15 @@ def pdf(
         noisy than this weigh alike.
     rim
         How thick the rim is that the fit goes by, mm: a voxel's variance is one of the local
-        field, and (depth / rim)^2 more below the mask's edge. 200 weighs all depths alike, as
-        published.
+        field, and (depth / rim)^2 more below the mask's edge. .01 to 200; 200 weighs depths nearly
+        alike, as published.
     offset_order
         Polynomials up to this order, 0 to 3, are taken away as well. Beyond order 1 they are no
         fields of outside sources; a single echo's phase offset is like them, where the step before
         has not taken it away.
     totalfield, mask, grid, passes, iterations, tolerance, nthreads, progress
-        As in `background.frame`, which also lists the errors.
+        As in `background.frame`, which also lists the errors; but further passes end at a
+        tolerance of .03, where `tolerance` is smaller and not 0.
 
     Returns
     -------
@@ -112,7 +116,9 @@ def pdf(
     """
     stop = Stop(iterations, tolerance, progress, passes, _LATER)
     check_positive(local_sd=local_sd)
-    check_lengths(rim=rim)
+    check_settings(
+        ('rim', rim, _THINNEST <= rim <= LONGEST, f'lie between {_THINNEST:g} and {LONGEST:g} mm')
+    )
     check_counts(0, 3, offset_order=offset_order)
     check_field_map(totalfield, mask, grid)
     box = Box.around(mask)

@@ -50,7 +50,7 @@ def vsharp(
     threshold
         The deconvolution keeps frequencies at which the kernel exceeds this; 0 to 1.
     progress
-        Called with (radii done, number of radii).
+        Called with (radii done in all passes, number of radii times `passes`).
     totalfield, mask, grid, passes, nthreads
         As in `background.frame`, which also lists the errors.
 

@@ -1,10 +1,13 @@
 """What all removals of the background have in common."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from phantoms import ball, ball_field, coordinates, head
 from scipy import ndimage
 
+from nigra.nodes.background.dipole_part import DipolePart
 from nigra.nodes.background.ismv import ismv
 from nigra.nodes.background.lbv import lbv
 from nigra.nodes.background.pdf import pdf
@@ -161,6 +164,32 @@ def test_outer_sources_get_nothing_back(phantom, name):
     assert more[core].std() < 0.005 * background[core].std()
 
 
+def test_between_passes_no_padded_images_are_kept(phantom):
+    """They are several times as large as the field, and the next removal needs memory, too."""
+    variance, grid = phantom['mask'].astype(np.float32), phantom['grid']
+    DipolePart(variance, grid)(phantom['local'])  # what is imported or compiled once
+    part = DipolePart(variance, grid)
+    tracemalloc.start()
+    try:
+        found = part(phantom['local'])
+        kept, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert kept < 1.2 * found.nbytes
+
+
+@pytest.mark.parametrize('name', METHODS)
+def test_passes_end_where_they_would_add_more_and_more(name):
+    """In a thin plate what V-SHARP and PDF give back grows from pass to pass."""
+    grid = Grid((40, 40, 12), b0_dir=(1, 0, 0))
+    mask = np.zeros(grid.shape, bool)
+    mask[2:-2, 2:-2, 2:-2] = True
+    field = ndimage.gaussian_filter(np.random.default_rng(0).standard_normal(grid.shape), 3)
+    settings = {'radius': 3.0} if name in ('resharp', 'ismv') else {}
+    few, many = (METHODS[name](field, mask, grid, passes=n, **settings)[0] for n in (3, 20))
+    assert many.std() < 1.5 * few.std()
+
+
 @pytest.mark.parametrize('name', METHODS)
 def test_wrong_input_is_refused(phantom, name):
     total, mask, grid = phantom['total'], phantom['mask'], phantom['grid']
@@ -202,6 +231,8 @@ def test_wrong_input_is_refused(phantom, name):
         ('pdf', {'tolerance': float('inf')}, 'tolerance'),
         ('pdf', {'offset_order': 4}, 'offset_order must be a whole number from 0 to 3, got 4'),
         ('pdf', {'local_sd': 0.0}, 'local_sd'),
+        ('pdf', {'rim': 1e-30}, 'rim must lie between 0.01 and 200 mm, got 1e-30'),
+        ('pdf', {'rim': 201}, 'rim must lie between 0.01 and 200 mm, got 201'),
         ('pdf', {'noise': np.ones((2, 2, 2))}, 'noise has shape'),
     ],
 )
@@ -222,6 +253,7 @@ def test_wrong_settings_are_refused(phantom, name, settings, words):
         ('lbv', {'peel': 0.5}),
         ('pdf', {'offset_order': 1.5}),
         ('pdf', {'local_sd': float('inf')}),
+        ('pdf', {'rim': float('nan')}),
         *((name, {'iterations': 0}) for name in METHODS if name != 'vsharp'),
         *((name, {'tolerance': -1}) for name in METHODS if name != 'vsharp'),
     ],
