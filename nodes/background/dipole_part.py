@@ -116,7 +116,7 @@ class DipolePart:
             convolver(kernel, self._padded.shape, nthreads=self._nthreads)(image, out=image)
             return np.where(self.mask, image[inner], np.float32(0))
 
-        inverse = kernel / (kernel**2 + np.float32(FLOOR))
+        inverse = np.divide(kernel, kernel**2 + np.float32(FLOOR))
         chi = in_mask(inverse, self._box.take(field) * self.weight)
         chi[self.mask] -= chi[self.mask].mean(dtype=np.float64).astype(np.float32)
         part: Image = self._box.put(in_mask(kernel, chi))
