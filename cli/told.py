@@ -95,6 +95,8 @@ def list_everybody(settings: Settings, failed: Mapping[str, Sequence[str]]) -> N
     from ..interfaces.reports.index_page import write_index
     from ..interfaces.reports.provenance import describe_study
 
+    # tasks of a cluster keep to their own: ten thousand would read the pages of ten thousand
+    own = {f'sub-{label.removeprefix("sub-")}' for label in settings.participant_label}
     write_index(
         settings.output_dir,
         study=describe_study(settings.bids_dir, settings.command),
@@ -102,6 +104,7 @@ def list_everybody(settings: Settings, failed: Mapping[str, Sequence[str]]) -> N
         failed=failed,
         version=__version__,
         bids_dir=settings.bids_dir,
+        people=own if settings.task_record is not None else None,
     )
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import gzip
+import io
 import json
 import os
 import shutil
 import stat
 import tempfile
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
@@ -19,6 +21,8 @@ from numpy.typing import ArrayLike
 
 from ..nodes.errors import InputError
 
+_GZIP = 16 + zlib.MAX_WBITS
+"""Tells zlib to write the header of gzip, and to look back as far as it can."""
 _RANDOM = 8
 """Letters that `tempfile` adds to a prefix."""
 
@@ -130,7 +134,7 @@ def save_image(
     units
         Unit of length, and that of time if there is one.
     compression
-        Level of gzip for `.nii.gz`: 1 is fast, 9 is small.
+        Level for `.nii.gz`, see `packed`: 1 is fast, 9 is small.
     """
     import nibabel as nib
 
@@ -143,13 +147,28 @@ def save_image(
     image.header.set_xyzt_units(*units)
     image.set_sform(image.affine, code=1)
     image.set_qform(image.affine, code=1)
-    level = {'compresslevel': compression} if Path(path).suffix == '.gz' else {}
-    with (
-        atomic_path(path) as temporary,
-        nib.openers.ImageOpener(str(temporary), 'wb', **level) as stream,
-    ):
-        image.to_stream(stream.fobj)
+    with atomic_path(path) as temporary, temporary.open('wb') as stream:
+        if temporary.suffix == '.gz':
+            whole = io.BytesIO()
+            image.to_stream(whole)
+            stream.write(packed(whole.getbuffer(), compression))
+        else:
+            image.to_stream(stream)
     return Path(path)
+
+
+def packed(content: bytes | memoryview, level: int = 1) -> bytes:
+    """Bytes of an image as gzip, without a time stamp.
+
+    Notes
+    -----
+    Level 1 looks for runs of one byte and for nothing else: maps, masks and labels, which repeat
+    little but their background, get smaller than by gzip's own level 1, in half the time; a
+    whole T1w image gets up to a sixth larger.
+    """
+    strategy = zlib.Z_RLE if level == 1 else zlib.Z_DEFAULT_STRATEGY
+    packer = zlib.compressobj(level, zlib.DEFLATED, _GZIP, zlib.DEF_MEM_LEVEL, strategy)
+    return packer.compress(content) + packer.flush()
 
 
 def sidecar_of(image: Path) -> Path:

@@ -11,7 +11,7 @@ import pandas as pd
 
 from ..nodes.anatomy.regions import BRAIN
 from ..nodes.errors import InputError, NigraError
-from ..nodes.statistics.covariates import DEFAULT_SCORES, read_covariate
+from ..nodes.statistics.covariates import DEFAULT_SCORES, read_covariate, what_to_give
 from ..nodes.statistics.question import Question
 from ..nodes.statistics.sample import MIN_GROUP, make_sample
 from ..nodes.statistics.values import REGION_COLUMNS, TABLE_COLUMNS, name_some
@@ -97,7 +97,7 @@ def _missing_columns(table: pd.DataFrame, question: Question, path: Path) -> lis
                 found.append(InputError(
                     path,
                     f'has no column {column!r} for --{option}',
-                    f'use one of {", ".join(map(str, table.columns))}',
+                    what_to_give(column, [str(c) for c in table.columns], f'--{option}'),
                 ))  # fmt: skip
     return found
 

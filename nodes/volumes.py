@@ -52,6 +52,18 @@ def bounding_box(mask: NDArray[np.bool_]) -> Box:
     return x, y, z
 
 
+def finite(image: NDArray[Any]) -> NDArray[Any]:
+    """Image with zero where it is not finite; the same array where all of it is.
+
+    Examples
+    --------
+    >>> finite(np.array([1.0, np.nan, -np.inf])).tolist()
+    [1.0, 0.0, 0.0]
+    """
+    # nearly every image is, and a look takes a sixth of the time of a copy
+    return image if np.isfinite(image).all() else np.where(np.isfinite(image), image, 0)
+
+
 def echo_volumes(images: NDArray[Any], box: Box, nthreads: int = 1) -> NDArray[np.float32]:
     """Part of (x, y, z, echo) as contiguous volumes, (echo, x, y, z), float32."""
     part = images[box]

@@ -143,9 +143,11 @@ def load_dgm_atlas() -> Atlas:
     alone = table['part'] & table['whole'].isna()
     order = table.assign(alone=alone, later=table.atlas != 'HCPEx')
     order = order.sort_values(['alone', 'later'], kind='stable').rename(columns={'index': 'value'})
-    for row in order.itertuples():
-        chosen = np.isin(sources[row.atlas], parse_labels(str(row.labels))) & (labels == 0)
-        labels[chosen] = int(row.value)
+    for (_, _, name), rows in order.groupby(['alone', 'later', 'atlas'], sort=False):
+        own = np.zeros(int(sources[name].max()) + 1, np.uint8)  # our label by the source's
+        for row in rows.itertuples():
+            own[list(parse_labels(str(row.labels)))] = int(row.value)
+        labels = np.where(labels == 0, own[sources[name]], labels)
     return Atlas(DGM, _label_image(labels, template), with_wholes(table))
 
 

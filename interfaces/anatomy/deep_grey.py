@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from ...nodes.anatomy.deformation import blurred_to
+from ...nodes.volumes import bounding_box
 from .atlas import load_dgm_atlas
 from .grids import Pair, crop, deformation, template_volume, warped_file, working_grid
 from .itk import Engine, Volume, read_volume, write, write_grid
@@ -40,8 +41,7 @@ def align_deep_grey(
     """
     head, template = read_volume(t1w, canonical=True), template_volume()
     settings = preset['deep_grey']
-    nuclei = ndimage.binary_fill_holes(np.asarray(load_dgm_atlas().image.dataobj) > 0)
-    near, box = near_labels(nuclei, settings)
+    near, box = near_labels(_nuclei(), settings)
     spacing = settings['resolution_mm']
     fixed = write(crop(template.isotropic(spacing), box), folder / 'template_box.nii')
     smooth = blurred_file(head, spacing, folder)
@@ -64,6 +64,14 @@ def align_deep_grey(
         engine.compose([fine.inverse, coarse.inverse], head_grid, folder / 'to_t1w.h5'),
     )
     return pair, deformation(pair.forward, near, folder, engine)
+
+
+def _nuclei() -> NDArray[np.bool_]:
+    """Voxels of the built-in atlas that are or lie within nuclei, (x, y, z)."""
+    inside = np.asarray(load_dgm_atlas().image.dataobj) > 0
+    box = bounding_box(inside)  # a tenth of the template
+    inside[box] = ndimage.binary_fill_holes(inside[box])
+    return inside
 
 
 def near_labels(

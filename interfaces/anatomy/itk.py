@@ -22,6 +22,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ...nodes.errors import InputError, NigraError
 from ...nodes.numerics.resample import isotropic, isotropic_grid
+from ...nodes.volumes import finite
 from ..files import data_text, save_image
 from ..headers import load_data, read_header
 
@@ -353,7 +354,7 @@ def read_volume(path: str | Path, *, canonical: bool = False, must_vary: bool = 
     image: Any = nib.Nifti1Image(stored, header.affine)
     if canonical:
         image = nib.as_closest_canonical(image)
-    data = np.nan_to_num(np.asarray(image.dataobj, np.float32), nan=0.0, posinf=0.0, neginf=0.0)
+    data = finite(np.asarray(image.dataobj, np.float32))
     if must_vary and not float(data.max()) > float(data.min()):
         raise InputError(
             path, f'is {float(data.max()):g} in every voxel', 'give an image with contrast'

@@ -46,6 +46,8 @@ def align_whole_brain(
         and the similarity of the start that was chosen.
     """
     head = read_volume(t1w, canonical=True)
+    # files have the first axis innermost, coarse grids are made from it outermost: turned once
+    head = Volume(np.ascontiguousarray(head.data), head.affine)
     head = without_bias(head, None, folder, engine, preset['head_bias'])
     template = template_volume()
     brain = Volume((template.data > 0).astype(np.float32), template.affine)

@@ -122,18 +122,21 @@ def together(*values: float) -> list[str]:
 
 
 def p_value(value: float) -> str:
-    """P value as journals print it.
+    """P value as journals print it; below .05 never as .05.
 
     Examples
     --------
-    >>> p_value(0.00002), p_value(0.0123), p_value(0.5), p_value(1.0)
-    ('<.001', '.012', '.50', '1')
+    >>> p_value(0.00002), p_value(0.0123), p_value(0.0497), p_value(0.5), p_value(1.0)
+    ('<.001', '.012', '.0497', '.50', '1')
     """
     if value < 0.001:
         return '<.001'
     if value >= 0.995:
         return '1'
-    return f'{value:.{3 if value < 0.1 else 2}f}'.removeprefix('0')
+    digits = 3 if value < 0.1 else 2
+    while value < 0.05 <= round(value, digits):
+        digits += 1
+    return f'{value:.{digits}f}'.removeprefix('0')
 
 
 def percent(value: float) -> str:

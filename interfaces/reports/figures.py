@@ -229,9 +229,16 @@ def contour_path(plane: NDArray[Any], level: float, size: tuple[float, float]) -
         # Voxel i, at i + 1 behind the rim, has its centre half a step into the picture.
         x = np.clip((points[:, 0] - 0.5) * step_x, 0, size[0])
         y = np.clip(size[1] - (points[:, 1] - 0.5) * step_y, 0, size[1])
-        text = 'L'.join(f'{short(a, 1)} {short(b, 1)}' for a, b in zip(x, y, strict=True))
-        parts.append(f'M{text}')
+        parts.append(_path_of(x, y))
     return ''.join(parts)
+
+
+def _path_of(x: NDArray[np.float64], y: NDArray[np.float64]) -> str:
+    """SVG path through points that are not negative, to tenths without trailing zeros, px."""
+    # one format for all: pages have some hundred thousand points
+    places = np.stack([x, y], axis=1).ravel() + 0.0  # no negative zero
+    text = ('%.1f %.1fL' * len(x)) % tuple(places.tolist())
+    return 'M' + text.replace('.0 ', ' ').replace('.0L', 'L')[:-1]
 
 
 def png_uri(pixels: NDArray[np.uint8], colours: NDArray[np.uint8]) -> str:

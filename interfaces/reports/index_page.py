@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -47,7 +47,7 @@ _COLUMNS = (
 def write_index(
     root: Path, *, study: Mapping[str, Any], group_column: str = 'group',
     failed: Mapping[str, Sequence[str]] | None = None, version: str = '',
-    bids_dir: str | Path | None = None,
+    bids_dir: str | Path | None = None, people: Collection[str] | None = None,
 ) -> Path:  # fmt: skip
     """Write the page that leads to everybody's, and on everybody's who they are.
 
@@ -65,12 +65,15 @@ def write_index(
         Of nigra.
     bids_dir
         Data set that may have tables of sessions.
+    people
+        `sub-01` and others on whose pages it is written who they are; everybody by default.
     """
     persons = read_persons(root, group_column=group_column, bids_dir=bids_dir)
     rows = index_rows(root, persons, failed=failed or {})
-    for row in rows:
-        for page in (root / f'{row[0]}.html', viewer_path(root, row[0])):
-            fill_in(page, persons.line(row[0]))
+    for visit in (row[0] for row in rows):
+        if people is None or visit.split('_')[0] in people:
+            for page in (root / f'{visit}.html', viewer_path(root, visit)):
+                fill_in(page, persons.line(visit))
     states = pd.Series([row[3] for row in rows], dtype=str).value_counts()
     counts = [f'{states[name]} {name}' for name in _STATES if name in states]
     for column, word in ((4, 'with problems'), (5, 'standing apart')):

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...nodes.errors import NigraError
+from ...nodes.volumes import finite
 from ..headers import load_image
 from .scales import nice_limit
 
@@ -93,7 +94,7 @@ def load_volume(path: str | Path) -> DisplayVolume:
     proxy = image.dataobj
     data = np.asanyarray(proxy[..., 0] if len(image.shape) > 3 else proxy)
     if data.dtype.kind == 'f':
-        data = np.nan_to_num(data, nan=0.0, posinf=0.0, neginf=0.0).astype(np.float32)
+        data = finite(data).astype(np.float32, copy=False)
     return DisplayVolume(data, np.asarray(image.affine, float))
 
 
@@ -119,8 +120,10 @@ def to_pixels(
     if not high > low:
         raise NigraError(f'colour scale must rise, got {low} to {high}')
     scaled = (np.asarray(data, np.float32) - low) * np.float32(254.0 / (high - low))
-    pixels = (np.clip(np.rint(np.nan_to_num(scaled)), 0, 254) + 1).astype(np.uint8)
-    return pixels if mask is None else np.where(mask, pixels, 0).astype(np.uint8)
+    np.clip(np.rint(scaled, out=scaled), 0, 254, out=scaled)
+    scaled[np.isnan(scaled)] = 0
+    pixels = scaled.astype(np.uint8) + np.uint8(1)
+    return pixels if mask is None else np.where(mask, pixels, np.uint8(0))
 
 
 def grey_layer(

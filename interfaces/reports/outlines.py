@@ -12,6 +12,7 @@ from ..region_colours import region_colours
 from ..tables import readable
 from .figures import Outline
 from .layers import robust_range
+from .slices import outline_box
 
 
 def merge_labels(
@@ -29,8 +30,10 @@ def merge_labels(
     present = [int(v) for v in np.unique(labels) if v]
     regions = list(dict.fromkeys(names.get(v, f'label {v}') for v in present))
     merged = np.zeros(labels.shape, np.uint8)
+    box = outline_box(labels != 0, (1, 1, 1), 0)  # labels lie in a small part of the grid
     for value in present:
-        merged[labels == value] = 1 + regions.index(names.get(value, f'label {value}'))
+        number = 1 + regions.index(names.get(value, f'label {value}'))
+        merged[box][labels[box] == value] = number
     return merged, regions
 
 

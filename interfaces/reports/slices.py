@@ -66,7 +66,10 @@ def covering_slices(labels: NDArray[Any], axis: int, count: int, gap: int = 2) -
     present = [int(v) for v in np.unique(labels) if v]
     if not present:
         return even_slices(labels > 0, axis, count)
-    area = np.stack([(labels == v).sum(axis=_other_axes(axis)) for v in present]).astype(float)
+    box = outline_box(labels != 0, (1, 1, 1), 0)  # of the grid, all else is empty
+    area = np.zeros((len(present), labels.shape[axis]))
+    for row, value in zip(area, present, strict=True):
+        row[box[axis]] = (labels[box] == value).sum(axis=_other_axes(axis))
     area /= area.max(axis=1, keepdims=True)
     seen = np.zeros(len(present))
     free = np.asarray(area.any(axis=0))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import gzip
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,9 +12,10 @@ from urllib.parse import quote
 import numpy as np
 from numpy.typing import NDArray
 
+from ..files import packed
 from ..headers import load_image
 from .layers import palette
-from .slices import SliceBox
+from .slices import SliceBox, outline_box
 
 _LARGEST = np.iinfo(np.int16).max
 _FINEST = 6
@@ -121,7 +121,7 @@ def pack(image: ViewerImage, box: SliceBox, digits: int | None = None) -> bytes:
     small.header.set_xyzt_units('mm')
     if digits is not None:
         small.header.set_slope_inter(10.0**-digits, 0)
-    return gzip.compress(small.to_bytes(), 6, mtime=0)
+    return packed(small.to_bytes())
 
 
 def embed(
@@ -209,8 +209,10 @@ def _label_table(labels: Labels) -> dict[str, list[Any]]:
 def _places(image: ViewerImage) -> list[list[Any]]:
     """Name of each label that is there, and the voxel of it that is nearest to its middle, mm."""
     found = []
+    box = outline_box(image.data != 0, (1, 1, 1), 0)  # a small part of the grid
+    part, first = image.data[box], [side.start for side in box]
     for value, name in (image.labels.names if image.labels else {}).items():
-        voxels = np.argwhere(image.data == value)
+        voxels = np.argwhere(part == value) + first
         if len(voxels):
             apart = ((voxels - voxels.mean(axis=0)) ** 2).sum(axis=1)
             place = image.affine[:3] @ [*voxels[apart.argmin()], 1.0]

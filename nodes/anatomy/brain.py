@@ -28,14 +28,14 @@ def dilate_mm(mask: Mask, radius: float, voxel_size: Sequence[float]) -> Mask:
     """
     if not mask.any():
         return mask.copy()
-    return np.asarray(distances(~mask, voxel_size) <= radius)
+    return np.asarray(distances(~mask, voxel_size, radius) <= radius)
 
 
 def erode_mm(mask: Mask, radius: float, voxel_size: Sequence[float]) -> Mask:
     """Mask shrunk by a ball of `radius` mm; the edge of the array does not count as outside."""
     if mask.all():
         return mask.copy()  # the distance transform needs something outside
-    return np.asarray(distances(mask, voxel_size) > radius)
+    return np.asarray(distances(mask, voxel_size, radius) > radius)
 
 
 def largest_part(mask: Mask) -> Mask:
@@ -194,13 +194,13 @@ def _tissue_mask(
     data: NDArray[np.float32], prior: Mask, voxel_size: Sequence[float], reach: MaskReach
 ) -> Mask:
     """The steps of `refine_brain_mask` in a box around the prior."""
-    depth = distances(prior, voxel_size) - distances(~prior, voxel_size)
-    certain = depth > reach.core
+    certain = distances(prior, voxel_size, reach.core) > reach.core
+    reached = distances(~prior, voxel_size, reach.outside) < reach.outside
     levels = tissue_intensities(data, prior, certain if certain.any() else prior)
     dim = data < levels.bright
     # more than half full of tissue; single voxels of noise go by the opening
     tissue = (data > levels.above(0.5)) & dim
-    tissue = ndimage.binary_opening(tissue) & (depth > -reach.outside) | certain
+    tissue = ndimage.binary_opening(tissue) & reached | certain
     brain = _without_bridges(tissue, certain, voxel_size, reach.neck)
     brain = _with_sulci(brain, voxel_size, reach.sulcus)
     # the rim: at least one voxel, for the outermost are those that are partly fluid

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from ..errors import NigraError
+from ..volumes import bounding_box
 from .iron import iron_from_chi
 from .partial_volume import pvc_mean
 
@@ -73,6 +74,16 @@ class Maps:
     r2star: NDArray[Any] | None = None
     magnitude: NDArray[Any] | None = None
     noise: float = float('nan')
+
+    def within(self, box: tuple[slice, ...]) -> Maps:
+        """The same in a part of the grid."""
+        return replace(
+            self,
+            chimap=self.chimap[box],
+            mask=self.mask[box],
+            r2star=None if self.r2star is None else self.r2star[box],
+            magnitude=None if self.magnitude is None else self.magnitude[box],
+        )
 
 
 @dataclass(frozen=True)
@@ -147,8 +158,10 @@ def measure_regions(
     """
     _check(maps, labels, brain_mask)
     fine = fine or Fine()
+    box = _around(labels)
+    near = maps.within(box), labels[box]
     rows = [
-        _row(name, side, _measured(maps, labels, values, fine, min_voxels))
+        _row(name, side, _measured(maps, near, values, fine, min_voxels))
         for name, by_side in _labels_by_side(regions).items()
         for side, values in by_side.items()
     ]
@@ -171,11 +184,18 @@ def _labels_by_side(regions: Iterable[Region]) -> dict[str, dict[str, set[int]]]
     }
 
 
+def _around(labels: NDArray[Any]) -> tuple[slice, ...]:
+    """Part of the grid that holds all labels; a voxel where there are none."""
+    found = labels != 0
+    return bounding_box(found) if found.any() else (slice(0, 1),) * 3
+
+
 def _measured(
-    maps: Maps, labels: NDArray[Any], values: Collection[int], fine: Fine, min_voxels: int
-) -> dict[str, Any]:
-    """Statistics of the voxels that carry certain labels."""
-    row = _statistics(maps, _Chosen.of(labels, values, fine), min_voxels)
+    maps: Maps, near: tuple[Maps, NDArray[Any]], values: Collection[int], fine: Fine,
+    min_voxels: int,
+) -> dict[str, Any]:  # fmt: skip
+    """Statistics of the voxels that carry certain labels; they lie within the part `near`."""
+    row = _statistics(near[0], _Chosen.of(near[1], values, fine), min_voxels)
     row['chi_pvc'] = _pvc(maps, fine, values) if not row['reason'] else np.nan
     return row
 

@@ -77,7 +77,7 @@ def open_fringe_length(
         return 0.0
     good &= magnitude >= _SIGNAL * np.median(magnitude[good])
     if not mask.all():
-        good &= distances(mask, voxel_size) > _DEPTH_MM
+        good &= distances(mask, voxel_size, _DEPTH_MM) > _DEPTH_MM
     if not good.any():
         return 0.0
     box = bounding_box(good)

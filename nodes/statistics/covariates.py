@@ -69,8 +69,24 @@ def check_column(name: str, offered: Sequence[str], option: str, source: str) ->
         raise InputError(
             source,
             f'has no column {name!r}',
-            f'give {option} one of {", ".join(offered) or "its columns (it has none)"}',
+            what_to_give(name, offered, option),
         )
+
+
+def what_to_give(name: str, offered: Sequence[str], option: str) -> str:
+    """What to write in place of a column that is not among those offered.
+
+    Examples
+    --------
+    >>> what_to_give('age,sex', ['age', 'sex'], '--covariates')
+    'write --covariates age sex, with spaces between'
+    >>> what_to_give('weight', ['age', 'sex'], '--covariates')
+    'give --covariates one of age, sex'
+    """
+    parts = [part.strip() for part in re.split('[,;]', name)]
+    if len(parts) > 1 and all(part in offered for part in parts):
+        return f'write {option} {" ".join(parts)}, with spaces between'
+    return f'give {option} one of {", ".join(offered) or "its columns (it has none)"}'
 
 
 def choose_covariates(

@@ -1,5 +1,6 @@
 """Complete files or none."""
 
+import gzip
 import json
 
 import nibabel as nib
@@ -74,6 +75,19 @@ def test_saved_images_are_where_they_were(tmp_path, orientation):
     assert int(image.header['qform_code']) == int(image.header['sform_code']) == 1
     assert np.allclose(image.header.get_qform(), image.affine, atol=1e-4)
     assert image.header.get_xyzt_units() == ('mm', 'sec')
+
+
+def test_compressed_images_are_smaller_than_by_the_quickest_gzip(tmp_path):
+    x, y, z = np.ogrid[-1:1:60j, -1:1:60j, -1:1:60j]
+    ball = x**2 + y**2 + z**2 < 0.8
+    noise = np.random.default_rng(3).normal(size=ball.shape)
+    for name, data, dtype in (('mask', ball, np.uint8), ('map', ball * noise, np.float32)):
+        path = save_image(data, np.eye(4), tmp_path / f'{name}.nii.gz', dtype=dtype)
+        packed = path.read_bytes()
+        content = gzip.decompress(packed)
+        assert content == save_image(data, np.eye(4), tmp_path / 'x.nii', dtype=dtype).read_bytes()
+        assert len(packed) < len(gzip.compress(content, 1))
+        assert packed[3:8] == bytes(5)  # neither name nor time
 
 
 def test_json_takes_numpy(tmp_path):

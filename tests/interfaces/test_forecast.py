@@ -34,7 +34,9 @@ def test_groups_too_small_to_be_tested_are_named_and_no_others(tmp_path, sizes, 
 def test_a_column_that_is_not_there_is_told_with_those_that_are(tmp_path):
     found = forecast(tmp_path, {'A': 4, 'B': 4}, covariates=('age', 'site'))
     (error,) = found.errors
-    assert "has no column 'site' for --covariates; use one of participant_id, group, age" in error
+    assert "has no column 'site' for --covariates; give --covariates one of" in error
+    found = forecast(tmp_path, {'A': 4, 'B': 4}, covariates=('age,group',))
+    assert 'write --covariates age group, with spaces between' in found.errors[0]
 
 
 @pytest.mark.parametrize(

@@ -392,6 +392,7 @@ def test_parameters_hold_every_setting():
         'method': 'vsharp',
         'radii': method.defaults['radii'],
         'threshold': 0.1,
+        'passes': method.defaults['passes'],
     }
 
 

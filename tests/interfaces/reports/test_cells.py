@@ -45,7 +45,7 @@ def test_numbers_shown_together_share_their_decimals():
 
 @pytest.mark.parametrize(
     ('p', 'text'),
-    [(0, '<.001'), (0.00099, '<.001'), (0.001, '.001'), (0.0496, '.050'), (0.2, '.20'), (1, '1')],
+    [(0, '<.001'), (0.00099, '<.001'), (0.001, '.001'), (0.0496, '.0496'), (0.2, '.20'), (1, '1')],
 )
 def test_p_values(p, text):
     assert p_value(p) == text

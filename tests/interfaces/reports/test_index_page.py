@@ -6,7 +6,7 @@ import pandas as pd
 from toy_page import EVIL
 
 from nigra.interfaces.reports.index_page import index_rows, write_index
-from nigra.interfaces.reports.persons import read_persons
+from nigra.interfaces.reports.persons import empty_place, read_persons
 from nigra.interfaces.reports.report import thumbnail_path
 
 
@@ -58,3 +58,15 @@ def test_names_cannot_end_the_data_and_an_empty_study_has_a_page(tmp_path):
     empty = tmp_path / 'empty'
     empty.mkdir()
     assert '0 visits' in write_index(empty, study={}).read_text(encoding='utf-8')
+
+
+def test_a_task_writes_who_its_own_people_are_and_reads_no_others(tmp_path):
+    """Ten thousand tasks of a cluster would read the pages of ten thousand people."""
+    make_study(tmp_path)
+    pages = [tmp_path / f'{visit}.html' for visit in ('sub-01', 'sub-02_ses-a')]
+    for page in pages:
+        page.write_text(str(empty_place()))
+    write_index(tmp_path, study={}, people={'sub-01'})
+    assert ['group' in page.read_text() for page in pages] == [True, False]
+    write_index(tmp_path, study={})
+    assert all('group' in page.read_text() for page in pages)

@@ -15,6 +15,7 @@ from nigra.interfaces.reports.figures import contour_path
 from nigra.interfaces.reports.layers import ColourBar, DisplayVolume, Layer, palette, to_pixels
 from nigra.interfaces.reports.outlines import two_thresholds
 from nigra.interfaces.reports.slices import even_slices
+from nigra.interfaces.reports.svg import short
 from nigra.nodes.errors import NigraError
 
 SVG = '{http://www.w3.org/2000/svg}'
@@ -105,6 +106,16 @@ def test_outlines_run_along_the_edges_of_voxels():
     # voxels of 20 x 10 px; the first row of voxels is at the bottom
     assert (x.min(), x.max()) == (40, 100)
     assert (y.min(), y.max()) == (80 - 70, 80 - 30)
+
+
+def test_places_of_a_line_are_written_as_short_as_other_coordinates():
+    plane = np.random.default_rng(2).random((30, 20)) > 0.5
+    path = contour_path(plane, 0.5, (300.0, 75.0))
+    written = re.findall(r'[\d.-]+', path)
+    assert len(written) > 1000
+    assert written == [short(float(v), 1) for v in written]
+    assert any(number.isdigit() for number in written)
+    assert set(re.sub(r'[\d.]', '', path)) == {'M', ' ', 'L'}
 
 
 def test_lines_of_a_level_are_interpolated_and_end_at_the_picture():

@@ -24,3 +24,16 @@ def test_distances_from_one_voxel_are_lengths():
 def test_without_anything_outside_distances_are_infinite():
     assert np.isinf(distances(np.ones((2, 3, 4), bool), (1, 1, 1))).all()
     assert not distances(np.zeros((2, 3, 4), bool), (1, 1, 1)).any()
+
+
+@pytest.mark.parametrize('most', [0.5, 2.0, 2.4, np.sqrt(6)])
+@pytest.mark.parametrize('share', [0.5, 0.97, 0.999])
+def test_distances_up_to_a_limit_are_the_same_and_others_are_beyond_it(share, most):
+    mask = np.random.default_rng(8).random((19, 23, 31)) < share
+    mask[4:9, 5:12, 8:20] = False  # a run of zeros, and long ways next to it
+    mask[11:, 14:] = True
+    known = distances(mask, (1, 1, 2))
+    found = distances(mask, (1, 1, 2), most)
+    np.testing.assert_array_equal(found[known <= most], known[known <= most])
+    assert (found[known > most] > most).all()
+    assert (known > most).any()
