@@ -8,9 +8,9 @@ take of that is given back; of what that adds again, and so on:
     l_1 = R f,   d_1 = l_1,   d_n+1 = E d_n - R E d_n,   l_n+1 = l_n + d_n+1.
 
 A field of outside sources alone still leaves nothing, for then l_1 is zero. What is added shrinks
-at first, to about half from pass to pass; but in plates a few voxels thick, and by PDF after ten passes
-everywhere, it may grow again. Such a series has no sum: it ends before the first term that is no
-smaller than the one before.
+at first, to about half from pass to pass; but in plates a few voxels thick, and by PDF after ten
+passes everywhere, it may grow again. Such a series has no sum: it ends before the first term that
+is no smaller than the one before.
 """
 
 from __future__ import annotations
