@@ -8,9 +8,9 @@ take of that is given back; of what that adds again, and so on:
     l_1 = R f,   d_1 = l_1,   d_n+1 = E d_n - R E d_n,   l_n+1 = l_n + d_n+1.
 
 A field of outside sources alone still leaves nothing, for then l_1 is zero. What is added shrinks
-at first, by a half and more a pass; but in plates a few voxels thick, and by PDF after ten passes
-everywhere, it may grow again. Such a series has no sum: it ends before the first term that is no
-smaller than the one before.
+at first, to about half from pass to pass; but in plates a few voxels thick, and by PDF after ten
+passes everywhere, it may grow again. Such a series has no sum: it ends before the first term that
+is no smaller than the one before.
 """
 
 from __future__ import annotations
@@ -116,7 +116,7 @@ class DipolePart:
             convolver(kernel, self._padded.shape, nthreads=self._nthreads)(image, out=image)
             return np.where(self.mask, image[inner], np.float32(0))
 
-        inverse: Image = kernel / (kernel**2 + np.float32(FLOOR))  # type: ignore[assignment]
+        inverse = np.divide(kernel, kernel**2 + np.float32(FLOOR))
         chi = in_mask(inverse, self._box.take(field) * self.weight)
         chi[self.mask] -= chi[self.mask].mean(dtype=np.float64).astype(np.float32)
         part: Image = self._box.put(in_mask(kernel, chi))

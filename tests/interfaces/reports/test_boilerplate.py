@@ -138,6 +138,11 @@ def test_passes_of_the_background_are_told():
     assert 'given back' not in methods_text(asked, version='1').markdown
 
 
+def test_what_pdf_weighs_is_told():
+    assert 'depth below the surface' in methods_text({'background': 'pdf'}, version='1').markdown
+    assert 'depth' not in methods_text({'background': 'lbv'}, version='1').markdown
+
+
 @pytest.mark.parametrize('method', METHODS)
 def test_every_fit_of_r2star_has_its_sentence(method):
     name = r2star_method(method)

@@ -138,7 +138,7 @@ def test_progress_is_told(phantom, name):
 
 @pytest.mark.parametrize('name', METHODS)
 def test_what_a_removal_takes_of_the_local_field_is_given_back(phantom, name):
-    """Further passes return much of it; the first is the published method."""
+    """Further passes return much of it; one pass gives nothing back."""
     core = ndimage.binary_erosion(phantom['mask'], iterations=3)
     settings = {} if name == 'vsharp' else {'tolerance': 1e-3}
     lost = []
