@@ -110,14 +110,14 @@ def list_everybody(settings: Settings, failed: Mapping[str, Sequence[str]]) -> N
 
 def _listed_groups(settings: Settings) -> str:
     """Column of groups in the list: of the main comparison, where this one has a name."""
-    from ..interfaces.files import read_json
+    from ..interfaces.files import read_json_object
     from ..interfaces.reports.methods_text import COMPARISON
 
     own = settings.question.group_column
     if not settings.analysis_name:
         return own
     try:
-        decided = read_json(settings.output_dir / COMPARISON)
+        decided = read_json_object(settings.output_dir / COMPARISON, 'make it again')
     except NigraError:  # there was none
         return own
-    return str(decided.get('group_column', own)) if isinstance(decided, dict) else own
+    return str(decided.get('group_column', own))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -262,6 +262,20 @@ def _check_levels(table: pd.DataFrame, path: Path, group_column: str) -> None:
                 f'does not list',
                 f'write one of {", ".join(map(str, levels))}, or add it there',
             )
+
+
+def levels_of(dictionary: Mapping[str, Any], column: str) -> dict[str, str] | None:
+    """What the values of a column stand for, by value; None where it is not told.
+
+    Examples
+    --------
+    >>> levels_of({'sex': {'Levels': {'F': 'female', 'M': 1}}}, 'sex'), levels_of({}, 'sex')
+    ({'F': 'female'}, None)
+    """
+    levels = dictionary.get(column, {}).get('Levels')
+    if not isinstance(levels, dict):
+        return None
+    return {str(value): words for value, words in levels.items() if isinstance(words, str)}
 
 
 def read_dictionary(path: Path) -> dict[str, Any]:

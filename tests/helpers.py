@@ -70,6 +70,16 @@ def look(raw, *options, levels=('participant',)):
     return status, read_table(logs / 'look.tsv'), list(problems.itertuples(index=False, name=None))
 
 
+def renamed(old, new):
+    """What gives images and sidecars of the first participant another part in their names."""
+
+    def apply(raw):
+        for path in list(anat(raw).glob(f'*{old}*')):
+            path.rename(path.with_name(path.name.replace(old, new)))
+
+    return apply
+
+
 def first_is_left_out(raw, sentence):
     """A look leaves the first of two participants out, says why, and processes the other."""
     status, scans, problems = look(raw)

@@ -133,9 +133,8 @@ def bidsify(request: Request, tell: Callable[[str], None] = lambda text: None) -
         _describe(request)
         for visit, (scans, _) in zip(visits, decided, strict=True):
             if scans:
-                tell(
-                    f'{visit.prefix}: converting {len(scans)} scan{"s" if len(scans) != 1 else ""}'
-                )
+                words = 'scan' if len(scans) == 1 else 'scans'
+                tell(f'{visit.prefix}: converting {len(scans)} {words}')
                 _convert(visit, scans, converter, request, outcome, scratch)
         there = people.participant_id.map(lambda who: (request.bids_dir / who).is_dir())
         save_participants(people[there], request.bids_dir)

@@ -15,7 +15,7 @@ from ...nodes.statistics.measures import MEASURES, Measure
 from ...nodes.statistics.sample import EVERY_MODEL
 from ...nodes.statistics.values import first_visits
 from ..group_tables import GROUP_TABLES
-from ..participants import read_dictionary
+from ..participants import levels_of, read_dictionary
 from ..tables import read_table, readable
 
 
@@ -93,9 +93,8 @@ class GroupData:
 
     def meaning(self, group: str) -> str:
         """What a group's label stands for; empty where the table's JSON file does not tell."""
-        levels = self.dictionary.get(self.group_column, {}).get('Levels')
-        told = levels.get(group) if isinstance(levels, dict) else None
-        return told if isinstance(told, str) and told != group else ''
+        told = (levels_of(self.dictionary, self.group_column) or {}).get(group, '')
+        return told if told != group else ''
 
     def heading(self, column: str) -> str:
         """A column of the table of participants as people write it, with its unit where known."""

@@ -16,7 +16,7 @@ import pandas as pd
 from markupsafe import Markup
 
 from ...nodes.errors import NigraError
-from ..participants import read_dictionary, read_text_table
+from ..participants import levels_of, read_dictionary, read_text_table
 from ..sessions import find_session_tables, session_folders
 
 LOGGER = logging.getLogger('nigra')
@@ -147,9 +147,9 @@ def _levels(table: Path, rows: pd.DataFrame, group_column: str) -> dict[str, dic
     found = {}
     words = read_dictionary(table)
     for name, field in {**{c: c.casefold() for c in rows}, group_column: 'group'}.items():
-        levels = words.get(name, {}).get('Levels')
-        if field in ('group', 'sex') and isinstance(levels, dict):
-            found[field] = {str(k): v for k, v in levels.items() if isinstance(v, str)}
+        levels = levels_of(words, name)
+        if field in ('group', 'sex') and levels is not None:
+            found[field] = levels
     return found
 
 

@@ -44,18 +44,18 @@ class Spheres:
         self._solid = rfftn(self.inside.astype(np.float32), nthreads=nthreads)
         self._product, self._image = empty_spectrum(self.field), np.empty_like(self.field)
 
-    def removal(self, radius: float) -> Image:
-        """Kernel delta - ball as a half spectrum."""
-        ball = self._ball(radius)
-        return np.subtract(1, ball, out=ball)
-
-    def _ball(self, radius: float) -> Image:
+    def ball(self, radius: float) -> Image:
+        """Kernel of the mean over a ball as a half spectrum."""
         return smv_kernel(self.crop.grid, radius, nthreads=self.nthreads)
 
-    def fits(self, radius: float) -> Mask:
-        """Voxels about which the ball fits into the mask."""
+    def removal(self, radius: float) -> Image:
+        """Kernel delta - ball."""
+        return removal_of(self.ball(radius))
+
+    def fits(self, radius: float, ball: Image) -> Mask:
+        """Voxels about which the ball, whose kernel is given, fits into the mask."""
         # the mask's mean over the ball: 1 where all of the ball lies inside
-        np.multiply(self._solid, self._ball(radius), out=self._product)
+        np.multiply(self._solid, ball, out=self._product)
         fraction = irfftn(self._product, self._image, nthreads=self.nthreads)
         # Balls are made of pieces of 1/343 voxel (`kernels.smv_kernel`): at 1 mm one is 2.9e-3 /
         # (4 r^3) of a ball. Below 3 mm a third of that may be missing; from 3 mm on `_ROUNDING`,
@@ -68,6 +68,11 @@ class Spheres:
         part = DipolePart(self.inside.astype(np.float32), self.crop.grid, self.nthreads)
         local = local_in_passes(remove, self.field, kept, part, stop)
         return self.crop.put(local), self.crop.put(kept)
+
+
+def removal_of(ball: Image) -> Image:
+    """Kernel delta - ball in place of that of a ball."""
+    return np.subtract(1, ball, out=ball)
 
 
 class OneBall:
@@ -92,7 +97,8 @@ class OneBall:
         self, totalfield: NDArray[Any], mask: Mask, grid: Grid, radius: float, nthreads: int
     ) -> None:
         self.spheres = Spheres(totalfield, mask, grid, radius, nthreads)
-        self.kernel, self.fits = self.spheres.removal(radius), self.spheres.fits(radius)
+        ball = self.spheres.ball(radius)
+        self.fits, self.kernel = self.spheres.fits(radius, ball), removal_of(ball)
         if not self.fits.any():
             raise NigraError(f'no ball of {radius} mm fits into the mask; give a smaller radius')
         shape = self.spheres.crop.grid.shape

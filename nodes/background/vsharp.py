@@ -115,7 +115,7 @@ class _Balls:
         self._ball = np.zeros(spheres.inside.shape, np.int16)
         for number, radius in enumerate(radii, 1):
             # radii fall, so a voxel that no larger ball had fits this one best
-            self._ball[spheres.fits(radius) & (self._ball == 0)] = number
+            self._ball[spheres.fits(radius, spheres.ball(radius)) & (self._ball == 0)] = number
         self.kept = self._ball > 0
         if not self.kept.any():
             raise NigraError(

@@ -10,7 +10,7 @@ import shutil
 import nibabel as nib
 import numpy as np
 import pytest
-from helpers import add_run, anat, first_is_left_out, look, write_image, write_sidecar
+from helpers import add_run, anat, first_is_left_out, look, renamed, write_image, write_sidecar
 
 from nigra.cli import main
 
@@ -63,14 +63,6 @@ def header(*names, **fields):
     return apply
 
 
-def rename(old, new):
-    def apply(raw):
-        for path in list(anat(raw).glob(f'*{old}*')):
-            path.rename(path.with_name(path.name.replace(old, new)))
-
-    return apply
-
-
 def dangling(raw):
     (anat(raw) / T1W).unlink()
     (anat(raw) / T1W).symlink_to('../../.git/annex/objects/nothing.nii.gz')
@@ -78,7 +70,7 @@ def dangling(raw):
 
 def contradicting_sidecars(raw):
     """Two sidecars of one folder that both apply, neither the more specific."""
-    rename('sub-01_part', 'sub-01_acq-a_part')(raw)
+    renamed('sub-01_part', 'sub-01_acq-a_part')(raw)
     for name in ('sub-01_acq-a_part-phase_T2starw', 'sub-01_acq-a_part-mag_T2starw'):
         (anat(raw) / f'{name}.json').unlink()
     for name, time in (('acq-a', 0.02), ('part-phase', 0.04), ('part-mag', 0.04)):
@@ -90,7 +82,7 @@ LEFT_OUT = {
     '6 no gradient echo': (remove('*T2starw*'), 'sub-01: has no gradient-echo images'),
     '7 no phase': (remove('*phase*'), 'has no part-phase image; add the part-phase files'),
     '8 no magnitude': (remove('*mag*'), 'has no part-mag image; add the part-mag files'),
-    '8 magnitude without part': (rename('part-mag_', ''), 'beside phase but has no part entity'),
+    '8 magnitude without part': (renamed('part-mag_', ''), 'beside phase but has no part entity'),
     '9 no T1w': (remove('*T1w*'), 'has no T1w image'),
     '14 empty': (content(MAG, b''), f'{MAG}: is empty'),
     '14 no image': (content(T1W, b'nothing of the kind'), f'{T1W}: cannot be read as NIfTI'),
@@ -114,7 +106,7 @@ LEFT_OUT = {
     '30 four axes': (image(MAG, shape=(6, 7, 5, 2)), 'where one 3D image per echo is needed'),
     '30 T1w of four axes': (image(T1W, shape=(6, 7, 5, 2)), 'give a 3D T1w image'),
     '48 coils': (image(MAG, shape=(6, 7, 5, 1, 8)), 'where one 3D image per echo is needed'),
-    '31 half a complex image': (rename('part-phase', 'part-real'), 'has no part-imag image'),
+    '31 half a complex image': (renamed('part-phase', 'part-real'), 'has no part-imag image'),
     '72 sidecars contradict': (contradicting_sidecars, 'both apply to the same image'),
     '76 no orientation': (header(T1W, MAG, PHASE, sform_code=0, qform_code=0),
                           'has sform_code 0 and qform_code 0'),
@@ -123,12 +115,12 @@ LEFT_OUT = {
     '76 voxels in metres': (image(T1W, affine=np.diag([0.002, 0.002, 0.002, 1.0])),
                             'has voxels of 0.002 x 0.002 x 0.002 mm'),
     '76 no size': (header(T1W, srow_x=[np.nan, 0, 0, 0]), 'has voxels of nan'),
-    '100 other run': (rename('sub-01_part-phase', 'sub-01_run-2_part-phase'),
+    '100 other run': (renamed('sub-01_part-phase', 'sub-01_run-2_part-phase'),
                       'there is sub-01_run-2_part-phase_T2starw.nii.gz, which has no part-mag'),
-    '100 other acquisition': (rename('sub-01_part-mag', 'sub-01_acq-x_part-mag'),
+    '100 other acquisition': (renamed('sub-01_part-mag', 'sub-01_acq-x_part-mag'),
                               'but there is sub-01_part-phase_T2starw.nii.gz'),
-    '100 other suffix': (rename('part-phase_T2starw', 'part-phase_MEGRE'), 'part-phase_MEGRE'),
-    '101 only a phase T1w': (rename('sub-01_T1w', 'sub-01_part-phase_T1w'), 'has no T1w image'),
+    '100 other suffix': (renamed('part-phase_T2starw', 'part-phase_MEGRE'), 'part-phase_MEGRE'),
+    '101 only a phase T1w': (renamed('sub-01_T1w', 'sub-01_part-phase_T1w'), 'has no T1w image'),
 }  # fmt: skip
 """What leaves the first participant out, by the number of the case."""
 
@@ -165,7 +157,7 @@ def two_names(raw):
 
 
 def post_contrast(raw):
-    rename('sub-01_T1w', 'sub-01_ce-gd_T1w')(raw)
+    renamed('sub-01_T1w', 'sub-01_ce-gd_T1w')(raw)
 
 
 def told_post_contrast(raw):

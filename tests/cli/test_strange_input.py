@@ -7,7 +7,7 @@ import shutil
 
 import numpy as np
 import pytest
-from helpers import anat, first_is_left_out, look, people, write_image, write_sidecar
+from helpers import anat, first_is_left_out, look, people, renamed, write_image, write_sidecar
 
 from nigra.cli import main
 
@@ -89,14 +89,6 @@ LEFT_OUT = {
     'cut without compression': (unpacked(1), 'sub-01_T1w.nii: has 771 bytes, too few for'),
 }  # fmt: skip
 """What leaves the first participant out, and what is said."""
-
-
-def renamed(old, new):
-    def apply(raw):
-        for path in list(anat(raw).glob(f'*{old}*')):
-            path.rename(path.with_name(path.name.replace(old, new)))
-
-    return apply
 
 
 def unpacked_under_its_name(raw):

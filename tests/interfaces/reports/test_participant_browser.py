@@ -10,12 +10,17 @@ from nigra.interfaces.reports.report import render_participant
 pytestmark = pytest.mark.skipif(not BROWSER, reason='no Chromium on this machine')
 
 
-def test_pictures_of_a_participant_fade_and_lose_their_outlines(tmp_path):
-    given, run = write_visit(tmp_path)
-    page = tmp_path / 'sub-01.html'
-    html = render_participant(participant_id='sub-01', runs=[run], names=NAMES, **given)
+def page_of(folder, visit):
+    """Page of a visit with one run."""
+    given, run = write_visit(folder)
+    page = folder / f'{visit}.html'
+    html = render_participant(participant_id=visit, runs=[run], names=NAMES, **given)
     page.write_text(html, encoding='utf-8')
-    told = driven(page, """
+    return page
+
+
+def test_pictures_of_a_participant_fade_and_lose_their_outlines(tmp_path):
+    told = driven(page_of(tmp_path, 'sub-01'), """
       const figure = document.querySelector('#run-1 figure.picture');
       const style = (css) => getComputedStyle(figure.querySelector(css));
       const state = () => [style('.layer.over').opacity, style('svg .outlines').display].join(' ');
@@ -28,11 +33,7 @@ def test_pictures_of_a_participant_fade_and_lose_their_outlines(tmp_path):
 
 
 def test_a_rating_is_a_table_that_the_group_level_reads(tmp_path):
-    given, run = write_visit(tmp_path)
-    page = tmp_path / 'sub-01_ses-a.html'
-    html = render_participant(participant_id='sub-01_ses-a', runs=[run], names=NAMES, **given)
-    page.write_text(html, encoding='utf-8')
-    told = driven(page, """
+    told = driven(page_of(tmp_path, 'sub-01_ses-a'), """
       let saved;
       URL.createObjectURL = (blob) => { saved = blob; return 'data:,'; };
       // a download may keep the browser from ending
