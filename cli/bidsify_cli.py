@@ -67,7 +67,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run `nigra-bidsify`; 0 means that everybody has a gradient-echo scan with phase."""
+    """Run `nigra-bidsify`; 0 means that all could be read and everybody has phase."""
     options = vars(parser().parse_args(argv))
     table_file = options.pop('table')
     from ..interfaces.dicom.bidsify import Request, bidsify
@@ -100,8 +100,10 @@ def show(table: pd.DataFrame) -> str:
     """The table of series as text, one below the other."""
     from .told import in_columns
 
-    shown = table.fillna('').rename(
-        columns={'participant_id': 'participant', 'session_id': 'session'}
+    shown = (
+        table.astype(object)
+        .fillna('')
+        .rename(columns={'participant_id': 'participant', 'session_id': 'session'})
     )
     if not shown.session.any():
         shown = shown.drop(columns='session')

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from ...nodes.errors import InputError, NigraError, one_line
+from ...nodes.errors import InputError, NigraError
 from ..files import save_json, save_text
 from .clinical import (
     participants_table,
@@ -20,13 +19,13 @@ from .clinical import (
     with_those_there,
 )
 from .convert import find_converter
-from .headers import limits, read_frames
+from .export import Export, LeftOut, read_export
+from .headers import limits
 from .overrule import forced_roles, read_map
 from .people import Visit, doubtful_ids, find_visits, name_visits, read_key, save_key
 from .roles import Reading
 from .scans import Scan, assemble, perhaps_stopped
-from .series import Frame, gather
-from .unpack import find_files
+from .series import gather
 from .write import write_visit
 
 
@@ -113,13 +112,15 @@ def bidsify(request: Request, tell: Callable[[str], None] = lambda text: None) -
     key = read_key(request.key)
     with tempfile.TemporaryDirectory(prefix='nigra-bidsify-') as folder:
         scratch = Path(folder)
+        export = read_export(request.dicom_dir, scratch, tell)
         visits = name_visits(
-            _read_visits(request.dicom_dir, scratch, tell), key, request.labels,
+            find_visits(gather(export.frames, limits)), key, request.labels,
             [p.name for p in request.bids_dir.glob('sub-*')],
         )  # fmt: skip
         roles = forced_roles(forced, visits, request.map_file)
         decided = [assemble(visit.series, roles) for visit in visits]
-        outcome = Outcome(_table(visits, [readings for _, readings in decided]))
+        outcome = Outcome(_table(visits, [readings for _, readings in decided], export.left_out))
+        outcome.problems += [one.sentence for one in export.left_out]
         outcome.warnings += doubtful_ids(visits)
         for visit, (scans, readings) in zip(visits, decided, strict=True):
             _judge_visit(visit, scans, readings, outcome)
@@ -135,7 +136,7 @@ def bidsify(request: Request, tell: Callable[[str], None] = lambda text: None) -
             if scans:
                 words = 'scan' if len(scans) == 1 else 'scans'
                 tell(f'{visit.prefix}: converting {len(scans)} {words}')
-                _convert(visit, scans, converter, request, outcome, scratch)
+                _convert(visit, scans, converter, request, outcome, scratch, export)
         there = people.participant_id.map(lambda who: (request.bids_dir / who).is_dir())
         save_participants(people[there], request.bids_dir)
     return outcome
@@ -158,55 +159,9 @@ def _check_folders(request: Request) -> None:
         )
 
 
-def _read_visits(dicom_dir: Path, scratch: Path, tell: Callable[[str], None]) -> list[Visit]:
-    unpacked = scratch / 'unpacked'
-    unpacked.mkdir()
-    files = find_files(dicom_dir, unpacked)
-    tell(f'reading the headers of {len(files)} files')
-    with warnings.catch_warnings():
-        warnings.simplefilter('ignore')  # of values that break rules of DICOM, as many do
-        frames, passed, damaged = _read_files(files)
-    if damaged and frames:
-        tell(f'{len(damaged)} of them are left out, such as {damaged[0]}')
-    elif damaged:
-        raise damaged[0]
-    names = _some([path.name for path in passed])
-    if frames and passed:
-        tell(f'passed over, as they hold no DICOM image with a position: {len(passed)} ({names})')
-    if not frames:
-        raise InputError(
-            dicom_dir,
-            f'has {len(files)} files but no DICOM images ({names})',
-            'give the folder of the export, unpacked',
-        )
-    return find_visits(gather(frames, limits))
-
-
-def _read_files(
-    files: Sequence[tuple[Path, str]],
-) -> tuple[list[Frame], list[Path], list[InputError]]:
-    """All images, the files that hold none, and what is wrong with damaged ones."""
-    frames: list[Frame] = []
-    passed: list[Path] = []
-    damaged: list[InputError] = []
-    for path, top in files:
-        try:
-            held = read_frames(path, top)
-        except InputError as error:
-            damaged.append(error)
-            continue
-        frames += held
-        if not held:
-            passed.append(path)
-    return frames, passed, damaged
-
-
-def _some(names: Sequence[str]) -> str:
-    """The first of many names."""
-    return one_line(', '.join(names[:3])) + (', ...' if len(names) > 3 else '')
-
-
-def _table(visits: Sequence[Visit], readings: Sequence[Sequence[Reading]]) -> pd.DataFrame:
+def _table(
+    visits: Sequence[Visit], readings: Sequence[Sequence[Reading]], left_out: Sequence[LeftOut]
+) -> pd.DataFrame:
     rows: list[dict[str, Any]] = []
     for visit, read in zip(visits, readings, strict=True):
         for one, reading in zip(visit.series, read, strict=True):
@@ -219,7 +174,10 @@ def _table(visits: Sequence[Visit], readings: Sequence[Sequence[Reading]]) -> pd
                 'role': 'ignore' if reading.role == 'none' else reading.role,
                 'reason': reading.reason,
             })  # fmt: skip
-    return pd.DataFrame(rows)
+    for lost in left_out:  # a row without series says nothing to --map
+        rows.append({'series': None, 'description': lost.name, 'images': None, 'role': 'ignore',
+                     'reason': lost.reason})  # fmt: skip
+    return pd.DataFrame(rows).astype({'series': 'Int64', 'images': 'Int64'})
 
 
 def _judge_visit(
@@ -252,6 +210,7 @@ def _convert(
     request: Request,
     outcome: Outcome,
     scratch: Path,
+    export: Export,
 ) -> None:
     """Write a visit; one that fails does not take others along."""
     try:
@@ -260,7 +219,7 @@ def _convert(
             scratch=scratch, warnings=outcome.warnings,
         )  # fmt: skip
     except NigraError as error:
-        outcome.problems.append(f'{visit.prefix}: {error}')
+        outcome.problems.append(f'{visit.prefix}: {export.shown(error)}')
 
 
 def _describe(request: Request) -> None:

@@ -79,7 +79,8 @@ def convert(
     _gather_inputs(volume, inputs, plain=series.header.foreign)
     command = [str(converter), '-b', 'y', '-ba', 'n', '-z', 'n', '-m', 'n', '-i', 'n', '-x', 'n',
                '-g', 'i', '-f', 'image', '-o', str(outputs), str(inputs)]  # fmt: skip
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    # it prints texts of headers as they are, in whatever letters
+    done = subprocess.run(command, capture_output=True, text=True, errors='replace', check=False)
     found = [path for path in sorted(outputs.glob('*.nii')) if path.with_suffix('.json').is_file()]
     if len(found) != 1 or '_Eq' in found[0].name:
         for source in volume.sources:  # one may be cut short, or compressed as nobody reads it

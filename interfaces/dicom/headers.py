@@ -31,7 +31,7 @@ def read_frames(path: Path, folder: str = '') -> list[Frame]:
     Raises
     ------
     InputError
-        It is one, but fields that tell its place are no numbers.
+        It is one, but fields that tell its place are no numbers; or it may not be read.
     """
     import pydicom
 
@@ -40,8 +40,14 @@ def read_frames(path: Path, folder: str = '') -> list[Frame]:
     named = path.suffix.casefold() in _SUFFIXES  # old exports lack the preamble
     try:
         data = pydicom.dcmread(path, stop_before_pixels=True, force=named)
-    except (pydicom.errors.InvalidDicomError, OSError, EOFError, ValueError, KeyError):
+    except (pydicom.errors.InvalidDicomError, EOFError, ValueError, KeyError):
         return []
+    except OSError as error:
+        if not error.strerror:  # pydicom's own
+            return []
+        raise InputError(
+            path, f'cannot be read ({error.strerror})', 'copy it again, or check permissions'
+        ) from error
     if 'Rows' not in data or 'Columns' not in data:
         return []
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import lzma
 import os
@@ -11,12 +12,15 @@ import tempfile
 import zipfile
 import zlib
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from ...nodes.errors import InputError
 
 _ARCHIVES = ('.zip', '.tar', '.tar.gz', '.tgz', '.tar.xz', '.tar.bz2')
 _SINGLE = ('.dcm.gz', '.ima.gz')
+_OTHERS = ('.7z', '.rar', '.iso', '.tar.zst', '.tzst', '.tar.lz', '.tar.z', '.zipx')
+"""Archives that Python's library does not unpack."""
 _UNPACKING = (
     OSError, EOFError, RuntimeError, ValueError, zipfile.BadZipFile, tarfile.TarError,
     zlib.error, lzma.LZMAError,
@@ -24,8 +28,27 @@ _UNPACKING = (
 """What damaged, encrypted and unknown archives raise."""
 
 
-def find_files(folder: Path, scratch: Path) -> list[tuple[Path, str]]:
-    """Files of a folder or archive, and the first folder or archive below it that holds each.
+@dataclass(frozen=True)
+class Found:
+    """A file of an export.
+
+    Attributes
+    ----------
+    path
+        Where it can be read; of what was unpacked a temporary place.
+    shown
+        Where the user finds it, archives on the way taken for folders.
+    top
+        First folder or archive below the export that holds it; empty where it lies directly there.
+    """
+
+    path: Path
+    shown: Path
+    top: str = ''
+
+
+def find_files(folder: Path, scratch: Path) -> tuple[list[Found], list[InputError]]:
+    """Files of a folder or archive, and what is wrong with archives that are left out.
 
     Parameters
     ----------
@@ -36,27 +59,49 @@ def find_files(folder: Path, scratch: Path) -> list[tuple[Path, str]]:
 
     Returns
     -------
-    list of tuple
-        File, and the name of what holds it; empty where it lies directly below `folder`.
+    list of Found
+        All files, none of an archive that is not whole.
+    list of InputError
+        One for each archive that cannot be unpacked.
 
     Raises
     ------
     InputError
-        There is nothing, or an archive cannot be read.
+        There is nothing, or no room to unpack.
     """
     if not folder.exists():
         raise InputError(folder, 'does not exist', 'give a folder or archive of DICOM files')
-    return [(p, names[0] if len(names) > 1 else '') for p, names in _files(folder, scratch)]
+    found: list[Found] = []
+    left_out: list[InputError] = []
+    for item, names in _files(folder, scratch, folder):
+        if isinstance(item, InputError):
+            left_out.append(item)
+        else:
+            found.append(Found(item, folder.joinpath(*names), names[0] if len(names) > 1 else ''))
+    return found, left_out
 
 
-def _files(place: Path, scratch: Path) -> Iterator[tuple[Path, tuple[str, ...]]]:
-    """Files with the names that lead to them from a folder or an archive."""
+def _files(
+    place: Path, scratch: Path, shown: Path
+) -> Iterator[tuple[Path | InputError, tuple[str, ...]]]:
+    """Files, or errors, with the names that lead to them from a folder or an archive."""
     for path in [place] if place.is_file() else _below(place):
         names = () if path == place else path.relative_to(place).parts
-        if path.name.casefold().endswith((*_ARCHIVES, *_SINGLE)):
+        lower = path.name.casefold()
+        here = shown.joinpath(*names)
+        if lower.endswith((*_ARCHIVES, *_SINGLE)):
             target = Path(tempfile.mkdtemp(dir=scratch))
-            for inside, deeper in _files(_unpack(path, target), scratch):
-                yield inside, names + deeper
+            try:
+                inside = _unpack(path, target)
+            except _UNPACKING as error:
+                shutil.rmtree(target, ignore_errors=True)  # half of it would pass for the whole
+                yield _refusal(error, here, scratch), names
+                continue
+            for item, deeper in _files(inside, scratch, here):
+                yield item, names + deeper
+        elif lower.endswith(_OTHERS):
+            what = f'is an archive of a kind that is not unpacked here ({path.suffix})'
+            yield InputError(here, what, 'unpack it and give its folder'), names
         else:
             yield path, names
 
@@ -77,19 +122,38 @@ def _below(folder: Path) -> list[Path]:
 
 def _unpack(path: Path, target: Path) -> Path:
     """Folder of what an archive holds; the file where one alone is compressed."""
-    try:
-        if path.suffix.casefold() == '.zip':
-            with zipfile.ZipFile(path) as archive:
-                archive.extractall(target)
-        elif path.name.casefold().endswith(_ARCHIVES):
-            with tarfile.open(path) as pack:
-                pack.extractall(target, filter='data')
-        else:
-            target /= path.stem
-            with gzip.open(path) as packed, target.open('wb') as plain:
-                shutil.copyfileobj(packed, plain)
-    except _UNPACKING as error:
-        raise InputError(
-            path, f'cannot be unpacked ({error})', 'pack it again, or give its folder'
-        ) from error
+    if path.suffix.casefold() == '.zip':
+        with zipfile.ZipFile(path) as archive:
+            archive.extractall(target)
+    elif path.name.casefold().endswith(_ARCHIVES):
+        with tarfile.open(path) as pack:
+            pack.extractall(target, filter='data')
+            _check_end(pack)
+    else:
+        target /= path.stem
+        with gzip.open(path) as packed, target.open('wb') as plain:
+            shutil.copyfileobj(packed, plain)
     return target
+
+
+def _check_end(pack: tarfile.TarFile) -> None:
+    """Raise where a tar does not end in zeros: a cut or damaged header passes for its end."""
+    stream = pack.fileobj
+    if stream is None:
+        return
+    whole = stream.tell() >= pack.offset + tarfile.BLOCKSIZE
+    while rest := stream.read(1 << 20):
+        whole &= not rest.strip(b'\0')
+    if not whole:
+        raise tarfile.ReadError('it is cut short, or damaged within')
+
+
+def _refusal(error: Exception, shown: Path, scratch: Path) -> InputError:
+    """Why an archive is left out; raises where no other could be unpacked, either."""
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        raise InputError(
+            scratch, f'has no room to unpack {shown}', 'set TMPDIR to a folder with more'
+        ) from error
+    why = error.strerror if isinstance(error, OSError) and error.strerror else error
+    fix = 'pack it again, or unpack it and give its folder'
+    return InputError(shown, f'cannot be unpacked ({why})', fix)

@@ -14,10 +14,11 @@ from pydicom.dataset import Dataset
 from toy_dicom import write_enhanced, write_series
 
 from nigra.interfaces.dicom import headers, series
+from nigra.interfaces.dicom.bidsify import Request, bidsify
 from nigra.interfaces.dicom.convert import _check_shape, _gather_inputs
 from nigra.interfaces.dicom.headers import _age, read_frames
 from nigra.interfaces.dicom.series import Frame, Header, gather, part_of, part_of_values
-from nigra.interfaces.dicom.unpack import find_files
+from nigra.interfaces.dicom.unpack import Found, find_files
 from nigra.nodes.errors import InputError
 
 
@@ -52,15 +53,17 @@ def test_archives_are_unpacked_and_files_keep_the_name_below_the_folder(tmp_path
             archive.write(path, path.relative_to(tmp_path))
     with tarfile.open(source / 'C.tgz', 'w:gz') as pack:
         pack.add(tmp_path / 'B', 'C')
-    found = find_files(source, scratch)
-    assert [name for _, name in found] == ['A', 'B.zip', 'B.zip', 'C.tgz', 'C.tgz']
-    assert all(path.is_file() for path, _ in found)
+    found, broken = find_files(source, scratch)
+    assert not broken
+    assert [file.top for file in found] == ['A', 'B.zip', 'B.zip', 'C.tgz', 'C.tgz']
+    assert all(file.path.is_file() for file in found)
+    assert found[1].shown == source / 'B.zip' / 'B' / 'x' / '1_0001.dcm'
     # an archive by itself has the folders within
     (tmp_path / 'again').mkdir()
-    alone = find_files(source / 'B.zip', tmp_path / 'again')
-    assert [name for _, name in alone] == ['B', 'B']
-    (one,) = find_files(found[0][0], scratch)
-    assert one == (found[0][0], '')
+    alone, _ = find_files(source / 'B.zip', tmp_path / 'again')
+    assert [file.top for file in alone] == ['B', 'B']
+    (one,), _ = find_files(found[0].path, scratch)
+    assert one == Found(found[0].path, found[0].path)
 
 
 def test_archives_in_archives_single_ones_and_linked_folders_are_searched(tmp_path):
@@ -77,12 +80,12 @@ def test_archives_in_archives_single_ones_and_linked_folders_are_searched(tmp_pa
     (source / 'linked').symlink_to(tmp_path / 'made')
     (source / 'linked again').symlink_to(tmp_path / 'made')
     (source / 'loop').symlink_to(source)
-    found = find_files(source, scratch)
-    assert [(path.name, name) for path, name in found] == [
+    found, _ = find_files(source, scratch)
+    assert [(file.path.name, file.top) for file in found] == [
         ('image.nii.gz', ''), (one.name, 'linked'), (two.name, 'linked'),
         ('one.dcm', 'outer.zip'), ('two.dcm', ''),
     ]  # fmt: skip
-    assert found[-1][0].read_bytes() == two.read_bytes()
+    assert found[-1].path.read_bytes() == two.read_bytes()
 
 
 @pytest.mark.parametrize('kind', ['zip', 'tar.xz', 'tar.gz', 'dcm.gz'])
@@ -102,8 +105,10 @@ def test_an_archive_that_is_damaged_within_is_told(tmp_path, kind):
     packed = bytearray(path.read_bytes())
     packed[9000:9100] = b'\xff' * 100
     path.write_bytes(packed)
-    with pytest.raises(InputError, match='cannot be unpacked'):
-        find_files(path, scratch)
+    found, (error,) = find_files(path, scratch)
+    assert not found
+    assert f'{path}: cannot be unpacked (' in str(error)
+    assert not list(scratch.iterdir())  # no half of it
 
 
 @pytest.mark.parametrize(
@@ -143,14 +148,12 @@ def test_pictures_in_colours_are_no_images(tmp_path):
     assert read_frames(path) == []
 
 
-def test_what_is_missing_or_no_archive_is_told(tmp_path):
+def test_what_is_missing_or_no_archive_is_told(tmp_path, dicom_programs):
     with pytest.raises(InputError, match='does not exist'):
         find_files(tmp_path / 'no', tmp_path)
     (tmp_path / 'x.zip').write_bytes(b'no zip')
-    scratch = tmp_path / 'scratch'
-    scratch.mkdir()
-    with pytest.raises(InputError, match='cannot be unpacked'):
-        find_files(tmp_path / 'x.zip', scratch)
+    with pytest.raises(InputError, match=r'x\.zip: cannot be unpacked \(File is not a zip file'):
+        bidsify(Request(tmp_path / 'x.zip', tmp_path / 'bids'))
 
 
 @pytest.mark.parametrize('field', ['Rows', 'Columns', 'ImagePositionPatient',

@@ -46,11 +46,13 @@ def test_a_damaged_header_is_told_and_takes_nobody_along(tmp_path):
     data = pydicom.dcmread(path)
     data.ImagePositionPatient = None
     data.save_as(path)
-    told = []
-    outcome = bidsify(Request(tmp_path / 'dicom', tmp_path / 'bids'), told.append)
-    assert any(f'1 of them are left out, such as {path}: has a damaged' in text for text in told)
-    assert 'sub-01: series 2 () is left out: ' in outcome.problems[0]
-    assert 'lacks 1 of 6 slices' in outcome.problems[0]
+    outcome = convert(tmp_path / 'dicom')
+    lost, lacking, *_ = outcome.problems
+    assert lost.startswith(f'{path}: has a damaged header (ImagePositionPatient is ')
+    assert lost.endswith(' It is left out.')
+    assert outcome.table.description.iloc[-1] == 'A/2_0003.dcm'
+    assert 'sub-01: series 2 () is left out: ' in lacking
+    assert 'lacks 1 of 6 slices' in lacking
     assert (tmp_path / 'bids' / 'sub-02').is_dir()
 
 
