@@ -26,6 +26,8 @@ import pandas as pd
 
 LEFT_OUT = ('logs', 'work')
 """Folders that are not results."""
+COMMANDS = r'<p class="made">.*?</p>|<code>nigra .*?</code>'
+"""What pages say of how they were made, and of what to run next, with folders' names."""
 PASSING = {'LibraryVersions', 'NigraVersion', 'SoftwareVersions', 'GeneratedBy'}
 """Entries of sidecars that may differ between versions."""
 
@@ -147,7 +149,7 @@ def _flat(value: Any, prefix: str = '') -> Iterator[tuple[str, Any]]:
 
 def _pages(first: Path, second: Path, renamed: Mapping[str, str]) -> str:
     texts = [
-        re.sub(r'<p class="made">.*?</p>', '', path.read_text(encoding='utf-8'), flags=re.DOTALL)
+        re.sub(COMMANDS, '', path.read_text(encoding='utf-8'), flags=re.DOTALL)
         for path in (first, second)
     ]
     if texts[0] == texts[1]:
