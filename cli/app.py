@@ -28,7 +28,7 @@ from .group import group_level, group_look, region_tables, tell_group_is_old
 from .look import check_study, forecast, tell_look
 from .run import check_plugin
 from .settings import Settings
-from .told import keep_failures, list_everybody, tell_phases, tell_problems
+from .told import keep_attempt, keep_failures, list_everybody, tell_phases, tell_problems
 from .work import (
     Failures,
     Todo,
@@ -83,6 +83,8 @@ def run_levels(settings: Settings) -> int:
         for sentence in sentences:
             LOGGER.error('%s failed: %s', name, sentence)
     keep_failures(settings, failed)
+    if 'group' in settings.levels:
+        keep_attempt(settings, failed.get('group', ()))
     tell_problems(settings)
     list_everybody(settings, failed)
     if failed:

@@ -102,7 +102,9 @@ def _group_is_there(settings: Settings, key: str) -> bool:
 
 def group_marker(settings: Settings) -> Path:
     """The file that says that the group level is complete."""
-    return settings.group_dir / 'logs' / 'group_complete.json'
+    from ..interfaces.completion import GROUP_COMPLETE
+
+    return settings.group_dir / 'logs' / GROUP_COMPLETE
 
 
 def compare(settings: Settings, workflow: Any, key: str) -> Failures:

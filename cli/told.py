@@ -40,13 +40,32 @@ def keep_failures(settings: Settings, failed: Mapping[str, Sequence[str]]) -> No
         save_failures(failed, settings.task_record)
 
 
+def keep_attempt(settings: Settings, sentences: Sequence[str]) -> None:
+    """Leave beside a comparison's results why the newest attempt at it failed, if it did."""
+    from ..interfaces.cluster.records import GROUP, save_failures
+    from ..interfaces.completion import GROUP_FAILED
+
+    logs = settings.group_dir / 'logs'
+    if not sentences:
+        (logs / GROUP_FAILED).unlink(missing_ok=True)
+    elif logs.is_dir():  # else there is nothing that could pass for what was asked for
+        save_failures({GROUP: sentences}, logs / GROUP_FAILED)
+
+
 @contextlib.contextmanager
 def refusal_kept(settings: Settings) -> Iterator[None]:
     """Keep why nothing could be started, too."""
+    from ..interfaces.completion import GROUP_COMPLETE
+
     try:
         yield
     except NigraError as error:
         keep_failures(settings, {'study': [str(error)]})
+        # a folder without results of a comparison may be anybody's
+        known = (settings.group_dir / 'logs' / GROUP_COMPLETE).is_file()
+        if known and 'group' in settings.levels and not settings.dry_run:
+            with contextlib.suppress(NigraError, OSError):  # the first error is told
+                keep_attempt(settings, [str(error)])
         raise
 
 

@@ -17,6 +17,8 @@ from .unchanged import UntilChanged
 
 PROGRESS = 'progress.tsv'
 """In the folder `logs`: every visit that has ended, one line each, complete or not."""
+GROUP_COMPLETE, GROUP_FAILED = 'group_complete.json', 'group_failed.json'
+"""In the folder `logs` of a comparison: its marker, and why the newest attempt at it failed."""
 
 
 def marker_folder(root: Path) -> Path:

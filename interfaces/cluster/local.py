@@ -9,10 +9,17 @@ from pathlib import Path
 
 from ...nodes.errors import NigraError
 from ..claims import Owner, working
-from ..completion import PROGRESS, began_at, is_whole, marker_folder
+from ..completion import (
+    GROUP_COMPLETE,
+    GROUP_FAILED,
+    PROGRESS,
+    began_at,
+    is_whole,
+    marker_folder,
+)
 from ..survey import LEFT_OUT, LOOK, PROBLEMS
 from ..tables import read_table
-from .records import GROUP
+from .records import GROUP, read_failures
 
 ACTIVE = ('waiting', 'running')
 """States of those whom a scheduler, or a run on this machine, has."""
@@ -62,21 +69,47 @@ def with_local(known: Mapping[str, State], output_dir: Path) -> dict[str, State]
     states = {state.name: state for state in _of_look(logs)} | dict(known)
     busy, ended = working(logs), _ended(logs)
     markers = {path.stem: path for path in marker_folder(output_dir).glob('sub-*.json')}
-    markers[GROUP] = logs / 'group_complete.json'
+    roots = _comparisons(output_dir)
+    markers |= {name: root / 'logs' / GROUP_COMPLETE for name, root in roots.items()}
     markers |= {n: marker_folder(output_dir) / f'{n}.json' for n in set(busy) - set(markers)}
     for name, marker in markers.items():
         state = states.get(name)
-        whole = is_whole(marker, output_dir)
+        whole = is_whole(marker, roots.get(name, output_dir))
+        why = _refused(name, marker, logs, None if name in known else state)
         if name in busy and not whole:
             job = state.job if state else ''
             states[name] = _of_run(name, busy[name], began_at(marker), ended.get(name), job)
-        elif whole and not (state and state.state in ACTIVE):
+        elif state and state.state in ACTIVE:
+            continue
+        elif why:
+            old = ' What is there is of an earlier run.' if whole else ''
+            states[name] = replace(state or State(name, ''), state='failed', reason=why + old)
+        elif whole:
             states[name] = replace(state or State(name, ''), state='done', reason='')
         elif name not in known and marker.is_file():
             left_out = state is not None and state.state == 'failed'
-            why = 'was begun and did not come to its end'
-            states[name] = state if state and left_out else State(name, 'failed', why)
+            begun = State(name, 'failed', 'was begun and did not come to its end')
+            states[name] = state if state and left_out else begun
     return states
+
+
+def _comparisons(output_dir: Path) -> dict[str, Path]:
+    """Folders of the group level and of comparisons with names of their own, by name."""
+    named = {f'{GROUP} {path.name}': path for path in sorted(output_dir.glob('analyses/*'))}
+    return {GROUP: output_dir, **named}
+
+
+def _refused(name: str, marker: Path, logs: Path, looked: State | None) -> str:
+    """Why the newest attempt at a visit or comparison did not come to results, if it was so."""
+    if is_group(name):
+        sentences = read_failures(marker.with_name(GROUP_FAILED)).get(GROUP, ())
+        return ' '.join(map(str, sentences))
+    if looked is None or looked.state != 'failed':
+        return ''
+    try:
+        return looked.reason if (logs / LOOK).stat().st_mtime > marker.stat().st_mtime else ''
+    except OSError:
+        return ''
 
 
 def _of_run(name: str, owner: Owner, begun: float | None, ended: float | None, job: str) -> State:

@@ -130,7 +130,7 @@ def read_mark(folder: Path, name: str, patterns: Mapping[str, str]) -> Mark:
     return Mark(
         host=_text(folder / f'{name}.started'),
         status=int(status) if status and status.isdigit() else None,
-        failed=_failed(folder / f'{name}.json'),
+        failed=read_failures(folder / f'{name}.json'),
         killed=_reason(log, patterns) if status != '0' else None,
         log=log,
     )
@@ -141,7 +141,8 @@ def save_failures(failed: Mapping[str, Sequence[str]], path: Path) -> None:
     save_json({'Failed': {name: list(sentences) for name, sentences in failed.items()}}, path)
 
 
-def _failed(path: Path) -> dict[str, list[str]]:
+def read_failures(path: Path) -> dict[str, list[str]]:
+    """What `save_failures` has kept; nothing where there is no such file."""
     try:
         return dict(json.loads(path.read_text(encoding='utf-8'))['Failed'])
     except (OSError, ValueError, TypeError, KeyError):
