@@ -19,7 +19,7 @@ from ..nodes.stages import (
     read_settings,
     setting_text,
 )
-from .files import read_json, save_image, save_json
+from .files import read_json_object, save_image, save_json
 from .reconstruction import Made, Recipe, conductivity, run_chain, set_reference, trust
 from .stage_input import StageInput, load_inputs
 
@@ -147,9 +147,7 @@ def _read_overrides(path: Path) -> list[str]:
     """Settings of a file as texts; none where there is no file."""
     if not path.is_file():
         return []
-    content = read_json(path)
-    if not isinstance(content, dict):
-        raise InputError(path, 'is not a JSON object', 'write settings by name')
+    content = read_json_object(path, 'write settings by name')
     return [setting_text(*item) for item in content.items()]
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +15,7 @@ from ..nodes.errors import InputError, NigraError
 from ..nodes.field.masks import finite_mask
 from ..nodes.grid import Grid
 from ..nodes.stages import Arrays, Scan
-from .files import sidecar_of
+from .files import read_json_object, sidecar_of
 from .headers import check_same_grid, load_data, load_image
 from .metadata import read_sidecar
 from .stage_scans import find_mask, find_scan, load_scan
@@ -231,7 +230,8 @@ def _read_params(folder: Path, stage: str, needs_echoes: bool) -> dict[str, Any]
     """Echo times and field strength of params.json, or of the sidecars, with all that it holds."""
     path = folder / _PARAMS
     if path.exists():
-        return _checked(path, _read_json(path), needs_echoes)
+        content = read_json_object(path, 'write TE, B0, B0_dir and voxel_size there')
+        return _checked(path, content, needs_echoes)
     read = [_image_path(folder, name) for name in READS[stage]]
     beside = [sidecar_of(image) for image in read if image and sidecar_of(image).exists()]
     if not beside:
@@ -246,16 +246,6 @@ def _read_params(folder: Path, stage: str, needs_echoes: bool) -> dict[str, Any]
         key: told[name] for key, choices in names.items() for name in choices if name in told
     }
     return _checked(beside[0], params, needs_echoes)
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        params = json.loads(path.read_text(encoding='utf-8'))
-    except (OSError, ValueError) as error:
-        raise InputError(path, f'is not valid JSON ({error})', 'correct it') from error
-    if not isinstance(params, dict):
-        raise InputError(path, 'is not a JSON object', 'write TE, B0, B0_dir and voxel_size there')
-    return params
 
 
 def _checked(path: Path, params: Mapping[str, Any], needs_echoes: bool) -> dict[str, Any]:

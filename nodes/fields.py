@@ -29,6 +29,58 @@ MOST_LAYERS = 100
 """The most layers of voxels to take off a mask, of which nothing is left long before."""
 
 
+KINDS = {
+    bool: 'true or false', int: 'a whole number', float: 'a number', str: 'a word',
+    tuple: 'numbers separated by commas',
+}  # fmt: skip
+"""What a setting must be, by the type of its default."""
+
+
+def as_setting(name: str, value: Any, usual: Any) -> Any:
+    """A setting as a value of Python of its default's type.
+
+    Parameters
+    ----------
+    name, value
+        Of the setting; NumPy's values are taken, and 60.0 for 60.
+    usual
+        Its default.
+
+    Raises
+    ------
+    SettingError
+        It is of another kind.
+
+    Examples
+    --------
+    >>> as_setting('iterations', np.float32(60), 80), as_setting('radii', np.array([3, 2]), (5.0,))
+    (60, (3.0, 2.0))
+    """
+    plain = (
+        value.item() if isinstance(value, np.generic | np.ndarray) and value.ndim == 0 else value
+    )
+    kind = type(usual)
+    if kind is tuple and isinstance(plain, list | tuple | np.ndarray):
+        return tuple(as_setting(name, one, 0.0) for one in plain)
+    if kind in (bool, str) and isinstance(plain, kind):
+        return plain
+    if kind is int and _is_number(plain) and plain == plain // 1:
+        return int(plain)
+    if kind is float and _is_number(plain):
+        return float(plain)
+    raise SettingError(name, f'be {KINDS[kind]}', repr(value))
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float | np.integer | np.floating) and not isinstance(
+        value, bool
+    )
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int | np.integer) and not isinstance(value, bool)
+
+
 def check_settings(*settings: tuple[str, Any, bool, str]) -> None:
     """Raise for the first (name, value, whether it is right, what is right) that is wrong.
 
@@ -53,44 +105,52 @@ def check_positive(**settings: float) -> None:
     nigra.nodes.errors.SettingError: threshold must be positive, from 1e-09 to 1e+09, got 0.0
     """
     wanted = f'be positive, from {1 / LARGEST:g} to {LARGEST:g}'
-    check_settings(*((n, v, 1 / LARGEST <= v <= LARGEST, wanted) for n, v in settings.items()))
+    check_settings(*((n, v, _is_number(v) and 1 / LARGEST <= v <= LARGEST, wanted)
+                     for n, v in settings.items()))  # fmt: skip
 
 
 def check_not_negative(**settings: float) -> None:
     """Raise for the first setting that is below 0, or out of the range of numbers."""
     wanted = f'not be negative, nor above {LARGEST:g}'
-    check_settings(*((n, v, 0 <= v <= LARGEST, wanted) for n, v in settings.items()))
+    check_settings(
+        *((n, v, _is_number(v) and 0 <= v <= LARGEST, wanted) for n, v in settings.items())
+    )
 
 
 def check_counts(least: int = 1, most: int = MOST_STEPS, **settings: int) -> None:
     """Raise for the first number of steps or layers that is none."""
     wanted = f'be a whole number from {least} to {most}'
-    check_settings(
-        *((n, v, least <= v <= most and v == int(v), wanted) for n, v in settings.items())
-    )
+    for name, value in settings.items():
+        given = f'the float {value}' if isinstance(value, float | np.floating) else value
+        check_settings((name, given, _is_whole(value) and least <= value <= most, wanted))
 
 
 def check_fraction(**settings: float) -> None:
     """Raise for the first setting that is no fraction from 0 to 1."""
-    check_settings(*((n, v, 0 <= v <= 1, 'lie between 0 and 1') for n, v in settings.items()))
+    wanted = 'lie between 0 and 1'
+    check_settings(*((n, v, _is_number(v) and 0 <= v <= 1, wanted) for n, v in settings.items()))
 
 
 def check_lengths(**settings: float) -> None:
     """Raise for the first setting that is no length above 0 that fits into a head."""
     wanted = f'be a positive length up to {LONGEST:g} mm'
-    check_settings(*((n, v, 0 < v <= LONGEST, wanted) for n, v in settings.items()))
+    check_settings(
+        *((n, v, _is_number(v) and 0 < v <= LONGEST, wanted) for n, v in settings.items())
+    )
 
 
 def check_margin(margin: float) -> None:
     """Raise where the empty border around a mask is no length."""
     wanted = f'be a length from 0 to {LONGEST:g} mm'
-    check_settings(('margin', margin, 0 <= margin <= LONGEST, wanted))
+    check_settings(('margin', margin, _is_number(margin) and 0 <= margin <= LONGEST, wanted))
 
 
 def check_choice(choices: Collection[str], **settings: str) -> None:
     """Raise for the first setting that is none of the words."""
     wanted = f'be one of {", ".join(choices)}'
-    check_settings(*((n, v, v in choices, wanted) for n, v in settings.items()))
+    check_settings(
+        *((n, v, isinstance(v, str) and v in choices, wanted) for n, v in settings.items())
+    )
 
 
 def check_field(field: NDArray[Any], grid: Grid, name: str = 'the field') -> None:

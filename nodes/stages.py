@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from .errors import NigraError, SettingError
 from .field.echoes import combine_magnitude
+from .fields import KINDS, as_setting
 from .grid import Grid
 from .methods import ONE_STEP, STEPS, Method
 from .parallel import Progress
@@ -164,7 +165,7 @@ def setting_text(name: str, value: Any) -> str:
     """
     if isinstance(value, bool):
         return f'{name}={str(value).lower()}'
-    several = isinstance(value, list | tuple | np.ndarray)
+    several = isinstance(value, list | tuple | np.ndarray) and np.ndim(value)
     return f'{name}={",".join(map(str, value)) if several else value}'
 
 
@@ -210,9 +211,9 @@ def _typed(key: str, text: str, default: Any) -> Any:
             return _whole(text)
         return type(default)(text)
     except (ValueError, KeyError):
-        kinds = {bool: 'true or false', int: 'a whole number', float: 'a number'}
-        kind = kinds.get(type(default), 'numbers separated by commas')
-        raise NigraError(f"the setting '{key}' must be {kind}, got '{text}'") from None
+        raise NigraError(
+            f"the setting '{key}' must be {KINDS[type(default)]}, got '{text}'"
+        ) from None
 
 
 def _whole(text: str) -> int:
@@ -282,7 +283,7 @@ def run_step(
     scan
         Geometry, echo times and field strength.
     settings
-        Keyword arguments that differ from the defaults.
+        Keyword arguments that differ from the defaults, of Python's types or NumPy's.
     nthreads
         Threads; the result does not depend on them.
     progress
@@ -298,6 +299,7 @@ def run_step(
     NigraError
         The method needs something that is not there, or refuses what is.
     """
+    chosen = {name: _setting(method, name, value) for name, value in (settings or {}).items()}
     known: dict[str, Any] = {**data, 'grid': scan.grid, 'nthreads': nthreads, 'progress': progress}
     if scan.echo_times:
         known['echo_times'] = scan.echo_times
@@ -312,9 +314,17 @@ def run_step(
         raise NigraError(f'{method.name} needs {", ".join(missing)}')
     # kernels name their parameters as the contract between stages names the arrays
     arguments = {name: known[name] for name in wanted if name in known}
-    result = method.function(**arguments, **(settings or {}))
+    result = method.function(**arguments, **chosen)
     results = result if isinstance(result, tuple) else (result,)
     return dict(zip(_MAKES[method.step], results, strict=False))
+
+
+def _setting(method: Method, name: str, value: Any) -> Any:
+    """A setting that a method has, as its default is."""
+    if name not in method.defaults:
+        names = ', '.join(method.defaults)
+        raise NigraError(f"{method.name} has no setting '{name}'; choose from {names}")
+    return as_setting(name, value, method.defaults[name])
 
 
 def makes(step: str) -> tuple[str, ...]:

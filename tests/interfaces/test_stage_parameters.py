@@ -1,6 +1,7 @@
 """What a stage takes for its parameters and images, up to the last that is allowed."""
 
 import json
+import os
 from pathlib import Path
 
 import nibabel as nib
@@ -175,3 +176,20 @@ def test_a_mask_from_elsewhere_goes_before_that_of_the_folder(tmp_path):
     assert 'noise' in found.data
     with pytest.raises(InputError, match='is missing'):
         load_inputs('dipole', tmp_path)
+
+
+def test_parameters_are_read_as_every_json_object_is(tmp_path):
+    path = tmp_path / 'params.json'
+    path.write_bytes(b'\xef\xbb\xbf{"TE": [0.02], "B0": 3}')  # as editors of Windows save it
+    assert _read_params(tmp_path, 'field-mapping', True)['TE'] == (0.02,)
+    for text, words in (
+        ('[0.02, 3]', r'is no JSON object; write TE, B0, B0_dir and voxel_size there'),
+        ('{"TE": ' * 100_000, r'cannot be read as JSON \(maximum recursion'),
+    ):
+        path.write_text(text)
+        with pytest.raises(InputError, match=rf'params\.json: {words}'):
+            _read_params(tmp_path, 'field-mapping', True)
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises(InputError, match='is no file but a pipe'):
+        _read_params(tmp_path, 'field-mapping', True)

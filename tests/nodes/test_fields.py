@@ -17,13 +17,13 @@ NEXT = 1 + 1e-12
         (fields.check_not_negative, [0.0, 1.0, 1e9], [-1e-12, 1e9 * NEXT, np.nan, np.inf]),
         (fields.check_fraction, [0.0, 0.5, 1.0], [-1e-12, NEXT, np.nan]),
         (fields.check_lengths, [1e-6, 200.0], [0.0, -1.0, 200 * NEXT, np.nan]),
-        (fields.check_counts, [1, 3.0, 100_000], [0, -1, 100_001, 1.5]),
+        (fields.check_counts, [1, np.int64(3), 100_000], [0, -1, 100_001, 1.5, 3.0, np.True_]),
     ],
 )
 def test_ranges_end_where_they_say(check, allowed, refused):
     for value in allowed:
         check(x=value)
-    for value in refused:
+    for value in (*refused, '1', None, True, [1]):
         with pytest.raises(SettingError, match=r'^x must ') as caught:
             check(x=value)
         assert caught.value.name == 'x'
@@ -37,6 +37,8 @@ def test_counts_have_limits_of_their_own():
     for value in (-1, 6, 2.5):
         with pytest.raises(SettingError, match='layers must be a whole number from 0 to 5'):
             fields.check_counts(0, 5, layers=value)
+    with pytest.raises(SettingError, match=r'from 1 to 100000, got the float 60\.0'):
+        fields.check_counts(steps=60.0)
 
 
 def test_a_margin_may_be_none_at_all_and_a_head_s_at_most():

@@ -1,14 +1,18 @@
 """Every setting of every method is checked, and before the images are."""
 
+import dataclasses
+import functools
 import math
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import pytest
 
-from nigra.nodes.errors import SettingError
+from nigra.nodes.errors import NigraError, SettingError
+from nigra.nodes.grid import Grid
 from nigra.nodes.methods import ONE_STEP, STEPS, Method
-from nigra.nodes.stages import check_values
+from nigra.nodes.stages import Scan, check_values, run_step, setting_text
 
 METHODS = [m for table in (*STEPS.values(), *ONE_STEP.values()) for m in table.values()]
 
@@ -43,6 +47,62 @@ def test_a_setting_out_of_range_is_told_before_any_image_is_looked_at(method: Me
         with pytest.raises(SettingError, match=f'^{name} must .*, got ') as caught:
             check_values(method, {name: value})
         assert caught.value.name == name
+
+
+def alike(default: Any) -> Iterator[Any]:
+    """The value of a default as NumPy, or an index of a table, gives it."""
+    yield from (np.array(default), list(default) if isinstance(default, tuple) else default)
+    if isinstance(default, int | float):
+        yield from (np.float64(default), np.float32(default), float(default))
+        if not isinstance(default, bool) and default == int(default):
+            yield from (np.int16(default), np.uint16(default), int(default))
+
+
+def kernel_of(method: Method, taken: dict[str, Any]) -> Method:
+    """The method, whose kernel keeps what it is given and computes nothing."""
+
+    @functools.wraps(method.function)
+    def kernel(*_: Any, **given: Any) -> Any:
+        taken.update({name: given[name] for name in method.defaults if name in given})
+        return np.zeros((2, 2, 2))
+
+    return dataclasses.replace(method, function=kernel)
+
+
+@pytest.mark.parametrize('method', METHODS, ids=lambda m: f'{m.step}-{m.name}')
+def test_settings_of_numpy_and_whole_floats_come_as_the_kernel_s_own_types(method):
+    names = ('totalfield', 'localfield', 'chimap', 'r2star', 'phase', 'magnitude')
+    images = dict.fromkeys((*names, 'mask'), np.zeros((2, 2, 2)))
+    for name, default in method.defaults.items():
+        if isinstance(default, bool):
+            values = [np.bool_(default), np.array(default)]
+        else:
+            values = list(alike(default))
+        for value in values:
+            taken: dict[str, Any] = {}
+            given = kernel_of(method, taken)
+            run_step(given, images, Scan(Grid((2, 2, 2)), (0.01,), 3.0), settings={name: value})
+            if isinstance(default, str):
+                assert taken[name] == default
+            else:
+                assert taken[name] == pytest.approx(default, rel=1e-6)
+            assert type(taken[name]) is type(default)
+            assert setting_text(name, value).partition('=')[2]
+
+
+@pytest.mark.parametrize('method', METHODS, ids=lambda m: f'{m.step}-{m.name}')
+def test_a_setting_of_another_kind_is_told_in_one_sentence(method):
+    for name, default in method.defaults.items():
+        others = [None, {}, [[1, 2]], object()]
+        others += [True, np.True_] if not isinstance(default, bool) else ['false', 1, 0.0]
+        others += ['60'] if not isinstance(default, str) else [1, 2.0]
+        for value in others:
+            with pytest.raises(SettingError, match=f'^{name} must '):
+                check_values(method, {name: value})
+    with pytest.raises(NigraError, match=f"^{method.name} has no setting 'speed'; choose from "):
+        run_step(method, {n: np.zeros((2, 2, 2)) for n in ('mask', 'totalfield', 'localfield',
+                 'chimap', 'r2star', 'phase', 'magnitude')}, Scan(Grid((2, 2, 2)), (0.01,), 3.0),
+                 settings={'speed': 1})  # fmt: skip
 
 
 @pytest.mark.parametrize('method', METHODS, ids=lambda m: f'{m.step}-{m.name}')
