@@ -286,7 +286,7 @@ def quality_warnings(table: pd.DataFrame) -> list[str]:
     if flagged.empty:
         return []
     who = name_some(
-        '_'.join(str(v) for v in row if v is not None and not pd.isna(v))
+        '_'.join(str(v) for v in row if not pd.isna(v))
         for row in flagged[list(VISIT)].itertuples(index=False)
     )
     count = len(flagged)

@@ -15,8 +15,6 @@ from ..files import data_text
 
 SAME_PLACE = 0.01
 """Distance, mm, within which two images lie at one place (a header rounds to micrometres)."""
-GAP = 1.5
-"""Steps between images, in usual steps, from which one is missing between them."""
 SAME_TIME = 0.01
 """Difference, ms, within which two echo times are one; headers write 2.3 and 2.2999."""
 FILLED = 0.02
@@ -317,7 +315,7 @@ def _volume(part: str, time: float, frames: Sequence[Frame]) -> Volume:
     apart = steps[steps > SAME_PLACE]
     places = len(apart) + 1
     usual = np.median(apart) if len(apart) else 1.0
-    missing = sum(round(step / usual) - 1 for step in apart if step > GAP * usual)
+    missing = sum(max(round(step / usual) - 1, 0) for step in apart)
     sources: dict[Path, tuple[int, ...]] = {}
     for frame in frames:
         sources[frame.source] = (*sources.get(frame.source, ()), frame.index)

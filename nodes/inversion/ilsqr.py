@@ -79,7 +79,7 @@ def ilsqr(
         damping=damping, iterations=fit_iterations, report=report,
     )  # fmt: skip
     fitted *= problem.inside
-    flat = _flat(_fast_map(problem), problem.inside, problem.grid, edge_percentiles)
+    flat = _flat(_fast_map(problem), problem.inside, edge_percentiles)
     streaks = _streaks(
         problem, fitted, flat, np.abs(problem.kernel) < threshold, iterations, tolerance,
         lambda step: report(fit_iterations + step),
@@ -131,12 +131,13 @@ def _fast_map(problem: Problem) -> Image:
     return image
 
 
-def _flat(image: Image, inside: Mask, grid: Grid, percentiles: tuple[float, float]) -> Image:
+def _flat(image: Image, inside: Mask, percentiles: tuple[float, float]) -> Image:
     """Step 3: square weights (3, x, y, z), 1 where the map is flat and 0 across its edges."""
     out = np.zeros((3, *image.shape), np.float32)
-    for axis, step in enumerate(reciprocal_steps(grid.voxel_size)):
+    for axis in range(3):
         both = inside & np.roll(inside, -1, axis)
-        slope = np.abs(np.roll(image, -1, axis) - image) * step
+        # of one axis all steps are of one length, which percentiles of them do not see
+        slope = np.abs(np.roll(image, -1, axis) - image)
         if both.any():  # else the mask is one voxel thick and has no edge to find
             out[axis] = _fall(slope, *np.percentile(slope[both], percentiles)) ** 2 * both
     return out

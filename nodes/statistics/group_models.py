@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy import stats
 
 from ..errors import NigraError
 from .ancova import Ancova, Design, hedges_factor, make_design
@@ -203,7 +204,7 @@ def _at_equal_volume(
     # fewer people than in the model beside it would make the two estimates incomparable
     if not np.isfinite(volume).all() or not volume.std() > 0:
         return None
-    added = ((volume - volume.mean()) / volume.std())[:, None]
+    added = stats.zscore(volume)[:, None]  # of the size of other columns, as its solver needs
     design = fit.design
     wider = replace(design, matrix=np.hstack([design.matrix, added]))
     try:

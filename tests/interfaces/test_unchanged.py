@@ -61,3 +61,15 @@ def test_errors_are_not_kept_and_the_number_is_bounded(tmp_path, reader):
     assert len(load._kept) <= 3
     load.keep(tmp_path / '9', state_of(os.stat(tmp_path / '9')), 'told')
     assert load(tmp_path / '9') == 'told'
+
+
+def test_as_many_as_were_asked_for_are_known_at_once(tmp_path, reader):
+    load, read = reader
+    paths = [write(tmp_path / name, name) for name in 'abcd']
+    for path in (*paths[:3], *paths[:3]):
+        load(path)
+    assert read == paths[:3]
+    load(paths[3])  # one too many: all make room
+    load(paths[3])
+    load(paths[0])
+    assert read == [*paths, paths[0]]

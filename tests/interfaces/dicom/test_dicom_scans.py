@@ -145,8 +145,9 @@ SHORT = {'times': (2.3, 4.6), 'description': 'fcMRI Field Mapping'}
 def test_field_maps_are_taken_only_where_they_can_serve_and_nothing_else_can(
     others, fields, taken
 ):
-    _, (reading, *_) = assemble([series(5, 'mag', 'phase', **{**SHORT, **fields}), *others])
+    scans, (reading, *_) = assemble([series(5, 'mag', 'phase', **{**SHORT, **fields}), *others])
     assert (reading.role == 'gre') == taken
+    assert any(i.series.header.number == 5 for s in scans for i in s.images) == taken
     assert 'field map' in reading.reason
 
 

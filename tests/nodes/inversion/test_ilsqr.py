@@ -33,14 +33,14 @@ def scene():
 
 def test_streaks_over_flat_tissue_are_found(scene):
     chi, inside, cone, streak = scene
-    flat = _flat(chi, np.ones_like(inside), GRID, (50.0, 99.0))
+    flat = _flat(chi, np.ones_like(inside), (50.0, 99.0))
     found = _streaks(problem(chi, inside), chi + streak, flat, cone, 60, 1e-4)
     assert np.linalg.norm(found - streak) < 0.3 * np.linalg.norm(streak)
 
 
 def test_streaks_lie_in_the_cone_and_explain_ever_more(scene):
     chi, inside, cone, streak = scene
-    flat = _flat(chi, inside, GRID, (70.0, 90.0))
+    flat = _flat(chi, inside, (70.0, 90.0))
     image, out, energies = chi + streak, np.empty_like(chi), []
     for steps in (1, 3, 9, 27):
         found = _streaks(problem(chi, inside), image, flat, cone, steps, 0.0)
@@ -54,7 +54,7 @@ def test_streaks_lie_in_the_cone_and_explain_ever_more(scene):
 
 def test_edges_get_no_weight_and_the_mask_border_none_either(scene):
     chi, inside, _, _ = scene
-    flat = _flat(chi, inside, GRID, (50.0, 99.0))
+    flat = _flat(chi, inside, (50.0, 99.0))
     assert flat.min() >= 0
     assert flat.max() == 1
     assert not flat[:, ~inside].any()

@@ -5,7 +5,8 @@ import pytest
 from phantoms import ball, fluid_brain
 
 from nigra.nodes.errors import NigraError
-from nigra.nodes.inversion.reference import reference_to, ventricles
+from nigra.nodes.grid import Grid
+from nigra.nodes.inversion.reference import _slow_decay, reference_to, ventricles
 
 
 @pytest.mark.parametrize('noise', [0.5, 4.0])
@@ -61,3 +62,14 @@ def test_reference_region():
     assert np.allclose(shifted, [[[-0.2, 0, 0]]])
     with pytest.raises(NigraError, match='no voxel'):
         reference_to(chi, mask, ~mask)
+
+
+def test_decay_is_judged_alike_at_the_mask_s_edge_and_within():
+    """What lies outside the mask says nothing of the decay inside."""
+    grid = Grid((14, 13, 12))
+    mask = np.zeros(grid.shape, bool)
+    mask[3:11, 3:10, 3:9] = True
+    for rate, fluid in ((0.9 * 6, True), (1.1 * 6, False)):
+        found = _slow_decay(np.where(mask, rate, 0.0), mask, grid, 6.0, 1.5)
+        assert (found[mask] == fluid).all()
+        assert not found[~mask].any()

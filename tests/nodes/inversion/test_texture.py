@@ -41,3 +41,18 @@ def test_texture_comes_back_and_noise_does_not():
     problem = whole(grid, noise, none + 1, inside)
     invented = add_texture(problem, none, none, fraction=1.0, cone=(0.1, 0.2))
     assert invented[inside].std() < 0.5 * found[inside].std()
+
+
+def test_texture_is_of_voxels_whatever_their_size():
+    """The dipole field has no scale of its own."""
+    shape = (24, 22, 20)
+    rng = np.random.default_rng(3)
+    field = (0.01 * rng.standard_normal(shape)).astype(np.float32)
+    none, found = np.zeros_like(field), []
+    for size in (1.0, 2.5):
+        grid = Grid(shape, (size,) * 3)
+        inside = np.ones(shape, bool)
+        problem = whole(grid, ndimage.gaussian_filter(field, 1.0), none + 1, inside)
+        found.append(add_texture(problem, none, none, fraction=1.0, cone=(0.1, 0.2)))
+    assert found[0].std() > 1e-4
+    assert np.allclose(*found, atol=1e-3 * found[0].std())

@@ -22,6 +22,13 @@ def test_grid_points_are_world_coordinates():
     assert points[:, 2, 3, 4] == pytest.approx((-6, 11, 11))
 
 
+def test_a_part_of_a_lattice_has_the_whole_one_s_points_whatever_the_voxels_are():
+    affine, box = placed(0.5), (slice(4, 8), slice(0, 6), slice(2, 8))
+    lattice = warp._lattice((8, 6, 8), affine, 2)
+    part = warp.grid_points(warp._local_affine(lattice, box, affine), (2, 3, 3))
+    assert part == pytest.approx(lattice.points[:, 2:4, 0:3, 1:4])
+
+
 def test_lattice_points_stand_in_the_middle_of_their_blocks():
     lattice = warp._lattice((9, 6, 8), placed(1.0), 2)
     assert lattice.points.shape == (3, 4, 3, 4)

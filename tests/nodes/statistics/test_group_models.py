@@ -9,6 +9,7 @@ from toy_cohort import make_people, make_regions
 from nigra.nodes.statistics.group_models import (
     CHECKS,
     CONTRAST_COLUMNS,
+    MIN_BOOTSTRAP,
     MODEL_COLUMNS,
     group_tables,
 )
@@ -151,3 +152,10 @@ def test_advice_names_the_counterpart():
 def test_means_have_a_row_per_group(tables, sample):
     assert len(tables.means) == 3 * len(tables.models)
     assert set(tables.means.group) == set(sample.groups)
+
+
+@pytest.mark.parametrize(('least', 'known'), [(MIN_BOOTSTRAP, True), (MIN_BOOTSTRAP - 1, False)])
+def test_bootstrap_intervals_need_groups_of_eight(least, known):
+    sample = make_sample(make_regions(make_people({'A': least, 'B': 12})))
+    ends = group_tables(sample, bootstraps=50).contrasts[['boot_low', 'boot_high']]
+    assert (ends.notna().to_numpy() == known).all()

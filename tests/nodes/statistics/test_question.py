@@ -23,6 +23,13 @@ def test_what_is_asked_keeps_its_order():
     assert [c.name for c in choose_contrasts(asked, ['NMO', 'RRMS', 'HC'])] == asked
 
 
+@pytest.mark.parametrize(
+    ('text', 'pair'), [('NMO - HC', True), ('NMO + RRMS - HC', False), ('NMO - RRMS + HC', False)]
+)
+def test_a_pair_is_one_group_on_either_side(text, pair):
+    assert parse_contrast(text, ['NMO', 'RRMS', 'HC']).is_pair == pair
+
+
 def test_names_may_hold_signs():
     found = parse_contrast(
         'pre-MS + A+B - H - C'.replace('H - C', 'H-C'), ['pre-MS', 'A+B', 'H-C']
