@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .. import __version__
+from .signals import until_closed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -66,6 +67,7 @@ def parser() -> argparse.ArgumentParser:
     return out
 
 
+@until_closed
 def main(argv: Sequence[str] | None = None) -> int:
     """Run `nigra-bidsify`; 0 means that all could be read and everybody has phase."""
     options = vars(parser().parse_args(argv))
@@ -98,6 +100,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def show(table: pd.DataFrame) -> str:
     """The table of series as text, one below the other."""
+    from ..nodes.errors import one_line
     from .told import in_columns
 
     shown = (
@@ -107,7 +110,8 @@ def show(table: pd.DataFrame) -> str:
     )
     if not shown.session.any():
         shown = shown.drop(columns='session')
-    return '\n'.join(in_columns([list(shown.columns), *shown.astype(str).values.tolist()]))
+    cells = shown.astype(str).map(one_line).values.tolist()
+    return '\n'.join(in_columns([list(shown.columns), *cells]))
 
 
 if __name__ == '__main__':

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from .. import __version__
 from .numbers import natural
+from .signals import until_closed
 
 
 def parser() -> argparse.ArgumentParser:
@@ -59,6 +60,7 @@ def parser() -> argparse.ArgumentParser:
     return out
 
 
+@until_closed
 def main(argv: Sequence[str] | None = None) -> int:
     """Run `nigra-power`; returns its exit status."""
     args = parser().parse_args(argv)

@@ -3,12 +3,38 @@
 from __future__ import annotations
 
 import contextlib
+import functools
+import os
 import signal
+import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from types import FrameType
 
 _ASKING = ('SIGTERM', 'SIGHUP')
+
+
+def until_closed(main: Callable[..., int]) -> Callable[..., int]:
+    """A command that ends quietly where nobody reads on, as with `| head`.
+
+    Returns
+    -------
+    callable
+        The command; its status then is that of SIGPIPE by the custom of shells.
+    """
+
+    @functools.wraps(main)
+    def command(argv: Sequence[str] | None = None) -> int:
+        try:
+            status = main(argv)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            # what is left to be written, at the latest by Python at its end, goes nowhere
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 128 + signal.SIGPIPE
+        return status
+
+    return command
 
 
 class Stopped(KeyboardInterrupt):

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from .. import __version__
 from .numbers import natural, positive
+from .signals import until_closed
 
 
 def parser() -> argparse.ArgumentParser:
@@ -48,6 +49,7 @@ def parser() -> argparse.ArgumentParser:
     return out
 
 
+@until_closed
 def main(argv: Sequence[str] | None = None) -> int:
     """Run `nigra-simulate`; returns its exit status."""
     args = parser().parse_args(argv)

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from .. import __version__
+from .signals import until_closed
 
 
 def parser() -> argparse.ArgumentParser:
@@ -32,6 +33,7 @@ def parser() -> argparse.ArgumentParser:
     return out
 
 
+@until_closed
 def main(argv: Sequence[str] | None = None) -> int:
     """Run `nigra-view`; returns its exit status."""
     given = parser().parse_intermixed_args(argv)

@@ -52,6 +52,8 @@ def read_ratings(paths: Sequence[str | Path]) -> pd.DataFrame:
                     f'rates {row["participant_id"]} {row["rating"]!r}',
                     f'give one of {", ".join(RATINGS)}',
                 )
+        if table['participant_id'].isna().any():
+            raise InputError(path, 'rates somebody without participant_id', 'name whom, each row')
         tables.append(table.reindex(columns=[*COLUMNS, *names]))
     every = pd.concat(tables, ignore_index=True)
     every['participant_id'] = 'sub-' + every['participant_id'].str.removeprefix('sub-')

@@ -17,7 +17,7 @@ from ..nodes.grid import Grid
 from ..nodes.stages import Arrays, Scan
 from .files import read_json_object, sidecar_of
 from .headers import check_same_grid, load_data, load_image
-from .metadata import read_sidecar
+from .metadata import FIELD_RANGE_T, read_sidecar
 from .stage_scans import find_mask, find_scan, load_scan
 
 READS: dict[str, tuple[str, ...]] = {
@@ -39,6 +39,9 @@ SIZE_TOLERANCE = 0.01
 """The voxel size in params.json may differ from that of the images by this fraction."""
 MOST_WRAPS = 100
 """Phase beyond this many wraps cannot be radians."""
+WIDEST_PPM = 3.0
+"""Median distance of a field from its median, ppm, beyond which it is of another unit: that of a
+brain is some .2 ppm, which is 20 Hz and more."""
 _PARAMS = 'params.json'
 
 
@@ -150,6 +153,9 @@ def _from_names(stage: str, folder: Path, mask: Path | None) -> StageInput:
         there = data['mask'] & finite_mask(data['phase'])
         if there.any():
             _check_radians(files[0], data['phase'][there])
+    for path, name in zip(files, data, strict=True):
+        if name in ('totalfield', 'localfield'):
+            _check_ppm(path, data[name][data['mask']])
     data = _ready(stage, data, mask or folder / 'mask.nii.gz')
     # a field strength without echo times would be half of what a phase model needs
     alone = stage == 'chi-separation' or params['TE']
@@ -202,9 +208,22 @@ def _check_radians(path: Path, phase: NDArray[Any]) -> None:
         )
 
 
+def _check_ppm(path: Path, field: NDArray[Any]) -> None:
+    """Refuse fields in Hz or rad/s: half of a brain is that far from its median in no magnet."""
+    known = field[np.isfinite(field)].astype(np.float64)
+    apart = float(np.median(np.abs(known - np.median(known)))) if known.size else 0.0
+    if apart > WIDEST_PPM:
+        raise InputError(
+            path, f'spreads by {apart:.3g} about its median in the mask',
+            'give the field in ppm of B0, which is Hz / (42.58 B0)',
+        )  # fmt: skip
+
+
 def _shaped(path: Path, name: str, array: NDArray[Any], echoes: int | None) -> NDArray[Any]:
     """Mask as booleans, fields in three axes, phase and magnitude in four."""
     if name == 'mask':
+        if array.size != np.prod(array.shape[:3]):
+            raise InputError(path, f'has shape {array.shape}', 'give a mask of three axes')
         values = array.reshape(array.shape[:3])
         if not np.isin(np.unique(values), (0, 1)).all():
             raise InputError(path, 'holds values other than 0 and 1', 'give a binary mask')
@@ -218,6 +237,9 @@ def _shaped(path: Path, name: str, array: NDArray[Any], echoes: int | None) -> N
             )
         if name == 'magnitude' and not (image > 0).any():
             raise InputError(path, 'has no value above 0', 'copy or convert it again')
+        if name == 'magnitude' and -np.nanmin(image) > np.nanmax(image) / 2:
+            told = f'holds values from {np.nanmin(image):g} to {np.nanmax(image):g}'
+            raise InputError(path, told, 'give the magnitude, which is not below 0')
         return image
     if image.ndim == 4 and image.shape[3] == 1:
         image = image[..., 0]
@@ -258,6 +280,9 @@ def _checked(path: Path, params: Mapping[str, Any], needs_echoes: bool) -> dict[
         raise InputError(path, f'has no {missing}', 'give TE in seconds and B0 in tesla')
     if not all(isinstance(v, int | float) and np.isfinite(v) and v > 0 for v in numbers):
         raise InputError(path, f'has TE {times} and B0 {b0}', 'give positive numbers')
+    low, high = FIELD_RANGE_T
+    if needs_echoes and not low <= b0 <= high:  # type: ignore[operator]
+        raise InputError(path, f'has B0 {b0}', f'give it in tesla, {low:g} to {high:g}')
     if needs_echoes and (max(times) > 1 or any(np.diff(times) <= 0)):
         raise InputError(path, f'has TE {times}', 'give rising echo times in seconds')
     known = isinstance(b0, int | float) and not isinstance(b0, bool)

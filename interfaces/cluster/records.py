@@ -144,9 +144,10 @@ def save_failures(failed: Mapping[str, Sequence[str]], path: Path) -> None:
 def read_failures(path: Path) -> dict[str, list[str]]:
     """What `save_failures` has kept; nothing where there is no such file."""
     try:
-        return dict(json.loads(path.read_text(encoding='utf-8'))['Failed'])
+        told = dict(json.loads(path.read_text(encoding='utf-8'))['Failed'])
     except (OSError, ValueError, TypeError, KeyError):
         return {}  # it has not come to its end
+    return {name: list(map(str, own)) for name, own in told.items() if isinstance(own, list)}
 
 
 def _text(path: Path) -> str | None:

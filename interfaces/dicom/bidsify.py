@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from ...nodes.errors import InputError, NigraError
+from ...nodes.errors import InputError, NigraError, one_line
 from ..files import save_json, save_text
 from .clinical import (
     participants_table,
@@ -113,14 +113,18 @@ def bidsify(request: Request, tell: Callable[[str], None] = lambda text: None) -
     with tempfile.TemporaryDirectory(prefix='nigra-bidsify-') as folder:
         scratch = Path(folder)
         export = read_export(request.dicom_dir, scratch, tell)
+        refused: list[InputError] = []
         visits = name_visits(
-            find_visits(gather(export.frames, limits)), key, request.labels,
-            [p.name for p in request.bids_dir.glob('sub-*')],
+            find_visits(gather(export.frames, limits), refused), key, request.labels,
+            [p.name for p in request.bids_dir.glob('sub-*')], left_out=refused,
         )  # fmt: skip
+        if refused and not visits:
+            raise refused[0]
+        left_out = [*export.left_out, *map(LeftOut.somebody, refused)]
         roles = forced_roles(forced, visits, request.map_file)
         decided = [assemble(visit.series, roles) for visit in visits]
-        outcome = Outcome(_table(visits, [readings for _, readings in decided], export.left_out))
-        outcome.problems += [one.sentence for one in export.left_out]
+        outcome = Outcome(_table(visits, [readings for _, readings in decided], left_out))
+        outcome.problems += [one.sentence for one in left_out]
         outcome.warnings += doubtful_ids(visits)
         for visit, (scans, readings) in zip(visits, decided, strict=True):
             _judge_visit(visit, scans, readings, outcome)
@@ -169,7 +173,7 @@ def _table(
                 'participant_id': visit.participant_id,
                 'session_id': visit.session_id or None,
                 'series': one.header.number,
-                'description': one.header.description,
+                'description': one_line(one.header.description),
                 'images': sum(v.slices * v.copies for v in one.volumes),
                 'role': 'ignore' if reading.role == 'none' else reading.role,
                 'reason': reading.reason,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import importlib.util
+import json
 import os
 import re
 import shutil
@@ -16,7 +17,7 @@ from typing import Any
 
 from ...nodes.errors import InputError, how_to_install
 from ...nodes.grid import GAMMA_BAR_MHZ_PER_T
-from ..files import atomic_path, read_json
+from ..files import atomic_path
 from ..headers import read_header
 from .series import Header, Series, Volume, words
 from .split import read_pixels, split_frames, write_plain
@@ -93,7 +94,21 @@ def convert(
             'look at the series, or leave it out with --map',
         )
     _check_shape(found[0], series, volume)
-    return found[0], read_json(found[0].with_suffix('.json'))
+    return found[0], _read_sidecar(found[0].with_suffix('.json'), series)
+
+
+def _read_sidecar(path: Path, series: Series) -> dict[str, Any]:
+    """What dcm2niix writes of an image; control characters of headers stand there as they are."""
+    try:
+        text = path.read_text(encoding='utf-8', errors='replace')
+        content: dict[str, Any] = json.loads(text, strict=False)
+    except ValueError as error:
+        raise InputError(
+            f'series {series.header.number} ({series.header.description})',
+            f'has a sidecar by dcm2niix that is no JSON ({error})',
+            'look at the texts of its headers, or leave it out with --map',
+        ) from error
+    return content
 
 
 def _gather_inputs(volume: Volume, folder: Path, *, plain: bool = False) -> None:

@@ -15,7 +15,7 @@ from .unpack import find_files
 
 @dataclass(frozen=True)
 class LeftOut:
-    """An archive, or files of a folder, that cannot be read.
+    """An archive or files of a folder that cannot be read, or a person who is left out.
 
     Attributes
     ----------
@@ -30,6 +30,11 @@ class LeftOut:
     name: str
     reason: str
     sentence: str
+
+    @classmethod
+    def somebody(cls, error: InputError) -> LeftOut:
+        """A person, of whom an error tells."""
+        return cls(one_line(error.where), one_line(error.problem), f'{error} Left out until then.')
 
 
 @dataclass(frozen=True)

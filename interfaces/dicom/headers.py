@@ -31,13 +31,16 @@ def read_frames(path: Path, folder: str = '') -> list[Frame]:
     Raises
     ------
     InputError
-        It is one, but fields that tell its place are no numbers; or it may not be read.
+        It is one, but fields that tell its place are no numbers; or it may not be read, or is
+        called one and empty.
     """
     import pydicom
 
     if path.name.upper() == 'DICOMDIR':
         return []
     named = path.suffix.casefold() in _SUFFIXES  # old exports lack the preamble
+    if named and not path.stat().st_size:
+        raise InputError(path, 'is empty', 'copy it again')
     try:
         data = pydicom.dcmread(path, stop_before_pixels=True, force=named)
     except (pydicom.errors.InvalidDicomError, EOFError, ValueError, KeyError):

@@ -52,19 +52,24 @@ class Visit:
         return self.series[0].header
 
 
-def find_visits(series: Iterable[Series]) -> list[Visit]:
+def find_visits(series: Iterable[Series], left_out: list[InputError]) -> list[Visit]:
     """Series by person and day.
 
-    Raises
-    ------
-    InputError
-        One patient ID has two sexes or dates of birth.
+    Parameters
+    ----------
+    series
+        Of everybody.
+    left_out
+        Gets what is wrong with those who are left out: one patient ID has two sexes or dates of
+        birth.
     """
     series = list(series)
-    _check_persons(series)
+    doubtful = _two_people(series)
+    left_out += doubtful.values()
     found: dict[tuple[str, str], list[Series]] = {}
     for one in series:
-        found.setdefault((_patient(one.header), one.header.date), []).append(one)
+        if _patient(one.header) not in doubtful:
+            found.setdefault((_patient(one.header), one.header.date), []).append(one)
     return [Visit(*key, tuple(found[key])) for key in sorted(found)]
 
 
@@ -75,17 +80,20 @@ def _patient(header: Header) -> str:
     return header.folder or header.study
 
 
-def _check_persons(series: Sequence[Series]) -> None:
+def _two_people(series: Sequence[Series]) -> dict[str, InputError]:
+    """What is wrong with patient IDs that must stand for two people, by ID."""
     known: dict[tuple[str, str], str] = {}
+    found: dict[str, InputError] = {}
     for one in series:
         patient = _patient(one.header)
         for field, value in (('sex', one.header.sex), ('birth date', one.header.birth_date)):
             if value and known.setdefault((patient, field), value) != value:
-                raise InputError(
+                found[patient] = InputError(
                     f'patient ID {patient!r}',
                     f'has two values of {field}, so these are two people',
                     'give each person an ID of their own, or convert them one by one with --key',
                 )
+    return found
 
 
 def doubtful_ids(visits: Iterable[Visit]) -> list[str]:
@@ -105,8 +113,9 @@ def doubtful_ids(visits: Iterable[Visit]) -> list[str]:
 
 
 def name_visits(
-    visits: Sequence[Visit], key: pd.DataFrame, labels: str, taken: Iterable[str] = ()
-) -> list[Visit]:
+    visits: Sequence[Visit], key: pd.DataFrame, labels: str, taken: Iterable[str] = (),
+    *, left_out: list[InputError],
+) -> list[Visit]:  # fmt: skip
     """Visits with the names that the key gives, and new ones for who is not in it.
 
     Parameters
@@ -119,14 +128,18 @@ def name_visits(
         How new people are called: `number`, or `patient-id` for its letters and digits.
     taken
         Participants that there are already.
+    left_out
+        Gets what is wrong with those who are left out: a person was written without session
+        before.
 
     Raises
     ------
     InputError
-        Two patients or days would have one name, or a person was written without session before.
+        Two patients or days would have one name.
     """
     people = _people(visits, key, labels, set(taken))
     out = []
+    refused: dict[str, InputError] = {}
     for visit in visits:
         own = [v.date for v in visits if v.patient == visit.patient]
         rows = key[key.patient_id == visit.patient]
@@ -135,8 +148,14 @@ def name_visits(
             for date, session in zip(rows.study_date, rows.session_id, strict=True)
         }
         who = people[visit.patient]
-        session = _session(visit.date, own, told, who)
+        try:
+            session = _session(visit.date, own, told, who)
+        except InputError as error:
+            refused[who] = error
+            continue
         out.append(replace(visit, participant_id=who, session_id=session))
+    left_out += refused.values()
+    out = [visit for visit in out if visit.participant_id not in refused]
     _check_apart(out)
     return out
 

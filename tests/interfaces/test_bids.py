@@ -28,6 +28,11 @@ def test_labels_with_and_without_key(raw):
     assert list_participants(raw, ['sub-02', '01']) == ['sub-01', 'sub-02']
     with pytest.raises(InputError, match=r'--participant-label 9.*choose among sub-01, sub-02'):
         list_participants(raw, ['9'])
+    for number in range(11, 15):
+        (raw / f'sub-{number}').mkdir()
+        with pytest.raises(InputError) as caught:
+            list_participants(raw, ['9'])
+        assert (', ...' in str(caught.value)) == (number > 13)  # five are named
 
 
 def test_missing_folder(tmp_path):

@@ -32,7 +32,8 @@ def test_the_last_word_of_each_rater_counts_and_one_is_enough(tmp_path):
 @pytest.mark.parametrize(
     ('content', 'problem'),
     [('participant_id\trating\nsub-01\tbad\n', "rates sub-01 'bad'.*accept, unsure, exclude"),
-     ('participant_id\nsub-01\n', "has no column 'rating'")],
+     ('participant_id\nsub-01\n', "has no column 'rating'"),
+     ('participant_id\trating\nn/a\texclude\n', 'rates somebody without participant_id')],
 )  # fmt: skip
 def test_what_is_no_rating_is_named(tmp_path, content, problem):
     (tmp_path / 'r.tsv').write_text(content)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from pathlib import Path
 
 import nibabel as nib
@@ -176,6 +177,39 @@ def test_a_mask_from_elsewhere_goes_before_that_of_the_folder(tmp_path):
     assert 'noise' in found.data
     with pytest.raises(InputError, match='is missing'):
         load_inputs('dipole', tmp_path)
+
+
+@pytest.mark.parametrize(
+    ('name', 'change', 'words'),
+    [
+        ('mask', lambda a: np.stack([a, a], -1), 'has shape (3, 4, 5, 2); give a mask of three'),
+        (
+            'magnitude',
+            lambda a: a + np.arange(5) / 2 - 2,
+            'give the magnitude, which is not below',
+        ),
+        ('totalfield', lambda a: 40 * np.arange(60).reshape(3, 4, 5) - 900, 'in ppm of B0, which'),
+        ('localfield', lambda a: 9 * (np.arange(60).reshape(3, 4, 5) % 5), 'in ppm of B0, which'),
+    ],
+)
+def test_images_of_another_kind_than_their_name_are_refused(tmp_path, name, change, words):
+    ones = np.ones((3, 4, 5), np.float32)
+    images = dict.fromkeys(('phase', 'magnitude', 'totalfield', 'localfield'), ones)
+    images |= {'mask': ones.astype(np.uint8)}
+    write(tmp_path, **images | {name: change(images[name]).astype(images[name].dtype)})
+    (tmp_path / 'params.json').write_text('{"TE": [0.02], "B0": 3}')
+    stage = {'magnitude': 'field-mapping', 'localfield': 'dipole'}.get(name, 'bfr')
+    with pytest.raises(InputError, match=rf'{name}\.nii: .*{re.escape(words)}'):
+        load_inputs(stage, tmp_path)
+    write(tmp_path, **images)
+    load_inputs(stage, tmp_path)
+
+
+@pytest.mark.parametrize('b0', [127.7, 3e4, 0.05])
+def test_a_field_strength_that_is_not_in_tesla_is_refused(tmp_path, b0):
+    (tmp_path / 'params.json').write_text(json.dumps({'TE': [0.02], 'B0': b0}))
+    with pytest.raises(InputError, match=r'params\.json: has B0 .*; give it in tesla, 0\.2 to 12'):
+        _read_params(tmp_path, 'field-mapping', True)
 
 
 def test_parameters_are_read_as_every_json_object_is(tmp_path):

@@ -167,6 +167,62 @@ def test_a_file_that_may_not_be_read_is_told_and_not_taken_for_another_kind(tmp_
     )
 
 
+def test_somebody_who_is_two_people_takes_nobody_along(tmp_path, capsys):
+    dicom, bids = tmp_path / 'dicom', tmp_path / 'bids'
+    for patient in 'ABC':
+        write_person(dicom / patient, patient)
+    for path in (dicom / 'B').glob('3_*'):
+        data = pydicom.dcmread(path)
+        data.PatientSex = 'M'
+        data.save_as(path)
+    assert main([str(dicom), str(bids)]) == 1
+    printed = capsys.readouterr().out
+    assert "PROBLEM patient ID 'B': has two values of sex" in printed
+    assert re.search("^ +patient ID 'B' +ignore +has two values of sex", printed, re.MULTILINE)
+    assert sorted(path.name for path in bids.glob('sub-*')) == ['sub-01', 'sub-02']
+
+
+def test_somebody_of_whom_there_is_a_visit_without_session_takes_nobody_along(tmp_path):
+    dicom, bids = tmp_path / 'dicom', tmp_path / 'bids'
+    write_person(dicom / 'A', 'A')
+    assert not bidsify(Request(dicom, bids)).problems
+    for number, part in enumerate(('mag', 'phase'), 2):
+        toy.write_series(dicom / 'later', parts=(part,), times=(20.0,), number=number,
+                         patient='A', date='20210101')  # fmt: skip
+    write_person(dicom / 'B', 'B')
+    (problem,) = bidsify(Request(dicom, bids)).problems
+    assert problem.startswith('sub-01: was written as the only visit, and now there is another')
+    assert len(list(bids.glob('sub-02/anat/*.nii.gz'))) == 2
+
+
+def test_the_table_counts_all_images_of_a_series_those_at_one_place_too(tmp_path):
+    dicom = write_person(tmp_path / 'dicom', 'A')
+    for number in (1, 2):
+        toy.write_series(dicom / str(number), number=5, AcquisitionNumber=number)
+    table = bidsify(Request(dicom, tmp_path / 'bids', dry_run=True)).table
+    assert dict(zip(table.series, table.images, strict=True)) == {2: 6, 3: 6, 5: 12}
+
+
+def test_a_file_of_nothing_is_told_where_its_name_says_that_it_is_an_image(tmp_path):
+    dicom = write_person(tmp_path / 'dicom', 'A')
+    (dicom / '3_0007.dcm').write_bytes(b'')
+    (dicom / 'nothing.txt').write_bytes(b'')
+    outcome = bidsify(Request(dicom, tmp_path / 'bids'))
+    assert outcome.problems == [f'{dicom}/3_0007.dcm: is empty; copy it again. It is left out.']
+    assert len(outcome.written) == 2
+
+
+def test_texts_of_headers_that_would_steer_a_terminal_are_written_out(tmp_path, capsys):
+    """dcm2niix copies them into its sidecars, which then are no JSON by the letter."""
+    dicom, bids = tmp_path / 'dicom', tmp_path / 'bids'
+    for number, part in enumerate(('mag', 'phase'), 2):
+        toy.write_series(dicom, parts=(part,), times=(20.0,), number=number,
+                         SeriesDescription='gre\nnew\x1b[2J')  # fmt: skip
+    assert main([str(dicom), str(bids)]) == 0
+    assert 'gre\\nnew\\x1b[2J' in capsys.readouterr().out
+    assert len(list(bids.glob('sub-01/anat/*.nii.gz'))) == 2
+
+
 def test_a_full_disk_is_no_damage_of_an_archive(tmp_path, monkeypatch):
     dicom = tmp_path / 'dicom'
     write_person(dicom / 'A', 'A')

@@ -26,11 +26,15 @@ def visits(*people, **fields):
             date=date, **fields,
         )  # fmt: skip
         made.append(Series(header))
-    return find_visits(made)
+    return find_visits(made, [])
 
 
-def names(found, key=NOBODY, labels='number', taken=()):
-    return {(v.patient, v.date): v.prefix for v in name_visits(found, key, labels, taken)}
+def names(found, key=NOBODY, labels='number', taken=(), refused=None):
+    refused = [] if refused is None else refused
+    return {
+        (v.patient, v.date): v.prefix
+        for v in name_visits(found, key, labels, taken, left_out=refused)
+    }
 
 
 def test_people_are_numbered_and_days_are_sessions():
@@ -52,7 +56,7 @@ def test_labels_may_be_patient_ids_without_what_bids_forbids():
 
 def test_the_key_keeps_names_from_run_to_run(tmp_path):
     path = tmp_path / 'key.tsv'
-    first = name_visits(visits(('B', '2020')), read_key(path), 'number')
+    first = name_visits(visits(('B', '2020')), read_key(path), 'number', left_out=[])
     save_key(read_key(path), first, path)
     assert path.stat().st_mode & 0o077 == 0
     found = names(visits(('A', '2020'), ('B', '2020')), read_key(path))
@@ -73,8 +77,12 @@ def test_later_sessions_are_numbered_on():
 def test_a_second_visit_of_somebody_without_sessions_is_refused():
     key = pd.DataFrame([('A', '2019', 'sub-01', None)], columns=list(KEY_COLUMNS))
     assert names(visits(('A', '2019')), key) == {('A', '2019'): 'sub-01'}
-    with pytest.raises(InputError, match='sub-01: was written as the only visit'):
-        names(visits(('A', '2020')), key)
+    refused = []
+    assert names(visits(('A', '2020'), ('B', '2020')), key, refused=refused) == {
+        ('B', '2020'): 'sub-02'
+    }
+    (error,) = refused
+    assert str(error).startswith('sub-01: was written as the only visit')
 
 
 @pytest.mark.parametrize(
@@ -86,7 +94,7 @@ def test_a_second_visit_of_somebody_without_sessions_is_refused():
 def test_one_id_with_names_that_share_no_word_is_told(one, other, doubtful):
     made = [Series(Header(series=n, patient_id='77', date=n, patient_name=name))
             for n, name in (('1', one), ('2', other))]  # fmt: skip
-    told = doubtful_ids(find_visits(made))
+    told = doubtful_ids(find_visits(made, []))
     assert len(told) == doubtful
     assert all("'77'" in text and 'Doe' not in text for text in told)
 
@@ -116,7 +124,7 @@ def test_people_without_an_id_are_told_apart_by_their_folders():
             [('anonymous', 'x'), ('', 'y'), ('Anonymous', 'x'), ('', '')]
         )
     ]
-    assert [v.patient for v in find_visits(made)] == ['3', 'x', 'y']
+    assert [v.patient for v in find_visits(made, [])] == ['3', 'x', 'y']
 
 
 @pytest.mark.parametrize(
@@ -124,9 +132,14 @@ def test_people_without_an_id_are_told_apart_by_their_folders():
 )
 def test_two_people_under_one_id_are_refused(field, one, other):
     made = [Series(Header(patient_id='A', study=v, **{field: v})) for v in (one, other)]
-    with pytest.raises(InputError, match='these are two people'):
-        find_visits(made)
-    find_visits([made[0], Series(Header(patient_id='A'))])
+    somebody = Series(Header(patient_id='B', study='3'))
+    told = []
+    (visit,) = find_visits([*made, somebody], told)
+    assert visit.patient == 'B'
+    (error,) = told
+    assert "patient ID 'A': has two values of" in str(error)
+    assert len(find_visits([made[0], Series(Header(patient_id='A'))], told)) == 1
+    assert len(told) == 1
 
 
 @pytest.mark.parametrize(

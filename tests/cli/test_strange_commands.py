@@ -1,0 +1,49 @@
+"""Commands as strangers use them: through pipes that are closed, on records that are none."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from nigra.cli.status_cli import main as status
+
+
+@pytest.fixture
+def output(tmp_path):
+    """A folder that nigra has made."""
+    (tmp_path / 'logs').mkdir()
+    made_by = {'GeneratedBy': [{'Name': 'nigra'}]}
+    (tmp_path / 'dataset_description.json').write_text(json.dumps(made_by))
+    return tmp_path
+
+
+@pytest.mark.parametrize('command', ['status', 'stage', 'simulate', 'power'])
+def test_a_reader_who_goes_ends_a_command_without_a_word(output, command):
+    """As `| head -1` does, here before the first line."""
+    arguments = {
+        'status': [str(output)],
+        'stage': ['--list-methods'],
+        'simulate': [str(output / 'made'), '--participant-label', 'sub-01', '--version'],
+        'power': ['--effects', '0.5', '--groups', '20', '20', '--repetitions', '20'],
+    }[command]
+    read, write = os.pipe()
+    os.close(read)
+    done = subprocess.run(
+        [sys.executable, '-m', f'nigra.cli.{command}_cli', *arguments], stdout=write,
+        stderr=subprocess.PIPE, text=True, check=False,
+    )  # fmt: skip
+    os.close(write)
+    assert 'Traceback' not in done.stderr
+    assert 'BrokenPipe' not in done.stderr
+
+
+@pytest.mark.parametrize('failed', ['a text', 5, None, ['group'], {'group': 'a text'}])
+def test_a_record_of_failures_that_is_none_tells_nothing(output, capsys, failed):
+    (output / 'logs' / 'group_failed.json').write_text(json.dumps({'Failed': {'group': failed}}))
+    (output / 'analyses').mkdir()
+    (output / 'analyses' / 'README').write_text('not a comparison')
+    assert status([str(output)]) == 1
+    printed = capsys.readouterr().out
+    assert ('group level failed' in printed) == (failed == ['group'])
