@@ -6,9 +6,12 @@ import logging
 import sys
 from collections.abc import Sequence
 
+from .signals import for_any_reader
+
 LOGGER = logging.getLogger('nigra')
 
 
+@for_any_reader
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; 0 means that everything asked for exists and is complete."""
     from ..interfaces.processes import one_thread_of_algebra, search_garbage_rarely

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .. import __version__
-from .signals import until_closed
+from .signals import for_any_reader
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -67,7 +67,7 @@ def parser() -> argparse.ArgumentParser:
     return out
 
 
-@until_closed
+@for_any_reader
 def main(argv: Sequence[str] | None = None) -> int:
     """Run `nigra-bidsify`; 0 means that all could be read and everybody has phase."""
     options = vars(parser().parse_args(argv))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from .. import __version__
 from .numbers import natural
-from .signals import until_closed
+from .signals import for_any_reader
 
 
 def parser() -> argparse.ArgumentParser:
@@ -60,7 +60,7 @@ def parser() -> argparse.ArgumentParser:
     return out
 
 
-@until_closed
+@for_any_reader
 def main(argv: Sequence[str] | None = None) -> int:
     """Run `nigra-power`; returns its exit status."""
     args = parser().parse_args(argv)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import io
 import os
 import signal
 import sys
@@ -14,8 +15,10 @@ from types import FrameType
 _ASKING = ('SIGTERM', 'SIGHUP')
 
 
-def until_closed(main: Callable[..., int]) -> Callable[..., int]:
-    """A command that ends quietly where nobody reads on, as with `| head`.
+def for_any_reader(main: Callable[..., int]) -> Callable[..., int]:
+    """A command whose words may go anywhere: to terminals without their letters, or `| head`.
+
+    Letters that a terminal lacks are written out; where nobody reads on the command ends quietly.
 
     Returns
     -------
@@ -25,6 +28,8 @@ def until_closed(main: Callable[..., int]) -> Callable[..., int]:
 
     @functools.wraps(main)
     def command(argv: Sequence[str] | None = None) -> int:
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(errors='backslashreplace')  # as Python has it for errors
         try:
             status = main(argv)
             sys.stdout.flush()

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from .. import __version__
 from .numbers import natural, positive
-from .signals import until_closed
+from .signals import for_any_reader
 
 
 def parser() -> argparse.ArgumentParser:
@@ -49,7 +49,7 @@ def parser() -> argparse.ArgumentParser:
     return out
 
 
-@until_closed
+@for_any_reader
 def main(argv: Sequence[str] | None = None) -> int:
     """Run `nigra-simulate`; returns its exit status."""
     args = parser().parse_args(argv)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ..interfaces.methods import PHASE_SIGNS
 from .numbers import positive
-from .signals import until_closed
+from .signals import for_any_reader
 
 _STAGES = (
     'field-mapping', 'bfr', 'dipole', 'bfr+dipole', 'end-to-end', 'relaxometry',
@@ -67,7 +67,7 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-@until_closed
+@for_any_reader
 def main(argv: Sequence[str] | None = None) -> int:
     """Run `nigra-stage`; 0 means that the result is written, 1 that the input is wrong."""
     parser = build_parser()

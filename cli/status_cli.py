@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from .. import __version__
-from .signals import until_closed
+from .signals import for_any_reader
 
 NOT_YET = 3
 """Exit status while somebody waits or runs; 2 is that of wrong arguments."""
@@ -29,7 +29,7 @@ def parser() -> argparse.ArgumentParser:
     return out
 
 
-@until_closed
+@for_any_reader
 def main(argv: Sequence[str] | None = None) -> int:
     """Run `nigra-status`; returns its exit status."""
     folder = parser().parse_args(argv).output_dir.expanduser().absolute()

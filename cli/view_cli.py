@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from .. import __version__
-from .signals import until_closed
+from .signals import for_any_reader
 
 
 def parser() -> argparse.ArgumentParser:
@@ -33,7 +33,7 @@ def parser() -> argparse.ArgumentParser:
     return out
 
 
-@until_closed
+@for_any_reader
 def main(argv: Sequence[str] | None = None) -> int:
     """Run `nigra-view`; returns its exit status."""
     given = parser().parse_intermixed_args(argv)

@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import pytest
+import toy_dicom as toy
 
 from nigra.cli.status_cli import main as status
 
@@ -37,6 +38,19 @@ def test_a_reader_who_goes_ends_a_command_without_a_word(output, command):
     os.close(write)
     assert 'Traceback' not in done.stderr
     assert 'BrokenPipe' not in done.stderr
+
+
+def test_letters_that_a_terminal_lacks_are_written_out(tmp_path, dicom_programs):
+    toy.write_series(tmp_path / 'dicom', parts=('mag', 'phase'), times=(20.0,),
+                     SeriesDescription='Schädel', SpecificCharacterSet='ISO_IR 192')  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, '-m', 'nigra.cli.bidsify_cli', str(tmp_path / 'dicom'),
+         str(tmp_path / 'bids')], capture_output=True, text=True, check=False,
+        env={**os.environ, 'PYTHONUTF8': '0', 'PYTHONIOENCODING': 'ascii:strict'},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert 'Sch\\xe4del' in done.stdout
+    assert '2 images in' in done.stdout
 
 
 @pytest.mark.parametrize('failed', ['a text', 5, None, ['group'], {'group': 'a text'}])
