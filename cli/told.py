@@ -61,10 +61,10 @@ def refusal_kept(settings: Settings) -> Iterator[None]:
         yield
     except NigraError as error:
         keep_failures(settings, {'study': [str(error)]})
-        # a folder without results of a comparison may be anybody's
-        known = (settings.group_dir / 'logs' / GROUP_COMPLETE).is_file()
-        if known and 'group' in settings.levels and not settings.dry_run:
-            with contextlib.suppress(NigraError, OSError):  # the first error is told
+        with contextlib.suppress(NigraError, OSError):  # the first error is told
+            # a folder without results of a comparison may be anybody's
+            known = (settings.group_dir / 'logs' / GROUP_COMPLETE).is_file()
+            if known and 'group' in settings.levels and not settings.dry_run:
                 keep_attempt(settings, [str(error)])
         raise
 

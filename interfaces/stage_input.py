@@ -39,6 +39,8 @@ SIZE_TOLERANCE = 0.01
 """The voxel size in params.json may differ from that of the images by this fraction."""
 MOST_WRAPS = 100
 """Phase beyond this many wraps cannot be radians."""
+MOST_BELOW = 0.25
+"""Part of a magnitude that interpolation may leave below zero; of a phase it is half."""
 WIDEST_PPM = 3.0
 """Median distance of a field from its median, ppm, beyond which it is of another unit: that of a
 brain is some .2 ppm, which is 20 Hz and more."""
@@ -237,9 +239,10 @@ def _shaped(path: Path, name: str, array: NDArray[Any], echoes: int | None) -> N
             )
         if name == 'magnitude' and not (image > 0).any():
             raise InputError(path, 'has no value above 0', 'copy or convert it again')
-        if name == 'magnitude' and -np.nanmin(image) > np.nanmax(image) / 2:
-            told = f'holds values from {np.nanmin(image):g} to {np.nanmax(image):g}'
-            raise InputError(path, told, 'give the magnitude, which is not below 0')
+        below = np.mean(image < 0)
+        if name == 'magnitude' and below > MOST_BELOW:
+            told = f'is below 0 in {100 * below:.0f} % of its voxels'
+            raise InputError(path, told, 'give the magnitude, which is not')
         return image
     if image.ndim == 4 and image.shape[3] == 1:
         image = image[..., 0]

@@ -186,7 +186,7 @@ def test_a_mask_from_elsewhere_goes_before_that_of_the_folder(tmp_path):
         (
             'magnitude',
             lambda a: a + np.arange(5) / 2 - 2,
-            'give the magnitude, which is not below',
+            'is below 0 in 40 % of its voxels; give the magnitude',
         ),
         ('totalfield', lambda a: 40 * np.arange(60).reshape(3, 4, 5) - 900, 'in ppm of B0, which'),
         ('localfield', lambda a: 9 * (np.arange(60).reshape(3, 4, 5) % 5), 'in ppm of B0, which'),
