@@ -41,8 +41,8 @@ def parser() -> argparse.ArgumentParser:
     out.add_argument(
         '--map', type=Path, metavar='FILE', dest='map_file',
         help='what series are, instead of how they are read: TSV with the columns series (number, '
-        'or description with *) and role, or JSON {"7": "phase"}; roles: T1w, gre, mag, phase, '
-        'real, imag, ignore',
+        'UID, or description with *) and role, or JSON {"7": "phase"}; roles: T1w, gre, mag, '
+        'phase, real, imag, ignore',
     )  # fmt: skip
     out.add_argument(
         '--participants', type=Path, metavar='FILE', dest='clinical_file',
@@ -100,8 +100,10 @@ def show(table: pd.DataFrame) -> str:
     """The table of series as text, one below the other."""
     from .told import in_columns
 
-    shown = table.fillna('').rename(
-        columns={'participant_id': 'participant', 'session_id': 'session'}
+    shown = (
+        table.drop(columns='series_uid', errors='ignore')
+        .fillna('')
+        .rename(columns={'participant_id': 'participant', 'session_id': 'session'})
     )
     if not shown.session.any():
         shown = shown.drop(columns='session')

@@ -21,13 +21,13 @@ from .clinical import (
 )
 from .convert import find_converter
 from .headers import limits, read_frames
-from .overrule import forced_roles, read_map
+from .overrule import forced_roles, read_map, series_uids
 from .people import Visit, doubtful_ids, find_visits, name_visits, read_key, save_key
 from .roles import Reading
 from .scans import Scan, assemble, perhaps_stopped
 from .series import Frame, gather
 from .unpack import find_files
-from .write import write_visit
+from .write import WITHOUT_T1W, write_visit
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,8 @@ class Outcome:
     Attributes
     ----------
     table
-        One row per series: participant_id, session_id, series, description, images, role, reason.
+        One row per series: participant_id, session_id, series, description, images, role, reason,
+        and series_uid where another series of the visit has the number, too.
     problems
         What keeps somebody from being complete; the exit status is 1.
     warnings
@@ -209,7 +210,7 @@ def _some(names: Sequence[str]) -> str:
 def _table(visits: Sequence[Visit], readings: Sequence[Sequence[Reading]]) -> pd.DataFrame:
     rows: list[dict[str, Any]] = []
     for visit, read in zip(visits, readings, strict=True):
-        for one, reading in zip(visit.series, read, strict=True):
+        for one, reading, uid in zip(visit.series, read, series_uids(visit), strict=True):
             rows.append({
                 'participant_id': visit.participant_id,
                 'session_id': visit.session_id or None,
@@ -218,6 +219,7 @@ def _table(visits: Sequence[Visit], readings: Sequence[Sequence[Reading]]) -> pd
                 'images': sum(v.slices * v.copies for v in one.volumes),
                 'role': 'ignore' if reading.role == 'none' else reading.role,
                 'reason': reading.reason,
+                'series_uid': uid,
             })  # fmt: skip
     return pd.DataFrame(rows)
 
@@ -240,9 +242,7 @@ def _judge_visit(
         )
     outcome.warnings += [f'{visit.prefix}: {told}' for told in perhaps_stopped(scans)]
     if scans and 'T1w' not in kinds:
-        outcome.warnings.append(
-            f'{visit.prefix}: no T1w image was found, on which nigra draws its labels.'
-        )
+        outcome.warnings.append(f'{visit.prefix}: no T1w image was found; {WITHOUT_T1W}.')
 
 
 def _convert(
@@ -257,7 +257,7 @@ def _convert(
     try:
         outcome.written += write_visit(
             visit, scans, request.bids_dir, converter=converter, private=request.private,
-            scratch=scratch, warnings=outcome.warnings,
+            scratch=scratch, warnings=outcome.warnings, problems=outcome.problems,
         )  # fmt: skip
     except NigraError as error:
         outcome.problems.append(f'{visit.prefix}: {error}')
