@@ -62,7 +62,7 @@ def forced_roles(
     InputError
         A row fits no series, or its number is that of two in a visit.
     """
-    out = {}
+    out: dict[str, str] = {}
     for row in table.itertuples():
         found: list[Header] = []
         for visit in visits:

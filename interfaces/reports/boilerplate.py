@@ -37,6 +37,14 @@ _PHASE_SIGN = {
     'keep': 'The sign of the phase was kept as stored.',
     'invert': 'The sign of the phase was inverted.',
 }
+_LEAST_ALTERNATING = 3
+"""Echoes from which a phase that alternates can be told from the field."""
+_ALTERNATING = {
+    'auto': ' A phase that alternated from echo to echo, as with a bipolar readout, was removed '
+    'in those in whom it was found.',
+    'on': ' The phase that alternates from echo to echo with a bipolar readout was removed.',
+    'off': '',
+}
 _R2STAR = {
     'arlo': 'R2* was fitted to the magnitude by auto-regression on linear operations (ARLO) '
     '[@pei2015].',
@@ -233,9 +241,11 @@ def _unwrap(steps: Mapping[str, Any]) -> str:
         raise NigraError(f'n_echoes must be a positive integer, got {echoes!r}')
     if echoes == 1:
         return sentence + ' The field is the phase of the single echo over its echo time.'
+    settings = {'bipolar': 'auto', **(steps.get('settings') or {}).get('field', {})}
+    removed = _ALTERNATING[settings['bipolar']] if echoes >= _LEAST_ALTERNATING else ''
     return (
-        sentence + f' The field was fitted to the phases of up to {echoes} echoes by least squares'
-        ' weighted with the magnitude.'
+        sentence + f'{removed} The field was fitted to the phases of up to {echoes} echoes by '
+        'least squares weighted with the magnitude.'
     )
 
 
@@ -247,7 +257,8 @@ def _background(steps: Mapping[str, Any]) -> str:
         return sentence
     return (
         sentence + ' The part of the local field that goes with them was estimated from the '
-        f'susceptibility inside the brain and given back, in {passes} passes.'
+        f'susceptibility inside the brain and given back, in up to {passes} passes; in a person '
+        'in whom a pass would have added no less than the one before, they ended there.'
     )
 
 

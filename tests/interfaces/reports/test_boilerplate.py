@@ -130,12 +130,31 @@ def test_what_is_made_of_the_map_is_told(steps, cited):
 
 
 def test_passes_of_the_background_are_told():
-    told = 'given back, in {} passes'.format
+    told = 'given back, in up to {} passes; in a person in whom'.format
     assert told(3) in methods_text({'background': 'vsharp'}, version='1').markdown
     asked = {'background': 'vsharp', 'settings': {'background': {'passes': 2}}}
     assert told(2) in methods_text(asked, version='1').markdown
     asked['settings'] = {'background': {'passes': 1}}
     assert 'given back' not in methods_text(asked, version='1').markdown
+
+
+@pytest.mark.parametrize(
+    ('echoes', 'bipolar', 'told'),
+    [
+        (3, None, 'was removed in those in whom it was found'),
+        (3, 'on', 'with a bipolar readout was removed'),
+        (3, 'off', None),
+        (2, None, None),
+        (1, None, None),
+    ],
+)
+def test_that_echoes_were_made_alike_is_told_of_those_in_whom_it_was_done(echoes, bipolar, told):
+    steps = {'unwrap': 'romeo', 'n_echoes': echoes}
+    if bipolar:
+        steps['settings'] = {'field': {'bipolar': bipolar}}
+    text = methods_text(steps, version='1').markdown
+    assert ('alternate' in text) == (told is not None)
+    assert (told or '') in text
 
 
 def test_what_pdf_weighs_is_told():
