@@ -19,7 +19,7 @@ from .cells import Column, counted
 from .figure_files import FIGURES
 from .persons import Persons, fill_in, read_persons
 from .provenance import Provenance
-from .quality_part import in_words
+from .quality_part import in_words, measures_in
 from .report import PEOPLE, as_data, render_page, thumbnail_path
 from .viewer_files import viewer_path
 
@@ -88,6 +88,7 @@ def write_index(
         'viewers': any(row[8] for row in rows),
         'images': " 'self' file:",  # thumbnails lie beside the page, so that it stays small
         'data': as_data(rows),
+        'measures': measures_in([row[5] for row in rows]),
         'sections': [],
         'ways': _group_pages(root),
     }  # fmt: skip
