@@ -8,6 +8,7 @@ from typing import Any
 from ...nodes.errors import NigraError
 from ...nodes.field.relaxometry import METHODS, r2star_method
 from ...nodes.methods import BACKGROUND, FIELD, INVERSION, ONE_STEP, SEPARATION, Method
+from ...nodes.statistics.values import name_some
 from ..methods import Methods
 from .group_methods import describe_group
 from .references import (
@@ -77,6 +78,7 @@ def describe_methods(
     version: str,
     group: Mapping[str, Any] | None = None,
     notes: Sequence[str] = (),
+    single: Sequence[str] = (),
 ) -> Boilerplate:
     """Methods section of what `methods` run on scans with these echoes.
 
@@ -90,6 +92,8 @@ def describe_methods(
         Of nigra.
     group, notes
         As in `methods_text`.
+    single
+        Runs of one echo, where `echo_times` are several.
 
     Examples
     --------
@@ -97,6 +101,8 @@ def describe_methods(
     True
     """
     made = {} if methods is None else _steps(methods, echo_times)
+    if methods is not None and single:
+        made['single'] = (*single,), _offset_step(methods, several=False)
     return methods_text({**made, 'group': group, 'notes': notes or None}, version=version)
 
 
@@ -160,7 +166,8 @@ def methods_text(
         What ran: `phase_sign`, `unwrap`, `offsets`, `n_echoes`, `background`, `inversion`,
         `r2star`, `reference`, `separation`, `iron` and `label_contrast` (True), `registration`
         (preset's name), `settings` (by step and name), `atlases` (files by name), `notes`
-        (sentences on participants who were processed otherwise) and `group`: settings of a
+        (sentences on participants who were processed otherwise), `single` (runs of one echo, and
+        what became of their phase at echo time zero) and `group`: settings of a
         `GroupComparison`, of which `group_column` must be there. A step that did not run is None
         or absent.
     version
@@ -262,6 +269,16 @@ def _background(steps: Mapping[str, Any]) -> str:
     )
 
 
+def _single(steps: Mapping[str, Any]) -> str:
+    """What was done in runs of one echo, where the text is of several."""
+    runs, offsets = steps['single']
+    offset = f'{_OFFSETS[offsets]} ' if offsets else ''
+    return (
+        f'In {name_some(runs)} there was one echo, whose phase over its echo time is the field. '
+        f'{offset}R2* was not fitted there.'
+    )
+
+
 def _zero_region(steps: Mapping[str, Any]) -> str:
     name = steps['reference']
     if not (isinstance(name, str) and name):
@@ -311,6 +328,7 @@ _STEPS: Sequence[tuple[str, Callable[[Mapping[str, Any]], str]]] = (
     ('settings', _settings),
     ('label_contrast', _flag('label_contrast', _HYBRID)),
     ('atlases', _atlases),
+    ('single', _single),
     ('notes', lambda steps: ' '.join(steps['notes'])),
     ('group', describe_group),
 )
@@ -331,6 +349,6 @@ _PARAGRAPHS = (
             'settings',
         ),
     ),
-    ('Differences between participants', ('notes',)),
+    ('Differences between participants', ('single', 'notes')),
     ('Statistics', ('group',)),
 )
