@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 import pandas as pd
 
+from ...nodes.anatomy.quality import LEAST_RUNS
 from ...nodes.errors import NigraError
 from ...nodes.statistics.values import VISIT
 from ..completion import find_outputs, marker_folder
@@ -88,6 +89,7 @@ def write_index(
         'viewers': any(row[8] for row in rows),
         'images': " 'self' file:",  # thumbnails lie beside the page, so that it stays small
         'data': as_data(rows),
+        'apart': 'none' if _enough(root) else f'needs {LEAST_RUNS} runs',
         'measures': measures_in([row[5] for row in rows]),
         'sections': [],
         'ways': _group_pages(root),
@@ -138,6 +140,11 @@ def index_rows(
             quote(viewer.name) if viewer.is_file() else '',
         ])  # fmt: skip
     return rows
+
+
+def _enough(root: Path) -> bool:
+    """Whether there are runs enough to tell who stands apart."""
+    return len(find_outputs(root, PATTERN)) >= LEAST_RUNS
 
 
 def _state(marker: Path) -> str:

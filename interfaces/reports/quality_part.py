@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from ...nodes.anatomy.quality import LEAST_RUNS
 from ...nodes.statistics.values import VISIT
 from ..quality import quality_measures
 from ..tables import read_table, readable
@@ -33,6 +34,8 @@ def quality_table(path: str | Path, home: str = '') -> Table | None:
         return None
     flagged = table[list(words)].notna()
     table = table.assign(flags=table['flags'].map(in_words, na_action='ignore'))
+    if len(table) >= LEAST_RUNS:  # of fewer nothing is told, which is another thing than nobody
+        table['flags'] = table['flags'].fillna('none')
     table = table.assign(flagged=flagged.any(axis=1), worst=flagged.problems).sort_values(
         ['worst', 'flagged'], ascending=False, kind='stable'
     )
