@@ -42,8 +42,8 @@ def parser() -> argparse.ArgumentParser:
     out.add_argument(
         '--map', type=Path, metavar='FILE', dest='map_file',
         help='what series are, instead of how they are read: TSV with the columns series (number, '
-        'or description with *) and role, or JSON {"7": "phase"}; roles: T1w, gre, mag, phase, '
-        'real, imag, ignore',
+        'UID, or description with *) and role, or JSON {"7": "phase"}; roles: T1w, gre, mag, '
+        'phase, real, imag, ignore',
     )  # fmt: skip
     out.add_argument(
         '--participants', type=Path, metavar='FILE', dest='clinical_file',
@@ -104,7 +104,8 @@ def show(table: pd.DataFrame) -> str:
     from .told import in_columns
 
     shown = (
-        table.astype(object)
+        table.drop(columns='series_uid', errors='ignore')
+        .astype(object)
         .fillna('')
         .rename(columns={'participant_id': 'participant', 'session_id': 'session'})
     )

@@ -245,7 +245,9 @@ def _first_file(names: str) -> str:
 
 
 def _tell_costs(settings: Settings, visits: Sequence[Visit]) -> None:
+    from ..interfaces.sidecars import scan_memory_gb
     from ..interfaces.survey import disk_mb, hours_of
+    from ..workflows.graph import ANTS_MEMORY
 
     if not visits:
         return
@@ -254,11 +256,12 @@ def _tell_costs(settings: Settings, visits: Sequence[Visit]) -> None:
     # a visit's working folder goes when it is complete
     together = settings.keep_workdir or settings.use_plugin or settings.submits
     fullest = sorted(work, reverse=True)[: None if together else settings.nprocs]
+    memory = max(scan_memory_gb(scan, settings.methods) for v in visits for scan in v.scans)
     LOGGER.info(
-        "To process: %d. Estimated from the images' sizes: about %s with %d at once, %s "
-        'of results and %s of working folder.',
-        len(visits), _duration(hours / settings.nprocs), settings.nprocs, _size(sum(results)),
-        _size(sum(fullest)),
+        "To process: %d. Estimated from the images' sizes: about %s with %d at once, up to %s of "
+        'memory in each, %s of results and %s of working folder.',
+        len(visits), _duration(hours / settings.nprocs), settings.nprocs,
+        _size(1000 * max(memory, ANTS_MEMORY['mem_gb'])), _size(sum(results)), _size(sum(fullest)),
     )  # fmt: skip
 
 

@@ -229,7 +229,7 @@
         if (page) { name = document.createElement('a'); name.href = page; name.textContent = visit; }
         cell(row, name);
         if (viewer) { const link = document.createElement('a'); link.href = viewer; link.textContent = 'viewer'; link.className = 'aside-link'; link.setAttribute('aria-label', `viewer of ${visit}`); row.cells[1].append(' ', link); }
-        cell(row, group); cell(row, about); cell(row, state, `state ${state}`); cell(row, problems || (state === 'finished' ? 'none' : ''), problems ? 'wrap' : 'missing'); cell(row, flags, 'wrap');
+        cell(row, group); cell(row, about); cell(row, state, `state ${state}`); cell(row, problems || (state === 'finished' ? 'none' : ''), problems ? 'wrap' : 'missing'); cell(row, flags || (state === 'finished' ? list.dataset.apart : ''), flags ? 'wrap' : 'missing');
         cell(row, kept(visit)?.rating ?? '');
       }
       const last = Math.min(start + SIZE, shown.length);

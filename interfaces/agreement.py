@@ -33,6 +33,8 @@ AGAIN = 'run the participant level again'
 
 _METHODS, _SETTINGS = 'Methods.', 'Methods.settings.'
 _NOT_SET = 'not set'
+_UNKNOWN = (0.0,)
+"""Echo times where a sidecar tells none."""
 _UNTOLD = (
     'How the results of {} were made is not known, as their sidecars do not tell it the way this '
     'version of nigra does'
@@ -78,12 +80,15 @@ class Told:
         Runs whose methods are not known.
     differences
         Between the others.
+    single
+        Runs of one echo, where the fullest has several: other steps were done in them.
     """
 
     methods: Methods | None
-    echo_times: tuple[float, ...] = (0.0,)
+    echo_times: tuple[float, ...] = _UNKNOWN
     untold: tuple[str, ...] = ()
     differences: tuple[Difference, ...] = ()
+    single: tuple[str, ...] = ()
 
     def notes(self, quote: Callable[[str], str]) -> list[str]:
         """Sentences on all that `methods` do not tell; `quote` writes a value."""
@@ -102,11 +107,15 @@ def read_told(tables: Sequence[Path]) -> Told:
     known = Counter(m for m in map(_record, sidecars) if _methods(m) is not None)
     table = _table(tables, sidecars)
     keys = [k for k in table if k == 'NigraVersion' or k.startswith(_METHODS)]
+    times = [_echo_times(sidecar) for sidecar in sidecars]
+    fullest = max(times, key=len, default=_UNKNOWN)
+    one = [len(t) == 1 < len(fullest) and t != _UNKNOWN for t in times]
     return Told(
         methods=_methods(known.most_common(1)[0][0]) if known else None,
-        echo_times=max((_echo_times(s) for s in sidecars), key=len, default=(0.0,)),
+        echo_times=fullest,
         untold=tuple(table.run[~table.told].unique()),
         differences=tuple(filter(None, (_difference(table, key) for key in keys))),
+        single=tuple(table.run[one].unique()),
     )
 
 
@@ -222,7 +231,7 @@ def _methods(record: str) -> Methods | None:
 def _echo_times(sidecar: Mapping[str, Any]) -> tuple[float, ...]:
     times = sidecar.get('EchoTimes')
     numbers = isinstance(times, list) and all(isinstance(t, int | float) for t in times)
-    return tuple(times) if times and numbers else (0.0,)
+    return tuple(times) if times and numbers else _UNKNOWN
 
 
 def _difference(table: pd.DataFrame, key: str) -> Difference | None:

@@ -21,9 +21,13 @@ from ..nodes.errors import InputError, NigraError
 from ..nodes.field.echoes import combine_magnitude
 from ..nodes.field.masks import finite_mask, signal_mask
 from ..nodes.field.phase import looks_swapped, to_radians
+from ..nodes.memory import Memory
 from .headers import check_same_grid, load_data, load_image
 from .phase_repairs import from_parts, look_at_matrix, repair_slices, tell_scale
 from .step_images import save_step
+
+LOADING = Memory(60, 22)
+"""What the step takes that loads a run."""
 
 
 class _LoadGreInputSpec(BaseInterfaceInputSpec):

@@ -83,7 +83,7 @@ class Methods:
     )
     registration: str = _option(
         'fast',
-        'registration preset: fast, precise (three times as long) or testing (default: '
+        'registration preset: fast, precise (takes four times as long) or testing (default: '
         '%(default)s)',
         metavar='PRESET',
     )

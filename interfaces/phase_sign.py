@@ -21,9 +21,12 @@ from ..nodes.field.echoes import combine_magnitude
 from ..nodes.field.filtered import is_filtered, names_filtered, smooth_ratio
 from ..nodes.field.sign import SignVerdict, inverts_phase, judge_sign, sign_evidence
 from ..nodes.grid import Grid
+from ..nodes.memory import Memory
 from .methods import PHASE_SIGNS
 from .step_images import load_step, save_step
 
+CHECKING = Memory(50, 9)
+"""What the step takes that tests the sign."""
 _HINTS = ('SeriesDescription', 'ProtocolName', 'ImageType', 'SequenceName')
 """Sidecar entries that may speak of a product with filtered phase."""
 

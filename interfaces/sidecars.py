@@ -84,10 +84,20 @@ def scan_grid(scan: GreScan) -> Grid:
     return Grid.from_affine(header.shape, header.affine)
 
 
-def scan_memory_gb(scan: GreScan) -> float:
+def scan_voxels(scan: GreScan) -> int:
+    """Voxels of one image of a run."""
+    return math.prod(scan_grid(scan).shape)
+
+
+def scan_memory_gb(scan: GreScan, methods: Methods) -> float:
     """Memory that the largest step of a run may take, GB."""
-    voxels = math.prod(scan_grid(scan).shape)
-    return 0.5 + voxels * (60 + 16 * len(scan.echo_times)) / 1e9
+    from .gre import LOADING
+
+    voxels, echoes = scan_voxels(scan), len(scan.echo_times)
+    steps = methods.steps()
+    if echoes == 1:
+        steps = {k: v for k, v in steps.items() if k not in ('relaxometry', 'separation')}
+    return max(m.gb(voxels, echoes) for m in (LOADING, *(s.memory for s in steps.values())))
 
 
 def scan_facts(scan: GreScan) -> dict[str, Any]:

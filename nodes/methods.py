@@ -24,6 +24,7 @@ from .inversion.tgv import tgv, tgv_phase
 from .inversion.tgv_local import tgv_inversion
 from .inversion.tkd import closed_form_l2, tkd
 from .inversion.tv import tv_admm
+from .memory import Memory
 
 _NOT_SETTINGS = {
     'echo_times', 'b0', 'nthreads', 'progress', 'noise', 'magnitude', 'noise_sd', 'r2',
@@ -42,6 +43,8 @@ class Method:
         `field`, `background` or `inversion`.
     function
         The kernel; its keyword-only parameters are the settings.
+    memory
+        What its step takes at most, in a mask that fills the array.
     summary
         First line of the kernel's docstring.
     sentence
@@ -53,22 +56,27 @@ class Method:
     name: str
     step: str
     function: Callable[..., Any]
+    memory: Memory
     summary: str = ''
     sentence: str = ''
     defaults: Mapping[str, Any] = field(default_factory=dict)
 
 
-def _method(name: str, step: str, function: Callable[..., Any], sentence: str) -> Method:
+def _method(
+    name: str, step: str, function: Callable[..., Any], memory: tuple[int, int], sentence: str
+) -> Method:
     defaults = {
         p.name: p.default
         for p in inspect.signature(function).parameters.values()
         if p.kind is p.KEYWORD_ONLY and p.name not in _NOT_SETTINGS
     }
     summary = (inspect.getdoc(function) or '').splitlines()[0]
-    return Method(name, step, function, summary, sentence, defaults)
+    return Method(name, step, function, Memory(*memory), summary, sentence, defaults)
 
 
-def _table(step: str, **entries: tuple[Callable[..., Any], str]) -> dict[str, Method]:
+def _table(
+    step: str, **entries: tuple[Callable[..., Any], tuple[int, int], str]
+) -> dict[str, Method]:
     return {name: _method(name, step, *entry) for name, entry in entries.items()}
 
 
@@ -79,37 +87,47 @@ FIELD = _table(
     'field',
     romeo=(
         romeo_field,
+        (85, 15),
         'Phase was unwrapped exactly, by region growing along the most reliable edges (ROMEO) '
         '[@dymerska2021].',
     ),
-    laplacian=(laplacian_field, 'Phase was unwrapped with its Laplacian [@schofield2003].'),
+    laplacian=(
+        laplacian_field,
+        (85, 15),
+        'Phase was unwrapped with its Laplacian [@schofield2003].',
+    ),
 )
 BACKGROUND = _table(
     'background',
     pdf=(
         pdf,
+        (130, 0),
         _OUTSIDE + 'by projection onto dipole fields (PDF) [@liu2011], fitted with weights that '
         'fall with the depth below the surface of the brain.',
     ),
     vsharp=(
         vsharp,
+        (150, 0),
         _OUTSIDE + 'with spherical mean values of varying radius (V-SHARP) '
         '[@schweser2011; @li2011; @wu2012].',
     ),
     resharp=(
         resharp,
+        (131, 0),
         _OUTSIDE + 'with spherical mean values and Tikhonov regularisation (RESHARP) [@sun2014].',
     ),
     lbv=(
         lbv,
+        (104, 0),
         _OUTSIDE + 'by solving the Laplacian boundary value problem (LBV) [@zhou2014].',
     ),
-    ismv=(ismv, _OUTSIDE + 'by iterated spherical mean values (iSMV) [@wen2014].'),
+    ismv=(ismv, (111, 0), _OUTSIDE + 'by iterated spherical mean values (iSMV) [@wen2014].'),
 )
 INVERSION = _table(
     'inversion',
     dual=(
         dual_tv,
+        (146, 4),
         _MADE + 'together with a local frequency offset, as the microstructure of white matter '
         'makes [@wharton2012], both regularised with total variation [@milovic2018] whose edge '
         'weights were updated once [@candes2008]; the weight of the regularisation followed '
@@ -117,40 +135,47 @@ INVERSION = _table(
     ),
     tv=(
         tv_admm,
+        (113, 4),
         _MADE + 'by dipole inversion regularised with total variation and solved by the '
         'alternating direction method of multipliers [@bilgic2014tv; @milovic2018].',
     ),
     rts=(
         rts,
+        (115, 4),
         _MADE + 'in two steps, the ill-conditioned part of k-space with a total-variation prior '
         '(RTS) [@kames2018].',
     ),
-    hdqsm=(hdqsm, _MADE + 'with a hybrid data fidelity term (HD-QSM) [@lambert2022].'),
+    hdqsm=(hdqsm, (137, 4), _MADE + 'with a hybrid data fidelity term (HD-QSM) [@lambert2022].'),
     medi=(
         medi,
+        (144, 4),
         _MADE + 'by non-linear morphology-enabled dipole inversion (MEDI) [@liu2012; @liu2013].',
     ),
     ilsqr=(
         ilsqr,
+        (122, 4),
         _MADE + 'by least squares with estimation and removal of streaks (iLSQR) [@li2015].',
     ),
     tgv2=(
         tgv_inversion,
+        (191, 4),
         _MADE + 'by dipole inversion regularised with total generalised variation '
         '[@langkammer2015].',
     ),
-    tkd=(tkd, _MADE + 'by truncated k-space division [@shmueli2009].'),
+    tkd=(tkd, (79, 4), _MADE + 'by truncated k-space division [@shmueli2009].'),
     l2=(
         closed_form_l2,
+        (84, 4),
         _MADE + 'in closed form, regularised with the squared gradient [@bilgic2014l2].',
     ),
 )
-RELAXOMETRY = _table('relaxometry', r2star=(fit_r2star, ''))
+RELAXOMETRY = _table('relaxometry', r2star=(fit_r2star, (70, 5), ''))
 """The sentence of R2* depends on the fit that the echoes allow."""
 SEPARATION = _table(
     'separation',
     r2star=(
         separate_sources,
+        (83, 0),
         'Para- and diamagnetic parts of the susceptibility were separated by the decay that both '
         'add to R2*, with published relaxometric constants and without a measurement of R2 '
         '[@shin2021; @dimov2022].',
@@ -171,7 +196,7 @@ _TGV = (
     '[@langkammer2015].'
 )
 ONE_STEP: dict[str, dict[str, Method]] = {
-    'bfr+dipole': _table('field-to-chi', tgv=(tgv, _TGV)),
-    'end-to-end': _table('phase-to-chi', tgv=(tgv_phase, _TGV)),
+    'bfr+dipole': _table('field-to-chi', tgv=(tgv, (200, 21), _TGV)),
+    'end-to-end': _table('phase-to-chi', tgv=(tgv_phase, (200, 21), _TGV)),
 }
 """Methods that take several steps of a stage at once, by stage."""

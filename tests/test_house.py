@@ -12,7 +12,7 @@ FLOORS = ('nodes', 'interfaces', 'workflows', 'cli')
 """From the ground up; imports only go down."""
 BESIDE = ('api',)
 """Modules beside the floors that stand on them: Python's way in, as `cli` is the shell's."""
-LEAVES = {'errors', 'grid', 'parallel', 'volumes', 'fields'}
+LEAVES = {'errors', 'grid', 'memory', 'parallel', 'volumes', 'fields'}
 """Modules of `nodes/` that all rooms share."""
 TABLES = {'methods', 'stages', 'power'}
 """Modules of `nodes/` that stand above its rooms."""

@@ -128,6 +128,12 @@ def write_series(
     return folder
 
 
+def write_pair(folder, **options):
+    """Write magnitude and phase as two series, as Siemens does; `options` of `write_series`."""
+    write_series(folder, parts=('mag',), number=2, **options)
+    write_series(folder, parts=('phase',), number=3, scale=4096 / np.pi, **options)
+
+
 def _place(data, k, orientation):
     normal = np.cross(orientation[:3], orientation[3:])
     data.ImageOrientationPatient = list(orientation)

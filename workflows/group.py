@@ -132,7 +132,7 @@ def _methods_text(told: Told, output_dir: Path) -> Node:
     """Node that writes the methods text of the study."""
     text = GroupMethods(
         echo_times=list(told.echo_times), notes=told.notes(code_span), version=__version__,
-        out_dir=str(output_dir),
+        single=list(told.single), out_dir=str(output_dir),
     )  # fmt: skip
     if told.methods is not None:
         text.inputs.methods = {f.name: getattr(told.methods, f.name) for f in fields(told.methods)}

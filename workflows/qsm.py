@@ -11,7 +11,7 @@ from nipype.pipeline.engine import Node, Workflow
 
 from ..interfaces.methods import Methods
 from ..interfaces.names import images
-from ..interfaces.phase_sign import CheckSign
+from ..interfaces.phase_sign import CHECKING, CheckSign
 from ..interfaces.qsm import (
     FieldMap,
     FitR2star,
@@ -21,6 +21,7 @@ from ..interfaces.qsm import (
     SeparateSources,
 )
 from ..interfaces.reference import Reference
+from ..nodes.memory import Memory
 from .graph import add_ends, gather_reports, merge_warnings, nodes_of
 
 INPUTS = ('phase', 'magnitude', 'brain_mask', 'echo_times', 'dseg', 'dseg_tsv', 'loaded')
@@ -41,7 +42,7 @@ def init_qsm_wf(
     b0: float,
     n_echoes: int,
     nthreads: int = 1,
-    mem_gb: float = 1.0,
+    voxels: int = 0,
     metadata: Mapping[str, Any] | None = None,
     name: str = 'qsm_wf',
 ) -> Workflow:
@@ -62,8 +63,8 @@ def init_qsm_wf(
         R2* is fitted, and parts of the map are separated, where there are several.
     nthreads
         Threads of FFTs and kernels; the result does not depend on it.
-    mem_gb
-        Memory of the largest step.
+    voxels
+        Of one image; tells how much memory each step takes.
     metadata
         Sidecar of the phase, for hints on its sign and filters.
     name
@@ -79,7 +80,7 @@ def init_qsm_wf(
     """
     workflow = Workflow(name=name)
     add_ends(workflow, INPUTS, OUTPUTS)
-    make = _StepMaker(workflow, methods, b0, nthreads, mem_gb)
+    make = _StepMaker(workflow, methods, b0, nthreads, voxels, n_echoes)
     steps = _add_field_and_reference(workflow, make)
     steps['phase'] = _add_sign(workflow, make, metadata or {})
     steps |= _add_one_step(workflow, make) if methods.one_step else _add_two_steps(workflow, make)
@@ -99,7 +100,8 @@ class _StepMaker:
     methods: Methods
     b0: float
     nthreads: int
-    mem_gb: float
+    voxels: int
+    n_echoes: int
 
     def __call__(self, name: str, interface: type[SimpleInterface], step: str) -> Node:
         """Node `name` that does `step`, a key of `Methods.steps`."""
@@ -113,10 +115,14 @@ class _StepMaker:
             interface(nthreads=self.nthreads, **options),
             name=name,
             n_procs=self.nthreads,
-            mem_gb=self.mem_gb,
+            mem_gb=self.memory_gb(self.methods.steps()[step].memory),
         )
         self.workflow.add_nodes([node])
         return node
+
+    def memory_gb(self, memory: Memory) -> float:
+        """Memory of a step on the images of this run, GB."""
+        return memory.gb(self.voxels, self.n_echoes)
 
 
 def _add_field_and_reference(workflow: Workflow, make: _StepMaker) -> dict[str, Node]:
@@ -138,7 +144,7 @@ def _add_sign(workflow: Workflow, make: _StepMaker, metadata: Mapping[str, Any])
     check_sign = Node(
         CheckSign(sign=make.methods.phase_sign, metadata=dict(metadata)),
         name='check_sign',
-        mem_gb=make.mem_gb,
+        mem_gb=make.memory_gb(CHECKING),
     )
     workflow.connect([
         (inputnode, check_sign, [(name, name) for name in ('phase', 'magnitude', 'loaded')]),

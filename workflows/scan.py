@@ -10,7 +10,7 @@ from nipype.pipeline.engine import Node, Workflow
 
 from ..interfaces.anatomy.user_atlas import AtlasSource, atlas_sources
 from ..interfaces.bids import Visit
-from ..interfaces.gre import LoadGre
+from ..interfaces.gre import LOADING, LoadGre
 from ..interfaces.names import images, output_path
 from ..interfaces.outputs import Gather
 from ..interfaces.quality import RunQuality
@@ -24,8 +24,8 @@ from ..interfaces.sidecars import (
     atlas_metadata,
     region_provenance,
     scan_facts,
-    scan_memory_gb,
     scan_metadata,
+    scan_voxels,
 )
 from ..interfaces.survey import image_warnings
 from ..nodes.grid import hz_per_ppm
@@ -125,7 +125,7 @@ def _add_reconstruction(workflow: Workflow, scan: GreScan, plan: Plan) -> None:
         b0=scan.b0,
         n_echoes=len(scan.echo_times),
         nthreads=plan.nthreads,
-        mem_gb=scan_memory_gb(scan),
+        voxels=scan_voxels(scan),
         metadata=scan.metadata,
     )
     workflow.connect([
@@ -314,7 +314,7 @@ def _load_node(scan: GreScan) -> Node:
             acquisition=str(scan.metadata.get('MRAcquisitionType', '')),
         ),
         name='load_gre',
-        mem_gb=scan_memory_gb(scan),
+        mem_gb=LOADING.gb(scan_voxels(scan), len(scan.echo_times)),
     )
 
 

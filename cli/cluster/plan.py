@@ -98,7 +98,7 @@ def array_job(
 ) -> Job:
     """The array of participants."""
     cpus = _cpus(settings, profile)
-    memory = settings.mem_gb or profile.memory_gb or _memory_gb(tasks, cpus)
+    memory = settings.mem_gb or profile.memory_gb or _memory_gb(settings, tasks, cpus)
     return Job(
         name='nigra', folder=folder, cpus=cpus, memory_gb=memory, after=tuple(after),
         time=profile.time or _hours_as_time(_hours(settings, tasks)), extra=profile.extra,
@@ -175,12 +175,15 @@ def _hours(settings: Settings, tasks: Tasks) -> float:
     return max(_LEAST_HOURS, _SAFETY * longest)
 
 
-def _memory_gb(tasks: Tasks, cpus: int) -> float:
+def _memory_gb(settings: Settings, tasks: Tasks, cpus: int) -> float:
     """Memory of the largest task, where as many steps run at once as there are processors."""
     from ...interfaces.sidecars import scan_memory_gb
     from ...workflows.graph import ANTS_MEMORY
 
-    scans = [scan_memory_gb(scan) for task in tasks for visit in task for scan in visit.scans]
+    scans = [
+        scan_memory_gb(scan, settings.methods)
+        for task in tasks for visit in task for scan in visit.scans
+    ]  # fmt: skip
     return math.ceil(_PROGRAM_GB + cpus * max([ANTS_MEMORY['mem_gb'], *scans]))
 
 

@@ -21,12 +21,12 @@ from .clinical import (
 from .convert import find_converter
 from .export import Export, LeftOut, read_export
 from .headers import limits
-from .overrule import forced_roles, read_map
+from .overrule import forced_roles, read_map, series_uids
 from .people import Visit, doubtful_ids, find_visits, name_visits, read_key, save_key
 from .roles import Reading
 from .scans import Scan, assemble, perhaps_stopped
 from .series import gather
-from .write import write_visit
+from .write import WITHOUT_T1W, write_visit
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,8 @@ class Outcome:
     Attributes
     ----------
     table
-        One row per series: participant_id, session_id, series, description, images, role, reason.
+        One row per series: participant_id, session_id, series, description, images, role, reason,
+        and series_uid where another series of the visit has the number, too.
     problems
         What keeps somebody from being complete; the exit status is 1.
     warnings
@@ -168,7 +169,7 @@ def _table(
 ) -> pd.DataFrame:
     rows: list[dict[str, Any]] = []
     for visit, read in zip(visits, readings, strict=True):
-        for one, reading in zip(visit.series, read, strict=True):
+        for one, reading, uid in zip(visit.series, read, series_uids(visit), strict=True):
             rows.append({
                 'participant_id': visit.participant_id,
                 'session_id': visit.session_id or None,
@@ -177,6 +178,7 @@ def _table(
                 'images': sum(v.slices * v.copies for v in one.volumes),
                 'role': 'ignore' if reading.role == 'none' else reading.role,
                 'reason': reading.reason,
+                'series_uid': uid,
             })  # fmt: skip
     for lost in left_out:  # a row without series says nothing to --map
         rows.append({'series': None, 'description': lost.name, 'images': None, 'role': 'ignore',
@@ -202,9 +204,7 @@ def _judge_visit(
         )
     outcome.warnings += [f'{visit.prefix}: {told}' for told in perhaps_stopped(scans)]
     if scans and 'T1w' not in kinds:
-        outcome.warnings.append(
-            f'{visit.prefix}: no T1w image was found, on which nigra draws its labels.'
-        )
+        outcome.warnings.append(f'{visit.prefix}: no T1w image was found; {WITHOUT_T1W}.')
 
 
 def _convert(
@@ -220,7 +220,7 @@ def _convert(
     try:
         outcome.written += write_visit(
             visit, scans, request.bids_dir, converter=converter, private=request.private,
-            scratch=scratch, warnings=outcome.warnings,
+            scratch=scratch, warnings=outcome.warnings, problems=outcome.problems,
         )  # fmt: skip
     except NigraError as error:
         outcome.problems.append(f'{visit.prefix}: {export.shown(error)}')

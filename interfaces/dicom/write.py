@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,9 @@ from .convert import clean_sidecar, convert, save_anonymous
 from .people import Visit
 from .scans import Image, Scan
 
+WITHOUT_T1W = 'nigra draws its labels on one, and leaves out who has none in any session'
+"""What a missing T1w image means for what comes after."""
+
 
 def write_visit(
     visit: Visit,
@@ -29,8 +32,9 @@ def write_visit(
     private: bool,
     scratch: Path,
     warnings: list[str],
+    problems: list[str],
 ) -> list[Path]:
-    """Convert and write all scans of a visit, or nothing.
+    """Convert and write all scans of a visit, or nothing; but a broken T1w image stays behind.
 
     Parameters
     ----------
@@ -48,6 +52,8 @@ def write_visit(
         Folder for files on the way.
     warnings
         Gets what to know.
+    problems
+        Gets a sentence for each T1w image that cannot be converted.
 
     Returns
     -------
@@ -57,7 +63,7 @@ def write_visit(
     Raises
     ------
     InputError
-        The visit's folder holds other files, or an image cannot be converted.
+        The visit's folder holds other files, a gradient echo cannot be converted, or nothing can.
     """
     folder = bids_dir / visit.participant_id / visit.session_id / 'anat'
     names = {(n, i): image_name(visit, scan, image)
@@ -65,7 +71,7 @@ def write_visit(
     if _is_there(folder, list(names.values())):
         warnings.append(f'{visit.prefix} is there already and was left as it is.')
         return []
-    stage = _stage(visit, scans, names, converter, private, scratch, warnings)
+    stage, lost = _stage(visit, scans, names, converter, private, scratch, warnings)
     try:  # all at once: a folder of half a visit would pass for a whole one
         folder.parent.mkdir(parents=True, exist_ok=True)
         unfinished = folder.with_name('.anat-unfinished')
@@ -73,7 +79,19 @@ def write_visit(
         unfinished.rename(folder)
     except OSError as error:
         raise cannot_write(folder, error) from error
-    return [folder / name for name in names.values()]
+    left = [scan for n, scan in enumerate(scans) if n not in lost]
+    problems += _tell_lost(visit, lost.values(), left, folder)
+    return [folder / name for (n, _), name in names.items() if n not in lost]
+
+
+def _tell_lost(
+    visit: Visit, lost: Iterable[InputError], left: Sequence[Scan], folder: Path
+) -> list[str]:
+    """Sentences on T1w images that could not be converted, where the rest is written."""
+    again = f'Once it is whole, move {folder} away and give the same command again.'
+    if all(scan.suffix != 'T1w' for scan in left):
+        again = f'The gradient echo is written without a T1w image: {WITHOUT_T1W}. {again}'
+    return [f'{visit.prefix}: {error} {again}' for error in lost]
 
 
 def _stage(
@@ -84,11 +102,21 @@ def _stage(
     private: bool,
     scratch: Path,
     warnings: list[str],
-) -> Path:
-    """Folder with all images and sidecars of a visit under their final names."""
+) -> tuple[Path, dict[int, InputError]]:
+    """Folder with the images and sidecars of a visit under their final names, and what it lacks.
+
+    Without its gradient echo a visit is of no use, without its T1w image it waits for another.
+    """
     stage = Path(tempfile.mkdtemp(dir=scratch))
+    lost: dict[int, InputError] = {}
     for n, scan in enumerate(scans):
-        loaded = [convert(converter, i.series, i.volume, i.part, scratch) for i in scan.images]
+        try:
+            loaded = [convert(converter, i.series, i.volume, i.part, scratch) for i in scan.images]
+        except InputError as error:
+            if scan.suffix != 'T1w' or all(other.suffix == 'T1w' for other in scans):
+                raise
+            lost[n] = error
+            continue
         units, told = _phase_units(scan, [path for path, _ in loaded])
         if told:
             warnings.append(f'{visit.prefix}: {told}')
@@ -96,7 +124,7 @@ def _stage(
             final = save_anonymous(path, stage / names[n, i])
             save_json(_sidecar(image, metadata, units, private), sidecar_of(final))
             shutil.rmtree(path.parent.parent)
-    return stage
+    return stage, lost
 
 
 def image_name(visit: Visit, scan: Scan, image: Image) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 from ...nodes.errors import NigraError
 from ...nodes.field.relaxometry import METHODS, r2star_method
 from ...nodes.methods import BACKGROUND, FIELD, INVERSION, ONE_STEP, SEPARATION, Method
+from ...nodes.statistics.values import name_some
 from ..methods import Methods
 from .group_methods import describe_group
 from .references import (
@@ -36,6 +37,14 @@ _PHASE_SIGN = {
     'where that spoke against it.',
     'keep': 'The sign of the phase was kept as stored.',
     'invert': 'The sign of the phase was inverted.',
+}
+_LEAST_ALTERNATING = 3
+"""Echoes from which a phase that alternates can be told from the field."""
+_ALTERNATING = {
+    'auto': ' A phase that alternated from echo to echo, as with a bipolar readout, was removed '
+    'in those in whom it was found.',
+    'on': ' The phase that alternates from echo to echo with a bipolar readout was removed.',
+    'off': '',
 }
 _R2STAR = {
     'arlo': 'R2* was fitted to the magnitude by auto-regression on linear operations (ARLO) '
@@ -69,6 +78,7 @@ def describe_methods(
     version: str,
     group: Mapping[str, Any] | None = None,
     notes: Sequence[str] = (),
+    single: Sequence[str] = (),
 ) -> Boilerplate:
     """Methods section of what `methods` run on scans with these echoes.
 
@@ -82,6 +92,8 @@ def describe_methods(
         Of nigra.
     group, notes
         As in `methods_text`.
+    single
+        Runs of one echo, where `echo_times` are several.
 
     Examples
     --------
@@ -89,6 +101,8 @@ def describe_methods(
     True
     """
     made = {} if methods is None else _steps(methods, echo_times)
+    if methods is not None and single:
+        made['single'] = (*single,), _offset_step(methods, several=False)
     return methods_text({**made, 'group': group, 'notes': notes or None}, version=version)
 
 
@@ -152,7 +166,8 @@ def methods_text(
         What ran: `phase_sign`, `unwrap`, `offsets`, `n_echoes`, `background`, `inversion`,
         `r2star`, `reference`, `separation`, `iron` and `label_contrast` (True), `registration`
         (preset's name), `settings` (by step and name), `atlases` (files by name), `notes`
-        (sentences on participants who were processed otherwise) and `group`: settings of a
+        (sentences on participants who were processed otherwise), `single` (runs of one echo, and
+        what became of their phase at echo time zero) and `group`: settings of a
         `GroupComparison`, of which `group_column` must be there. A step that did not run is None
         or absent.
     version
@@ -233,9 +248,11 @@ def _unwrap(steps: Mapping[str, Any]) -> str:
         raise NigraError(f'n_echoes must be a positive integer, got {echoes!r}')
     if echoes == 1:
         return sentence + ' The field is the phase of the single echo over its echo time.'
+    settings = {'bipolar': 'auto', **(steps.get('settings') or {}).get('field', {})}
+    removed = _ALTERNATING[settings['bipolar']] if echoes >= _LEAST_ALTERNATING else ''
     return (
-        sentence + f' The field was fitted to the phases of up to {echoes} echoes by least squares'
-        ' weighted with the magnitude.'
+        sentence + f'{removed} The field was fitted to the phases of up to {echoes} echoes by '
+        'least squares weighted with the magnitude.'
     )
 
 
@@ -247,7 +264,18 @@ def _background(steps: Mapping[str, Any]) -> str:
         return sentence
     return (
         sentence + ' The part of the local field that goes with them was estimated from the '
-        f'susceptibility inside the brain and given back, in {passes} passes.'
+        f'susceptibility inside the brain and given back, in up to {passes} passes; in a person '
+        'in whom a pass would have added no less than the one before, they ended there.'
+    )
+
+
+def _single(steps: Mapping[str, Any]) -> str:
+    """What was done in runs of one echo, where the text is of several."""
+    runs, offsets = steps['single']
+    offset = f'{_OFFSETS[offsets]} ' if offsets else ''
+    return (
+        f'In {name_some(runs)} there was one echo, whose phase over its echo time is the field. '
+        f'{offset}R2* was not fitted there.'
     )
 
 
@@ -300,6 +328,7 @@ _STEPS: Sequence[tuple[str, Callable[[Mapping[str, Any]], str]]] = (
     ('settings', _settings),
     ('label_contrast', _flag('label_contrast', _HYBRID)),
     ('atlases', _atlases),
+    ('single', _single),
     ('notes', lambda steps: ' '.join(steps['notes'])),
     ('group', describe_group),
 )
@@ -320,6 +349,6 @@ _PARAGRAPHS = (
             'settings',
         ),
     ),
-    ('Differences between participants', ('notes',)),
+    ('Differences between participants', ('single', 'notes')),
     ('Statistics', ('group',)),
 )

@@ -347,7 +347,7 @@ def _draw_cell(
     add(box, 'title', f'{effect.region}, {effect.contrast}: {effect.text}')
     text = fixed(2)(effect.effect_size) if known else 'n/a'
     text += ' *' if effect.significant else ''
-    css_class = 'value mid on-dark' if dark else 'value mid'
+    css_class = f'value mid on-{"dark" if dark else "light"}'
     add(root, 'text', text, x=x + cell / 2, y=y + 18, class_=css_class)
 
 

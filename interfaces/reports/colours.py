@@ -24,8 +24,8 @@ _NO_EFFECT = (246, 247, 249)
 # neither is near a colour of `GROUP_COLOURS`, and colour-blind readers tell them apart
 _BELOW_ZERO = (0x5B, 0x2A, 0x91)
 _ABOVE_ZERO = (0x86, 0x66, 0x00)
-_DARK = 0.72
-"""Part of the way to the full colour from which on white text is easier to read than black."""
+DARK = 0.19
+"""Relative luminance (WCAG 2) below which white text stands out more than black."""
 
 
 def group_colours(groups: Sequence[str]) -> dict[str, str]:
@@ -47,8 +47,21 @@ def effect_limit(sizes: Iterable[float]) -> float:
 
 def diverging(value: float, limit: float = LARGE_EFFECT) -> tuple[str, bool]:
     """Fill for a value, full at `limit`, and whether it is dark: violet below zero, gold above."""
-    red, green, blue = diverging_rgb(value, limit)
-    return f'#{red:02x}{green:02x}{blue:02x}', _fullness(value, limit) > _DARK
+    rgb = diverging_rgb(value, limit)
+    return '#' + bytes(rgb).hex(), luminance(rgb) < DARK
+
+
+def luminance(rgb: NDArray[np.uint8]) -> float:
+    """Relative luminance of a colour of sRGB, 0 to 1, as WCAG 2 defines it.
+
+    Examples
+    --------
+    >>> round(luminance(np.array([255, 255, 255])), 3), luminance(np.array([0, 0, 0]))
+    (1.0, 0.0)
+    """
+    part = np.asarray(rgb) / 255
+    linear = np.where(part <= 0.04045, part / 12.92, ((part + 0.055) / 1.055) ** 2.4)
+    return float(linear @ [0.2126, 0.7152, 0.0722])
 
 
 def diverging_rgb(value: float, limit: float = LARGE_EFFECT) -> NDArray[np.uint8]:

@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 import pandas as pd
 
+from ...nodes.anatomy.quality import LEAST_RUNS
 from ...nodes.errors import NigraError
 from ...nodes.statistics.values import VISIT
 from ..completion import find_outputs, marker_folder
@@ -19,7 +20,7 @@ from .cells import Column, counted
 from .figure_files import FIGURES
 from .persons import Persons, fill_in, read_persons
 from .provenance import Provenance
-from .quality_part import in_words
+from .quality_part import in_words, measures_in
 from .report import PEOPLE, as_data, render_page, thumbnail_path
 from .viewer_files import viewer_path
 
@@ -88,6 +89,8 @@ def write_index(
         'viewers': any(row[8] for row in rows),
         'images': " 'self' file:",  # thumbnails lie beside the page, so that it stays small
         'data': as_data(rows),
+        'apart': 'none' if _enough(root) else f'needs {LEAST_RUNS} runs',
+        'measures': measures_in([row[5] for row in rows]),
         'sections': [],
         'ways': _group_pages(root),
     }  # fmt: skip
@@ -137,6 +140,11 @@ def index_rows(
             quote(viewer.name) if viewer.is_file() else '',
         ])  # fmt: skip
     return rows
+
+
+def _enough(root: Path) -> bool:
+    """Whether there are runs enough to tell who stands apart."""
+    return len(find_outputs(root, PATTERN)) >= LEAST_RUNS
 
 
 def _state(marker: Path) -> str:

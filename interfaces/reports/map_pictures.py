@@ -35,6 +35,19 @@ _SCALES = (
     'Slide from the scale of this map, on which no nucleus is all white, to the one that is the '
     'same in every report.'
 )
+_LOCAL = (
+    'Field of the sources inside the QSM mask, from which the map is computed. It should look '
+    'like anatomy; wide clouds of one colour, or a rim all around, are what fields from outside '
+    'have left.'
+)
+_TOTAL = (
+    'Field of all sources, before that of the air and bone around the brain is removed. It should '
+    'be smooth; a jump along a line is an error of unwrapping.'
+)
+_DECAY = (
+    'Rate at which the signal decays. Iron-rich nuclei are bright here, too, whatever the phase; '
+    'so is the brain above the sinuses and the ears, where the signal is lost to the field.'
+)
 
 
 def draw_thumbnail(run: Mapping[str, Any]) -> bytes:
@@ -94,8 +107,8 @@ def run_pictures(run: Mapping[str, Any], names: Mapping[int, str]) -> list[Pictu
     b0 = (run.get('facts') or {}).get('MagneticFieldStrength')
     pictures = [*_chi_pictures(run, chi, names, frame), _alignment_picture(run, chi, frame)]
     for key, title, caption in (
-        ('localfield', 'Local field', 'Field of the sources inside the QSM mask.'),
-        ('totalfield', 'Total field', 'Field of all sources, before background removal.'),
+        ('localfield', 'Local field', _LOCAL),
+        ('totalfield', 'Total field', _TOTAL),
     ):
         if run.get(key):  # one-step methods know no local field
             pictures.append(_field_picture(run[key], title, caption, frame, b0))
@@ -235,4 +248,4 @@ def _decay_picture(path: str, frame: Frame) -> Picture:
     limit = nice_limit(robust_range(rate.data[frame.mask], 0, 98)[1])
     layer, bar = map_layer(rate.data, (0, limit), 'inferno', '1/s', mask=frame.mask)
     svg = draw_slices([layer], frame.rows, rate, label='R2*', box=frame.box, bar=bar)
-    return Picture('R2*', 'Effective transverse relaxation rate.', Markup(svg))
+    return Picture('R2*', _DECAY, Markup(svg))

@@ -37,7 +37,12 @@ def describe_told(
         As in `boilerplate.describe_methods`.
     """
     return describe_methods(
-        told.methods, told.echo_times, version=version, group=group, notes=told.notes(code_span)
+        told.methods,
+        told.echo_times,
+        version=version,
+        group=group,
+        notes=told.notes(code_span),
+        single=told.single,
     )
 
 
@@ -51,6 +56,7 @@ class _GroupMethodsInputSpec(BaseInterfaceInputSpec):
     methods = traits.Dict(desc='fields of `Methods` that made the derivatives, where known')
     echo_times = traits.List(traits.Float, mandatory=True, desc='of the fullest run, s')
     notes = traits.List(traits.Str, desc='sentences on participants who were processed otherwise')
+    single = traits.List(traits.Str, desc='runs of one echo, where others have several')
     settings = traits.Dict(mandatory=True, desc='what the comparison decided, from GroupModels')
     version = traits.Str(mandatory=True, desc='of nigra')
     out_dir = traits.Str(mandatory=True, desc='output folder')
@@ -75,6 +81,7 @@ class GroupMethods(SimpleInterface):
             version=inputs.version,
             group=inputs.settings,
             notes=inputs.notes if isdefined(inputs.notes) else (),
+            single=inputs.single if isdefined(inputs.single) else (),
         )
         save_methods_text(text, output_dir)
         save_json(inputs.settings, output_dir / COMPARISON)

@@ -50,6 +50,7 @@ class Run:
     anchor: str
     title: str
     facts: list[tuple[str, str]]
+    answers: list[tuple[str, str, str]]
     quality: list[tuple[str, str, str]]
     checks: list[Check]
     warnings: list[str]
@@ -199,7 +200,8 @@ def run_page(run: Mapping[str, Any], number: int, names: Mapping[int, str], *, t
         anchor=f'run-{number}',
         title=title,
         facts=fact_pairs(run.get('facts') or {}),
-        quality=quality_pairs(quality),
+        answers=quality_answers(quality),
+        quality=quality_pairs({k: v for k, v in quality.items() if not _asks(k)}),
         checks=run_checks(regions, warnings, quality),
         warnings=warnings,
         figures=run_pictures(run, names),
@@ -246,6 +248,27 @@ def quality_pairs(quality: Mapping[str, Any]) -> list[tuple[str, str, str]]:
         Measures of `quality.quality_measures`, by name.
     """
     return [_measured(key, value) for key, value in flatten(quality)]
+
+
+def quality_answers(quality: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    """The few measures that answer a question which everybody has, as question, answer, meaning.
+
+    Parameters
+    ----------
+    quality
+        As in `quality_pairs`.
+    """
+    told = []
+    for name in filter(_asks, quality_measures()):
+        if quality.get(name) is not None:
+            title, text, meaning = _measured(*flatten({name: quality[name]})[0])
+            told.append((_asks(name), f'{title}: {text}', meaning))
+    return told
+
+
+def _asks(name: str) -> str:
+    """The question that a measure answers; empty where it is one for those who look closer."""
+    return quality_measures().get(name, {}).get('asks', '')
 
 
 def _tesla(value: Any) -> str:

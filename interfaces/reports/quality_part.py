@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from ...nodes.anatomy.quality import LEAST_RUNS
 from ...nodes.statistics.values import VISIT
 from ..quality import quality_measures
 from ..tables import read_table, readable
@@ -33,6 +34,8 @@ def quality_table(path: str | Path, home: str = '') -> Table | None:
         return None
     flagged = table[list(words)].notna()
     table = table.assign(flags=table['flags'].map(in_words, na_action='ignore'))
+    if len(table) >= LEAST_RUNS:  # of fewer nothing is told, which is another thing than nobody
+        table['flags'] = table['flags'].fillna('none')
     table = table.assign(flagged=flagged.any(axis=1), worst=flagged.problems).sort_values(
         ['worst', 'flagged'], ascending=False, kind='stable'
     )
@@ -46,7 +49,8 @@ def quality_table(path: str | Path, home: str = '') -> Table | None:
         'stands apart by', 'measures, with the modified z in brackets', words=True
     )
     lead = len(columns) + 3
-    for name, measure in quality_measures().items():
+    # those that answer a question of everybody stand before the button that shows the others
+    for name, measure in sorted(quality_measures().items(), key=lambda m: 'asks' not in m[1]):
         unit = f' ({measure["Units"]})' if 'Units' in measure else ''
         if name in table and table[name].notna().any():
             columns[name] = Column(measure['title'] + unit, measure['Description'], significant(3))
@@ -100,6 +104,22 @@ def in_words(names: Any) -> str:
     for name, measure in quality_measures().items():
         text = text.replace(f'{name} (', f'{measure["title"]} (')
     return text.replace('_', ' ').replace('(-', f'({MINUS}')
+
+
+def measures_in(texts: Iterable[str]) -> dict[str, str]:
+    """What the measures mean that texts of `in_words` name.
+
+    Examples
+    --------
+    >>> measures_in(['slice steps (+6.7)', ''])
+    {'slice steps': 'Median jump of the stored phase from slice to slice'}
+    """
+    whole = f'; {"; ".join(texts)}'
+    return {
+        measure['title']: measure['Description']
+        for measure in quality_measures().values()
+        if f'; {measure["title"]} (' in whole
+    }
 
 
 def page_name(row: Mapping[Any, Any]) -> str:

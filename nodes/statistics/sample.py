@@ -184,7 +184,8 @@ def make_sample(
         exclusions=exclusion_table(left_out.items()),
         warnings=(*warnings, *notes,
                   *site_warnings(people[offered], labels, (*names, question.harmonise)),
-                  *coverage_warnings(regions), *brain_warnings(regions)),
+                  *coverage_warnings(regions),
+                  *brain_warnings(regions, asked='volume_normalised' in question.measures)),
         volumes=measure_values(regions, ['volume_normalised']).reindex(people.index),
         interactions=tuple(read_covariate(text)[0] for text in question.interactions),
     )  # fmt: skip

@@ -170,11 +170,19 @@ def coverage_warnings(regions: pd.DataFrame) -> list[str]:
     ]
 
 
-def brain_warnings(regions: pd.DataFrame) -> list[str]:
-    """Name the participants whose volumes cannot be normalised."""
+def brain_warnings(regions: pd.DataFrame, *, asked: bool = True) -> list[str]:
+    """Name the participants whose volumes cannot be normalised.
+
+    Where normalised volumes are not `asked` for, and labels hold no brain at all, nothing is told.
+    """
+    if not asked and not (regions.region == BRAIN).any():
+        return []
     volume = regions.assign(known=normalised_volume(regions).notna())
     without = volume.groupby('participant_id').known.any()
     who = without.index[~without]
     if not len(who):
         return []
-    return [f'Brain or region volumes of {name_some(who)} are missing or 0: not normalised.']
+    return [
+        f'Brain or region volumes of {name_some(who)} are missing or 0: not normalised; '
+        'volume_mm3 is the measure that needs none of the brain.'
+    ]

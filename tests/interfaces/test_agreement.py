@@ -41,7 +41,17 @@ def test_what_all_share_is_told_once(tables):
     assert told.methods.settings == mine.settings
     assert (told.methods.background, told.methods.reference) == ('vsharp', 'none')
     assert told.echo_times == (0.01, 0.02)
+    assert told.single == ('sub-01',)
     assert told.notes(str) == []
+
+
+def test_one_echo_is_told_where_others_have_several_and_is_known(tables):
+    assert read_told(tables).single == ()  # unknown in all
+    for path in tables[1:]:
+        tell(path, Methods(), EchoTimes=[0.02])
+    assert read_told(tables).single == ()
+    tell(tables[3], Methods(), EchoTimes=[0.01, 0.02])
+    assert read_told(tables).single == ('sub-02', 'sub-03')
 
 
 def test_the_methods_of_most_are_told_and_what_differs_in_whom(tables):

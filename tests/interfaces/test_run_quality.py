@@ -44,7 +44,20 @@ def test_a_study_is_gathered_and_its_outlier_named(tmp_path):
     shown = quality_table(result.quality_tsv)
     assert shown.row_classes[0] == 'flagged'
     assert shown.rows[0][0].text == 'sub-9'
-    assert 'brain (mL)' not in [c.title for c in shown.columns]
+    titles = [c.title for c in shown.columns]
+    assert 'brain (mL)' not in titles
+    # what everybody asks for stands first, whatever its place among the measures
+    assert titles.index('SNR') < titles.index('turn (degree)')
+    assert shown.rows[1][titles.index('stands apart by')].text == 'none'
+
+
+def test_of_few_runs_nobody_is_said_to_stand_apart_by_nothing(tmp_path):
+    for i in range(3):
+        write_quality(tmp_path, f'0{i}', snr=50.0 + i)
+    result = GatherQuality(derivatives_dir=str(tmp_path)).run(cwd=str(tmp_path)).outputs
+    shown = quality_table(result.quality_tsv)
+    at = [c.title for c in shown.columns].index('stands apart by')
+    assert {row[at].text for row in shown.rows} == {'n/a'}
 
 
 def test_derivatives_without_numbers_are_no_error(tmp_path):

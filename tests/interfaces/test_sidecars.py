@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from helpers import write_image
 
+from nigra.interfaces.gre import LOADING
 from nigra.interfaces.methods import Methods
 from nigra.interfaces.sidecars import (
     Plan,
@@ -18,6 +19,8 @@ from nigra.interfaces.sidecars import (
     scan_memory_gb,
     shared_metadata,
 )
+from nigra.nodes.memory import PROGRAM_GB
+from nigra.nodes.methods import BACKGROUND, INVERSION, ONE_STEP
 
 
 def scan(folder, shape=(50, 40, 30), affine=None, echoes=3):
@@ -27,14 +30,22 @@ def scan(folder, shape=(50, 40, 30), affine=None, echoes=3):
     return SimpleNamespace(phase=(path,), echo_times=times, b0=3.0, metadata={})
 
 
-def test_memory_grows_with_voxels_and_with_echoes(tmp_path):
-    """Four images of 4 bytes an echo, fifteen of the fields, and what Python itself takes."""
-    million = scan(tmp_path, (100, 100, 100), echoes=1)
-    base = scan_memory_gb(scan(tmp_path / 'tiny', (1, 1, 1), echoes=1))
-    assert base == pytest.approx(0.5, abs=1e-6)
-    assert scan_memory_gb(million) - base == pytest.approx(1e6 * 4 * (15 + 4) / 1e9, rel=1e-4)
-    million.echo_times = (0.01,) * 6
-    assert scan_memory_gb(million) - base == pytest.approx(1e6 * 4 * (15 + 24) / 1e9, rel=1e-4)
+@pytest.mark.parametrize(
+    ('methods', 'echoes', 'largest'),
+    [
+        (Methods(), 1, INVERSION['dual'].memory),
+        (Methods(), 20, LOADING),
+        (Methods(inversion='tgv2'), 1, INVERSION['tgv2'].memory),
+        (Methods(inversion='tkd'), 1, BACKGROUND['pdf'].memory),
+        (Methods(inversion='tgv', background='vsharp'), 1, ONE_STEP['end-to-end']['tgv'].memory),
+    ],
+)
+def test_memory_is_that_of_the_largest_step_that_runs(tmp_path, methods, echoes, largest):
+    tiny = scan_memory_gb(scan(tmp_path / 'tiny', (1, 1, 1), echoes=1), methods)
+    assert tiny == pytest.approx(PROGRAM_GB, abs=1e-6)
+    million = scan(tmp_path, (100, 100, 100), echoes=echoes)
+    wanted = PROGRAM_GB + 1e6 * (largest.fixed + largest.echo * echoes) / 1e9
+    assert scan_memory_gb(million, methods) == pytest.approx(wanted)
 
 
 def test_facts_are_those_of_the_images(tmp_path):

@@ -44,11 +44,6 @@ def in_world(stored):
     return stored[::-1, ::-1]
 
 
-def siemens(folder, **options):
-    toy.write_series(folder, parts=('mag',), number=2, **options)
-    toy.write_series(folder, parts=('phase',), number=3, scale=4096 / np.pi, **options)
-
-
 def ge(folder, *parts, **options):
     toy.write_series(folder, maker='ge', parts=parts, number=2, kinds=SILENT, **options)
 
@@ -73,7 +68,7 @@ def enhanced_echoes(folder, *, times, **options):
 
 
 MAKERS = {
-    'siemens': siemens,
+    'siemens': toy.write_pair,
     'ge real and imaginary': lambda d, **k: ge(d, 'mag', 'real', 'imag', ge_code=True, **k),
     'ge private code': lambda d, **k: ge(d, 'mag', 'phase', ge_code=True, **k),
     'ge without any word': lambda d, **k: ge(d, 'mag', 'phase', **k),
@@ -115,7 +110,7 @@ def test_series_of_every_maker_become_the_scan_that_was_measured(tmp_path, maker
 def test_the_axes_are_those_of_the_patient(tmp_path):
     dicom, bids = tmp_path / 'dicom', tmp_path / 'bids'
     toy.write_t1w(dicom, orientation=(0, 1, 0, 0, 0, -1))
-    siemens(dicom, times=(20.0,))
+    toy.write_pair(dicom, times=(20.0,))
     run(dicom)
     for name, extent in (('T1w', (12, 24, 20)), ('part-mag_T2starw', (24, 20, 12))):
         made = image(bids, name)
@@ -125,7 +120,7 @@ def test_the_axes_are_those_of_the_patient(tmp_path):
 @pytest.mark.parametrize('how', ['zip', 'tar.gz', 'zip in a folder', 'deep and unsorted'])
 def test_archives_and_folders_of_any_order_are_read(tmp_path, how):
     plain, dicom = tmp_path / 'plain', tmp_path / 'dicom'
-    siemens(plain, times=ECHOES)
+    toy.write_pair(plain, times=ECHOES)
     dicom.mkdir()
     if how == 'zip in a folder' or how == 'zip':
         with zipfile.ZipFile(dicom / 'export.ZIP', 'w') as archive:
@@ -165,12 +160,12 @@ def test_archives_and_folders_of_any_order_are_read(tmp_path, how):
             'one phase for 2 echoes',
         ),
         (
-            lambda d: siemens(d, times=(20.0,), SeriesDescription='Pha_Images'),
+            lambda d: toy.write_pair(d, times=(20.0,), SeriesDescription='Pha_Images'),
             'whose phase scanners filter',
         ),
         (lambda d: ge(d, 'mag', 'real', 'imag', times=ECHOES), 'holds negative values'),
-        (lambda d: siemens(d, times=(30.0,), ScanningSequence='EP'), 'echo-planar'),
-        (lambda d: siemens(d, times=(2.5, 4.9), MRAcquisitionType='2D'), 'field map'),
+        (lambda d: toy.write_pair(d, times=(30.0,), ScanningSequence='EP'), 'echo-planar'),
+        (lambda d: toy.write_pair(d, times=(2.5, 4.9), MRAcquisitionType='2D'), 'field map'),
     ],
 )
 def test_what_makes_no_map_is_refused_with_the_reason_and_the_rest_is_written(
@@ -188,7 +183,7 @@ def test_what_makes_no_map_is_refused_with_the_reason_and_the_rest_is_written(
 
 def test_nothing_tells_who_or_when(tmp_path):
     dicom, bids = tmp_path / 'dicom', tmp_path / 'bids'
-    siemens(dicom, times=ECHOES, patient='MRN-77123', SeriesDescription='gre for Doe')
+    toy.write_pair(dicom, times=ECHOES, patient='MRN-77123', SeriesDescription='gre for Doe')
     toy.write_t1w(dicom, patient='MRN-77123')
     run(dicom)
     secrets = [b'MRN', b'77123', b'doe', b'jane', b'20200102', b'2020-01-02', b'101112', b'1968']
@@ -207,14 +202,14 @@ def test_nothing_tells_who_or_when(tmp_path):
 
 def test_private_entries_are_kept_where_asked_for(tmp_path):
     dicom = tmp_path / 'dicom'
-    siemens(dicom, times=(20.0,))
+    toy.write_pair(dicom, times=(20.0,))
     run(dicom, private=True)
     assert sidecar(tmp_path / 'bids', 'part-mag_T2starw')['PatientName']
 
 
 def test_a_dry_run_decides_the_same_and_writes_nothing(tmp_path):
     dicom = tmp_path / 'dicom'
-    siemens(dicom, times=ECHOES)
+    toy.write_pair(dicom, times=ECHOES)
     toy.write_t1w(dicom)
     dry = run(dicom, dry_run=True)
     assert not dry.written
@@ -224,7 +219,7 @@ def test_a_dry_run_decides_the_same_and_writes_nothing(tmp_path):
 
 def test_nothing_is_written_over(tmp_path):
     dicom, bids = tmp_path / 'dicom', tmp_path / 'bids'
-    siemens(dicom, times=ECHOES)
+    toy.write_pair(dicom, times=ECHOES)
     run(dicom)
     before = {p: (p.read_bytes(), p.stat().st_mtime_ns) for p in bids.rglob('*.nii.gz')}
     again = run(dicom)
@@ -241,7 +236,7 @@ def test_nothing_is_written_over(tmp_path):
 def test_people_and_sessions_come_together_with_their_clinical_table(tmp_path):
     dicom, bids = tmp_path / 'dicom', tmp_path / 'bids'
     for patient, date in (('B', '20210101'), ('A', '20200102'), ('A', '20220101')):
-        siemens(dicom / patient / date, times=(20.0,), patient=patient, date=date)
+        toy.write_pair(dicom / patient / date, times=(20.0,), patient=patient, date=date)
     clinical = tmp_path / 'clinical.csv'
     clinical.write_text('patient_id;group\nA;HC\nB;NMO\n')
     outcome = run(dicom, clinical_file=clinical)
@@ -259,9 +254,9 @@ def test_people_and_sessions_come_together_with_their_clinical_table(tmp_path):
 def test_later_visits_are_added_with_sessions_of_their_own(tmp_path):
     dicom, bids = tmp_path / 'dicom', tmp_path / 'bids'
     for year in ('2020', '2021'):
-        siemens(dicom / year, times=(20.0,), date=f'{year}0101')
+        toy.write_pair(dicom / year, times=(20.0,), date=f'{year}0101')
     run(dicom)
-    siemens(dicom / '2023', times=(20.0,), date='20230101', PatientAge='055Y')
+    toy.write_pair(dicom / '2023', times=(20.0,), date='20230101', PatientAge='055Y')
     outcome = run(dicom)
     assert not outcome.problems
     assert {p.parent.parent.name for p in outcome.written} == {'ses-3'}
@@ -270,9 +265,9 @@ def test_later_visits_are_added_with_sessions_of_their_own(tmp_path):
 
 def test_a_contradiction_with_the_table_that_is_there_stops_before_anything_is_written(tmp_path):
     dicom, bids = tmp_path / 'dicom', tmp_path / 'bids'
-    siemens(dicom / 'A', times=(20.0,), patient='A')
+    toy.write_pair(dicom / 'A', times=(20.0,), patient='A')
     run(dicom)
-    siemens(dicom / 'B', times=(20.0,), patient='B')
+    toy.write_pair(dicom / 'B', times=(20.0,), patient='B')
     clinical = tmp_path / 'clinical.csv'
     clinical.write_text('patient_id,sex\nA,M\nB,F\n')
     with pytest.raises(InputError, match='gives sex of sub-01 as F, the new table as M'):
@@ -292,7 +287,7 @@ def test_one_who_cannot_be_converted_takes_nobody_along(tmp_path, monkeypatch):
 
     monkeypatch.setattr(write, 'convert', convert)
     for patient in 'AB':
-        siemens(tmp_path / 'dicom' / patient, times=(20.0,), patient=patient)
+        toy.write_pair(tmp_path / 'dicom' / patient, times=(20.0,), patient=patient)
     outcome = run(tmp_path / 'dicom')
     assert [p.startswith('sub-01: series 2') for p in outcome.problems] == [True]
     assert {p.name for p in (tmp_path / 'bids').glob('sub-*')} == {'sub-02'}
@@ -300,44 +295,54 @@ def test_one_who_cannot_be_converted_takes_nobody_along(tmp_path, monkeypatch):
     assert table.participant_id.tolist() == ['sub-02']
 
 
-def test_a_map_overrules_headers(tmp_path):
+def cut_short(folder, pattern):
+    """Cut the last file of a series within its pixels."""
+    path = sorted(folder.glob(pattern))[-1]
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+def test_a_t1w_image_that_was_cut_short_stays_behind_and_is_told(tmp_path):
     dicom = tmp_path / 'dicom'
-    siemens(dicom, times=(20.0,), SeriesDescription='t2_swi')
-    by_hand = tmp_path / 'map.json'
-    by_hand.write_text('{"2": "mag", "t2_s*": "gre"}')
-    assert run(dicom).problems
-    outcome = run(dicom, map_file=by_hand)
-    assert not outcome.problems
-    assert len(outcome.written) == 2
+    toy.write_pair(dicom, times=(20.0,))
+    toy.write_t1w(dicom, number=9)
+    cut_short(dicom, '9_*')
+    outcome = run(dicom)
+    assert {p.name for p in outcome.written} == {
+        'sub-01_part-mag_T2starw.nii.gz', 'sub-01_part-phase_T2starw.nii.gz'
+    }  # fmt: skip
+    assert all(p.is_file() for p in outcome.written)
+    assert not list((tmp_path / 'bids').rglob('*T1w*'))
+    (told,) = outcome.problems
+    assert told.startswith('sub-01: ')
+    assert '9_0006.dcm' in told
+    assert 'leaves out who has none in any session' in told
+    assert f'move {tmp_path / "bids" / "sub-01" / "anat"} away' in told
 
 
-@pytest.mark.parametrize(
-    ('text', 'why'),
-    [
-        ('series\trole\n99\tgre\n', "names series '99', which is not there; choose among 2, 3"),
-        ('series\trole\n2\tbold\n', "calls series 2 'bold'; choose among T1w"),
-        ('number\trole\n2\tgre\n', 'has no column series'),
-    ],
-)
-def test_maps_that_do_not_fit_are_refused(tmp_path, text, why):
+def test_of_two_t1w_images_the_whole_one_serves(tmp_path):
     dicom = tmp_path / 'dicom'
-    siemens(dicom, times=(20.0,))
-    by_hand = tmp_path / 'map.tsv'
-    by_hand.write_text(text)
-    with pytest.raises(InputError, match=why):
-        run(dicom, map_file=by_hand)
+    toy.write_pair(dicom, times=(20.0,))
+    for number in (8, 9):
+        toy.write_t1w(dicom, number=number)
+    cut_short(dicom, '9_*')
+    outcome = run(dicom)
+    assert 'sub-01_acq-s8_T1w.nii.gz' in {p.name for p in outcome.written}
+    (told,) = outcome.problems
+    assert 'leaves out who has none' not in told
 
 
-def test_the_table_of_a_run_serves_as_its_map(tmp_path):
-    from nigra.interfaces.tables import save_table
-
+@pytest.mark.parametrize('broken', ['3_*', '[39]_*'])
+def test_without_its_gradient_echo_a_visit_is_not_written(tmp_path, broken):
     dicom = tmp_path / 'dicom'
-    siemens(dicom, times=(20.0,))
-    first = run(dicom, dry_run=True)
-    path = save_table(first.table, tmp_path / 'map.tsv')
-    assert run(dicom, map_file=path, dry_run=True).table.role.tolist() == ['gre', 'gre']
-    save_table(first.table.assign(role='ignore'), path)
-    assert run(dicom, map_file=path, dry_run=True).table.role.tolist() == ['ignore', 'ignore']
+    toy.write_pair(dicom, times=(20.0,))
+    toy.write_t1w(dicom, number=9)
+    for number in broken.strip('[]_*'):
+        cut_short(dicom, f'{number}_*')
+    outcome = run(dicom)
+    assert not outcome.written
+    assert not (tmp_path / 'bids' / 'sub-01').exists()
+    (told,) = outcome.problems
+    assert 'is written without' not in told
 
 
 @pytest.mark.parametrize('where', ['nothing', 'text'])
@@ -365,10 +370,10 @@ def test_the_bids_validator_accepts_all_kinds(tmp_path):
     if validator is None:
         pytest.skip('bids-validator-deno, which checks the data set, is not installed')
     dicom = tmp_path / 'dicom'
-    siemens(dicom / 'a', times=ECHOES, patient='A')
+    toy.write_pair(dicom / 'a', times=ECHOES, patient='A')
     toy.write_t1w(dicom / 'a', patient='A')
     toy.write_t1w(dicom / 'a', patient='A', number=10, ContrastBolusAgent='Gd')
-    siemens(dicom / 'b', times=(20.0,), patient='B', date='20190101')
+    toy.write_pair(dicom / 'b', times=(20.0,), patient='B', date='20190101')
     ge(dicom / 'c', 'real', 'imag', ge_code=True, times=ECHOES, patient='B', date='20210101')
     clinical = tmp_path / 'clinical.csv'
     clinical.write_text('patient_id,group,edss\nA,HC,\nB,NMO,4\n')

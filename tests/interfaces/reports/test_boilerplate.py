@@ -6,7 +6,8 @@ import re
 import pytest
 from toy_cohort import make_people, make_regions
 
-from nigra.interfaces.reports.boilerplate import methods_text
+from nigra.interfaces.methods import Methods
+from nigra.interfaces.reports.boilerplate import describe_methods, methods_text
 from nigra.interfaces.reports.references import read_references
 from nigra.nodes.errors import NigraError
 from nigra.nodes.field.relaxometry import METHODS, r2star_method
@@ -130,12 +131,47 @@ def test_what_is_made_of_the_map_is_told(steps, cited):
 
 
 def test_passes_of_the_background_are_told():
-    told = 'given back, in {} passes'.format
+    told = 'given back, in up to {} passes; in a person in whom'.format
     assert told(3) in methods_text({'background': 'vsharp'}, version='1').markdown
     asked = {'background': 'vsharp', 'settings': {'background': {'passes': 2}}}
     assert told(2) in methods_text(asked, version='1').markdown
     asked['settings'] = {'background': {'passes': 1}}
     assert 'given back' not in methods_text(asked, version='1').markdown
+
+
+@pytest.mark.parametrize(
+    ('echoes', 'bipolar', 'told'),
+    [
+        (3, None, 'was removed in those in whom it was found'),
+        (3, 'on', 'with a bipolar readout was removed'),
+        (3, 'off', None),
+        (2, None, None),
+        (1, None, None),
+    ],
+)
+def test_that_echoes_were_made_alike_is_told_of_those_in_whom_it_was_done(echoes, bipolar, told):
+    steps = {'unwrap': 'romeo', 'n_echoes': echoes}
+    if bipolar:
+        steps['settings'] = {'field': {'bipolar': bipolar}}
+    text = methods_text(steps, version='1').markdown
+    assert ('alternate' in text) == (told is not None)
+    assert (told or '') in text
+
+
+@pytest.mark.parametrize(
+    ('methods', 'parabola'),
+    [(Methods(), True), (Methods(settings={'field': {'offsets': False}}), False)],
+)
+def test_what_was_done_in_people_of_one_echo_is_told_beside_several(methods, parabola):
+    echoes = [0.01, 0.02, 0.03]
+    text = describe_methods(methods, echoes, version='1', single=['sub-01', 'sub-07'])
+    (told,) = [p for p in text.markdown.split('\n\n') if p.startswith('**Differences')]
+    assert 'In sub-01, sub-07 there was one echo' in told
+    assert 'R2* was not fitted there' in told
+    assert ('parabola' in told) == parabola
+    assert ('katscher2009' in keys(text)) == parabola
+    alike = describe_methods(methods, echoes, version='1').markdown
+    assert '**Differences' not in alike
 
 
 def test_what_pdf_weighs_is_told():

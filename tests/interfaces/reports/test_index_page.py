@@ -60,6 +60,26 @@ def test_names_cannot_end_the_data_and_an_empty_study_has_a_page(tmp_path):
     assert '0 visits' in write_index(empty, study={}).read_text(encoding='utf-8')
 
 
+def test_what_stands_apart_is_explained_and_of_few_runs_not_denied(tmp_path):
+    make_study(tmp_path)
+    few = write_index(tmp_path, study={}).read_text(encoding='utf-8')
+    assert 'data-apart="needs 8 runs"' in few
+    assert 'Median magnitude of the brain' not in few
+    for n in range(10, 20):
+        folder = tmp_path / f'sub-{n}' / 'anat'
+        folder.mkdir(parents=True)
+        file = folder / f'sub-{n}_quality.json'
+        file.write_text(json.dumps({
+            'participant_id': f'sub-{n}', 'session_id': None, 'run_id': None,
+            'snr': 3.0 if n == 10 else 50.0 + n,
+        }))  # fmt: skip
+        outputs = {'Outputs': {file.relative_to(tmp_path).as_posix(): 1}}
+        (tmp_path / 'logs' / 'complete' / f'sub-{n}.json').write_text(json.dumps(outputs))
+    html = write_index(tmp_path, study={}).read_text(encoding='utf-8')
+    assert 'data-apart="none"' in html
+    assert '<dt>SNR</dt><dd>Median magnitude of the brain' in html
+
+
 def test_a_task_writes_who_its_own_people_are_and_reads_no_others(tmp_path):
     """Ten thousand tasks of a cluster would read the pages of ten thousand people."""
     make_study(tmp_path)

@@ -6,7 +6,12 @@ from PIL import Image
 from toy_page import EVIL, NAMES, Page, check_alone, region_rows, write_visit
 
 from nigra.interfaces.reports import participant_page
-from nigra.interfaces.reports.participant_page import fact_pairs, quality_pairs, run_page
+from nigra.interfaces.reports.participant_page import (
+    fact_pairs,
+    quality_answers,
+    quality_pairs,
+    run_page,
+)
 from nigra.interfaces.reports.report import ParticipantReport, Thumbnail, render_participant
 from nigra.nodes.errors import NigraError
 
@@ -128,6 +133,20 @@ def test_a_region_without_a_value_says_why():
     at = [c.title for c in table.columns].index('Why n/a')
     assert at < table.lead
     assert [row[at].text for row in table.rows[:3]] == ['', '4 voxels, 5 are needed', '']
+
+
+def test_the_few_measures_that_answer_a_question_stand_first_and_once(tmp_path):
+    quality = {'chi_sd': 31.0, 'snr': 54.25, 'jacobian_min': 0.4, 'shift_mm': None}
+    asked = quality_answers(quality)
+    assert [(name, text) for name, text, _ in asked] == [
+        ('Is there enough signal?', 'SNR: 54.25'),
+        ('How strongly does the map vary?', 'Map’s spread: 31 ppb'.replace('’', "'")),
+    ]
+    _, run = write_visit(tmp_path)
+    page = run_page({**run, 'quality': quality}, 1, NAMES, title='x')
+    assert page.answers == asked
+    assert 'Smallest Jacobian' in [name for name, *_ in page.quality]
+    assert not {'SNR', "Map's spread"} & {name for name, *_ in page.quality}
 
 
 def test_facts_are_shown_with_their_units():

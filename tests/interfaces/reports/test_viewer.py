@@ -230,6 +230,23 @@ def test_window_overlay_image_and_region_are_chosen(page):
     assert labels[i - 1, j, k] == 2
 
 
+TILES = 'JSON.parse(document.getElementById("planes").dataset.tiles)'
+
+
+@pytest.mark.parametrize('width', [390, 1300])
+def test_no_quarter_of_the_picture_is_left_empty(page, width):
+    told, errors = in_frames([page], *GL, width=width, code=TILES)
+    assert errors == []
+    tiles = np.array(told[page][3])
+    assert tiles.shape == (3, 4)
+    assert (tiles > -1e-9).all()
+    ends = tiles[:, :2] + tiles[:, 2:]
+    assert (ends < 1).all()
+    # the box of all three planes holds little else
+    whole = np.prod(ends.max(axis=0) - tiles[:, :2].min(axis=0))
+    assert np.prod(tiles[:, 2:], axis=1).sum() > 0.75 * whole
+
+
 def test_planes_are_drawn_with_both_sides_marked(page, tmp_path):
     from PIL import Image
 

@@ -88,6 +88,16 @@ def test_without_brain_nothing_is_normalised():
     assert brain_warnings(visits(('n/a', 'n/a'))) == []
 
 
+def test_labels_without_a_brain_lack_none_where_nothing_is_divided_by_it():
+    table = visits(('n/a', 'n/a'))
+    table = table[table.region != 'brain']
+    assert brain_warnings(table, asked=False) == []
+    assert 'volume_mm3' in brain_warnings(table, asked=True)[0]
+    lost = visits(('n/a', 'n/a'))
+    lost.loc[lost.region == 'brain', 'volume_mm3'] = 0.0
+    assert 'sub-1' in brain_warnings(lost, asked=False)[0]
+
+
 def test_wide_values():
     regions = make_regions(make_people())
     wide = measure_values(regions)
