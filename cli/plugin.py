@@ -6,13 +6,15 @@ import gc
 import multiprocessing
 import os
 import threading
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable
+from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from traceback import format_exception
 from typing import Any
 
 from nipype.pipeline.plugins.multiproc import MultiProcPlugin, process_initializer
 
-from ..interfaces.processes import end_workers, leave_signals_to
+from ..interfaces.processes import end_workers, leave_signals_to, let_go
 from .window import Window
 
 _KILLED = (
@@ -26,6 +28,21 @@ _LOOK_EVERY = 1.0
 def _begin_worker(cwd: str, parent: int) -> None:
     leave_signals_to(parent)
     process_initializer(cwd)
+
+
+def _one_step(work: Callable[..., Any], *arguments: Any) -> Any:
+    try:
+        return work(*arguments)
+    finally:
+        let_go()
+
+
+class _Workers(ProcessPoolExecutor):
+    """Workers that are no larger after a step than before."""
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        """Have a step run."""
+        return super().submit(_one_step, fn, *args, **kwargs)
 
 
 class ResilientMultiProc(Window, MultiProcPlugin):
@@ -46,7 +63,7 @@ class ResilientMultiProc(Window, MultiProcPlugin):
         self._news = threading.Event()
 
     def _make_pool(self) -> ProcessPoolExecutor:
-        return ProcessPoolExecutor(
+        return _Workers(
             max_workers=self.processors,
             initializer=_begin_worker,
             initargs=(self._cwd, os.getpid()),
@@ -107,7 +124,7 @@ class ResilientMultiProc(Window, MultiProcPlugin):
             return super()._submit_job(node, updatehash=updatehash)
 
     def _async_callback(self, args: Any) -> None:
-        if not isinstance(args.exception(), BrokenProcessPool):
+        if args.exception() is None:  # Nipype would lose the step
             super()._async_callback(args)
         self._news.set()
 
@@ -117,9 +134,12 @@ class ResilientMultiProc(Window, MultiProcPlugin):
 
     def _get_result(self, taskid: int) -> Any:
         task = self._task_obj.get(taskid)
-        if task is not None and task.done() and isinstance(task.exception(), BrokenProcessPool):
+        failed = task.exception() if task is not None and task.done() else None
+        if isinstance(failed, BrokenProcessPool):
             self._renew_pool()
             return {'taskid': taskid, 'result': None, 'traceback': [_KILLED]}
+        if failed is not None:  # around the step, where Nipype catches nothing
+            return {'taskid': taskid, 'result': None, 'traceback': format_exception(failed)}
         return super()._get_result(taskid)
 
     def _renew_pool(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import warnings
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
@@ -97,7 +98,10 @@ def _first_coefficient(values: NDArray[np.float64], design: NDArray[np.float64])
     with warnings.catch_warnings():
         # weights that still change in the last digits are good enough
         warnings.simplefilter('ignore', ConvergenceWarning)
-        return float(RLM(values, design, M=HuberT()).fit(start_params=start).params[0])
+        own = float(RLM(values, design, M=HuberT()).fit(start_params=start).params[0])
+    # each iteration's result refers to itself and keeps copies of the design until it is found
+    gc.collect(0)
+    return own
 
 
 def _total(

@@ -2,10 +2,13 @@
 
 import gc
 import itertools
+import os
+import sys
 import weakref
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from nipype.interfaces.utility import Function
 from nipype.pipeline.engine import MapNode, Node, Workflow
@@ -161,6 +164,46 @@ def test_neither_steps_nor_results_are_kept(tmp_path, monkeypatch):
     assert not plugin._taskresult
 
 
+def leave_a_cycle(size):
+    """What results of statsmodels do: they refer to themselves, and to large arrays."""
+    result = {'values': np.ones(size)}
+    result['self'] = result
+
+
+def resident():
+    """Memory of this process, bytes."""
+    pages = int(Path('/proc/self/statm').read_text(encoding='ascii').split()[1])
+    return pages * os.sysconf('SC_PAGE_SIZE')
+
+
+@pytest.mark.skipif(sys.platform != 'linux', reason='reads /proc')
+def test_a_worker_keeps_nothing_of_a_step():
+    """Else it grew by a tenth of a gigabyte with every participant, beyond --mem-gb."""
+    arrays, size = 10, 2_000_000
+    plugin = ResilientMultiProc({'n_procs': 1})
+    try:
+        before = plugin.pool.submit(resident).result()
+        for _ in range(arrays):
+            plugin.pool.submit(leave_a_cycle, size).result()
+        after = plugin.pool.submit(resident).result()
+    finally:
+        plugin.stop()
+    assert after - before < 8 * size
+
+
+def fail():
+    raise MemoryError('no room')
+
+
+def test_what_fails_around_a_step_is_told_and_nothing_waits(tmp_path, monkeypatch):
+    monkeypatch.setattr('nigra.cli.plugin.let_go', fail)
+    graphs = graphs_of(tmp_path, ['fine'])
+    failed = run_graphs(graphs, settings(1), log_dir=tmp_path / 'logs')
+    (sentence,) = failed['sub-01']
+    assert 'no room' in sentence
+    assert 'fewer --nprocs' in sentence
+
+
 def keep_in(found, begin):
     def begin_and_keep(self, *arguments, **options):
         found.append(self)
@@ -173,7 +216,12 @@ def test_what_is_there_before_a_run_is_not_searched_at_every_step(tmp_path, monk
     """Nipype collects garbage before each, a tenth of a second among all that is imported."""
     searched = []
     collect = gc.collect
-    monkeypatch.setattr(gc, 'collect', lambda: (searched.append(len(gc.get_objects())), collect()))
+
+    def look(*generation):
+        searched.append(len(gc.get_objects()))
+        return collect(*generation)
+
+    monkeypatch.setattr(gc, 'collect', look)
     before = len(gc.get_objects())
     assert run_graphs(graphs_of(tmp_path, ['fine']), settings(1), log_dir=tmp_path / 'logs') == {}
     assert len(searched) > 1

@@ -1,5 +1,8 @@
 """A region's own value on coarse voxels, against phantoms whose value is known."""
 
+import gc
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -122,3 +125,21 @@ def test_a_neighbour_that_fills_hardly_anything_is_left_to_the_rest():
     everywhere = np.ones(own.shape, bool)
     alone = pvc_mean(image, everywhere, {1: own}, [1])
     assert pvc_mean(image, everywhere, {1: own, 2: trace}, [1]) == alone
+
+
+def test_no_iteration_is_kept_in_memory():
+    """Results of robust regression refer to themselves: Python finds them late, or never."""
+    fractions = spheres((1, (12.2, 11.6, 12.1), 8.0), shape=(24, 24, 24))
+    noise = np.random.default_rng(3).normal(0, 10, (24, 24, 24))
+    image = mixed(fractions, {1: 100.0}, -20.0) + noise
+    everywhere = np.ones(image.shape, bool)
+    pvc_mean(image, everywhere, fractions, [1])  # imports
+    gc.disable()
+    tracemalloc.start()
+    try:
+        assert pvc_mean(image, everywhere, fractions, [1]) == pytest.approx(100, abs=2)
+        kept, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+        gc.enable()
+    assert kept < 0.05 * most
