@@ -35,7 +35,7 @@ def quality_table(path: str | Path, home: str = '') -> Table | None:
     flagged = table[list(words)].notna()
     table = table.assign(flags=table['flags'].map(in_words, na_action='ignore'))
     if len(table) >= LEAST_RUNS:  # of fewer nothing is told, which is another thing than nobody
-        table['flags'] = table['flags'].fillna('none')
+        table['flags'] = table['flags'].astype(object).fillna('none')
     table = table.assign(flagged=flagged.any(axis=1), worst=flagged.problems).sort_values(
         ['worst', 'flagged'], ascending=False, kind='stable'
     )

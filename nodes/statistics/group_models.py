@@ -42,6 +42,8 @@ MEAN_COLUMNS = (
 )  # fmt: skip
 DOUBTFUL = 0.05
 """p of a check below which a test with weaker assumptions is recommended beside the usual one."""
+_ALIKE = 1e-9
+"""Spread of volumes over the largest below which they differ by rounding: nothing is adjusted."""
 MIN_BOOTSTRAP = 8
 """Fewest people of a group for a bootstrap interval: eight have C(15, 8) = 6435 different
 resamples, seven 1716, fewer than the 2000 that are drawn by default."""
@@ -202,7 +204,7 @@ def _at_equal_volume(
         return None
     volume = sample.volumes[column].to_numpy(float)[used]
     # fewer people than in the model beside it would make the two estimates incomparable
-    if not np.isfinite(volume).all() or not volume.std() > 0:
+    if not np.isfinite(volume).all() or not volume.std() > _ALIKE * np.abs(volume).max():
         return None
     added = stats.zscore(volume)[:, None]  # of the size of other columns, as its solver needs
     design = fit.design

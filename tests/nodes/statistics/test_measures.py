@@ -1,6 +1,7 @@
 """The table of measures: complete, and each computed somewhere."""
 
 import pytest
+import statsmodels.formula.api as smf
 from toy_cohort import make_people, make_regions
 
 from nigra.interfaces.regions import DESCRIPTIONS
@@ -46,3 +47,32 @@ def test_plain_volume_can_be_compared():
     assert values[key] == own[key]
     # a volume has nothing left at equal volume
     assert found.contrasts.estimate_at_equal_volume.isna().all()
+
+
+@pytest.mark.filterwarnings('error')
+def test_what_atrophy_leaves_of_a_difference_is_that_of_a_model_with_the_volume():
+    people = make_people()
+    regions = make_regions(people)
+    found = compare_groups(regions, Question(measures=('chi_mean', 'volume_normalised')))
+    values = found.values.query("region == 'caudate' and hemisphere == 'L'")
+    wide = values.pivot_table(index='participant_id', columns='measure', values='value')
+    table = people.set_index('participant_id').join(wide)
+    own = smf.ols('chi_mean ~ C(group) + age + C(sex) + volume_normalised', table).fit()
+    here = "measure == 'chi_mean' and region == 'caudate' and hemisphere == 'L'"
+    row = found.contrasts.query(here).set_index('contrast').loc['NMO - HC']
+    term = 'C(group)[T.NMO]'  # HC comes first
+    assert row.estimate_at_equal_volume == pytest.approx(own.params[term])
+    assert row.p_at_equal_volume == pytest.approx(own.pvalues[term])
+    assert row.estimate != pytest.approx(row.estimate_at_equal_volume)
+
+
+@pytest.mark.filterwarnings('error')
+def test_volumes_that_differ_by_rounding_adjust_nothing():
+    regions = make_regions(make_people())
+    here = regions.region == 'caudate'
+    brain = regions[regions.region == 'brain'].set_index('participant_id').volume_mm3
+    alike = 0.003 * brain[regions.participant_id[here]].to_numpy()
+    regions.loc[here, 'volume_mm3'] = alike  # over the brain's: .003 but for the last bit
+    found = compare_groups(regions, Question(measures=('chi_mean',))).contrasts
+    assert found[found.region == 'caudate'].estimate_at_equal_volume.isna().all()
+    assert found[found.region == 'putamen'].estimate_at_equal_volume.notna().all()
