@@ -6,7 +6,7 @@ import functools
 import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +82,8 @@ class Told:
         Between the others.
     single
         Runs of one echo, where the fullest has several: other steps were done in them.
+    masks
+        Runs by where their brain mask came from, `made` or `given`, as far as it is known.
     """
 
     methods: Methods | None
@@ -89,6 +91,7 @@ class Told:
     untold: tuple[str, ...] = ()
     differences: tuple[Difference, ...] = ()
     single: tuple[str, ...] = ()
+    masks: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def notes(self, quote: Callable[[str], str]) -> list[str]:
         """Sentences on all that `methods` do not tell; `quote` writes a value."""
@@ -110,12 +113,18 @@ def read_told(tables: Sequence[Path]) -> Told:
     times = [_echo_times(sidecar) for sidecar in sidecars]
     fullest = max(times, key=len, default=_UNKNOWN)
     one = [len(t) == 1 < len(fullest) and t != _UNKNOWN for t in times]
+    masks = [sidecar.get('BrainMask') for sidecar in sidecars]
     return Told(
         methods=_methods(known.most_common(1)[0][0]) if known else None,
         echo_times=fullest,
         untold=tuple(table.run[~table.told].unique()),
         differences=tuple(filter(None, (_difference(table, key) for key in keys))),
         single=tuple(table.run[one].unique()),
+        masks={
+            kind: runs
+            for kind in ('made', 'given')
+            if (runs := tuple(table.run[[m == kind for m in masks]].unique()))
+        },
     )
 
 

@@ -180,12 +180,13 @@ def atlas_metadata(source: AtlasSource, plan: Plan) -> dict[str, Any]:
     }
 
 
-def region_provenance(scan: GreScan, plan: Plan) -> dict[str, Any]:
-    """What the group level must know to tell whether participants may be compared."""
+def region_provenance(scan: GreScan, visit: Visit, plan: Plan) -> dict[str, Any]:
+    """What the group level must know to tell how results were made, and whether they compare."""
     return {
         'ReferenceRegion': reference_text(plan.methods.reference),
         'Units': 'ppb',
         **protocol_of(scan),
+        'BrainMask': 'given' if visit.brain_mask else 'made',
         'NigraVersion': plan.version,
         'Methods': plan.methods.record(),
     }

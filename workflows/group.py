@@ -133,6 +133,7 @@ def _methods_text(told: Told, output_dir: Path) -> Node:
     text = GroupMethods(
         echo_times=list(told.echo_times), notes=told.notes(code_span), version=__version__,
         single=list(told.single), out_dir=str(output_dir),
+        masks={kind: list(runs) for kind, runs in told.masks.items()},
     )  # fmt: skip
     if told.methods is not None:
         text.inputs.methods = {f.name: getattr(told.methods, f.name) for f in fields(told.methods)}

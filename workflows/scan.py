@@ -267,7 +267,7 @@ def _add_atlas(
         folder=_folder(scan, visit, plan),
         prefix=scan.prefix,
         entities=_entities(scan, visit),
-        provenance={**region_provenance(scan, plan), **atlas_metadata(source, plan)},
+        provenance={**region_provenance(scan, visit, plan), **atlas_metadata(source, plan)},
         metadata={**aligned_to(plan, scan.magnitude[0]), **atlas_metadata(source, plan)},
         several_echoes=several,
         name=f'atlas_{source.name}_wf',
@@ -323,7 +323,7 @@ def _measure_node(scan: GreScan, visit: Visit, plan: Plan) -> Node:
     return Node(
         RegionTable(
             **_entities(scan, visit),
-            provenance=region_provenance(scan, plan),
+            provenance=region_provenance(scan, visit, plan),
             out_file=output_path('regions_tsv', _folder(scan, visit, plan), scan.prefix),
         ),
         name='measure',

@@ -79,6 +79,7 @@ def describe_methods(
     group: Mapping[str, Any] | None = None,
     notes: Sequence[str] = (),
     single: Sequence[str] = (),
+    masks: Mapping[str, Sequence[str]] | None = None,
 ) -> Boilerplate:
     """Methods section of what `methods` run on scans with these echoes.
 
@@ -94,6 +95,8 @@ def describe_methods(
         As in `methods_text`.
     single
         Runs of one echo, where `echo_times` are several.
+    masks
+        Runs by where their brain mask came from, `made` or `given`.
 
     Examples
     --------
@@ -103,6 +106,8 @@ def describe_methods(
     made = {} if methods is None else _steps(methods, echo_times)
     if methods is not None and single:
         made['single'] = (*single,), _offset_step(methods, several=False)
+    if methods is not None and masks:
+        made['masks'] = masks
     return methods_text({**made, 'group': group, 'notes': notes or None}, version=version)
 
 
@@ -166,7 +171,8 @@ def methods_text(
         What ran: `phase_sign`, `unwrap`, `offsets`, `n_echoes`, `background`, `inversion`,
         `r2star`, `reference`, `separation`, `iron` and `label_contrast` (True), `registration`
         (preset's name), `settings` (by step and name), `atlases` (files by name), `notes`
-        (sentences on participants who were processed otherwise), `single` (runs of one echo, and
+        (sentences on participants who were processed otherwise), `masks` (runs by where their
+        brain mask came from, `made` or `given`), `single` (runs of one echo, and
         what became of their phase at echo time zero) and `group`: settings of a
         `GroupComparison`, of which `group_column` must be there. A step that did not run is None
         or absent.
@@ -314,6 +320,19 @@ def _registration(steps: Mapping[str, Any]) -> str:
     )
 
 
+def _masks(steps: Mapping[str, Any]) -> str:
+    made, given = (steps['masks'].get(kind, ()) for kind in ('made', 'given'))
+    if not made:
+        brain = 'The brain was outlined by masks that were given beside the images.'
+    else:
+        brain = (
+            'The brain was outlined by the template’s mask, carried onto the T1w image and '
+            'refined at its border by the intensities of tissue'
+        )
+        brain += f'; in {name_some(given)} a given mask took its place.' if given else '.'
+    return f'{brain} Voxels without signal or coherent phase were left out of the QSM mask.'
+
+
 _STEPS: Sequence[tuple[str, Callable[[Mapping[str, Any]], str]]] = (
     ('registration', _registration),
     ('phase_sign', _choose('phase_sign', _PHASE_SIGN)),
@@ -326,6 +345,7 @@ _STEPS: Sequence[tuple[str, Callable[[Mapping[str, Any]], str]]] = (
     ('separation', _flag('separation', SEPARATION['r2star'].sentence)),
     ('iron', _flag('iron', _IRON)),
     ('settings', _settings),
+    ('masks', _masks),
     ('label_contrast', _flag('label_contrast', _HYBRID)),
     ('atlases', _atlases),
     ('single', _single),
@@ -333,7 +353,7 @@ _STEPS: Sequence[tuple[str, Callable[[Mapping[str, Any]], str]]] = (
     ('group', describe_group),
 )
 _PARAGRAPHS = (
-    ('Anatomy and regions', ('registration', 'label_contrast', 'atlases')),
+    ('Anatomy and regions', ('registration', 'masks', 'label_contrast', 'atlases')),
     (
         'Susceptibility mapping',
         (

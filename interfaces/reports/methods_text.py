@@ -43,6 +43,7 @@ def describe_told(
         group=group,
         notes=told.notes(code_span),
         single=told.single,
+        masks=told.masks,
     )
 
 
@@ -57,6 +58,7 @@ class _GroupMethodsInputSpec(BaseInterfaceInputSpec):
     echo_times = traits.List(traits.Float, mandatory=True, desc='of the fullest run, s')
     notes = traits.List(traits.Str, desc='sentences on participants who were processed otherwise')
     single = traits.List(traits.Str, desc='runs of one echo, where others have several')
+    masks = traits.Dict(desc='runs by where their brain mask came from, where known')
     settings = traits.Dict(mandatory=True, desc='what the comparison decided, from GroupModels')
     version = traits.Str(mandatory=True, desc='of nigra')
     out_dir = traits.Str(mandatory=True, desc='output folder')
@@ -82,6 +84,7 @@ class GroupMethods(SimpleInterface):
             group=inputs.settings,
             notes=inputs.notes if isdefined(inputs.notes) else (),
             single=inputs.single if isdefined(inputs.single) else (),
+            masks=inputs.masks if isdefined(inputs.masks) else {},
         )
         save_methods_text(text, output_dir)
         save_json(inputs.settings, output_dir / COMPARISON)

@@ -54,6 +54,13 @@ def test_one_echo_is_told_where_others_have_several_and_is_known(tables):
     assert read_told(tables).single == ('sub-02', 'sub-03')
 
 
+def test_whose_brain_mask_was_given_is_told_as_far_as_it_is_known(tables):
+    assert read_told(tables).masks == {}
+    for path, kind in zip(tables, ('made', 'given', 'made', ['odd']), strict=True):
+        tell(path, Methods(), BrainMask=kind)
+    assert read_told(tables).masks == {'made': ('sub-01', 'sub-03'), 'given': ('sub-02',)}
+
+
 def test_the_methods_of_most_are_told_and_what_differs_in_whom(tables):
     tell(tables[0], Methods(inversion='tkd', separation=True))
     other = {'inversion': {'penalty': 9.0}}

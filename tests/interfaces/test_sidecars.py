@@ -81,8 +81,15 @@ def test_results_lie_below_participant_and_session(session, inside):
 @pytest.mark.parametrize('reference', ['brain', 'csf', 'none', 'thalamus'])
 def test_the_reference_is_told_to_the_group_level(tmp_path, reference):
     plan = Plan(tmp_path, tmp_path, Methods(reference=reference), 1, '1.2')
-    told = region_provenance(scan(tmp_path), plan)
+    told = region_provenance(scan(tmp_path), SimpleNamespace(brain_mask=None), plan)
     assert told['ReferenceRegion'] == reference_text(reference)
     assert told['Methods']['reference'] == reference
     assert (told['NigraVersion'], told['Units']) == ('1.2', 'ppb')
     assert ('thalamus' in told['ReferenceRegion']) == (reference == 'thalamus')
+
+
+@pytest.mark.parametrize(('mask', 'told'), [(None, 'made'), (Path('x_mask.nii.gz'), 'given')])
+def test_where_the_brain_mask_came_from_is_told_to_the_group_level(tmp_path, mask, told):
+    plan = Plan(tmp_path, tmp_path, Methods(), 1, '1.2')
+    visit = SimpleNamespace(brain_mask=mask)
+    assert region_provenance(scan(tmp_path), visit, plan)['BrainMask'] == told

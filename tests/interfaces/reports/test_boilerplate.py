@@ -174,6 +174,23 @@ def test_what_was_done_in_people_of_one_echo_is_told_beside_several(methods, par
     assert '**Differences' not in alike
 
 
+@pytest.mark.parametrize(
+    ('masks', 'outlined', 'exception'),
+    [
+        ({'made': ['sub-01', 'sub-02']}, True, None),
+        ({'made': ['sub-01'], 'given': ['sub-02']}, True, 'in sub-02 a given mask'),
+        ({'given': ['sub-01', 'sub-02']}, False, 'by masks that were given'),
+        ({}, False, None),
+    ],
+)
+def test_where_the_brain_comes_from_is_told(masks, outlined, exception):
+    text = describe_methods(Methods(), [0.02], version='1', masks=masks).markdown
+    assert ('template’s mask' in text) == outlined
+    assert ('given' in text.split('**Susceptibility')[0]) == (exception is not None)
+    assert (exception or '') in text
+    assert ('Voxels without signal' in text) == bool(masks)
+
+
 def test_what_pdf_weighs_is_told():
     assert 'depth below the surface' in methods_text({'background': 'pdf'}, version='1').markdown
     assert 'depth' not in methods_text({'background': 'lbv'}, version='1').markdown

@@ -229,9 +229,9 @@ def test_iron_needs_a_reference(files, tmp_path, reference):
         b0=3.0, echo_times=(0.01, 0.02), phase=(Path(files['chimap']),), metadata={}
     )
     plan = Plan(tmp_path, tmp_path, Methods(reference=reference), nthreads=1, version='0')
+    provenance = region_provenance(scan, SimpleNamespace(brain_mask=None), plan)
     RegionTable(
-        **files, participant_id='sub-01', provenance=region_provenance(scan, plan),
-        out_file=str(out_file),
+        **files, participant_id='sub-01', provenance=provenance, out_file=str(out_file)
     ).run()  # fmt: skip
     table = pd.read_csv(out_file, sep='\t').set_index('region')
     assert table.iron_mean.notna().any() == (reference != 'none')
