@@ -155,6 +155,9 @@ def main() -> None:
     if arguments.one:
         print(json.dumps(measure(arguments.one, arguments.size, arguments.runs)))
         return
+    unknown = set(arguments.methods or ()) - set(methods())
+    if unknown:
+        parser.error(f'--methods: no {min(unknown)!r}, only {", ".join(map(repr, methods()))}')
     rows = []
     for name in methods():
         if arguments.methods and name not in arguments.methods:
