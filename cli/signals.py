@@ -32,7 +32,8 @@ def for_any_reader(main: Callable[..., int]) -> Callable[..., int]:
             sys.stdout.reconfigure(errors='backslashreplace')  # as Python has it for errors
         try:
             status = main(argv)
-            sys.stdout.flush()
+            if sys.stdout is not None:  # as Python has it where `>&-` closed it
+                sys.stdout.flush()
         except BrokenPipeError:
             # what is left to be written, at the latest by Python at its end, goes nowhere
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

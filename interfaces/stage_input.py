@@ -40,7 +40,8 @@ SIZE_TOLERANCE = 0.01
 MOST_WRAPS = 100
 """Phase beyond this many wraps cannot be radians."""
 MOST_BELOW = 0.25
-"""Part of a magnitude that interpolation may leave below zero; of a phase it is half."""
+"""Part of a magnitude in the mask that may lie below zero; of a phase it is half. Around a brain
+that was cut out before interpolation it is half of a magnitude, too."""
 WIDEST_PPM = 3.0
 """Median distance of a field from its median, ppm, beyond which it is of another unit: that of a
 brain is some .2 ppm, which is 20 Hz and more."""
@@ -158,6 +159,8 @@ def _from_names(stage: str, folder: Path, mask: Path | None) -> StageInput:
     for path, name in zip(files, data, strict=True):
         if name in ('totalfield', 'localfield'):
             _check_ppm(path, data[name][data['mask']])
+        if name == 'magnitude':
+            _check_sign(path, data[name][data['mask']])
     data = _ready(stage, data, mask or folder / 'mask.nii.gz')
     # a field strength without echo times would be half of what a phase model needs
     alone = stage == 'chi-separation' or params['TE']
@@ -210,6 +213,14 @@ def _check_radians(path: Path, phase: NDArray[Any]) -> None:
         )
 
 
+def _check_sign(path: Path, magnitude: NDArray[Any]) -> None:
+    """Refuse a phase in place of the magnitude; what a brain alone has around it says nothing."""
+    below = np.mean(magnitude < 0) if magnitude.size else 0.0
+    if below > MOST_BELOW:
+        told = f'is below 0 in {100 * below:.0f} % of the voxels of the mask'
+        raise InputError(path, told, 'give the magnitude, which is not')
+
+
 def _check_ppm(path: Path, field: NDArray[Any]) -> None:
     """Refuse fields in Hz or rad/s: half of a brain is that far from its median in no magnet."""
     known = field[np.isfinite(field)].astype(np.float64)
@@ -239,10 +250,6 @@ def _shaped(path: Path, name: str, array: NDArray[Any], echoes: int | None) -> N
             )
         if name == 'magnitude' and not (image > 0).any():
             raise InputError(path, 'has no value above 0', 'copy or convert it again')
-        below = np.mean(image < 0)
-        if name == 'magnitude' and below > MOST_BELOW:
-            told = f'is below 0 in {100 * below:.0f} % of its voxels'
-            raise InputError(path, told, 'give the magnitude, which is not')
         return image
     if image.ndim == 4 and image.shape[3] == 1:
         image = image[..., 0]

@@ -42,7 +42,7 @@ def as_setting(name: str, value: Any, usual: Any) -> Any:
     Parameters
     ----------
     name, value
-        Of the setting; NumPy's values are taken, and 60.0 for 60.
+        Of the setting; NumPy's values are taken, 60.0 for 60, and a number for a row of one.
     usual
         Its default.
 
@@ -60,6 +60,8 @@ def as_setting(name: str, value: Any, usual: Any) -> Any:
         value.item() if isinstance(value, np.generic | np.ndarray) and value.ndim == 0 else value
     )
     kind = type(usual)
+    if kind is tuple and _is_number(plain):
+        plain = [plain]
     if kind is tuple and isinstance(plain, list | tuple | np.ndarray):
         return tuple(as_setting(name, one, 0.0) for one in plain)
     if kind in (bool, str) and isinstance(plain, kind):

@@ -35,6 +35,15 @@ def test_a_reader_who_goes_ends_a_command_without_a_word(output, command):
     assert 'BrokenPipe' not in done.stderr
 
 
+@pytest.mark.skipif(os.name == 'nt', reason='by a shell of POSIX')
+def test_a_command_without_anywhere_to_write_does_its_work():
+    done = subprocess.run(
+        ['sh', '-c', 'exec "$0" "$@" >&-', sys.executable, '-m', 'nigra.cli.stage_cli',
+         '--list-methods'], stderr=subprocess.PIPE, text=True, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, '')
+
+
 def test_letters_that_a_terminal_lacks_are_written_out(tmp_path, dicom_programs):
     toy.write_series(tmp_path / 'dicom', parts=('mag', 'phase'), times=(20.0,),
                      SeriesDescription='Schädel', SpecificCharacterSet='ISO_IR 192')  # fmt: skip

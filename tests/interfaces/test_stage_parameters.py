@@ -8,6 +8,7 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from nigra.interfaces.stage_input import (
     SIZE_TOLERANCE,
@@ -186,7 +187,7 @@ def test_a_mask_from_elsewhere_goes_before_that_of_the_folder(tmp_path):
         (
             'magnitude',
             lambda a: a + np.arange(5) / 2 - 2,
-            'is below 0 in 40 % of its voxels; give the magnitude',
+            'is below 0 in 40 % of the voxels of the mask; give the magnitude',
         ),
         ('totalfield', lambda a: 40 * np.arange(60).reshape(3, 4, 5) - 900, 'in ppm of B0, which'),
         ('localfield', lambda a: 9 * (np.arange(60).reshape(3, 4, 5) % 5), 'in ppm of B0, which'),
@@ -203,6 +204,19 @@ def test_images_of_another_kind_than_their_name_are_refused(tmp_path, name, chan
         load_inputs(stage, tmp_path)
     write(tmp_path, **images)
     load_inputs(stage, tmp_path)
+
+
+def test_a_brain_that_was_cut_out_and_moved_by_splines_is_a_magnitude(tmp_path):
+    """Outside the brain splines swing about zero."""
+    x, y, z = np.indices((20, 22, 24)) - 11.5
+    inside = (x / 6) ** 2 + (y / 7) ** 2 + (z / 7) ** 2 < 1
+    moved = ndimage.shift(100.0 * inside, (0.4, 0.3, 0.2)).astype(np.float32)
+    assert np.mean(moved < 0) > 0.3
+    write(tmp_path, phase=np.ones_like(moved), magnitude=moved, mask=inside.astype(np.uint8))
+    (tmp_path / 'params.json').write_text('{"TE": [0.02], "B0": 3}')
+    found = load_inputs('field-mapping', tmp_path)
+    assert found.data['mask'].sum() == inside.sum()
+    assert found.data['magnitude'].min() == 0
 
 
 @pytest.mark.parametrize('b0', [127.7, 3e4, 0.05])

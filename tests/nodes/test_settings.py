@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 from nigra.nodes.errors import NigraError, SettingError
+from nigra.nodes.fields import as_setting
 from nigra.nodes.grid import Grid
-from nigra.nodes.methods import ONE_STEP, STEPS, Method
-from nigra.nodes.stages import Scan, check_values, run_step, setting_text
+from nigra.nodes.methods import BACKGROUND, ONE_STEP, STEPS, Method
+from nigra.nodes.stages import Scan, check_values, read_settings, run_step, setting_text
 
 METHODS = [m for table in (*STEPS.values(), *ONE_STEP.values()) for m in table.values()]
 
@@ -88,6 +89,14 @@ def test_settings_of_numpy_and_whole_floats_come_as_the_kernel_s_own_types(metho
                 assert taken[name] == pytest.approx(default, rel=1e-6)
             assert type(taken[name]) is type(default)
             assert setting_text(name, value).partition('=')[2]
+
+
+@pytest.mark.parametrize('radius', [5, 5.0, np.float32(5), np.array(5)])
+def test_one_number_is_a_row_of_one_as_it_is_in_a_text(radius):
+    assert as_setting('radii', radius, (3.0, 2.0)) == (5.0,)
+    assert read_settings({'background': BACKGROUND['vsharp']}, [setting_text('radii', radius)]) == {
+        'background': {'radii': (5.0,)}
+    }
 
 
 @pytest.mark.parametrize('method', METHODS, ids=lambda m: f'{m.step}-{m.name}')
