@@ -13,6 +13,8 @@ GAMMA_BAR_MHZ_PER_T = 42.577478518
 """Proton gyromagnetic ratio over 2 pi (CODATA 2018); 1 ppm of B0 is this times B0 in Hz."""
 MU0 = 4e-7 * np.pi
 """Permeability of free space, H/m."""
+STRONGEST_T = 30.0
+"""No magnet around anything alive is stronger, T; what is above is a frequency, in MHz."""
 
 
 @dataclass(frozen=True)
@@ -89,8 +91,10 @@ class Grid:
 
 def check_field_strength(b0: float) -> None:
     """Raise where a main field is none, T."""
-    if not (np.isfinite(b0) and b0 > 0):
-        raise NigraError(f'b0 must be a positive field strength in tesla, got {b0}')
+    if not 0 < b0 <= STRONGEST_T:
+        raise NigraError(
+            f'b0 must be a positive field strength in tesla, up to {STRONGEST_T:g}, got {b0}'
+        )
 
 
 def hz_per_ppm(b0: float) -> float:

@@ -345,6 +345,17 @@ def test_chi_separation_writes_both_parts(folder, phantom):
     assert run('chi-separation', folder) == 1
 
 
+def test_a_field_strength_in_mhz_is_refused_where_a_method_takes_it_and_only_there(folder, capsys):
+    params = json.loads((folder / 'params.json').read_text())
+    (folder / 'params.json').write_text(json.dumps(params | {'B0': 127.7}))
+    for name in ('chimap', 'r2star'):
+        shutil.copy(folder / 'localfield.nii.gz', folder / f'{name}.nii.gz')
+    for stage, method in (('chi-separation', 'r2star'), ('dipole', 'medi')):
+        assert run(stage, folder, '--method', method) == 1
+        assert 'in tesla, up to 30, got 127.7' in capsys.readouterr().err
+    assert run('dipole', folder, '--method', 'tkd') == 0
+
+
 def test_a_method_may_name_some_of_the_steps(folder):
     assert [m.name for m in choose('end-to-end', 'tkd')] == ['romeo', 'pdf', 'tkd']
     with pytest.raises(NigraError, match=re.escape(method_names('end-to-end'))):

@@ -22,7 +22,7 @@ def test_what_is_no_grid_is_refused(wrong):
         Grid(**{'shape': (4, 5, 6), **wrong})
 
 
-@pytest.mark.parametrize('b0', [0.0, -3.0, np.inf, np.nan])
+@pytest.mark.parametrize('b0', [0.0, -3.0, np.inf, np.nan, 63.9, 127.7])
 def test_what_is_no_main_field_is_refused(b0):
     with pytest.raises(NigraError, match='b0 must be a positive field strength'):
         check_field_strength(b0)

@@ -94,9 +94,9 @@ def test_settings_of_numpy_and_whole_floats_come_as_the_kernel_s_own_types(metho
 @pytest.mark.parametrize('radius', [5, 5.0, np.float32(5), np.array(5)])
 def test_one_number_is_a_row_of_one_as_it_is_in_a_text(radius):
     assert as_setting('radii', radius, (3.0, 2.0)) == (5.0,)
-    assert read_settings({'background': BACKGROUND['vsharp']}, [setting_text('radii', radius)]) == {
-        'background': {'radii': (5.0,)}
-    }
+    chain = {'background': BACKGROUND['vsharp']}
+    read = read_settings(chain, [setting_text('radii', radius)])
+    assert read == {'background': {'radii': (5.0,)}}
 
 
 @pytest.mark.parametrize('method', METHODS, ids=lambda m: f'{m.step}-{m.name}')
