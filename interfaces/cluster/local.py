@@ -66,7 +66,8 @@ def with_local(known: Mapping[str, State], output_dir: Path) -> dict[str, State]
         Root of the derivatives.
     """
     logs = output_dir / 'logs'
-    states = {state.name: state for state in _of_look(logs)} | dict(known)
+    looked = {state.name: state for state in _of_look(logs)}
+    states = looked | dict(known)
     busy, ended = working(logs), _ended(logs)
     markers = {path.stem: path for path in marker_folder(output_dir).glob('sub-*.json')}
     roots = _comparisons(output_dir)
@@ -75,7 +76,7 @@ def with_local(known: Mapping[str, State], output_dir: Path) -> dict[str, State]
     for name, marker in markers.items():
         state = states.get(name)
         whole = is_whole(marker, roots.get(name, output_dir))
-        why = _refused(name, marker, logs, None if name in known else state)
+        why = _refused(name, marker, logs, looked.get(name))
         if name in busy and not whole:
             job = state.job if state else ''
             states[name] = _of_run(name, busy[name], began_at(marker), ended.get(name), job)

@@ -231,6 +231,25 @@ def test_who_was_left_out_or_not_begun_on_this_machine_is_named(two):
     assert state_of(out, 'sub-02_ses-a') == ('done', '')
 
 
+def test_somebody_finished_on_a_cluster_whom_a_later_look_leaves_out_is_not_done(two, queued):
+    out = two.parent / 'out'
+    look(two)
+    first = Submission('slurm', (('sub-01',),), array='12', folder=new_folder(out))
+    save_submission(first)
+    write(first, 'task-1', ended='0')
+    finish(out, 'sub-01')
+    assert state_of(out, 'sub-01') == ('done', '')
+    (two / 'sub-01' / 'anat' / 'sub-01_part-phase_T2starw.nii.gz').unlink()
+    look(two)
+    os.utime(out / 'logs' / 'look.tsv', (2e9, 2e9))
+    state, reason = state_of(out, 'sub-01')
+    assert state == 'failed'
+    assert 'has no part-phase image' in reason
+    assert reason.endswith('What is there is of an earlier run.')
+    queued['12', 1] = Queued(True)  # submitted anew
+    assert state_of(out, 'sub-01')[0] == 'running'
+
+
 def test_a_look_that_cannot_be_read_tells_nothing(tmp_path, queued):
     finish(tmp_path, 'sub-1')
     for name in ('look.tsv', 'problems.tsv', 'progress.tsv'):
