@@ -1,20 +1,27 @@
 """Whether one echo alone gives the map of all echoes: a test that real data allow, too.
 
-    python benchmarks/echo_consistency.py [NAME ...] [--nthreads 2]
+    python benchmarks/echo_consistency.py [NAME ...] [--nthreads 2] [--background lbv]
+    python benchmarks/echo_consistency.py --scan MASK PHASE PHASE ...
 
-For every late echo of a phantom of several echoes: slope and correlation of its map, default
-methods, with that of all echoes, by band of scales (`realism.bands`; widths in voxels), two voxels
-inside the mask. A map of one echo that differs shows its phase at time zero. An echo counts where
-the signal in the mask is above 30 times the noise. Tests do the same on real scans
-(`tests/interfaces/test_real_phase.py`).
+For every late echo of a phantom of several echoes, or of a real scan: slope and correlation of its
+map, default methods, with that of all echoes, by band of scales (`realism.bands`; widths in
+voxels), two voxels inside the mask. A map of one echo that differs shows its phase at time zero.
+An echo counts where the signal in the mask is above 30 times the noise.
+
+A real scan is given by files as BIDS has them (`..._echo-1_part-phase_MEGRE.nii.gz`, sidecar and
+magnitude beside it) and by the mask that nigra made of it (`..._space-GRE_desc-qsm_mask.nii.gz`).
+Tests do the same on real scans (`tests/interfaces/test_real_phase.py`).
 """
 
 from __future__ import annotations
 
 import argparse
+import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import nibabel as nib
 import numpy as np
 import phantoms
 from realism import bands, names, show
@@ -22,21 +29,44 @@ from scipy import ndimage
 
 from nigra.nodes.field.echoes import magnitude_noise
 from nigra.nodes.field.masks import trusted_mask
+from nigra.nodes.field.phase import to_radians
+from nigra.nodes.grid import Grid
 from nigra.nodes.stages import Scan, choose, run_step
 
 LEAST_SNR = 30.0
 
 
 def reconstruct(
-    phantom: dict[str, Any], echoes: list[int], mask: np.ndarray, nthreads: int
-) -> np.ndarray:
-    """Map of some echoes in a mask, default methods."""
-    times = tuple(float(phantom['echo_times'][e]) for e in echoes)
-    data = {name: phantom[name][..., echoes] for name in ('phase', 'magnitude')} | {'mask': mask}
-    for method in choose('end-to-end'):
-        data |= run_step(method, data, Scan(phantom['grid'], times, phantom['b0']),
+    scan: dict[str, Any], echoes: list[int], mask: np.ndarray, nthreads: int, background: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """Map of some echoes in a mask, default methods but for the background's, and its mask."""
+    times = tuple(float(scan['echo_times'][e]) for e in echoes)
+    data = {name: scan[name][..., echoes] for name in ('phase', 'magnitude')} | {'mask': mask}
+    for method in choose('end-to-end', background):
+        data |= run_step(method, data, Scan(scan['grid'], times, scan['b0']),
                          nthreads=nthreads)  # fmt: skip
-    return data['chimap']
+    return data['chimap'], data['mask']
+
+
+def real_scan(mask: Path, phases: Sequence[Path]) -> dict[str, Any]:
+    """The echoes of a scan whose phase needs no repair, as `phantoms.load` has them."""
+    images = {'phase': phases, 'magnitude': [_magnitude(p) for p in phases]}
+    stacks = {
+        name: np.stack([np.asarray(nib.load(p).dataobj, np.float32) for p in paths], -1)
+        for name, paths in images.items()
+    }
+    stacks['phase'], _ = to_radians(stacks['phase'])
+    told = [json.loads(Path(str(p).replace('.nii.gz', '.json')).read_text()) for p in phases]
+    image = nib.load(mask)
+    return {
+        **stacks, 'mask': np.asarray(image.dataobj) > 0,
+        'grid': Grid.from_affine(image.shape, image.affine),
+        'echo_times': [t['EchoTime'] for t in told], 'b0': told[0]['MagneticFieldStrength'],
+    }  # fmt: skip
+
+
+def _magnitude(phase: Path) -> Path:
+    return phase.with_name(phase.name.replace('part-phase', 'part-mag'))
 
 
 def agreement(one: np.ndarray, every: np.ndarray, mask: np.ndarray) -> dict[str, str]:
@@ -49,26 +79,41 @@ def agreement(one: np.ndarray, every: np.ndarray, mask: np.ndarray) -> dict[str,
     return out
 
 
+def rows_of(
+    title: str, scan: dict[str, Any], mask: np.ndarray, background: str, nthreads: int
+) -> dict[str, dict[str, str]]:
+    """A row for each late echo."""
+    times, rows = scan['echo_times'], {}
+    every, kept = reconstruct(scan, list(range(len(times))), mask, nthreads, background)
+    for echo in range(len(times) // 2, len(times)):
+        magnitude = scan['magnitude'][..., echo]
+        snr = float(np.median(magnitude[mask])) / magnitude_noise(magnitude, mask)
+        one, _ = reconstruct(scan, [echo], mask, nthreads, background)
+        name = f'{title} {1e3 * times[echo]:.1f} ms, SNR {snr:.0f}'
+        rows[name + (' (too noisy)' if snr < LEAST_SNR else '')] = agreement(one, every, kept)
+    return rows
+
+
 def main() -> None:
     """Print a table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('names', nargs='*', default=['cal-3T', 'cal-1.5T'])
+    parser.add_argument('--scan', nargs='+', type=Path, metavar=('MASK', 'PHASE'))
+    parser.add_argument('--background', default='pdf')
     parser.add_argument('--nthreads', type=int, default=2)
     parser.add_argument('--cache', type=Path, default=phantoms.CACHE)
     arguments = parser.parse_args()
-    rows = {}
-    for name in arguments.names:
-        phantom = phantoms.load(name, arguments.cache)
-        times = phantom['echo_times']
-        mask = trusted_mask(phantom['phase'], phantom['magnitude'], phantom['mask'],
-                            echo_times=times, nthreads=arguments.nthreads)  # fmt: skip
-        every = reconstruct(phantom, list(range(len(times))), mask, arguments.nthreads)
-        for echo in range(len(times) // 2, len(times)):
-            magnitude = phantom['magnitude'][..., echo]
-            snr = float(np.median(magnitude[mask])) / magnitude_noise(magnitude, mask)
-            one = reconstruct(phantom, [echo], mask, arguments.nthreads)
-            title = f'{name} {1e3 * times[echo]:.1f} ms, SNR {snr:.0f}'
-            rows[title + (' (too noisy)' if snr < LEAST_SNR else '')] = agreement(one, every, mask)
+    how, rows = (arguments.background, arguments.nthreads), {}
+    if arguments.scan:
+        scan = real_scan(arguments.scan[0], arguments.scan[1:])
+        rows = rows_of(arguments.scan[1].name.split('_')[0], scan, scan['mask'], *how)
+    else:
+        for name in arguments.names:
+            phantom = phantoms.load(name, arguments.cache)
+            mask = trusted_mask(phantom['phase'], phantom['magnitude'], phantom['mask'],
+                                echo_times=phantom['echo_times'],
+                                nthreads=arguments.nthreads)  # fmt: skip
+            rows |= rows_of(name, phantom, mask, *how)
     show('Slope / correlation of the map of one echo with that of all', rows)
 
 
