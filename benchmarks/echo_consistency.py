@@ -1,7 +1,7 @@
 """Whether one echo alone gives the map of all echoes: a test that real data allow, too.
 
     python benchmarks/echo_consistency.py [NAME ...] [--nthreads 2] [--background lbv]
-    python benchmarks/echo_consistency.py --scan MASK PHASE PHASE ...
+    python benchmarks/echo_consistency.py --scan MASK PHASE PHASE ... [--labels DSEG]
 
 For every late echo of a phantom of several echoes, or of a real scan: slope and correlation of its
 map, default methods, with that of all echoes, by band of scales (`realism.bands`; widths in
@@ -9,7 +9,8 @@ voxels), two voxels inside the mask. A map of one echo that differs shows its ph
 An echo counts where the signal in the mask is above 30 times the noise.
 
 A real scan is given by files as BIDS has them (`..._echo-1_part-phase_MEGRE.nii.gz`, sidecar and
-magnitude beside it) and by the mask that nigra made of it (`..._space-GRE_desc-qsm_mask.nii.gz`).
+magnitude beside it) and by the mask that nigra made of it (`..._space-GRE_desc-qsm_mask.nii.gz`);
+with nigra's labels of it (`..._seg-dgm_dseg.nii.gz`), means of nuclei are printed as well.
 Tests do the same on real scans (`tests/interfaces/test_real_phase.py`).
 """
 
@@ -23,10 +24,12 @@ from typing import Any
 
 import nibabel as nib
 import numpy as np
+import pandas as pd
 import phantoms
 from realism import bands, names, show
 from scipy import ndimage
 
+from nigra import measure
 from nigra.nodes.field.echoes import magnitude_noise
 from nigra.nodes.field.masks import trusted_mask
 from nigra.nodes.field.phase import to_radians
@@ -79,42 +82,76 @@ def agreement(one: np.ndarray, every: np.ndarray, mask: np.ndarray) -> dict[str,
     return out
 
 
-def rows_of(
+def maps_of(
     title: str, scan: dict[str, Any], mask: np.ndarray, background: str, nthreads: int
-) -> dict[str, dict[str, str]]:
-    """A row for each late echo."""
-    times, rows = scan['echo_times'], {}
+) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """Maps of all echoes and of each late one, by title, and the mask that is left."""
+    times = scan['echo_times']
     every, kept = reconstruct(scan, list(range(len(times))), mask, nthreads, background)
+    maps = {f'{title} all echoes': every}
     for echo in range(len(times) // 2, len(times)):
         magnitude = scan['magnitude'][..., echo]
         snr = float(np.median(magnitude[mask])) / magnitude_noise(magnitude, mask)
-        one, _ = reconstruct(scan, [echo], mask, nthreads, background)
         name = f'{title} {1e3 * times[echo]:.1f} ms, SNR {snr:.0f}'
-        rows[name + (' (too noisy)' if snr < LEAST_SNR else '')] = agreement(one, every, kept)
-    return rows
+        name += ' (too noisy)' if snr < LEAST_SNR else ''
+        maps[name], _ = reconstruct(scan, [echo], mask, nthreads, background)
+    return maps, kept
+
+
+def show_agreement(found: list[tuple[dict[str, np.ndarray], np.ndarray]]) -> None:
+    """Slope and correlation of each late echo's map with that of all."""
+    rows = {}
+    for maps, kept in found:
+        every, *late = maps
+        rows |= {name: agreement(maps[name], maps[every], kept) for name in late}
+    show('Slope / correlation of the map of one echo with that of all', rows)
+
+
+def show_means(maps: dict[str, np.ndarray], kept: np.ndarray, labels: Path) -> None:
+    """Means of nuclei of each map, ppb, and how far those of late echoes are from those of all."""
+    columns = {}
+    for name, chimap in maps.items():
+        centred = np.where(kept, chimap - chimap[kept].mean(), 0)
+        table = measure(centred, nib.load(labels), mask=kept)
+        sides = table[table.hemisphere != 'both'].set_index(['region', 'hemisphere'])
+        columns[name] = sides.chi_mean
+    means = pd.DataFrame(columns).dropna()
+    print(f'\nMeans of nuclei, ppb\n{means.round(1).to_string()}')
+    every, *late = means
+    for name in late:
+        error = means[name] - means[every]
+        slope, _ = np.polyfit(means[every], means[name], 1)
+        print(f'{name}: slope {slope:.2f}, mean difference {error.abs().mean():.1f}, '
+              f'worst {error.abs().max():.1f} ppb')  # fmt: skip
 
 
 def main() -> None:
-    """Print a table."""
+    """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('names', nargs='*', default=['cal-3T', 'cal-1.5T'])
     parser.add_argument('--scan', nargs='+', type=Path, metavar=('MASK', 'PHASE'))
+    parser.add_argument('--labels', type=Path, metavar='DSEG')
     parser.add_argument('--background', default='pdf')
     parser.add_argument('--nthreads', type=int, default=2)
     parser.add_argument('--cache', type=Path, default=phantoms.CACHE)
     arguments = parser.parse_args()
-    how, rows = (arguments.background, arguments.nthreads), {}
+    how = (arguments.background, arguments.nthreads)
     if arguments.scan:
         scan = real_scan(arguments.scan[0], arguments.scan[1:])
-        rows = rows_of(arguments.scan[1].name.split('_')[0], scan, scan['mask'], *how)
-    else:
-        for name in arguments.names:
-            phantom = phantoms.load(name, arguments.cache)
-            mask = trusted_mask(phantom['phase'], phantom['magnitude'], phantom['mask'],
-                                echo_times=phantom['echo_times'],
-                                nthreads=arguments.nthreads)  # fmt: skip
-            rows |= rows_of(name, phantom, mask, *how)
-    show('Slope / correlation of the map of one echo with that of all', rows)
+        title = arguments.scan[1].name.split('_')[0]
+        maps, kept = maps_of(title, scan, scan['mask'], *how)
+        show_agreement([(maps, kept)])
+        if arguments.labels:
+            show_means(maps, kept, arguments.labels)
+        return
+    found = []
+    for name in arguments.names:
+        phantom = phantoms.load(name, arguments.cache)
+        mask = trusted_mask(phantom['phase'], phantom['magnitude'], phantom['mask'],
+                            echo_times=phantom['echo_times'],
+                            nthreads=arguments.nthreads)  # fmt: skip
+        found.append(maps_of(name, phantom, mask, *how))
+    show_agreement(found)
 
 
 if __name__ == '__main__':
