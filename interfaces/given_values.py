@@ -29,7 +29,7 @@ def take_times(value: Any) -> NDArray[np.float64]:
     """
     try:
         times = np.atleast_1d(np.asarray(value, float))
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         times = np.array([np.nan])
     rising = times.ndim == 1 and (np.diff(times) > 0).all()
     if not rising or not (np.isfinite(times) & (times > 0) & (times < 1)).all():
@@ -49,7 +49,7 @@ def take_field_strength(value: Any) -> float:
     low, high = FIELD_RANGE_T
     try:
         b0 = float(np.asarray(value, float).reshape(()))
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         b0 = np.nan
     if not low <= b0 <= high:
         raise InputError('b0', f'is {value!r}', f'give it in tesla, {low:g} to {high:g}')
@@ -65,7 +65,7 @@ def take_count(name: str, value: Any, least: int) -> int:
         It is none, or below the least.
     """
     kind = isinstance(value, int | float | np.number) and not isinstance(value, bool)
-    whole = kind and float(value).is_integer()
+    whole = kind and (isinstance(value, int) or float(value).is_integer())
     if not whole or value < least:
         raise InputError(name, f'is {value!r}', f'give a whole number from {least} on')
     return int(value)

@@ -145,7 +145,15 @@ def _number(path: Path, metadata: Mapping[str, Any], key: str, unit: str) -> flo
     value = metadata[key]
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise InputError(path, f'has {key} {value!r}', f'give one number in {unit}')
-    return float(value)
+    return _float(value)
+
+
+def _float(value: float) -> float:
+    """A number of JSON as a float; whole ones may be too large for one."""
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
 
 
 def times_of(sidecars: Sequence[tuple[Path, Mapping[str, Any]]]) -> list[float]:
@@ -191,6 +199,7 @@ def field_strength(path: Path, metadata: Mapping[str, Any]) -> float:
         )
     frequency = metadata.get('ImagingFrequency')
     if isinstance(frequency, int | float) and frequency > 0:
+        frequency = _float(frequency)
         implied = frequency / GAMMA_BAR_MHZ_PER_T
         if abs(implied / b0 - 1) > 0.1:
             raise InputError(

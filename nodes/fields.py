@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import sys
 from collections.abc import Collection
 from typing import Any
 
@@ -25,6 +27,8 @@ LONGEST = 200.0
 """The longest margin, radius or width, mm: a head's. Longer ones fill the memory with zeros."""
 MOST_STEPS = 100_000
 """The most steps of an iteration: none takes a hundredth of them to converge."""
+MOST_DIGITS = sys.float_info.max_10_exp
+"""The most digits of a whole number that is surely one of floating point, too."""
 MOST_LAYERS = 100
 """The most layers of voxels to take off a mask, of which nothing is left long before."""
 
@@ -60,6 +64,7 @@ def as_setting(name: str, value: Any, usual: Any) -> Any:
         value.item() if isinstance(value, np.generic | np.ndarray) and value.ndim == 0 else value
     )
     kind = type(usual)
+    check_digits(name, plain)
     if kind is tuple and _is_number(plain):
         plain = [plain]
     if kind is tuple and isinstance(plain, list | tuple | np.ndarray):
@@ -71,6 +76,21 @@ def as_setting(name: str, value: Any, usual: Any) -> Any:
     if kind is float and _is_number(plain):
         return float(plain)
     raise SettingError(name, f'be {KINDS[kind]}', repr(value))
+
+
+def check_digits(name: str, value: Any) -> None:
+    """Raise for a whole number of which no float can be made, nor always a text.
+
+    Examples
+    --------
+    >>> check_digits('iterations', 10**400)
+    Traceback (most recent call last):
+    ...
+    nigra.nodes.errors.SettingError: iterations must be of at most 308 digits, got one of 401
+    """
+    if isinstance(value, int) and abs(value) >= 10**MOST_DIGITS:
+        digits = int(math.log10(abs(value))) + 1
+        raise SettingError(name, f'be of at most {MOST_DIGITS} digits', f'one of {digits}')
 
 
 def _is_number(value: Any) -> bool:

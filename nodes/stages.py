@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from .errors import NigraError, SettingError
 from .field.echoes import combine_magnitude
-from .fields import KINDS, as_setting
+from .fields import KINDS, as_setting, check_digits
 from .grid import Grid
 from .methods import ONE_STEP, STEPS, Method
 from .parallel import Progress
@@ -165,6 +165,7 @@ def setting_text(name: str, value: Any) -> str:
     """
     if isinstance(value, bool):
         return f'{name}={str(value).lower()}'
+    check_digits(name, value)
     several = isinstance(value, list | tuple | np.ndarray) and np.ndim(value)
     return f'{name}={",".join(map(str, value)) if several else value}'
 

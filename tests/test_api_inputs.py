@@ -95,6 +95,8 @@ def test_a_result_is_shown_in_a_line_and_saved_at_home(wanted, tmp_path, monkeyp
     ('changes', 'words'),
     [
         ({'b0': 127.7}, 'b0: is 127.7; give it in tesla, 0.2 to 12'),
+        ({'b0': 10**400}, 'b0: is 10*; give it in tesla'),
+        ({'echo_times': [0.01, 10**400]}, r'echo_times: are \[0.01, 10*\]; give rising times'),
         ({'b0': None}, 'b0: is None'),
         ({'b0': '3T'}, "b0: is '3T'"),
         ({'b0': [0, 0, 1]}, r'b0: is \[0, 0, 1\]'),

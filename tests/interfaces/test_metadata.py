@@ -18,6 +18,9 @@ from nigra.interfaces.bids import find_visits
         ({'EchoTime': 0.03}, r'echo times \[0\.03\] s where the magnitude has \[0\.02\] s'),
         ({'MagneticFieldStrength': 15000}, 'MagneticFieldStrength 15000; give it in tesla'),
         ({'MagneticFieldStrength': 0}, 'MagneticFieldStrength 0'),
+        ({'EchoTime': 10**400}, 'EchoTime inf; give the true echo time in seconds'),
+        ({'MagneticFieldStrength': 10**400}, 'MagneticFieldStrength inf; give it in tesla'),
+        ({'ImagingFrequency': 10**400}, r'MagneticFieldStrength 1\.5 but ImagingFrequency inf'),
         ({'ImagingFrequency': 123.2}, r'MagneticFieldStrength 1\.5 but ImagingFrequency 123'),
     ],
 )

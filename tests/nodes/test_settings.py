@@ -114,6 +114,20 @@ def test_a_setting_of_another_kind_is_told_in_one_sentence(method):
                  settings={'speed': 1})  # fmt: skip
 
 
+@pytest.mark.parametrize('digits', [400, 5000])  # Python writes out no more than 4300
+@pytest.mark.parametrize('method', METHODS, ids=lambda m: f'{m.step}-{m.name}')
+def test_a_whole_number_of_which_no_float_can_be_made_is_told(method, digits):
+    for name, default in method.defaults.items():
+        huge = -(10**digits)
+        for value in (huge, [huge]) if isinstance(default, tuple) else (huge,):
+            words = f'^{name} must be of at most 308 digits, got one of {digits + 1}$'
+            with pytest.raises(SettingError, match=words):
+                check_values(method, {name: value})
+        with pytest.raises(SettingError, match=words):
+            setting_text(name, huge)
+    assert as_setting('strength', 10**307, 1.0) == 1e307
+
+
 @pytest.mark.parametrize('method', METHODS, ids=lambda m: f'{m.step}-{m.name}')
 def test_the_defaults_are_in_range(method):
     check_values(method, method.defaults)
