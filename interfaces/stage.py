@@ -80,7 +80,7 @@ def run_stage(
     for step in chain:
         check_values(step, chosen[step.step])
     source, target = _apart(Path(input_dir), Path(output_dir))
-    given = load_inputs(stage, source, mask=Path(mask) if mask else None, scan=scan)
+    given = load_inputs(stage, source, chain=chain, mask=Path(mask) if mask else None, scan=scan)
     sign = phase_sign or ('auto' if given.as_stored else 'keep')
     recipe = Recipe(chain, chosen, sign, reference, given.metadata, nthreads)
     made = _make(stage, given, recipe)

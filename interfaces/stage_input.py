@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..nodes.errors import InputError, NigraError
 from ..nodes.field.masks import finite_mask
-from ..nodes.grid import Grid
-from ..nodes.stages import Arrays, Scan
+from ..nodes.grid import STRONGEST_T, Grid
+from ..nodes.methods import Method
+from ..nodes.stages import Arrays, Scan, choose, scan_values
 from .files import read_json_object, sidecar_of
 from .headers import check_same_grid, load_data, load_image
-from .metadata import FIELD_RANGE_T, read_sidecar
+from .metadata import read_sidecar
 from .stage_scans import find_mask, find_scan, load_scan
 
 READS: dict[str, tuple[str, ...]] = {
@@ -46,6 +47,9 @@ WIDEST_PPM = 3.0
 """Median distance of a field from its median, ppm, beyond which it is of another unit: that of a
 brain is some .2 ppm, which is 20 Hz and more."""
 _PARAMS = 'params.json'
+_KEYS = {'echo_times': 'TE', 'b0': 'B0'}
+"""What methods take of a scan beside its geometry, by its name in params.json."""
+_UNITS = {'TE': 'seconds', 'B0': 'tesla'}
 
 
 @dataclass(frozen=True)
@@ -85,8 +89,9 @@ class StageInput:
 
 
 def load_inputs(
-    stage: str, folder: Path, *, mask: Path | None = None, scan: str | None = None
-) -> StageInput:
+    stage: str, folder: Path, *, chain: Sequence[Method] = (), mask: Path | None = None,
+    scan: str | None = None,
+) -> StageInput:  # fmt: skip
     """Images and parameters of a stage, checked against each other.
 
     Parameters
@@ -96,6 +101,9 @@ def load_inputs(
     folder
         Holds images by the names of the contract, with `params.json` or JSON sidecars; or
         magnitude and phase of one gradient-echo run, as BIDS or dcm2niix name them.
+    chain
+        The methods that will run, which say whether echo times and field strength are needed;
+        the stage's defaults where absent.
     mask
         File of the mask, where it is not in the folder.
     scan
@@ -113,7 +121,7 @@ def load_inputs(
         found = find_scan(folder, scan)
         if found is not None:
             return _from_scan(stage, found, mask or find_mask(folder, found))
-    return _from_names(stage, folder, mask)
+    return _from_names(stage, folder, mask, chain or choose(stage))
 
 
 def _from_scan(stage: str, run: Any, mask: Path) -> StageInput:
@@ -131,25 +139,28 @@ def _from_scan(stage: str, run: Any, mask: Path) -> StageInput:
     return given
 
 
-def _from_names(stage: str, folder: Path, mask: Path | None) -> StageInput:
+def _from_names(
+    stage: str, folder: Path, mask: Path | None, chain: Sequence[Method]
+) -> StageInput:
     """Images by the names of the contract."""
-    needs_echoes = 'phase' in READS[stage] or stage == 'relaxometry'
-    params = _read_params(folder, stage, needs_echoes)
+    wanted = scan_values(chain)
+    params = _read_params(folder, stage, wanted)
+    echoes = len(params['TE']) if wanted.get('echo_times') else None
     data: Arrays = {}
     files: list[Path] = []
-    wanted = READS[stage] + OPTIONAL.get(stage, ())
-    for name in wanted:
+    names = READS[stage] + OPTIONAL.get(stage, ())
+    for name in names:
         path = (mask if name == 'mask' else None) or _image_path(folder, name)
         if path is None:
             if name in OPTIONAL.get(stage, ()):
                 continue
             raise InputError(
-                folder / f'{name}.nii.gz', 'is missing', f'stage {stage} reads {", ".join(wanted)}'
+                folder / f'{name}.nii.gz', 'is missing', f'stage {stage} reads {", ".join(names)}'
             )
         files.append(path)
         check_same_grid(files[0], path)
         array = load_data(path, dtype=None if name == 'mask' else np.float32)
-        data[name] = _shaped(path, name, array, len(params['TE']) if needs_echoes else None)
+        data[name] = _shaped(path, name, array, echoes)
     affine = load_image(files[0]).affine
     grid = _grid(folder / _PARAMS, params, data['mask'].shape, affine)
     if 'phase' in data:
@@ -162,10 +173,9 @@ def _from_names(stage: str, folder: Path, mask: Path | None) -> StageInput:
         if name == 'magnitude':
             _check_sign(path, data[name][data['mask']])
     data = _ready(stage, data, mask or folder / 'mask.nii.gz')
-    # a field strength without echo times would be half of what a phase model needs
-    alone = stage == 'chi-separation' or params['TE']
-    scan = Scan(grid, params['TE'], params['B0'] if alone else float('nan'))
-    return StageInput(data, scan, affine, tuple(path.name for path in files))
+    told, warnings = _both_or_neither(params, wanted)
+    names = tuple(path.name for path in files)
+    return StageInput(data, Scan(grid, *told), affine, names, warnings=warnings)
 
 
 def _ready(stage: str, data: Arrays, mask: Path) -> Arrays:
@@ -258,18 +268,21 @@ def _shaped(path: Path, name: str, array: NDArray[Any], echoes: int | None) -> N
     return image
 
 
-def _read_params(folder: Path, stage: str, needs_echoes: bool) -> dict[str, Any]:
-    """Echo times and field strength of params.json, or of the sidecars, with all that it holds."""
+def _read_params(folder: Path, stage: str, wanted: Mapping[str, bool]) -> dict[str, Any]:
+    """Echo times and field strength of params.json, or of the sidecars, with all that it holds.
+
+    Only what `wanted` (see `scan_values`) needs has to be there: images tell their own geometry.
+    """
     path = folder / _PARAMS
     if path.exists():
         content = read_json_object(path, 'write TE, B0, B0_dir and voxel_size there')
-        return _checked(path, content, needs_echoes)
+        return _checked(path, content, wanted)
     read = [_image_path(folder, name) for name in READS[stage]]
     beside = [sidecar_of(image) for image in read if image and sidecar_of(image).exists()]
-    if not beside:
-        raise InputError(
-            path, 'is missing', 'write TE, B0, B0_dir and voxel_size there, or give JSON sidecars'
-        )
+    needed = [_KEYS[name] for name, must in wanted.items() if must]
+    if needed and not beside:
+        fix = f'write {" and ".join(needed)} there, or give JSON sidecars'
+        raise InputError(path, 'is missing', fix)
     told: dict[str, Any] = {}
     for sidecar in reversed(beside):  # that of the first image counts
         told |= read_sidecar(sidecar)
@@ -277,32 +290,57 @@ def _read_params(folder: Path, stage: str, needs_echoes: bool) -> dict[str, Any]
     params = {
         key: told[name] for key, choices in names.items() for name in choices if name in told
     }
-    return _checked(beside[0], params, needs_echoes)
+    return _checked(beside[0] if beside else path, params, wanted)
 
 
-def _checked(path: Path, params: Mapping[str, Any], needs_echoes: bool) -> dict[str, Any]:
-    """Parameters with `TE` and `B0` as numbers; without echoes and NaN where they are not told."""
-    times, b0 = params.get('TE', []), params.get('B0')
-    times = times if isinstance(times, list) else [times]
-    numbers = [*times, b0] if needs_echoes else []
-    if needs_echoes and (not times or b0 is None):
-        missing = 'B0' if times else 'TE'
-        raise InputError(path, f'has no {missing}', 'give TE in seconds and B0 in tesla')
-    if not all(isinstance(v, int | float) and np.isfinite(v) and v > 0 for v in numbers):
-        raise InputError(path, f'has TE {times} and B0 {b0}', 'give positive numbers')
-    low, high = FIELD_RANGE_T
-    if needs_echoes and not low <= b0 <= high:  # type: ignore[operator]
-        raise InputError(path, f'has B0 {b0}', f'give it in tesla, {low:g} to {high:g}')
-    if needs_echoes and (max(times) > 1 or any(np.diff(times) <= 0)):
-        raise InputError(path, f'has TE {times}', 'give rising echo times in seconds')
-    known = isinstance(b0, int | float) and not isinstance(b0, bool)
-    usable = all(isinstance(t, int | float) and 0 < t <= 1 for t in times)
-    usable &= all(a < b for a, b in itertools.pairwise(times)) if usable else False
+def _checked(path: Path, params: Mapping[str, Any], wanted: Mapping[str, bool]) -> dict[str, Any]:
+    """Parameters with `TE` and `B0` as numbers; without echoes and NaN where they are not told.
+
+    What a method takes is refused where it is wrong, even if the method could do without it; what
+    no method takes is as good as not told.
+    """
+    b0, times = params.get('B0'), params.get('TE')
+    times = times if isinstance(times, list) else [] if times is None else [times]
+    rising = all(_is_number(t) and 0 < t <= 1 for t in times)
+    rising = rising and all(a < b for a, b in itertools.pairwise(times))
+    strength = _is_number(b0) and 0 < b0 <= STRONGEST_T
+    limits = f'give it in tesla, above 0 and up to {STRONGEST_T:g}'
+    for name, told, right, problem, fix in (
+        ('echo_times', bool(times), rising, f'TE {times}', 'give rising echo times in seconds'),
+        ('b0', b0 is not None, strength, f'B0 {b0!r}', limits),
+    ):
+        key = _KEYS[name]
+        if wanted.get(name) and not told:
+            raise InputError(path, f'has no {key}', f'give {key} in {_UNITS[key]}')
+        if name in wanted and told and not right:
+            raise InputError(path, f'has {problem}', fix)
     return {
         **params,
-        'TE': tuple(float(t) for t in times) if usable else (),
-        'B0': float(b0) if known else float('nan'),  # type: ignore[arg-type]
+        'TE': tuple(float(t) for t in times) if rising else (),
+        'B0': float(b0) if _is_number(b0) and strength else float('nan'),
     }
+
+
+def _is_number(value: Any) -> TypeGuard[float]:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _both_or_neither(
+    params: Mapping[str, Any], wanted: Mapping[str, bool]
+) -> tuple[tuple[tuple[float, ...], float], tuple[str, ...]]:
+    """Echo times and field strength, of which one alone is no use unless it is needed itself.
+
+    With a sentence where a method that can take them goes without.
+    """
+    times, b0 = params['TE'], params['B0']
+    if not wanted.get('b0') and not times:
+        b0 = float('nan')
+    if not wanted.get('echo_times') and not np.isfinite(b0):
+        times = ()
+    missed = [_KEYS[n] for n, there in (('echo_times', times), ('b0', np.isfinite(b0)))
+              if n in wanted and not there]  # fmt: skip
+    told = f'The method went without {" and ".join(missed)}, which it uses where both are told.'
+    return (times, b0), (told,) if missed else ()
 
 
 def _grid(
@@ -314,7 +352,7 @@ def _grid(
     direction = params.get('B0_dir', default.b0_dir)
     try:
         grid = Grid(default.shape, tuple(size), tuple(direction))
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         message = str(error) if isinstance(error, NigraError) else f'{size}, {direction}'
         raise InputError(
             path,

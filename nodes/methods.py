@@ -61,6 +61,19 @@ class Method:
     sentence: str = ''
     defaults: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def scan_values(self) -> dict[str, bool]:
+        """Which of `echo_times` and `b0` it takes, and whether it cannot do without.
+
+        Examples
+        --------
+        >>> STEPS['inversion']['medi'].scan_values, STEPS['relaxometry']['r2star'].scan_values
+        ({'echo_times': False, 'b0': False}, {'echo_times': True})
+        """
+        taken = inspect.signature(self.function).parameters
+        return {n: taken[n].default is inspect.Parameter.empty
+                for n in ('echo_times', 'b0') if n in taken}  # fmt: skip
+
 
 def _method(
     name: str, step: str, function: Callable[..., Any], memory: tuple[int, int], sentence: str

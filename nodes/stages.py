@@ -201,6 +201,23 @@ def by_step(chain: tuple[Method, ...]) -> dict[str, Method]:
     return {method.step: method for method in chain}
 
 
+def scan_values(chain: Iterable[Method]) -> dict[str, bool]:
+    """Which of `echo_times` and `b0` methods take, and whether one of them needs it.
+
+    Examples
+    --------
+    >>> scan_values(choose('dipole', 'dual')), scan_values(choose('bfr+dipole', 'pdf+medi'))
+    ({}, {'echo_times': False, 'b0': False})
+    >>> scan_values(choose('field-mapping'))
+    {'echo_times': True, 'b0': True}
+    """
+    out: dict[str, bool] = {}
+    for method in chain:
+        for name, needed in method.scan_values.items():
+            out[name] = needed or out.get(name, False)
+    return out
+
+
 def _typed(key: str, text: str, default: Any) -> Any:
     """Value of the default's type from a text."""
     try:

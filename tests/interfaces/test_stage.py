@@ -165,7 +165,7 @@ def test_wrong_options_get_one_sentence(folder, capsys, stage, options, words):
         ({'TE': [0.01, 0.02]}, ['phase.nii.gz', 'TE']),
         ({'TE': []}, ['no TE']),
         ({'B0': None}, ['no B0']),
-        ({'B0': '3'}, ['positive']),
+        ({'B0': '3'}, ["B0 '3'", 'tesla']),
         ({'B0_dir': [0, 0, 0]}, ['geometry']),
         ({'voxel_size': [1, 1]}, ['geometry']),
     ],
@@ -352,7 +352,8 @@ def test_a_field_strength_in_mhz_is_refused_where_a_method_takes_it_and_only_the
         shutil.copy(folder / 'localfield.nii.gz', folder / f'{name}.nii.gz')
     for stage, method in (('chi-separation', 'r2star'), ('dipole', 'medi')):
         assert run(stage, folder, '--method', method) == 1
-        assert 'in tesla, up to 30, got 127.7' in capsys.readouterr().err
+        told = 'params.json: has B0 127.7; give it in tesla, above 0 and up to 30'
+        assert told in capsys.readouterr().err
     assert run('dipole', folder, '--method', 'tkd') == 0
 
 

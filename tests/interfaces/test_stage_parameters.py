@@ -20,29 +20,36 @@ from nigra.interfaces.stage_input import (
     load_inputs,
 )
 from nigra.nodes.errors import InputError
+from nigra.nodes.grid import STRONGEST_T
+from nigra.nodes.stages import choose, scan_values
 
 HERE = Path('params.json')
+PHASE = scan_values(choose('field-mapping'))
+MAYBE = scan_values(choose('dipole', 'medi'))
 AFFINE = np.diag([1.0, 2.0, 3.0, 1.0])
 
 
 @pytest.mark.parametrize(
-    ('params', 'echoes', 'times', 'b0'),
+    ('params', 'wanted', 'times', 'b0'),
     [
-        ({'TE': [0.01, 0.02], 'B0': 3}, True, (0.01, 0.02), 3.0),
-        ({'TE': 0.01, 'B0': 1.5}, True, (0.01,), 1.5),
-        ({'TE': [0.5, 1.0], 'B0': 3}, True, (0.5, 1.0), 3.0),  # a second is the longest
-        ({'TE': [0.01], 'B0': 3}, False, (0.01,), 3.0),
-        ({}, False, (), np.nan),
-        # where echoes are not needed, what cannot be used is as good as not told
-        ({'TE': [20], 'B0': '3'}, False, (), np.nan),
-        ({'TE': [0.02, 0.01], 'B0': True}, False, (), np.nan),
-        ({'TE': [0.02, 0.02]}, False, (), np.nan),
-        ({'TE': [0.0, 0.02]}, False, (), np.nan),
-        ({'TE': ['a']}, False, (), np.nan),
+        ({'TE': [0.01, 0.02], 'B0': 3}, PHASE, (0.01, 0.02), 3.0),
+        ({'TE': 0.01, 'B0': 1.5}, PHASE, (0.01,), 1.5),
+        ({'TE': [0.5, 1.0], 'B0': 3}, PHASE, (0.5, 1.0), 3.0),  # a second is the longest
+        ({'TE': [0.01], 'B0': 3}, {}, (0.01,), 3.0),
+        ({}, {}, (), np.nan),
+        ({}, MAYBE, (), np.nan),
+        ({'TE': None, 'B0': None}, MAYBE, (), np.nan),
+        ({'TE': [0.01]}, scan_values(choose('relaxometry')), (0.01,), np.nan),
+        # what no method takes is as good as not told where it cannot be used
+        ({'TE': [20], 'B0': '3'}, {}, (), np.nan),
+        ({'TE': [0.02, 0.01], 'B0': True}, {}, (), np.nan),
+        ({'TE': [0.02, 0.02]}, {}, (), np.nan),
+        ({'TE': [0.0, 0.02]}, {}, (), np.nan),
+        ({'TE': ['a'], 'B0': 10**400}, {}, (), np.nan),
     ],
 )
-def test_parameters_that_are_taken(params, echoes, times, b0):
-    found = _checked(HERE, params, echoes)
+def test_parameters_that_are_taken(params, wanted, times, b0):
+    found = _checked(HERE, params, wanted)
     assert found['TE'] == times
     assert found['B0'] == pytest.approx(b0, nan_ok=True)
 
@@ -50,18 +57,30 @@ def test_parameters_that_are_taken(params, echoes, times, b0):
 @pytest.mark.parametrize(
     ('params', 'words'),
     [
-        ({'B0': 3}, 'has no TE'),
-        ({'TE': [0.01]}, 'has no B0'),
-        ({'TE': [0.01], 'B0': 0}, 'give positive numbers'),
-        ({'TE': [0.01], 'B0': float('inf')}, 'give positive numbers'),
-        ({'TE': [0.0], 'B0': 3}, 'give positive numbers'),
+        ({'B0': 3}, 'has no TE; give TE in seconds'),
+        ({'TE': [0.01]}, 'has no B0; give B0 in tesla'),
+        ({'TE': [0.01], 'B0': 0}, 'has B0 0; give it in tesla, above 0 and up to 30'),
+        ({'TE': [0.01], 'B0': float('inf')}, 'has B0 inf; give it in tesla'),
+        ({'TE': [0.01], 'B0': True}, 'has B0 True; give it in tesla'),
+        ({'TE': [0.01], 'B0': 10**400}, 'has B0 10*; give it in tesla'),
+        ({'TE': [0.0], 'B0': 3}, r'has TE \[0.0\]; give rising echo times in seconds'),
+        ({'TE': [10**400], 'B0': 3}, r'has TE \[10*\]; give rising echo times in seconds'),
         ({'TE': [0.5, 1.01], 'B0': 3}, 'rising echo times in seconds'),
         ({'TE': [0.02, 0.02], 'B0': 3}, 'rising echo times in seconds'),
     ],
 )
 def test_parameters_that_are_refused(params, words):
     with pytest.raises(InputError, match=words):
-        _checked(HERE, params, True)
+        _checked(HERE, params, PHASE)
+    if 'has no' not in words:  # a method that could do without does not go on without
+        with pytest.raises(InputError, match=words):
+            _checked(HERE, params, MAYBE)
+
+
+@pytest.mark.parametrize('b0', [0.064, 14.1, STRONGEST_T])
+def test_field_strengths_of_small_magnets_and_of_those_for_animals_are_taken(tmp_path, b0):
+    (tmp_path / 'params.json').write_text(json.dumps({'TE': [0.02], 'B0': b0}))
+    assert _read_params(tmp_path, 'field-mapping', PHASE)['B0'] == b0
 
 
 def test_geometry_may_differ_by_the_tolerance_and_no_more():
@@ -71,6 +90,8 @@ def test_geometry_may_differ_by_the_tolerance_and_no_more():
     assert grid.b0_dir == pytest.approx((0, 0, 1))
     with pytest.raises(InputError, match='mm but the images have 1 x 2 x 3 mm'):
         _grid(HERE, {'voxel_size': [1, 2, 3 * far]}, (4, 5, 6), AFFINE)
+    with pytest.raises(InputError, match='has a wrong geometry'):
+        _grid(HERE, {'voxel_size': [1, 2, 10**400]}, (4, 5, 6), AFFINE)
     plain = _grid(HERE, {}, (4, 5, 6), AFFINE)
     assert plain.voxel_size == pytest.approx((1, 2, 3))
 
@@ -140,12 +161,46 @@ def test_sidecars_serve_where_no_parameters_are_and_the_first_image_s_counts(tmp
     write(tmp_path, phase=ones, magnitude=ones, mask=ones.astype(np.uint8))
     (tmp_path / 'magnitude.json').write_text('{"EchoTime": 0.03, "MagneticFieldStrength": 7}')
     (tmp_path / 'phase.json').write_text('{"EchoTime": 0.02}')
-    params = _read_params(tmp_path, 'field-mapping', True)
+    params = _read_params(tmp_path, 'field-mapping', PHASE)
     assert (params['TE'], params['B0']) == ((0.02,), 7)
     (tmp_path / 'params.json').write_text('{"TE": [0.04], "B0": 3}')
-    assert _read_params(tmp_path, 'field-mapping', True)['TE'] == (0.04,)
-    with pytest.raises(InputError, match='give JSON sidecars'):
-        _read_params(tmp_path / 'mask.nii', 'bfr', False)
+    assert _read_params(tmp_path, 'field-mapping', PHASE)['TE'] == (0.04,)
+
+
+@pytest.mark.parametrize(
+    ('stage', 'method', 'needed'),
+    [
+        ('dipole', 'dual', ''), ('dipole', 'medi', ''), ('bfr', 'pdf', ''),
+        ('bfr+dipole', 'tgv', ''), ('field-mapping', 'romeo', 'TE and B0'),
+        ('end-to-end', 'tgv', 'TE and B0'), ('relaxometry', 'r2star', 'TE'),
+        ('chi-separation', 'r2star', 'B0'),
+    ],
+)  # fmt: skip
+def test_only_what_a_method_needs_is_asked_for(tmp_path, stage, method, needed):
+    wanted = scan_values(choose(stage, method))
+    if not needed:
+        found = _read_params(tmp_path, stage, wanted)
+        assert found['TE'] == ()
+        return
+    told = rf'is missing; write {needed} there, or give JSON sidecars\.'
+    with pytest.raises(InputError, match=told):
+        _read_params(tmp_path, stage, wanted)
+
+
+@pytest.mark.parametrize(
+    ('params', 'missed'),
+    [({}, 'TE and B0'), ({'TE': [0.02]}, 'TE and B0'), ({'B0': 3}, 'TE and B0'),
+     ({'TE': [0.02], 'B0': 3}, None)],
+)  # fmt: skip
+def test_a_method_that_went_without_what_it_takes_is_told(tmp_path, params, missed):
+    ones = np.ones((3, 4, 5), np.float32)
+    write(tmp_path, localfield=ones, mask=ones.astype(np.uint8))
+    (tmp_path / 'params.json').write_text(json.dumps(params))
+    found = load_inputs('dipole', tmp_path, chain=choose('dipole', 'medi'))
+    assert found.scan.echo_times == (() if missed else (0.02,))
+    assert found.scan.b0 == pytest.approx(np.nan if missed else 3, nan_ok=True)
+    assert [f'without {missed}, which' in text for text in found.warnings] == [True] * bool(missed)
+    assert not load_inputs('dipole', tmp_path).warnings  # the default takes neither
 
 
 @pytest.mark.parametrize(
@@ -219,25 +274,25 @@ def test_a_brain_that_was_cut_out_and_moved_by_splines_is_a_magnitude(tmp_path):
     assert found.data['magnitude'].min() == 0
 
 
-@pytest.mark.parametrize('b0', [127.7, 3e4, 0.05])
+@pytest.mark.parametrize('b0', [127.7, 123.2, 3e4, 30.1, -3])
 def test_a_field_strength_that_is_not_in_tesla_is_refused(tmp_path, b0):
     (tmp_path / 'params.json').write_text(json.dumps({'TE': [0.02], 'B0': b0}))
-    with pytest.raises(InputError, match=r'params\.json: has B0 .*; give it in tesla, 0\.2 to 12'):
-        _read_params(tmp_path, 'field-mapping', True)
+    with pytest.raises(InputError, match=r'params\.json: has B0 .*; give it in tesla, above 0'):
+        _read_params(tmp_path, 'field-mapping', PHASE)
 
 
 def test_parameters_are_read_as_every_json_object_is(tmp_path):
     path = tmp_path / 'params.json'
     path.write_bytes(b'\xef\xbb\xbf{"TE": [0.02], "B0": 3}')  # as editors of Windows save it
-    assert _read_params(tmp_path, 'field-mapping', True)['TE'] == (0.02,)
+    assert _read_params(tmp_path, 'field-mapping', PHASE)['TE'] == (0.02,)
     for text, words in (
         ('[0.02, 3]', r'is no JSON object; write TE, B0, B0_dir and voxel_size there'),
         ('{"TE": ' * 100_000, r'cannot be read as JSON \(maximum recursion'),
     ):
         path.write_text(text)
         with pytest.raises(InputError, match=rf'params\.json: {words}'):
-            _read_params(tmp_path, 'field-mapping', True)
+            _read_params(tmp_path, 'field-mapping', PHASE)
     path.unlink()
     os.mkfifo(path)
     with pytest.raises(InputError, match='is no file but a pipe'):
-        _read_params(tmp_path, 'field-mapping', True)
+        _read_params(tmp_path, 'field-mapping', PHASE)
