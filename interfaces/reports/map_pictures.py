@@ -130,11 +130,12 @@ def _alignment_picture(run: Mapping[str, Any], grid: DisplayVolume, frame: Frame
     )
     return Picture(
         'Gradient echo to T1w',
-        'Edges of the T1w image on the gradient-echo magnitude. Fade or flicker between the two: '
-        'ventricles and cortex should stay in place.',
+        'Edges of the T1w image on the gradient-echo magnitude. They should follow its ventricles '
+        'and its cortex.',
         Markup(svg),
         fade=('magnitude', 'T1w'),
         outlined=True,
+        by_hand='Fade or flicker between the two: ventricles and cortex should stay in place.',
     )
 
 
@@ -163,9 +164,10 @@ def _chi_pictures(
             names,
             title='Deep grey nuclei on the susceptibility map',
             caption='Outlines of the labels in acquisition space. Iron-rich nuclei are bright; '
-            f'the outlines should follow them. {_SCALES}',
+            'the outlines should follow them.',
             bar=bar,
             fade=scales,
+            by_hand=_SCALES,
         )
     ]
     for table, path in zip(
@@ -180,11 +182,14 @@ def _chi_pictures(
     where = ' Green: the region whose mean is zero.' if outlines else ''
     caption = (
         'Bright: paramagnetic, as iron is. Dark: diamagnetic, as myelin and calcium are. Black: '
-        f'outside the QSM mask. {_SCALES}{where}'
+        f'outside the QSM mask.{where}'
     )
     pictures.append(
-        Picture('Susceptibility map', caption, Markup(svg), fade=scales, outlined=bool(outlines))
-    )
+        Picture(
+            'Susceptibility map', caption, Markup(svg), fade=scales, outlined=bool(outlines),
+            by_hand=_SCALES,
+        )
+    )  # fmt: skip
     return [*pictures, *_part_pictures(run, frame, window[1])]
 
 
@@ -201,9 +206,10 @@ def _atlas_picture(
         load_volume(labels).data,
         {int(row['index']): str(row['region']) for row in rows.to_dict('records')},
         title=f'Regions of the atlas {name}',
-        caption=f'Outlines of the atlas {name} in acquisition space. {_SCALES}',
+        caption=f'Outlines of the atlas {name} in acquisition space.',
         bar=bar,
         fade=scales,
+        by_hand=_SCALES,
     )
 
 

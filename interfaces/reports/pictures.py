@@ -41,6 +41,8 @@ class Picture:
         Names of the two images between which the reader can fade.
     outlined
         Whether there are outlines to switch off.
+    by_hand
+        What the reader can do with it, and see then: on screen only, as paper has no controls.
     """
 
     title: str
@@ -49,6 +51,7 @@ class Picture:
     legend: tuple[tuple[str, str], ...] = ()
     fade: tuple[str, str] | None = None
     outlined: bool = False
+    by_hand: str = ''
 
 
 @dataclass(frozen=True)
@@ -129,11 +132,13 @@ def _template_picture(
     return Picture(
         'T1w to template',
         'Edges of the registered template on the T1w image: outer border of grey matter (yellow) '
-        'and border between grey and white matter (orange). Fade or flicker between the T1w '
-        'image and the template: no structure should jump.',
+        'and border between grey and white matter (orange). They should follow those of the '
+        'image.',
         Markup(svg),
         fade=('T1w', 'template'),
         outlined=True,
+        by_hand='Fade or flicker between the T1w image and the template: no structure should '
+        'jump.',
     )
 
 
@@ -147,6 +152,7 @@ def label_picture(
     caption: str,
     bar: ColourBar | None = None,
     fade: tuple[str, str] | None = None,
+    by_hand: str = '',
 ) -> Picture:
     """Outlines of the nuclei on an image, on slices that together show every nucleus."""
     merged, regions = merge_labels(labels, names)
@@ -159,4 +165,4 @@ def label_picture(
     ]
     svg = draw_slices(layers, rows, image, label=title, outlines=outlines, box=box, bar=bar)
     legend = tuple((o.label, o.colour) for o in outlines)
-    return Picture(title, caption, Markup(svg), legend, fade, outlined=True)
+    return Picture(title, caption, Markup(svg), legend, fade, outlined=True, by_hand=by_hand)
