@@ -55,6 +55,7 @@ class Run:
     checks: list[Check]
     warnings: list[str]
     figures: list[Picture]
+    no_decay: str
     profile: Markup
     table: Table
     parameters: list[tuple[str, str]]
@@ -205,9 +206,21 @@ def run_page(run: Mapping[str, Any], number: int, names: Mapping[int, str], *, t
         checks=run_checks(regions, warnings, quality),
         warnings=warnings,
         figures=run_pictures(run, names),
+        no_decay=_why_no_decay(run),
         profile=Markup(region_profile(regions[regions.region != 'brain'])),
         table=region_rows(regions),
         parameters=flatten(run.get('parameters') or {}),
+    )
+
+
+def _why_no_decay(run: Mapping[str, Any]) -> str:
+    """Why there is no map of R2*, where it would stand; empty where there is one."""
+    times = (run.get('facts') or {}).get('EchoTimes', ())
+    if run.get('r2star') or len(times) != 1:
+        return ''
+    return (
+        'Not measured: R2* is the rate at which the signal decays from one echo to the next, '
+        f'and this run has one echo, at {1e3 * times[0]:g} ms.'
     )
 
 

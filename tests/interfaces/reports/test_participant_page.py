@@ -68,6 +68,19 @@ def test_one_echo_and_no_labels(visit):
     assert 'on the T1w image outlines' not in words
 
 
+def test_the_page_says_why_there_is_no_decay(visit):
+    _, run = visit
+    one = run | {'r2star': None, 'facts': run['facts'] | {'EchoTimes': [0.02]}}
+    told = 'this run has one echo, at 20 ms.'
+    assert run_page(one, 1, NAMES, title='x').no_decay.endswith(told)
+    assert run_page(run, 1, NAMES, title='x').no_decay == ''
+    assert run_page(one | {'facts': None}, 1, NAMES, title='x').no_decay == ''  # not known
+    html = render_participant(participant_id='sub-01', runs=[one], names=NAMES, **visit[0])
+    words = check_alone(html).words
+    assert words.index('Total field') < words.index(told) < words.index('Values of every region')
+    assert told not in check_alone(render(visit)).words
+
+
 def test_one_step_reconstruction_has_no_local_field(visit):
     given, run = visit
     html = render_participant(
