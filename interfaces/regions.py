@@ -19,7 +19,14 @@ from nipype.interfaces.base import (
 )
 from numpy.typing import NDArray
 
-from ..nodes.anatomy.regions import COLUMNS, Fine, Maps, measure_regions, region_list
+from ..nodes.anatomy.regions import (
+    COLUMNS,
+    SIDE_NAMES,
+    Fine,
+    Maps,
+    measure_regions,
+    region_list,
+)
 from ..nodes.field.echoes import magnitude_noise
 from ..nodes.statistics.measures import MEASURES
 from ..nodes.statistics.values import VISIT
@@ -29,7 +36,7 @@ from .files import save_json
 from .headers import check_same_grid, load_data, load_image
 from .tables import save_table
 
-SIDES = {'L': 'left', 'R': 'right', 'both': 'left and right together'}
+SIDES = {**SIDE_NAMES, 'both': 'left and right together'}
 """Levels of the column `hemisphere`."""
 TABLE_ENTITIES = (*VISIT, 'atlas')
 """Columns that tell one region table from another."""
@@ -40,7 +47,8 @@ _OWN: dict[str, dict[str, Any]] = {
     'atlas': {'Description': 'Atlas that the region comes from'},
     'region': {'Description': 'Region; brain is the complete brain, for normalising volumes'},
     'hemisphere': {
-        'Description': 'Side; both pools the voxels of the two sides',
+        'Description': 'Side; both pools the voxels of the two sides, and lacks what one of them '
+        'lacks',
         'Levels': SIDES,
     },
     'n_voxels': {'Description': 'Voxels of the region in acquisition space'},

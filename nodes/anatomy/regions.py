@@ -25,8 +25,14 @@ COLUMNS = (
 BRAIN = 'brain'
 """Name of the row that holds the complete brain, for normalising volumes."""
 
+STATISTICS = COLUMNS[COLUMNS.index('chi_mean') : COLUMNS.index('reason')]
+"""Columns that are measured in the map, and so NaN where it does not cover the region."""
+
 MIN_VOXELS = 5
 """Fewest covered voxels from which a mean and a spread are reported. By eye."""
+
+
+SIDE_NAMES = {'L': 'left', 'R': 'right'}
 
 
 @dataclass(frozen=True)
@@ -122,7 +128,8 @@ def measure_regions(
 
     Volumes are those of the complete labels, susceptibility and R2* those of the voxels inside the
     mask; `coverage` is their fraction of the region, what lies beyond the field of view included.
-    `both` pools the voxels of the two sides, so it weighs them by volume.
+    `both` pools the voxels of the two sides, so it weighs them by volume; what one side lacks it
+    lacks, too, for it would be the other side by another name.
 
     Parameters
     ----------
@@ -160,11 +167,13 @@ def measure_regions(
     fine = fine or Fine()
     box = _around(labels)
     near = maps.within(box), labels[box]
-    rows = [
-        _row(name, side, _measured(maps, near, values, fine, min_voxels))
-        for name, by_side in _labels_by_side(regions).items()
-        for side, values in by_side.items()
-    ]
+    rows = []
+    for name, by_side in _labels_by_side(regions).items():
+        *sides, both = (
+            _row(name, side, _measured(maps, near, values, fine, min_voxels))
+            for side, values in by_side.items()
+        )
+        rows += [*sides, _of_all_sides(both, sides)]
     if brain_mask is not None:
         inside = np.asarray(brain_mask, bool)
         brain = _Chosen(inside, int(np.count_nonzero(inside)), brain_volume)
@@ -179,7 +188,8 @@ def _labels_by_side(regions: Iterable[Region]) -> dict[str, dict[str, set[int]]]
         own = sides.setdefault(region.name, {}).setdefault(region.hemisphere, set())
         own.update(region.labels)
     return {
-        name: {**by_side, 'both': set().union(*by_side.values())}
+        name: {side: own for side, own in by_side.items() if side != 'both'}
+        | {'both': set().union(*by_side.values())}
         for name, by_side in sides.items()
     }
 
@@ -209,6 +219,16 @@ def _row(region: str, hemisphere: str, statistics: Mapping[str, Any]) -> dict[st
         **_iron(region, statistics),
     }
     return {name: found.get(name, np.nan) for name in COLUMNS}
+
+
+def _of_all_sides(both: dict[str, Any], sides: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """The row of both sides, without what one of them lacks."""
+    sides = list(sides)
+    lacking = {n: np.nan for n in STATISTICS if any(np.isnan(side[n]) for side in sides)}
+    told = [
+        f'{SIDE_NAMES[side["hemisphere"]]}: {side["reason"]}' for side in sides if side['reason']
+    ]
+    return both | lacking | {'reason': both['reason'] or '; '.join(told) or None}
 
 
 def _iron(region: str, statistics: Mapping[str, Any]) -> dict[str, float]:

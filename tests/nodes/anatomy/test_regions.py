@@ -142,6 +142,57 @@ def test_a_region_without_statistics_says_why(labels_in_view, covered, counts, r
         assert found['coverage'] == covered / 40
 
 
+SPLIT = [Region('a', 'L', (1,)), Region('a', 'R', (2,)), Region('b', 'R', (2,))]
+
+
+@pytest.mark.parametrize(
+    ('covered', 'counts', 'reason'),
+    [
+        (4, {}, 'right: 4 of 32 voxels inside the mask, 5 are needed'),
+        (5, {}, None),
+        (None, {}, 'right: no voxel carries the label'),
+        (None, {2: 40}, 'right: outside the field of view'),
+    ],
+)
+def test_both_sides_have_no_value_where_one_has_none(covered, counts, reason):
+    labels = np.repeat([1, 2], 32).reshape(4, 4, 4)
+    mask = labels == 1
+    mask[labels == 2] = np.arange(32) < (covered or 0)
+    labels[labels == 2] *= covered is not None
+    images = np.full((2, 4, 4, 4), 30.0)
+    maps = Maps(labels / 20, mask, 2.0, *images, noise=2.0)
+    rows = measure_regions(maps, labels, SPLIT, fine=Fine(counts=counts, volumes={1: 90, 2: 70}))
+    left, right, both = (row(rows, 'a', side) for side in ('L', 'R', 'both'))
+    assert left['reason'] is None
+    assert both['reason'] == reason
+    for name in ('chi_mean', 'chi_p95', 'chi_high', 'r2star_mean', 'snr'):
+        assert np.isfinite(left[name])
+        assert np.isnan(both[name]) == np.isnan(right[name]) == bool(reason)
+    assert both['volume_mm3'] == 160
+    alone = row(rows, 'b', 'both')  # the atlas has one side
+    assert alone['reason'] == (reason and reason.removeprefix('right: '))
+    assert np.isnan(alone['chi_mean']) == bool(reason)
+
+
+def test_a_part_without_sides_may_come_first():
+    labels = np.repeat([1, 2], 32).reshape(4, 4, 4)
+    mixed = [Region('a', 'both', (2,)), Region('a', 'L', (1,))]
+    rows = measure_regions(Maps(labels / 20, labels > 0, 1.0), labels, mixed)
+    assert [(r['hemisphere'], r['n_voxels']) for r in rows] == [('L', 32), ('both', 64)]
+
+
+def test_both_sides_lack_a_column_that_one_lacks():
+    labels = np.zeros((9, 9, 9), int)
+    labels[:4], labels[8] = 1, 2  # the right one has no core
+    everywhere = np.ones(labels.shape, bool)
+    rows = measure_regions(Maps(labels / 20, everywhere, 1.0), labels, SPLIT)
+    left, right, both = (row(rows, 'a', side) for side in ('L', 'R', 'both'))
+    assert (left['chi_eroded'], right['chi_mean']) == pytest.approx((50, 100))
+    assert np.isnan(both['chi_eroded'])
+    assert np.isfinite(both['chi_mean'])
+    assert both['reason'] is None
+
+
 def test_volumes_of_the_finer_grid_take_precedence():
     labels, chi, mask = example()
     fine = Fine(volumes={1: 1000.0, 2: 300.0})
