@@ -98,7 +98,8 @@ def _submit_missing(
         )
     folder = new_folder(settings.output_dir)
     left_out = {who: why for who, why in failed.items() if who not in (GROUP, 'study')}
-    made = Submission(profile.scheduler, left_out=left_out, folder=folder)
+    made = Submission(profile.scheduler, left_out=left_out, analysis=settings.analysis_name,
+                      folder=folder)  # fmt: skip
     if missing:
         tasks = make_tasks(missing, profile)
         array = _submit(array_job(settings, profile, folder, tasks), profile, _SCRIPT['array'])
@@ -121,7 +122,7 @@ def _submit_missing(
 def _group_is_due(settings: Settings, made: Submission, failed: Failures, study: Study) -> bool:
     if GROUP not in settings.levels or GROUP in failed:
         return False
-    state = study.states.get(GROUP)
+    state = study.states.get(made.comparison)
     if made.jobs or study.jobs:
         return bool(made.jobs) or not (state and state.state in ACTIVE)
     try:

@@ -42,12 +42,16 @@ class State:
         Why it failed or waits, or where it runs.
     job
         Of the last task that had it, as the scheduler names it.
+    tried
+        When that was handed over, s since the epoch, where it has not begun and is not known to
+        wait: what is older is not its work.
     """
 
     name: str
     state: str
     reason: str = ''
     job: str = ''
+    tried: float | None = None
 
 
 def is_group(name: str) -> bool:
@@ -85,6 +89,9 @@ def with_local(known: Mapping[str, State], output_dir: Path) -> dict[str, State]
         elif why:
             old = ' What is there is of an earlier run.' if whole else ''
             states[name] = replace(state or State(name, ''), state='failed', reason=why + old)
+        elif whole and state and _is_older(marker, state.tried):
+            old = 'what is there is of an earlier run'
+            states[name] = replace(state, reason='; '.join(filter(None, (state.reason, old))))
         elif whole:
             states[name] = replace(state or State(name, ''), state='done', reason='')
         elif name not in known and marker.is_file():
@@ -111,6 +118,14 @@ def _refused(name: str, marker: Path, logs: Path, looked: State | None) -> str:
         return looked.reason if (logs / LOOK).stat().st_mtime > marker.stat().st_mtime else ''
     except OSError:
         return ''
+
+
+def _is_older(marker: Path, tried: float | None) -> bool:
+    """Whether results were complete before a job was handed over that has not begun."""
+    try:
+        return tried is not None and marker.stat().st_mtime < tried
+    except OSError:
+        return False
 
 
 def _of_run(name: str, owner: Owner, begun: float | None, ended: float | None, job: str) -> State:

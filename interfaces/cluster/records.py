@@ -34,8 +34,12 @@ class Submission:
         Ids of the jobs; None where there is none.
     left_out
         Why participants were not submitted, by participant.
+    analysis
+        Name of the comparison of the group's job; None where it has none of its own.
     folder
         Of scripts, logs and records; not written.
+    at
+        When it was handed over, s since the epoch by the clock of the file system; not written.
     """
 
     scheduler: str
@@ -43,7 +47,14 @@ class Submission:
     array: str | None = None
     group: str | None = None
     left_out: Mapping[str, Sequence[str]] | None = None
+    analysis: str | None = None
     folder: Path = Path()
+    at: float = 0.0
+
+    @property
+    def comparison(self) -> str:
+        """What the state of the group's job goes by: `group`, or `group NAME`."""
+        return f'{GROUP} {self.analysis}' if self.analysis else GROUP
 
     @property
     def jobs(self) -> list[str]:
@@ -90,7 +101,7 @@ def new_folder(output_dir: Path) -> Path:
 
 def save_submission(submission: Submission) -> None:
     """Keep what was submitted in its folder."""
-    content = {name: value for name, value in asdict(submission).items() if name != 'folder'}
+    content = {k: v for k, v in asdict(submission).items() if k not in ('folder', 'at')}
     save_json(content, submission.folder / _RECORD)
 
 
@@ -107,7 +118,8 @@ def read_submissions(output_dir: Path) -> list[Submission]:
         try:
             content: dict[str, Any] = json.loads(path.read_text(encoding='utf-8'))
             content['tasks'] = tuple(map(tuple, content['tasks']))
-            found.append(Submission(**content, folder=path.parent))
+            at = path.stat().st_mtime
+            found.append(Submission(**content, folder=path.parent, at=at))
         except (OSError, ValueError, TypeError, KeyError) as error:
             raise InputError(path, f'cannot be read ({error})', 'remove its folder') from error
     return found

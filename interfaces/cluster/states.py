@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...nodes.errors import NigraError
-from .local import State, is_group, with_local
+from .local import ACTIVE, State, is_group, with_local
 from .records import GROUP, Mark, Submission, read_mark, read_submissions
 from .schedulers import SCHEDULERS, Queued, Task, queue
 
@@ -90,7 +90,7 @@ def _of_submission(
         (f'task-{n}', submission.array, n, visits) for n, visits in enumerate(submission.tasks, 1)
     ]
     if submission.group is not None:
-        jobs.append((GROUP, submission.group, None, (GROUP,)))
+        jobs.append((GROUP, submission.group, None, (submission.comparison,)))
     patterns = SCHEDULERS[submission.scheduler].killed
     for stem, job, number, visits in jobs:
         mark = read_mark(submission.folder, stem, patterns)
@@ -99,7 +99,8 @@ def _of_submission(
         task = task or (queued or {}).get((str(job), None))  # an array of one is a job in PBS
         for visit in visits:
             state, reason = _of_task(visit, mark, task, asked=queued is not None)
-            yield State(visit, state, reason, shown)
+            tried = submission.at if mark.host is None and state not in ACTIVE else None
+            yield State(visit, state, reason, shown, tried)
 
 
 def _of_task(visit: str, mark: Mark, task: Queued | None, *, asked: bool) -> tuple[str, str]:
@@ -108,12 +109,12 @@ def _of_task(visit: str, mark: Mark, task: Queued | None, *, asked: bool) -> tup
         if task.running:
             return 'running', f'on {mark.host}' if mark.host else ''
         return 'waiting', task.reason
-    names = dict.fromkeys((visit, visit.split('_')[0], 'study'))
+    names = dict.fromkeys((visit, GROUP if is_group(visit) else visit.split('_')[0], 'study'))
     own = [sentence for name in names for sentence in mark.failed.get(name, ())]
     if own:
         return 'failed', ' '.join(own)
-    if visit == GROUP and mark.status == 0:
-        return 'done', ''  # wherever a comparison with a name of its own keeps its marker
+    if is_group(visit) and mark.status == 0:
+        return 'done', ''
     if mark.status is None and not asked:
         return 'unknown', ''
     if mark.host is None:

@@ -18,7 +18,7 @@ from nigra.interfaces.cluster.records import (
     save_submission,
 )
 from nigra.interfaces.cluster.schedulers import Queued
-from nigra.interfaces.completion import begin, mark_complete, marker_folder
+from nigra.interfaces.completion import GROUP_COMPLETE, begin, mark_complete, marker_folder
 from nigra.nodes.errors import InputError, NigraError
 
 LIMIT = (
@@ -118,6 +118,61 @@ def test_a_group_job_that_ended_well_is_done(tmp_path, submitted):
     assert state_of(tmp_path, 'group')[0] == 'failed'
     write(submitted, 'group', ended='0')
     assert state_of(tmp_path, 'group') == ('done', '')
+
+
+def compared(root, when):
+    """A comparison that was complete then."""
+    page = root / 'group.html'
+    page.parent.mkdir(exist_ok=True, parents=True)
+    page.write_text('x')
+    marker = root / 'logs' / GROUP_COMPLETE
+    mark_complete(marker, 'key', [page], root)
+    os.utime(marker, (when, when))
+
+
+def test_a_group_job_that_never_began_is_not_done_by_an_older_comparison(
+    tmp_path, submitted, queued
+):
+    at = (submitted.folder / 'submission.json').stat().st_mtime
+    compared(tmp_path, at - 60)
+    state, reason = state_of(tmp_path, 'group')
+    assert state == 'failed'
+    assert reason.startswith('never began; it was cancelled, or ')
+    assert reason.endswith('; what is there is of an earlier run')
+    queued['13', None] = Queued(False, 'Dependency')
+    assert state_of(tmp_path, 'group') == ('waiting', 'Dependency')
+    del queued['13', None]
+    compared(tmp_path, at + 60)  # by a run without the scheduler
+    assert state_of(tmp_path, 'group') == ('done', '')
+    compared(tmp_path, at - 60)  # the job found nothing to do
+    write(submitted, 'group', ended='0')
+    assert state_of(tmp_path, 'group') == ('done', '')
+
+
+def test_an_older_comparison_is_not_done_where_the_scheduler_cannot_be_asked(
+    tmp_path, submitted, monkeypatch
+):
+    def unreachable(name, jobs):
+        raise NigraError('no answer')
+
+    monkeypatch.setattr(states, 'queue', unreachable)
+    compared(tmp_path, submitted.folder.stat().st_mtime - 60)
+    assert state_of(tmp_path, 'group') == ('unknown', 'what is there is of an earlier run')
+
+
+def test_the_job_of_a_comparison_with_a_name_tells_of_no_other(tmp_path, queued):
+    made = Submission('slurm', group='13', analysis='age', folder=new_folder(tmp_path))
+    save_submission(made)
+    old = (made.folder / 'submission.json').stat().st_mtime - 60
+    compared(tmp_path, old)
+    compared(tmp_path / 'analyses' / 'age', old)
+    found = states.study_states(tmp_path).states
+    assert {name: state.state for name, state in found.items()} == {
+        'group': 'done', 'group age': 'failed',
+    }  # fmt: skip
+    write(made, 'group', ended='1', failed={'group': ['nobody is finished']})
+    (tmp_path / 'analyses' / 'age' / 'group.html').unlink()
+    assert state_of(tmp_path, 'group age') == ('failed', 'nobody is finished')
 
 
 def test_a_limit_that_an_earlier_try_met_is_past(tmp_path, submitted):
