@@ -101,6 +101,7 @@ def _run(options: argparse.Namespace) -> list[Path]:
         reference=options.reference,
         nthreads=options.nthreads,
         version=__version__,
+        warn=lambda sentence: print(f'nigra-stage: warning: {sentence}', file=sys.stderr),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from ..nodes.stages import (
 )
 from .files import read_json_object, save_image, save_json
 from .reconstruction import Made, Recipe, conductivity, run_chain, set_reference, trust
-from .stage_input import StageInput, load_inputs
+from .stage_input import RECORDED, StageInput, load_inputs, told_params
 
 UNITS = {'relaxometry': '1/s'}
 REFERENCES = ('brain', 'none')
@@ -36,6 +36,7 @@ def run_stage(
     stage: str, input_dir: str | Path, output_dir: str | Path, *, method: str | None = None,
     settings: Sequence[str] = (), mask: str | Path | None = None, scan: str | None = None,
     phase_sign: str | None = None, reference: str = 'brain', nthreads: int = 1, version: str = '',
+    warn: Callable[[str], None] | None = None,
 ) -> list[Path]:  # fmt: skip
     """Run a stage on the files of a folder.
 
@@ -63,6 +64,8 @@ def run_stage(
         Threads; the result does not depend on them.
     version
         Of nigra, for the record.
+    warn
+        Told of every sentence that the record holds as a warning.
 
     Returns
     -------
@@ -88,6 +91,9 @@ def run_stage(
     if stage == 'field-mapping':
         results.append('noise')  # it weights the steps that follow
     record = _record(stage, given, made, recipe) | {'nigra_version': version}
+    if warn:
+        for sentence in record.get('warnings', ()):
+            warn(sentence)
     return _save(stage, given, made, results, target, record)
 
 
@@ -129,6 +135,7 @@ def _record(stage: str, given: StageInput, made: Made, recipe: Recipe) -> dict[s
     record: dict[str, Any] = {
         'stage': stage,
         'inputs': list(given.files),
+        RECORDED: told_params(given.scan),
         'steps': {m.step: parameters(m, recipe.settings[m.step]) for m in recipe.chain},
         'units': UNITS.get(stage, 'ppm'),
         'voxels_in_mask': counts,
@@ -153,6 +160,8 @@ def _read_overrides(path: Path) -> list[str]:
 
 def _apart(source: Path, target: Path) -> tuple[Path, Path]:
     """Both folders, which must not be one."""
+    if target.exists() and not target.is_dir():
+        raise InputError(target, 'is no folder', 'give a folder, which is made if it is not there')
     if source.resolve() == target.resolve():
         raise InputError(
             target, 'is the input folder, whose mask would be lost', 'give another output folder'

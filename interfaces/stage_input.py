@@ -46,6 +46,8 @@ that was cut out before interpolation it is half of a magnitude, too."""
 WIDEST_PPM = 3.0
 """Median distance of a field from its median, ppm, beyond which it is of another unit: that of a
 brain is some .2 ppm, which is 20 Hz and more."""
+RECORDED = 'params'
+"""Entry of the record beside a result that holds what params.json would."""
 _PARAMS = 'params.json'
 _KEYS = {'echo_times': 'TE', 'b0': 'B0'}
 """What methods take of a scan beside its geometry, by its name in params.json."""
@@ -115,7 +117,7 @@ def load_inputs(
         Something is missing, cannot be read or does not fit.
     """
     if not folder.is_dir():
-        raise InputError(folder, 'is not a folder', f'give the folder that holds {_PARAMS}')
+        raise InputError(folder, 'is not a folder', 'give the folder that holds the images')
     named = any(_image_path(folder, name) for name in READS[stage] if name != 'mask')
     if 'magnitude' in READS[stage] and not named and not (folder / _PARAMS).exists():
         found = find_scan(folder, scan)
@@ -154,9 +156,7 @@ def _from_names(
         if path is None:
             if name in OPTIONAL.get(stage, ()):
                 continue
-            raise InputError(
-                folder / f'{name}.nii.gz', 'is missing', f'stage {stage} reads {", ".join(names)}'
-            )
+            raise InputError(folder / f'{name}.nii.gz', 'is missing', _reads(stage))
         files.append(path)
         check_same_grid(files[0], path)
         array = load_data(path, dtype=None if name == 'mask' else np.float32)
@@ -176,6 +176,22 @@ def _from_names(
     told, warnings = _both_or_neither(params, wanted)
     names = tuple(path.name for path in files)
     return StageInput(data, Scan(grid, *told), affine, names, warnings=warnings)
+
+
+def _reads(stage: str) -> str:
+    """What a stage needs and what it can use, in words."""
+    able = OPTIONAL.get(stage)
+    more = f' ({" and ".join(able)} if there)' if able else ''
+    return f'stage {stage} reads {", ".join(READS[stage])}{more}, the mask also by --mask'
+
+
+def told_params(scan: Scan) -> dict[str, Any]:
+    """What params.json would hold of a scan, as a record tells it and the next stage reads it."""
+    params: dict[str, Any] = {'TE': list(scan.echo_times)} if scan.echo_times else {}
+    if np.isfinite(scan.b0):
+        params['B0'] = scan.b0
+    grid = scan.grid
+    return params | {'B0_dir': list(grid.b0_dir), 'voxel_size': list(grid.voxel_size)}
 
 
 def _ready(stage: str, data: Arrays, mask: Path) -> Arrays:
@@ -287,7 +303,9 @@ def _read_params(folder: Path, stage: str, wanted: Mapping[str, bool]) -> dict[s
     for sidecar in reversed(beside):  # that of the first image counts
         told |= read_sidecar(sidecar)
     names = {'TE': ('EchoTimes', 'EchoTime'), 'B0': ('MagneticFieldStrength',)}
-    params = {
+    own = told.get(RECORDED) if 'nigra_version' in told else None  # of the stage before
+    params = dict(own) if isinstance(own, dict) else {}
+    params |= {
         key: told[name] for key, choices in names.items() for name in choices if name in told
     }
     return _checked(beside[0] if beside else path, params, wanted)

@@ -212,6 +212,35 @@ def test_stages_one_by_one_give_what_all_at_once_gives(folder):
     assert np.abs(load(folder / 'out' / 'chimap.nii.gz') - want).max() > 1e-5
 
 
+def test_a_stage_takes_direction_times_and_strength_from_the_record_of_the_one_before(folder):
+    params = json.loads((folder / 'params.json').read_text())
+    (folder / 'params.json').write_text(json.dumps(params | {'B0_dir': [0.6, 0, 0.8]}))
+    mask = folder / 'mask.nii.gz'
+    run_stage('field-mapping', folder, folder / 'one', version='1')
+    run_stage('bfr', folder / 'one', folder / 'two', mask=mask, method='vsharp', version='1')
+    run_stage('dipole', folder / 'two', folder / 'three', mask=mask, method='medi', version='1',
+              settings=['iterations=1'])  # fmt: skip
+    record = json.loads((folder / 'three' / 'chimap.json').read_text())
+    told = {'TE': TIMES, 'B0': 3.0, 'B0_dir': [0.6, 0, 0.8], 'voxel_size': params['voxel_size']}
+    assert record['params'].keys() == told.keys()
+    for name, value in told.items():
+        assert record['params'][name] == pytest.approx(value)
+    assert 'warnings' not in record
+    (folder / 'two' / 'params.json').write_text('{"B0_dir": [0, 0, 1]}')
+    run_stage('dipole', folder / 'two', folder / 'three', mask=mask, method='tkd')
+    record = json.loads((folder / 'three' / 'chimap.json').read_text())
+    assert record['params']['B0_dir'] == [0, 0, 1]
+
+
+def test_warnings_are_told(folder, capsys):
+    (folder / 'params.json').write_text('{}')
+    assert run('dipole', folder, '--method', 'medi', '--set', 'iterations=1') == 0
+    sentence = 'The method went without TE and B0, which it uses where both are told.'
+    assert capsys.readouterr().err == f'nigra-stage: warning: {sentence}\n'
+    record = json.loads((folder / 'out' / 'chimap.json').read_text())
+    assert record['warnings'] == [sentence]
+
+
 @pytest.mark.parametrize('reference', ['brain', 'none'])
 def test_the_map_is_relative_to_its_mask_unless_told_otherwise(folder, phantom, reference):
     assert run('dipole', folder, '--method', 'tkd', '--reference', reference) == 0

@@ -77,7 +77,9 @@ def test_wrong_files_get_one_sentence(folder, capsys):
     assert 'localfield.nii.gz' in capsys.readouterr().err
     (folder / 'localfield.nii.gz').unlink()
     assert run('dipole', folder) == 1
-    assert 'missing' in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert 'localfield.nii.gz: is missing; stage dipole reads localfield, mask (magnitude' in told
+    assert 'mask (magnitude and noise if there), the mask also by --mask.' in told
     image = nib.load(folder / 'mask.nii.gz')
     nib.save(nib.Nifti1Image(np.full(image.shape, 7.0), image.affine), folder / 'mask.nii.gz')
     assert run('bfr', folder) == 1
@@ -122,6 +124,8 @@ def test_input_folder_is_never_the_output_folder(folder, capsys):
         assert main(['bfr', str(folder), str(target), '--method', 'vsharp']) == 1
         assert 'another output folder' in capsys.readouterr().err
     assert {p.name: p.read_bytes() for p in folder.iterdir()} == before
+    assert main(['bfr', str(folder), str(folder / 'mask.nii.gz'), '--method', 'vsharp']) == 1
+    assert 'mask.nii.gz: is no folder; give a folder' in capsys.readouterr().err
 
 
 @pytest.mark.parametrize('name', ['magnitude', 'mask'])
