@@ -43,7 +43,7 @@ from .nodes.grid import Grid
 from .nodes.stages import Scan, setting_text
 from .nodes.statistics.comparison import GroupComparison
 from .nodes.statistics.measures import DEFAULT_MEASURES
-from .nodes.statistics.question import BOOTSTRAPS, PERMUTATIONS, Question
+from .nodes.statistics.question import BOOTSTRAPS, MOST_DRAWS, PERMUTATIONS, Question
 
 __all__ = ['GroupComparison', 'NigraError', 'Reconstruction', 'compare', 'measure', 'reconstruct']
 
@@ -357,9 +357,13 @@ def compare(
             contrasts=texts(contrasts), covariates=texts(covariates),
             interactions=texts(interactions) or (), scores=texts(scores),
             measures=texts(measures) or (), regions=texts(regions), harmonise=harmonise,
-            permutations=take_count('permutations', permutations, 0),
-            bootstraps=take_count('bootstraps', bootstraps, 0), seed=take_count('seed', seed, 0),
+            permutations=take_count('permutations', permutations, 0, MOST_DRAWS),
+            bootstraps=take_count('bootstraps', bootstraps, 0, MOST_DRAWS),
+            seed=take_count('seed', seed, 0),
         )  # fmt: skip
         joined, absent, warnings, source = people_and_regions(table, participants, groups)
-        result = compare_tables(joined, question, before=absent, source=source, nthreads=nthreads)
+        result = compare_tables(
+            joined, question, before=absent, source=source,
+            nthreads=take_count('nthreads', nthreads, 0),
+        )  # fmt: skip
     return result.with_warnings(warnings)

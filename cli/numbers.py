@@ -6,6 +6,8 @@ import argparse
 import math
 import re
 
+from ..nodes.statistics.question import MOST_DRAWS
+
 
 def positive(text: str) -> int:
     """A whole number from 1."""
@@ -20,6 +22,14 @@ def natural(text: str) -> int:
     value = int(text)
     if value < 0:
         raise argparse.ArgumentTypeError(f'{text} is below 0')
+    return value
+
+
+def draws(text: str) -> int:
+    """A number of permutations or resamples, from 0."""
+    value = natural(text)
+    if value > MOST_DRAWS:
+        raise argparse.ArgumentTypeError(f'{text} is more than {MOST_DRAWS}')
     return value
 
 

@@ -12,7 +12,7 @@ from ..nodes.statistics.question import (
     VOXEL_PERMUTATIONS,
     Question,
 )
-from .numbers import amount, analysis_name, gigabytes, memory, natural, positive
+from .numbers import amount, analysis_name, draws, gigabytes, memory, positive
 
 Options = dict[tuple[str, ...], dict[str, Any]]
 """Keywords of `add_argument` by flags."""
@@ -128,14 +128,14 @@ COMPARISON: Options = {
         'help': 'keep this comparison in OUTPUT_DIR/analyses/NAME, beside others',
     },
     ('--permutations',): {
-        'type': natural,
+        'type': draws,
         'default': PERMUTATIONS,
         'metavar': 'N',
         'help': 'number of permutations for the permutation tests, 0 for none (default: '
         '%(default)s)',
     },
     ('--bootstraps',): {
-        'type': natural,
+        'type': draws,
         'default': BOOTSTRAPS,
         'metavar': 'N',
         'help': 'number of resamples for the bootstrap intervals, 0 for none (default: '
@@ -146,7 +146,7 @@ COMPARISON: Options = {
 
 VOXELWISE: Options = {
     ('--voxelwise',): {
-        'type': natural,
+        'type': draws,
         'nargs': '?',
         'const': VOXEL_PERMUTATIONS,
         'default': Question.voxelwise,

@@ -56,18 +56,20 @@ def take_field_strength(value: Any) -> float:
     return b0
 
 
-def take_count(name: str, value: Any, least: int) -> int:
+def take_count(name: str, value: Any, least: int, most: int | None = None) -> int:
     """A whole number, which may be a float.
 
     Raises
     ------
     InputError
-        It is none, or below the least.
+        It is none, below the least or above the most.
     """
     kind = isinstance(value, int | float | np.number) and not isinstance(value, bool)
     whole = kind and (isinstance(value, int) or float(value).is_integer())
     if not whole or value < least:
         raise InputError(name, f'is {value!r}', f'give a whole number from {least} on')
+    if most is not None and value > most:
+        raise InputError(name, f'is above {most}', f'give a whole number from {least} to {most}')
     return int(value)
 
 

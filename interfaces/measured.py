@@ -164,6 +164,9 @@ def _regions(table: Any) -> pd.DataFrame:
     if parts and all(isinstance(part, pd.DataFrame) for part in parts):
         return _checked(pd.concat([with_index(part) for part in parts], ignore_index=True))
     paths = [_path('table', part, 'give data frames or paths, not both') for part in parts]
+    for path in paths:
+        if not path.exists():
+            raise InputError(path, 'is not there', 'give region tables, or their folder')
     if len(paths) == 1 and paths[0].is_dir():
         paths = find_region_tables(paths[0])
     if not paths:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import pandas as pd
@@ -28,7 +28,7 @@ INFLUENTIAL = 1
 """Cook's distance above which a warning names the participant, a usual rule."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class GroupComparison:
     """Results of the group level.
 
@@ -61,6 +61,15 @@ class GroupComparison:
     deviations: pd.DataFrame
     warnings: tuple[str, ...]
     settings: dict[str, Any]
+
+    def __repr__(self) -> str:
+        """Groups and tables; all rows would fill the page of a notebook."""
+        found = {f.name: getattr(self, f.name) for f in fields(self)}
+        tables = [f'{name} {len(table)}' for name, table in found.items()
+                  if isinstance(table, pd.DataFrame) and len(table)]  # fmt: skip
+        groups = ', '.join(map(str, self.settings.get('groups', ())))
+        told = f'{len(self.warnings)} warning{"s" * (len(self.warnings) != 1)}'
+        return f'<GroupComparison of {groups}; rows of {", ".join(tables)}; {told}>'
 
     def with_warnings(self, before: Sequence[str]) -> GroupComparison:
         """The same results with further sentences before its own."""

@@ -11,6 +11,8 @@ from .measures import DEFAULT_MEASURES, MEASURES
 
 PERMUTATIONS, BOOTSTRAPS, VOXEL_PERMUTATIONS = 5000, 2000, 1000
 """How many the command draws unless told otherwise; a `Question` by itself asks for none."""
+MOST_DRAWS = 10_000_000
+"""The most that may be asked for; the chance error of a p of .05 is then below .0001."""
 
 
 @dataclass(frozen=True)

@@ -255,3 +255,14 @@ def test_what_the_phase_needs_is_told_in_the_log(tmp_path, caplog):
     told = [record.getMessage() for record in caplog.records]
     assert told[0] == '1 of 2 runs had the sign of the phase turned (sub-01).'
     assert 'mixed' in told[1]
+
+
+@pytest.mark.parametrize('option', ['--permutations', '--bootstraps', '--voxelwise'])
+def test_no_more_is_drawn_than_anybody_can_wait_for(tmp_path, capsys, option):
+    told = parse_settings([str(tmp_path), str(tmp_path / 'out'), 'group', option, '10000000'])
+    assert 10_000_000 in (
+        told.question.permutations, told.question.bootstraps, told.question.voxelwise
+    )  # fmt: skip
+    with pytest.raises(SystemExit):
+        parse_settings([str(tmp_path), str(tmp_path / 'out'), 'group', option, '1' + 400 * '0'])
+    assert 'is more than 10000000' in capsys.readouterr().err

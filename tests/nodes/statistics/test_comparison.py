@@ -25,6 +25,15 @@ def test_everything_that_was_decided_is_told():
     assert found.exclusions.empty
 
 
+def test_a_comparison_is_shown_in_a_line():
+    found = compare_groups(make_regions(make_people()))
+    told = repr(replace(found, warnings=('one',)))
+    assert told.startswith('<GroupComparison of NMO, RRMS, HC; rows of models 18, contrasts 54, ')
+    assert told.endswith('; 1 warning>')
+    assert 'exclusions' not in told  # nobody is left out
+    assert repr(replace(found, warnings=())).endswith('; 0 warnings>')
+
+
 def test_who_is_left_out_and_why():
     people = make_people({'NMO': 2, 'RRMS': 6, 'HC': 5})
     people.loc[3, 'age'] = np.nan
