@@ -4,7 +4,8 @@
     python benchmarks/truth.py study out
 
 prints slope and error of the region means, volume ratios and label overlap. The truth table
-is that of the scan's resolution; `--tissue` compares with the tissue's own values instead.
+is that of the scan's resolution; `--tissue` compares with the tissue's own values instead. Of
+twelve people and more it prints how measured values follow the tissue's from person to person.
 """
 
 import argparse
@@ -21,6 +22,8 @@ REGIONS = [
 ]  # fmt: skip
 LEAST_PPB = 20
 """A share of less is a share of nearly nothing."""
+LEAST_PEOPLE = 12
+"""Fewer tell no slope over people."""
 KEYS = ['participant_id', 'region', 'hemisphere']
 
 
@@ -92,6 +95,32 @@ def share_table(truth: Path, out: Path) -> pd.DataFrame:
     return table[table['a perfect map (ppb)'] > LEAST_PPB]
 
 
+def over_people(truth: Path, out: Path) -> pd.DataFrame:
+    """How measured values of both sides follow the tissue's, by region.
+
+    Slope and scatter (ppb) of three columns, the scatter over the slope (what a difference
+    between people has to stand out from), and the slope of the logarithms of normalised volumes.
+    """
+    true = read_tables(truth, 'sub-*/**/*_seg-dgm_desc-tissue_regions.tsv')
+    measured = read_tables(out, 'sub-*/**/*_seg-dgm_regions.tsv')
+    both = measured.merge(true, on=KEYS, suffixes=('', '_true')).query("hemisphere == 'both'")
+    brain = both[both.region == 'brain'].set_index('participant_id')
+    rows = {}
+    for region, own in both.groupby('region', sort=False):
+        if region == 'brain' or own.chi_mean_true.count() < LEAST_PEOPLE:
+            continue
+        rows[region] = {}
+        for column in ('chi_mean', 'chi_pvc', 'chi_eroded'):
+            known = own[own[column].notna()]
+            (slope, zero), x = np.polyfit(known.chi_mean_true, known[column], 1), known[column]
+            scatter = (x - slope * known.chi_mean_true - zero).std(ddof=2)
+            rows[region][column] = f'{slope:.2f} {scatter:.1f} {scatter / slope:.1f}'
+        own = own.set_index('participant_id')
+        logs = [np.log(own[c] / brain[c]) for c in ('volume_mm3_true', 'volume_mm3')]
+        rows[region]['volume'] = f'{np.polyfit(*logs, 1)[0]:.2f}'
+    return pd.DataFrame.from_dict(rows, orient='index')
+
+
 def save_shares(truth: Path, out: Path, path: Path) -> None:
     """`share_table` as a table of Markdown, with what made it."""
     table = share_table(truth, out).reset_index()
@@ -136,6 +165,10 @@ def main() -> None:
     by_person['dice'] = overlap.groupby('participant_id').dice.mean()
     print('\nBy participant:\n', by_person.round(3), sep='')
     print(f'\nMean Dice: {overlap.dice.mean():.3f}')
+    people = over_people(truth, arguments.out)
+    if len(people):
+        print('\nOver people, both sides: slope, scatter (ppb), scatter over slope; slope of '
+              f'volumes\n{people.to_string()}')  # fmt: skip
 
 
 if __name__ == '__main__':

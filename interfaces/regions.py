@@ -60,10 +60,6 @@ _OWN: dict[str, dict[str, Any]] = {
     'chi_iqr': {'Description': 'Interquartile range over the covered voxels', 'Units': 'ppb'},
     'chi_p5': {'Description': '5th percentile of the covered voxels', 'Units': 'ppb'},
     'chi_p95': {'Description': '95th percentile of the covered voxels', 'Units': 'ppb'},
-    'chi_eroded': {
-        'Description': 'Mean of the voxels whose six neighbours belong to the region too',
-        'Units': 'ppb',
-    },
     'snr': {
         'Description': 'Mean magnitude of the covered voxels, echoes combined, over its noise'
     },

@@ -84,6 +84,12 @@ _TABLE = (
         'parts per billion, freed from what shares the voxels of the nucleus',
     ),
     Measure(
+        'chi_eroded', "susceptibility of the region's core", 'ppb',
+        'Mean susceptibility of the voxels whose six neighbours belong to the region too; n/a '
+        'where these are too few',
+        'mean of the voxels that no other tissue touches',
+    ),
+    Measure(
         'chi_high', 'susceptibility of the iron-rich part', 'ppb',
         'Mean of the uppermost quarter of the covered voxels: the iron-rich part',
         'mean of the uppermost quarter of the voxels',
