@@ -95,6 +95,57 @@ def adjoint_gradient(dual, scales, steps, out, first, last):
                 )
 
 
+@numba.njit(cache=True, nogil=True, fastmath={'contract', 'nsz'})
+def _clipped(value, limit):
+    """Nearest number within +-limit."""
+    return min(max(value, -limit), limit)
+
+
+@numba.njit(cache=True, nogil=True, fastmath={'contract', 'nsz'})
+def update_differences(x, dual, steps, limit, first, last):
+    """Update p <- grad x + u, where u clips each component of p to +-limit by itself.
+
+    Arguments as in `update_edges`, whose projection takes the three components together.
+    """
+    nx, ny, nz = x.shape
+    for i in range(first, last):
+        i1 = i + 1 if i + 1 < nx else 0
+        for j in range(ny):
+            j1 = j + 1 if j + 1 < ny else 0
+            for k in range(nz):
+                k1 = k + 1 if k + 1 < nz else 0
+                centre = x[i, j, k]
+                u0 = _clipped(dual[0, i, j, k], limit)
+                u1 = _clipped(dual[1, i, j, k], limit)
+                u2 = _clipped(dual[2, i, j, k], limit)
+                dual[0, i, j, k] = u0 + (x[i1, j, k] - centre) * steps[0]
+                dual[1, i, j, k] = u1 + (x[i, j1, k] - centre) * steps[1]
+                dual[2, i, j, k] = u2 + (x[i, j, k1] - centre) * steps[2]
+
+
+@numba.njit(cache=True, nogil=True, fastmath={'contract', 'nsz'})
+def _reflected(value, limit):
+    """A number less twice its clipped self."""
+    return value - np.float32(2) * _clipped(value, limit)
+
+
+@numba.njit(cache=True, nogil=True, fastmath={'contract', 'nsz'})
+def adjoint_of_reflected(dual, limit, steps, out, first, last):
+    """E^H(p - 2 u), u as in `update_differences`, (x, y, z)."""
+    nx, ny, nz = out.shape
+    for i in range(first, last):
+        i1 = i - 1 if i > 0 else nx - 1
+        for j in range(ny):
+            j1 = j - 1 if j > 0 else ny - 1
+            for k in range(nz):
+                k1 = k - 1 if k > 0 else nz - 1
+                # backward differences, negated
+                d0 = _reflected(dual[0, i1, j, k], limit) - _reflected(dual[0, i, j, k], limit)
+                d1 = _reflected(dual[1, i, j1, k], limit) - _reflected(dual[1, i, j, k], limit)
+                d2 = _reflected(dual[2, i, j, k1], limit) - _reflected(dual[2, i, j, k], limit)
+                out[i, j, k] = d0 * steps[0] + d1 * steps[1] + d2 * steps[2]
+
+
 @numba.njit(cache=True, nogil=True)
 def solve_spectra(data, edges, kernel, denominator, mu, first, last):
     """Replace edges by X = (D data + mu edges) / denominator, and data by D X."""

@@ -44,6 +44,17 @@ def test_edges_are_projected_and_take_the_gradient(rng, relaxation):
     assert dual == pytest.approx(projected + relaxed, abs=1e-6)
 
 
+def test_differences_are_clipped_one_by_one_and_take_the_gradient(rng):
+    x, dual = rng.normal(size=SHAPE), rng.normal(size=(3, *SHAPE))
+    clipped, back = np.clip(dual, -0.6, 0.6), np.empty(SHAPE)
+    assert 0.2 < (clipped == dual).mean() < 0.8
+    sweep(stencils.adjoint_of_reflected, dual, 0.6, STEPS, back)
+    # the adjoint of the gradient, on what is left of p after the clipping less what was clipped
+    assert np.vdot(back, x) == pytest.approx(np.vdot(dual - 2 * clipped, gradient(x)))
+    sweep(stencils.update_differences, x, dual, STEPS, 0.6)
+    assert dual == pytest.approx(clipped + gradient(x), abs=1e-6)
+
+
 def test_the_adjoint_of_the_scaled_gradient(rng):
     x, dual, scales = rng.normal(size=SHAPE), rng.normal(size=(3, *SHAPE)), rng.random(SHAPE)
     back = np.empty(SHAPE)
