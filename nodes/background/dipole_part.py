@@ -38,8 +38,9 @@ Removal = Callable[[Image, Stop], Image]
 
 
 def local_in_passes(
-    remove: Removal, field: Image, kept: Mask, part: DipolePart, stop: Stop
-) -> Image:
+    remove: Removal, field: Image, kept: Mask, part: DipolePart, stop: Stop,
+    again: Removal | None = None,
+) -> Image:  # fmt: skip
     """Local field after the passes of the module's docstring.
 
     Parameters
@@ -54,12 +55,16 @@ def local_in_passes(
         E.
     stop
         For all passes together, and how many there are at most.
+    again
+        R of all passes but the first, where there is a cheaper one that takes the same; R itself
+        otherwise.
     """
+    again = again or remove
     local = remove(field, stop.of_pass(0))
     added, before = local, dot(local, local)
     for n in range(1, int(stop.passes)):
         plausible = part(added)
-        added = plausible - remove(plausible, stop.of_pass(n))
+        added = plausible - again(plausible, stop.of_pass(n))
         added *= kept
         square = dot(added, added)
         if square >= before:

@@ -67,7 +67,7 @@ def lbv(
     multigrid = Multigrid(inside, grid.voxel_size, nthreads)
 
     def remove(field: Image, stop: Stop) -> Image:
-        return _solve(field, multigrid, stop)
+        return without_harmonic(field, multigrid, stop)
 
     field = field_in_box(totalfield, box)
     part = DipolePart(box.mask.astype(np.float32), grid, nthreads)
@@ -75,8 +75,8 @@ def lbv(
     return box.put(local), box.put(inside)
 
 
-def _solve(field: Image, multigrid: Multigrid, stop: Stop) -> Image:
-    """Solve L u = L f, u = 0 outside."""
+def without_harmonic(field: Image, multigrid: Multigrid, stop: Stop) -> Image:
+    """Solution u of L u = L f, zero outside: f less the harmonic field that has its boundary."""
     stencils = multigrid.stencils
     # -L in the rows of voxels inside: with u = 0 elsewhere it is symmetric and positive definite
     minus, weights = -multigrid.inside, multigrid.weights

@@ -63,10 +63,15 @@ class Spheres:
         fits: Mask = fraction > 1 - max(1e-3 / (4 * radius**3 + 1), _ROUNDING)
         return fits & self.inside
 
-    def local(self, remove: Removal, kept: Mask, stop: Stop) -> tuple[Image, Mask]:
-        """Local field by a removal, and the voxels that it keeps, on the full grid."""
+    def local(
+        self, remove: Removal, kept: Mask, stop: Stop, again: Removal | None = None
+    ) -> tuple[Image, Mask]:
+        """Local field by a removal, and the voxels that it keeps, on the full grid.
+
+        `again` as in `dipole_part.local_in_passes`.
+        """
         part = DipolePart(self.inside.astype(np.float32), self.crop.grid, self.nthreads)
-        local = local_in_passes(remove, self.field, kept, part, stop)
+        local = local_in_passes(remove, self.field, kept, part, stop, again)
         return self.crop.put(local), self.crop.put(kept)
 
 
@@ -116,6 +121,8 @@ class OneBall:
         system = System(apply, dot, self._sweep)
         return image_conjugate_gradients(system, self.remains(field), stop)
 
-    def local(self, remove: Removal, stop: Stop) -> tuple[Image, Mask]:
-        """Local field by a removal, and M, on the full grid."""
-        return self.spheres.local(remove, self.fits, stop)
+    def local(
+        self, remove: Removal, stop: Stop, again: Removal | None = None
+    ) -> tuple[Image, Mask]:
+        """Local field by a removal, and M, on the full grid; `again` as in `Spheres.local`."""
+        return self.spheres.local(remove, self.fits, stop, again)
