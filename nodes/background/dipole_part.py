@@ -7,10 +7,11 @@ take of that is given back; of what that adds again, and so on:
 
     l_1 = R f,   d_1 = l_1,   d_n+1 = E d_n - R E d_n,   l_n+1 = l_n + d_n+1.
 
-A field of outside sources alone still leaves nothing, for then l_1 is zero. What is added shrinks
-at first, to about half from pass to pass; but in plates a few voxels thick, and by PDF after ten
-passes everywhere, it may grow again. Such a series has no sum: it ends before the first term that
-is no smaller than the one before.
+What is given back is smooth and may be found on larger voxels (`coarse`). A field of outside
+sources alone still leaves nothing, for then l_1 is zero. What is added shrinks at first, to about
+half from pass to pass; but in plates a few voxels thick, and by PDF after ten passes everywhere,
+it may grow again. Such a series has no sum: it ends before the first term that is no smaller than
+the one before.
 """
 
 from __future__ import annotations
@@ -59,19 +60,25 @@ def local_in_passes(
         R of all passes but the first, where there is a cheaper one that takes the same; R itself
         otherwise.
     """
-    again = again or remove
     local = remove(field, stop.of_pass(0))
+    local += given_back(again or remove, local, kept, part, stop)
+    return local
+
+
+def given_back(remove: Removal, local: Image, kept: Mask, part: DipolePart, stop: Stop) -> Image:
+    """Sum of d_2, d_3, ... of the module's docstring; `local` is l_1, the others as above."""
+    total = np.zeros_like(local)
     added, before = local, dot(local, local)
     for n in range(1, int(stop.passes)):
         plausible = part(added)
-        added = plausible - again(plausible, stop.of_pass(n))
+        added = plausible - remove(plausible, stop.of_pass(n))
         added *= kept
         square = dot(added, added)
         if square >= before:
             break
-        local += added
+        total += added
         before = square
-    return local
+    return total
 
 
 class DipolePart:

@@ -17,18 +17,21 @@ from ..fields import check_field_map, check_lengths, check_positive
 from ..grid import Grid
 from ..numerics.fft import convolver
 from ..parallel import Progress
+from .dipole_part import Removal
 from .frame import Image, Mask, Stop
-from .spheres import OneBall
+from .spheres import OneBall, Spheres
 
 
 # The defaults on the phantom of `background.frame`: a penalty of 1e-4 has slope .971; 1e-6 has
 # .974, 1e-3 .944 and .01 .791. A tolerance of .01 takes 27 steps; .1 takes 8, slope .889, and .001
 # takes 70, slope .973. Radii between 4 and 8 mm have slopes between .968 and .971 (one pass each).
-# `passes` 1, 2, 3 and 4 on `cal-3T` of `benchmarks/phantoms.py`: slope .850, .897, .911 and .916,
-# error 2.9, 2.4, 2.2 and 2.2 ppb.
+# `passes` 1 and 4 on `cal-3T` of `benchmarks/phantoms.py` with 2 ppb of noise: slope .863 and
+# .923, error 3.22 and 2.68 ppb; three passes that do not go by blocks, .927 and 2.67, in more than
+# twice the time of 4 that do. A tolerance of .05 in further passes leaves 1.11 ppb in place of .70
+# of the head of `benchmarks/speed.py`.
 def resharp(
     totalfield: NDArray[Any], mask: Mask, grid: Grid, *,
-    radius: float = 5.0, regularisation: float = 1e-4, passes: int = 3,
+    radius: float = 5.0, regularisation: float = 1e-4, passes: int = 4,
     iterations: int = 60, tolerance: float = 0.01,
     nthreads: int = 1, progress: Progress | None = None,
 ) -> tuple[Image, Mask]:  # fmt: skip
@@ -56,9 +59,20 @@ def resharp(
     check_lengths(radius=radius)
     check_positive(regularisation=regularisation)
     check_field_map(totalfield, mask, grid)
+
+    def build(mask: Mask, grid: Grid) -> tuple[Spheres, Removal, Mask]:
+        ball = OneBall(None, mask, grid, radius, nthreads)
+        return ball.spheres, _removal(ball, regularisation), ball.fits
+
     ball = OneBall(totalfield, mask, grid, radius, nthreads)
+    remove = _removal(ball, regularisation)
+    return ball.spheres.local_by_blocks(remove, ball.fits, build, stop)
+
+
+def _removal(ball: OneBall, regularisation: float) -> Removal:
+    """R of RESHARP in the arrays of a ball."""
     # S S in one convolution: its kernel is the square of delta - ball's
-    twice = convolver(ball.kernel**2, ball.fits.shape, nthreads=nthreads)
+    twice = convolver(ball.kernel**2, ball.fits.shape, nthreads=ball.spheres.nthreads)
 
     def normal(y: Image, out: Image) -> None:
         # y is zero outside M from the first step on, so M before S S changes nothing
@@ -71,4 +85,4 @@ def resharp(
         # x = S M y, known where the ball fits
         return ball.remains(y, out=y)
 
-    return ball.local(remove, stop)
+    return remove

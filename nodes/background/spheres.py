@@ -14,7 +14,8 @@ from ..grid import Grid
 from ..numerics.fft import Crop, convolver, crop_to_mask, empty_spectrum, irfftn, rfftn
 from ..numerics.kernels import smv_kernel
 from ..numerics.multigrid import Stencils
-from .dipole_part import DipolePart, Removal, local_in_passes
+from .coarse import Coarse
+from .dipole_part import DipolePart, Removal, given_back, local_in_passes
 from .frame import Image, Mask, Stop
 from .solver import System, image_conjugate_gradients
 
@@ -25,20 +26,30 @@ Where a ball lies inside, float32 missed 1 by 3e-7 to 6e-7 for radii of 2 to 18 
 """
 
 
+Builder = Callable[[Mask, Grid], tuple['Spheres', Removal, Mask]]
+"""For a mask and its grid: arrays without a field, a removal in them, and what it keeps."""
+
+
+_BLOCKS = 1.6
+"""Blocks along the radius of a ball that is still one."""
+
+
 class Spheres:
     """A field and its mask, ready for balls of several radii.
 
-    Parameters as in `background.frame`, and `margin`, the largest radius in mm.
+    Parameters as in `background.frame`, and `margin`, the largest radius in mm. Without a field
+    it is zero everywhere.
     """
 
     def __init__(
-        self, totalfield: NDArray[Any], mask: Mask, grid: Grid, margin: float, nthreads: int
+        self, totalfield: NDArray[Any] | None, mask: Mask, grid: Grid, margin: float, nthreads: int
     ) -> None:
         # as much empty border as a ball reaches, so that the transform's periodic image stays away
         self.crop: Crop = crop_to_mask(mask, grid, margin=margin)
-        self.nthreads = nthreads
+        self.nthreads, self.margin = nthreads, margin
         self.inside = self.crop.take(mask)
-        self.field: Image = self.crop.take(np.where(mask, totalfield, 0), np.float32)
+        field = np.zeros(mask.shape) if totalfield is None else np.where(mask, totalfield, 0)
+        self.field: Image = self.crop.take(field, np.float32)
         # balls see no constant, but its step at the mask's edge would cost float32 its digits
         self.field[self.inside] -= np.float32(self.field[self.inside].mean(dtype=np.float64))
         self._solid = rfftn(self.inside.astype(np.float32), nthreads=nthreads)
@@ -74,6 +85,26 @@ class Spheres:
         local = local_in_passes(remove, self.field, kept, part, stop, again)
         return self.crop.put(local), self.crop.put(kept)
 
+    def local_by_blocks(
+        self, remove: Removal, kept: Mask, build: Builder, stop: Stop
+    ) -> tuple[Image, Mask]:
+        """As `local`; what is given back is found by `build`'s removal on a coarser grid.
+
+        On the grid itself where that is coarse already, or balls would hold too few blocks.
+        """
+        coarse = Coarse(self.inside, self.crop.grid)
+        reach = _BLOCKS * max(coarse.grid.voxel_size)
+        if int(stop.passes) == 1 or max(coarse.factors) == 1 or self.margin < reach:
+            return self.local(remove, kept, stop)
+        local = remove(self.field, stop.of_pass(0))
+        spheres, again, inner = build(coarse.mask, coarse.grid)
+        crop = spheres.crop
+        part = DipolePart(spheres.inside.astype(np.float32), crop.grid, self.nthreads)
+        first = crop.take(coarse.down(local, kept))
+        back = crop.put(given_back(again, first, inner, part, stop))
+        local += kept * coarse.up(back, crop.put(inner))
+        return self.crop.put(local), self.crop.put(kept)
+
 
 def removal_of(ball: Image) -> Image:
     """Kernel delta - ball in place of that of a ball."""
@@ -99,7 +130,7 @@ class OneBall:
     """
 
     def __init__(
-        self, totalfield: NDArray[Any], mask: Mask, grid: Grid, radius: float, nthreads: int
+        self, totalfield: NDArray[Any] | None, mask: Mask, grid: Grid, radius: float, nthreads: int
     ) -> None:
         self.spheres = Spheres(totalfield, mask, grid, radius, nthreads)
         ball = self.spheres.ball(radius)

@@ -11,9 +11,12 @@ def phantom(request):
 
 
 def test_stronger_regularisation_shrinks_resharp(phantom):
+    # one pass: others give back what the penalty took
     sizes = [
         np.linalg.norm(
-            resharp(phantom['total'], phantom['mask'], phantom['grid'], regularisation=a)[0]
+            resharp(
+                phantom['total'], phantom['mask'], phantom['grid'], regularisation=a, passes=1
+            )[0]
         )
         for a in (1e-3, 1e-1, 10)
     ]
