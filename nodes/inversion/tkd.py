@@ -22,7 +22,8 @@ _INSIDE = {'sign': 0, 'linear': 1}
 # Periodic images of the brain streak into it, mostly along the main field: margins of 10, 20, 25
 # and 40 mm have correlations of .8873, .8884, .8895 and .8897 on the head of `benchmarks/speed.py`
 # with 1.25 ppb of noise. Slopes of nuclei vary by .01 from box to box, as the frequencies do that
-# fall on the cone, without a trend: they tell nothing of the margin.
+# fall on the cone: from 20 to 25 mm four of seven phantoms gain .001 to .004, three lose .007 to
+# .011.
 def tkd(
     localfield: NDArray[Any], mask: NDArray[np.bool_], grid: Grid, *,
     threshold: float = 0.15, inside: str = 'sign', unbiased: bool = False, margin: float = 25.0,
