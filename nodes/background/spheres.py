@@ -30,6 +30,10 @@ Builder = Callable[[Mask, Grid], tuple['Spheres', Removal, Mask]]
 """For a mask and its grid: arrays without a field, a removal in them, and what it keeps."""
 
 
+class NoBallError(NigraError):
+    """No ball fits into the mask."""
+
+
 _BLOCKS = 1.6
 """Blocks along the radius of a ball that is still one."""
 
@@ -90,14 +94,18 @@ class Spheres:
     ) -> tuple[Image, Mask]:
         """As `local`; what is given back is found by `build`'s removal on a coarser grid.
 
-        On the grid itself where that is coarse already, or balls would hold too few blocks.
+        On the grid itself where that is coarse already, or balls would hold too few blocks or fit
+        nowhere.
         """
         coarse = Coarse(self.inside, self.crop.grid)
         reach = _BLOCKS * max(coarse.grid.voxel_size)
         if int(stop.passes) == 1 or max(coarse.factors) == 1 or self.margin < reach:
             return self.local(remove, kept, stop)
+        try:
+            spheres, again, inner = build(coarse.mask, coarse.grid)
+        except NoBallError:  # blocks made the mask thinner
+            return self.local(remove, kept, stop)
         local = remove(self.field, stop.of_pass(0))
-        spheres, again, inner = build(coarse.mask, coarse.grid)
         crop = spheres.crop
         part = DipolePart(spheres.inside.astype(np.float32), crop.grid, self.nthreads)
         first = crop.take(coarse.down(local, kept))
@@ -125,7 +133,7 @@ class OneBall:
 
     Raises
     ------
-    NigraError
+    NoBallError
         The ball fits nowhere.
     """
 
@@ -136,7 +144,7 @@ class OneBall:
         ball = self.spheres.ball(radius)
         self.fits, self.kernel = self.spheres.fits(radius, ball), removal_of(ball)
         if not self.fits.any():
-            raise NigraError(f'no ball of {radius} mm fits into the mask; give a smaller radius')
+            raise NoBallError(f'no ball of {radius} mm fits into the mask; give a smaller radius')
         shape = self.spheres.crop.grid.shape
         self._sweep = Stencils(shape, nthreads).sweep
         self._remove = convolver(self.kernel, shape, nthreads=nthreads)

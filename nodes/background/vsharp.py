@@ -17,14 +17,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import NigraError
 from ..fields import LONGEST, check_field_map, check_settings
 from ..grid import Grid
 from ..numerics.fft import empty_spectrum, irfftn, rfftn
 from ..parallel import Progress
 from .dipole_part import Removal
 from .frame import Image, Mask, Stop
-from .spheres import Spheres
+from .spheres import NoBallError, Spheres
 
 
 # The largest ball and the threshold go together: a wide ball takes slow local fields along, a
@@ -119,7 +118,7 @@ class _Balls:
 
     Raises
     ------
-    NigraError
+    NoBallError
         No ball fits anywhere.
     """
 
@@ -133,7 +132,7 @@ class _Balls:
             self._ball[spheres.fits(radius, spheres.ball(radius)) & (self._ball == 0)] = number
         self.kept = self._ball > 0
         if not self.kept.any():
-            raise NigraError(
+            raise NoBallError(
                 f'no ball of {radii[-1]} to {radii[0]} mm fits into the mask; give smaller radii'
             )
         self.largest = spheres.removal(radii[int(self._ball[self.kept].min()) - 1])

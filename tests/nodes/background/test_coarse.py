@@ -1,3 +1,5 @@
+from functools import partial
+
 import numpy as np
 import pytest
 from phantoms import ball, head
@@ -62,3 +64,15 @@ def test_small_balls_stay_on_the_grid(monkeypatch):
     phantom = head((64, 60, 56), (1.5, 1.5, 1.5))
     monkeypatch.setattr(Coarse, 'down', lambda *_: pytest.fail('went by blocks'))
     resharp(phantom['total'], phantom['mask'], phantom['grid'], radius=4.0, passes=2)
+
+
+@pytest.mark.parametrize('method', [partial(vsharp, radii=[5.14]), partial(resharp, radius=5.14)])
+def test_a_plate_that_is_thinner_in_blocks_than_the_ball_stays_on_the_grid(method):
+    grid = Grid((30, 30, 28), (0.95, 0.95, 0.95))
+    mask = np.zeros(grid.shape, bool)
+    mask[4:26, 4:26, 4:16] = True
+    field = np.where(mask, 0.01 * np.sin(np.indices(grid.shape).sum(0)), 0).astype(np.float32)
+    once, kept = method(field, mask, grid, passes=1)
+    back, same = method(field, mask, grid, passes=2)
+    assert np.array_equal(kept, same)
+    assert not np.array_equal(once, back)
