@@ -1,24 +1,22 @@
 """Whether one echo alone gives the map of all echoes: a test that real data allow, too.
 
     python benchmarks/echo_consistency.py [NAME ...] [--nthreads 2] [--background lbv]
-    python benchmarks/echo_consistency.py --scan MASK PHASE PHASE ... [--labels DSEG]
+    python benchmarks/echo_consistency.py --scan FOLDER MASK [--labels DSEG]
 
 For every late echo of a phantom of several echoes, or of a real scan: slope and correlation of its
 map, default methods, with that of all echoes, by band of scales (`realism.bands`; widths in
 voxels), two voxels inside the mask. A map of one echo that differs shows its phase at time zero.
 An echo counts where the signal in the mask is above 30 times the noise.
 
-A real scan is given by files as BIDS has them (`..._echo-1_part-phase_MEGRE.nii.gz`, sidecar and
-magnitude beside it) and by the mask that nigra made of it (`..._space-GRE_desc-qsm_mask.nii.gz`);
-with nigra's labels of it (`..._seg-dgm_dseg.nii.gz`), means of nuclei are printed as well.
+A real scan is given by the folder of its run, as `nigra-stage` reads it, and by the mask that
+nigra made of it (`..._space-GRE_desc-qsm_mask.nii.gz`); with nigra's labels of it
+(`..._seg-dgm_dseg.nii.gz`), means of nuclei are printed as well.
 Tests do the same on real scans (`tests/interfaces/test_real_phase.py`).
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,10 +28,9 @@ from realism import bands, names, show
 from scipy import ndimage
 
 from nigra import measure
+from nigra.interfaces.stage_input import load_inputs
 from nigra.nodes.field.echoes import magnitude_noise
 from nigra.nodes.field.masks import trusted_mask
-from nigra.nodes.field.phase import to_radians
-from nigra.nodes.grid import Grid
 from nigra.nodes.stages import Scan, choose, run_step
 
 LEAST_SNR = 30.0
@@ -51,25 +48,11 @@ def reconstruct(
     return data['chimap'], data['mask']
 
 
-def real_scan(mask: Path, phases: Sequence[Path]) -> dict[str, Any]:
-    """The echoes of a scan whose phase needs no repair, as `phantoms.load` has them."""
-    images = {'phase': phases, 'magnitude': [_magnitude(p) for p in phases]}
-    stacks = {
-        name: np.stack([np.asarray(nib.load(p).dataobj, np.float32) for p in paths], -1)
-        for name, paths in images.items()
-    }
-    stacks['phase'], _ = to_radians(stacks['phase'])
-    told = [json.loads(Path(str(p).replace('.nii.gz', '.json')).read_text()) for p in phases]
-    image = nib.load(mask)
-    return {
-        **stacks, 'mask': np.asarray(image.dataobj) > 0,
-        'grid': Grid.from_affine(image.shape, image.affine),
-        'echo_times': [t['EchoTime'] for t in told], 'b0': told[0]['MagneticFieldStrength'],
-    }  # fmt: skip
-
-
-def _magnitude(phase: Path) -> Path:
-    return phase.with_name(phase.name.replace('part-phase', 'part-mag'))
+def real_scan(folder: Path, mask: Path) -> dict[str, Any]:
+    """The echoes of a scan of one run, as `phantoms.load` has them."""
+    given = load_inputs('end-to-end', folder, mask=mask)
+    scan = given.scan
+    return {**given.data, 'grid': scan.grid, 'echo_times': scan.echo_times, 'b0': scan.b0}
 
 
 def agreement(one: np.ndarray, every: np.ndarray, mask: np.ndarray) -> dict[str, str]:
@@ -129,7 +112,7 @@ def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('names', nargs='*', default=['cal-3T', 'cal-1.5T'])
-    parser.add_argument('--scan', nargs='+', type=Path, metavar=('MASK', 'PHASE'))
+    parser.add_argument('--scan', nargs=2, type=Path, metavar=('FOLDER', 'MASK'))
     parser.add_argument('--labels', type=Path, metavar='DSEG')
     parser.add_argument('--background', default='pdf')
     parser.add_argument('--nthreads', type=int, default=2)
@@ -137,7 +120,7 @@ def main() -> None:
     arguments = parser.parse_args()
     how = (arguments.background, arguments.nthreads)
     if arguments.scan:
-        scan = real_scan(arguments.scan[0], arguments.scan[1:])
+        scan = real_scan(*arguments.scan)
         title = arguments.scan[1].name.split('_')[0]
         maps, kept = maps_of(title, scan, scan['mask'], *how)
         show_agreement([(maps, kept)])

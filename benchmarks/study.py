@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from group import EDSS, FINDINGS, TRUE_TOO
+from truth import line
 
 from nigra.cli import main as nigra
 from nigra.interfaces.gather import read_region_tables
@@ -95,12 +96,11 @@ def precision_table(measured: pd.DataFrame, true: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for region, own in pairs.groupby('region', sort=False):
         chi, volume = (own[own.measure == m] for m in ('chi_mean', 'volume_normalised'))
-        slope, offset = np.polyfit(chi.value_true, chi.value, 1)
+        slope, offset, scatter = line(chi.value_true, chi.value)
         # with the same error in both, the slope between people would be flattened by it
         ratio = volume.value / volume.value_true
-        rest = chi.value - slope * chi.value_true - offset
         rows.append({
-            'region': region, 'chi_slope': slope, 'chi_error_ppb': rest.std(ddof=2),
+            'region': region, 'chi_slope': slope, 'chi_error_ppb': scatter,
             'volume_error_percent': 100 * ratio.std() / ratio.mean(), 'chi_offset_ppb': offset,
             'volume_ratio': ratio.mean(),
         })  # fmt: skip

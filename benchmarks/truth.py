@@ -69,7 +69,7 @@ def dice(truth: Path, out: Path) -> pd.DataFrame:
 
 def summary(table: pd.DataFrame) -> pd.Series:
     """Slope, intercept and error of measured on true region means."""
-    slope, intercept = np.polyfit(table.chi_mean_true, table.measured, 1)
+    slope, intercept, _ = line(table.chi_mean_true, table.measured)
     return pd.Series(
         {
             'n': len(table),
@@ -95,6 +95,12 @@ def share_table(truth: Path, out: Path) -> pd.DataFrame:
     return table[table['a perfect map (ppb)'] > LEAST_PPB]
 
 
+def line(true: pd.Series, measured: pd.Series) -> tuple[float, float, float]:
+    """Slope and intercept of measured on true values, and the scatter about them."""
+    slope, intercept = np.polyfit(true, measured, 1)
+    return slope, intercept, (measured - slope * true - intercept).std(ddof=2)
+
+
 def over_people(truth: Path, out: Path) -> pd.DataFrame:
     """How measured values of both sides follow the tissue's, by region.
 
@@ -112,8 +118,7 @@ def over_people(truth: Path, out: Path) -> pd.DataFrame:
         rows[region] = {}
         for column in ('chi_mean', 'chi_pvc', 'chi_eroded'):
             known = own[own[column].notna()]
-            (slope, zero), x = np.polyfit(known.chi_mean_true, known[column], 1), known[column]
-            scatter = (x - slope * known.chi_mean_true - zero).std(ddof=2)
+            slope, _, scatter = line(known.chi_mean_true, known[column])
             rows[region][column] = f'{slope:.2f} {scatter:.1f} {scatter / slope:.1f}'
         own = own.set_index('participant_id')
         logs = [np.log(own[c] / brain[c]) for c in ('volume_mm3_true', 'volume_mm3')]

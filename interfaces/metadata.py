@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ..nodes.errors import InputError
+from ..nodes.fields import is_number
 from ..nodes.grid import GAMMA_BAR_MHZ_PER_T
 from .files import check_regular
 from .unchanged import UntilChanged
@@ -143,7 +144,7 @@ def _number(path: Path, metadata: Mapping[str, Any], key: str, unit: str) -> flo
     if key not in metadata:
         raise InputError(path, f'has no {key} in its sidecars', f'add {key} in {unit}')
     value = metadata[key]
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if not is_number(value):
         raise InputError(path, f'has {key} {value!r}', f'give one number in {unit}')
     return _float(value)
 

@@ -6,13 +6,14 @@ import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeGuard
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..nodes.errors import InputError, NigraError
 from ..nodes.field.masks import finite_mask
+from ..nodes.fields import is_number
 from ..nodes.grid import STRONGEST_T, Grid
 from ..nodes.methods import Method
 from ..nodes.stages import Arrays, Scan, choose, scan_values
@@ -319,9 +320,9 @@ def _checked(path: Path, params: Mapping[str, Any], wanted: Mapping[str, bool]) 
     """
     b0, times = params.get('B0'), params.get('TE')
     times = times if isinstance(times, list) else [] if times is None else [times]
-    rising = all(_is_number(t) and 0 < t <= 1 for t in times)
+    rising = all(is_number(t) and 0 < t <= 1 for t in times)
     rising = rising and all(a < b for a, b in itertools.pairwise(times))
-    strength = _is_number(b0) and 0 < b0 <= STRONGEST_T
+    strength = is_number(b0) and 0 < b0 <= STRONGEST_T
     limits = f'give it in tesla, above 0 and up to {STRONGEST_T:g}'
     for name, told, right, problem, fix in (
         ('echo_times', bool(times), rising, f'TE {times}', 'give rising echo times in seconds'),
@@ -335,12 +336,8 @@ def _checked(path: Path, params: Mapping[str, Any], wanted: Mapping[str, bool]) 
     return {
         **params,
         'TE': tuple(float(t) for t in times) if rising else (),
-        'B0': float(b0) if _is_number(b0) and strength else float('nan'),
+        'B0': float(b0) if is_number(b0) and strength else float('nan'),
     }
-
-
-def _is_number(value: Any) -> TypeGuard[float]:
-    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _both_or_neither(

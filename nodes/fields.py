@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Collection
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,15 +65,15 @@ def as_setting(name: str, value: Any, usual: Any) -> Any:
     )
     kind = type(usual)
     check_digits(name, plain)
-    if kind is tuple and _is_number(plain):
+    if kind is tuple and is_number(plain):
         plain = [plain]
     if kind is tuple and isinstance(plain, list | tuple | np.ndarray):
         return tuple(as_setting(name, one, 0.0) for one in plain)
     if kind in (bool, str) and isinstance(plain, kind):
         return plain
-    if kind is int and _is_number(plain) and plain == plain // 1:
+    if kind is int and is_number(plain) and plain == plain // 1:
         return int(plain)
-    if kind is float and _is_number(plain):
+    if kind is float and is_number(plain):
         return float(plain)
     raise SettingError(name, f'be {KINDS[kind]}', repr(value))
 
@@ -93,7 +93,8 @@ def check_digits(name: str, value: Any) -> None:
         raise SettingError(name, f'be of at most {MOST_DIGITS} digits', f'one of {digits}')
 
 
-def _is_number(value: Any) -> bool:
+def is_number(value: Any) -> TypeGuard[float]:
+    """Whether a value is a real number, which a truth value is not."""
     return isinstance(value, int | float | np.integer | np.floating) and not isinstance(
         value, bool
     )
@@ -127,7 +128,7 @@ def check_positive(**settings: float) -> None:
     nigra.nodes.errors.SettingError: threshold must be positive, from 1e-09 to 1e+09, got 0.0
     """
     wanted = f'be positive, from {1 / LARGEST:g} to {LARGEST:g}'
-    check_settings(*((n, v, _is_number(v) and 1 / LARGEST <= v <= LARGEST, wanted)
+    check_settings(*((n, v, is_number(v) and 1 / LARGEST <= v <= LARGEST, wanted)
                      for n, v in settings.items()))  # fmt: skip
 
 
@@ -135,7 +136,7 @@ def check_not_negative(**settings: float) -> None:
     """Raise for the first setting that is below 0, or out of the range of numbers."""
     wanted = f'not be negative, nor above {LARGEST:g}'
     check_settings(
-        *((n, v, _is_number(v) and 0 <= v <= LARGEST, wanted) for n, v in settings.items())
+        *((n, v, is_number(v) and 0 <= v <= LARGEST, wanted) for n, v in settings.items())
     )
 
 
@@ -150,21 +151,21 @@ def check_counts(least: int = 1, most: int = MOST_STEPS, **settings: int) -> Non
 def check_fraction(**settings: float) -> None:
     """Raise for the first setting that is no fraction from 0 to 1."""
     wanted = 'lie between 0 and 1'
-    check_settings(*((n, v, _is_number(v) and 0 <= v <= 1, wanted) for n, v in settings.items()))
+    check_settings(*((n, v, is_number(v) and 0 <= v <= 1, wanted) for n, v in settings.items()))
 
 
 def check_lengths(**settings: float) -> None:
     """Raise for the first setting that is no length above 0 that fits into a head."""
     wanted = f'be a positive length up to {LONGEST:g} mm'
     check_settings(
-        *((n, v, _is_number(v) and 0 < v <= LONGEST, wanted) for n, v in settings.items())
+        *((n, v, is_number(v) and 0 < v <= LONGEST, wanted) for n, v in settings.items())
     )
 
 
 def check_margin(margin: float) -> None:
     """Raise where the empty border around a mask is no length."""
     wanted = f'be a length from 0 to {LONGEST:g} mm'
-    check_settings(('margin', margin, _is_number(margin) and 0 <= margin <= LONGEST, wanted))
+    check_settings(('margin', margin, is_number(margin) and 0 <= margin <= LONGEST, wanted))
 
 
 def check_choice(choices: Collection[str], **settings: str) -> None:

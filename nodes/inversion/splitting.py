@@ -60,10 +60,6 @@ class EdgeSplitting:
         self.sweep = Sweep(grid.shape[0], nthreads)
         self.dual = np.zeros((3, *grid.shape), np.float32)
 
-    def restart(self) -> None:
-        """Forget the multipliers."""
-        self.dual[...] = 0
-
     def update(self, x: Image, scales: Image, out: Image) -> None:
         """Solve for z and u at the map x; write E^H(z - u) into `out`.
 

@@ -51,10 +51,21 @@ def update_edges(x, dual, weights, steps, limit, relaxation, first, last):
                 scale = np.float32(1) if length <= radius else radius / length
                 # (1 - r) z + u = (1 - r + r scale) p
                 scale = rest + relaxation * scale
-                centre = x[i, j, k]
-                dual[0, i, j, k] = scale * p0 + (x[i1, j, k] - centre) * steps[0]
-                dual[1, i, j, k] = scale * p1 + (x[i, j1, k] - centre) * steps[1]
-                dual[2, i, j, k] = scale * p2 + (x[i, j, k1] - centre) * steps[2]
+                d0, d1, d2 = _rises(x, i, j, k, i1, j1, k1, steps)
+                dual[0, i, j, k] = scale * p0 + d0
+                dual[1, i, j, k] = scale * p1 + d1
+                dual[2, i, j, k] = scale * p2 + d2
+
+
+@numba.njit(cache=True, nogil=True, fastmath={'contract', 'nsz'})
+def _rises(x, i, j, k, i1, j1, k1, steps):
+    """Forward differences at a voxel, whose neighbours have the indices i1, j1 and k1."""
+    centre = x[i, j, k]
+    return (
+        (x[i1, j, k] - centre) * steps[0],
+        (x[i, j1, k] - centre) * steps[1],
+        (x[i, j, k1] - centre) * steps[2],
+    )
 
 
 @numba.njit(cache=True, nogil=True, fastmath={'contract', 'nsz'})
@@ -114,13 +125,10 @@ def update_differences(x, dual, steps, limit, first, last):
             j1 = j + 1 if j + 1 < ny else 0
             for k in range(nz):
                 k1 = k + 1 if k + 1 < nz else 0
-                centre = x[i, j, k]
-                u0 = _clipped(dual[0, i, j, k], limit)
-                u1 = _clipped(dual[1, i, j, k], limit)
-                u2 = _clipped(dual[2, i, j, k], limit)
-                dual[0, i, j, k] = u0 + (x[i1, j, k] - centre) * steps[0]
-                dual[1, i, j, k] = u1 + (x[i, j1, k] - centre) * steps[1]
-                dual[2, i, j, k] = u2 + (x[i, j, k1] - centre) * steps[2]
+                d0, d1, d2 = _rises(x, i, j, k, i1, j1, k1, steps)
+                dual[0, i, j, k] = _clipped(dual[0, i, j, k], limit) + d0
+                dual[1, i, j, k] = _clipped(dual[1, i, j, k], limit) + d1
+                dual[2, i, j, k] = _clipped(dual[2, i, j, k], limit) + d2
 
 
 @numba.njit(cache=True, nogil=True, fastmath={'contract', 'nsz'})

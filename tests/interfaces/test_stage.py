@@ -7,8 +7,7 @@ import shutil
 import nibabel as nib
 import numpy as np
 import pytest
-from phantoms import head
-from stage_folder import TIMES, load, run, write_stage
+from stage_folder import TIMES, load, run
 
 from nigra.cli.stage_cli import main
 from nigra.interfaces.stage import run_stage
@@ -22,17 +21,6 @@ from nigra.nodes.stages import (
     read_settings,
     stage_methods,
 )
-
-
-@pytest.fixture(scope='module')
-def phantom():
-    return head(b0_dir=(0.2, 0, 1))
-
-
-@pytest.fixture
-def folder(tmp_path, phantom):
-    return write_stage(tmp_path, phantom)
-
 
 RESULTS = {
     'field-mapping': 'totalfield',

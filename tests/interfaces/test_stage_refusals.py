@@ -7,23 +7,12 @@ from functools import partial
 import nibabel as nib
 import numpy as np
 import pytest
-from phantoms import head
-from stage_folder import run, write_stage
+from stage_folder import run
 
 from nigra.cli.stage_cli import main
 from nigra.interfaces.stage import run_stage
 from nigra.interfaces.stage_input import MOST_WRAPS, _check_radians
 from nigra.nodes.errors import InputError, NigraError, SettingError
-
-
-@pytest.fixture(scope='module')
-def phantom():
-    return head(b0_dir=(0.2, 0, 1))
-
-
-@pytest.fixture
-def folder(tmp_path, phantom):
-    return write_stage(tmp_path, phantom)
 
 
 @pytest.mark.parametrize(
