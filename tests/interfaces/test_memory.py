@@ -37,7 +37,7 @@ def peak():
     return 1024 * int(re.search(r'VmHWM:\\s+(\\d+)', open('/proc/self/status').read())[1])
 name, *runs = json.loads(sys.argv[1])
 used = []
-for run in runs:  # the first, of a tiny image, compiles and loads
+for run in runs:  # the first, of a tiny image, loads, and compiles if nobody did before
     open('/proc/self/clear_refs', 'w').write('5')
     getattr({'LoadGre': gre, 'CheckSign': phase_sign}.get(name, qsm), name)(**run).run()
     used.append(peak())
@@ -83,13 +83,20 @@ def write_images(folder, size, times):
     return paths | same
 
 
-def check(memory: Memory, interface, inputs, echoes, folder):
-    """Compare what is told with the peak over that of a tiny image."""
+def measure(interface, inputs, folder):
+    """Return the peak of a process after a tiny image, and then after the image, in bytes."""
     done = subprocess.run(
         [sys.executable, '-c', CODE, json.dumps([interface, *inputs])],
         check=True, capture_output=True, text=True, cwd=folder,
     )  # fmt: skip
-    tiny, peak = json.loads(done.stdout.splitlines()[-1])
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def check(memory: Memory, interface, inputs, echoes, folder):
+    """Compare what is told with the peak over that of a tiny image."""
+    tiny, peak = measure(interface, inputs, folder)
+    if tiny > LOADED:  # it compiled what it needs; the next process finds that on the disk
+        tiny, peak = measure(interface, inputs, folder)
     peak += max(0, LOADED - tiny)
     told = memory.gb(SIZE**3, echoes) * 1e9
     assert peak < told < 1.5 * peak, (tiny, peak, told)
