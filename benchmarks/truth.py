@@ -5,15 +5,18 @@
 
 prints slope and error of the region means, volume ratios and label overlap. The truth table
 is that of the scan's resolution; `--tissue` compares with the tissue's own values instead. Of
-twelve people and more it prints how measured values follow the tissue's from person to person.
+twelve people and more it prints how measured values follow the tissue's from person to person, and
+how they would with the true map or the true labels.
 """
 
 import argparse
+from collections.abc import Iterator
 from pathlib import Path
 
 import nibabel as nib
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from nigra import __version__
 
@@ -24,6 +27,8 @@ LEAST_PPB = 20
 """A share of less is a share of nearly nothing."""
 LEAST_PEOPLE = 12
 """Fewer tell no slope over people."""
+CROSSED = ['true map and labels', 'true map', 'true labels', 'neither']
+"""What is true of a mean; the rest is nigra's."""
 KEYS = ['participant_id', 'region', 'hemisphere']
 
 
@@ -48,23 +53,70 @@ def region_means(truth: Path, out: Path, *, tissue: bool, column: str) -> pd.Dat
     )
 
 
+def nuclei(truth: Path, path: Path) -> Iterator[tuple[str, NDArray, NDArray]]:
+    """Region, drawn and true voxels of each side, of a label image in acquisition space."""
+    label = path.name.split('_')[0]
+    (other,) = truth.glob(f'{label}/**/{label}_seg-dgm_dseg.nii.gz')
+    drawn, true = (np.asanyarray(nib.load(p).dataobj) for p in (path, other))
+    names = pd.read_csv(path.with_name(path.name.replace('.nii.gz', '.tsv')), sep='\t')
+    known = pd.read_csv(truth / 'seg-dgm_dseg.tsv', sep='\t').set_index('name')['index']
+    for region in REGIONS:
+        for side in 'LR':
+            own = names[((names.region == region) | (names.whole == region))
+                        & (names.hemisphere == side)]['index']  # fmt: skip
+            yield region, np.isin(drawn, own), true == known[f'{region}_{side}']
+
+
 def dice(truth: Path, out: Path) -> pd.DataFrame:
     """Overlap of labels in acquisition space, one row per participant and label."""
     rows = []
     for path in sorted(out.glob('sub-*/**/*_seg-dgm_dseg.nii.gz')):
-        label = path.name.split('_')[0]
-        (other,) = truth.glob(f'{label}/**/{label}_seg-dgm_dseg.nii.gz')
-        drawn, true = (np.asanyarray(nib.load(p).dataobj) for p in (path, other))
-        names = pd.read_csv(path.with_name(path.name.replace('.nii.gz', '.tsv')), sep='\t')
-        known = pd.read_csv(truth / 'seg-dgm_dseg.tsv', sep='\t').set_index('name')['index']
-        for region in REGIONS:
-            for side in 'LR':
-                own = names[((names.region == region) | (names.whole == region))
-                            & (names.hemisphere == side)]['index']  # fmt: skip
-                a, b = np.isin(drawn, own), true == known[f'{region}_{side}']
-                overlap = 2 * np.count_nonzero(a & b) / (np.count_nonzero(a) + np.count_nonzero(b))
-                rows.append({'participant_id': label, 'region': region, 'dice': overlap})
+        for region, a, b in nuclei(truth, path):
+            overlap = 2 * np.count_nonzero(a & b) / (np.count_nonzero(a) + np.count_nonzero(b))
+            rows.append({'participant_id': path.name.split('_')[0], 'region': region,
+                         'dice': overlap})  # fmt: skip
     return pd.DataFrame(rows)
+
+
+def crossed(truth: Path, out: Path) -> pd.DataFrame:
+    """Means of both sides (ppb) by the true map and nigra's, in the true labels and in nigra's.
+
+    One row per participant and region; the true map is that of the scan's resolution.
+    """
+    rows = []
+    for path in sorted(out.glob('sub-*/**/*_seg-dgm_dseg.nii.gz')):
+        label = path.name.split('_')[0]
+        own, kept = (
+            path.with_name(path.name.replace('seg-dgm_dseg', name))
+            for name in ('Chimap', 'space-GRE_desc-qsm_mask')
+        )
+        (true,) = truth.glob(f'{label}/**/{label}_Chimap.nii.gz')
+        mask = np.asanyarray(nib.load(kept).dataobj) > 0
+        maps = [1000 * np.asanyarray(nib.load(p).dataobj) for p in (true, own)]
+        maps = [image - image[mask].mean() for image in maps]
+        sides = {}
+        for region, drawn, known in nuclei(truth, path):
+            old = sides.get(region, (False, False))
+            sides[region] = (old[0] | (known & mask), old[1] | (drawn & mask))
+        for region, labels in sides.items():
+            means = [image[voxels].mean() for image in maps for voxels in labels]
+            rows.append([label, region, *means])
+    return pd.DataFrame(rows, columns=['participant_id', 'region', *CROSSED])
+
+
+def crossed_over_people(truth: Path, out: Path) -> pd.DataFrame:
+    """Slope and scatter (ppb) of `crossed` on the tissue's values over people."""
+    true = read_tables(truth, 'sub-*/**/*_seg-dgm_desc-tissue_regions.tsv')
+    both = crossed(truth, out).merge(true[true.hemisphere == 'both'], on=KEYS[:2])
+    rows = {}
+    for region, own in both.groupby('region', sort=False):
+        if len(own) < LEAST_PEOPLE:
+            continue
+        lines = {column: line(own.chi_mean, own[column]) for column in CROSSED}
+        rows[region] = {
+            name: f'{slope:.2f} {left:.1f}' for name, (slope, _, left) in lines.items()
+        }
+    return pd.DataFrame.from_dict(rows, orient='index')
 
 
 def summary(table: pd.DataFrame) -> pd.Series:
@@ -174,6 +226,8 @@ def main() -> None:
     if len(people):
         print('\nOver people, both sides: slope, scatter (ppb), scatter over slope; slope of '
               f'volumes\n{people.to_string()}')  # fmt: skip
+        print('\nOver people, plain means: slope and scatter (ppb) by what is true\n',
+              crossed_over_people(truth, arguments.out).to_string(), sep='')  # fmt: skip
 
 
 if __name__ == '__main__':
