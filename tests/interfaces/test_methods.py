@@ -100,10 +100,10 @@ def test_settings_come_from_a_configuration_file_too(tmp_path, text):
 
 
 def test_the_last_setting_counts_and_the_default_is_no_change():
-    asked = ['offset_cost=1', 'inversion.offset_cost=2', 'offset_cost=3', 'strength=0.3']
+    asked = ['offset_cost=1', 'inversion.offset_cost=2', 'offset_cost=3', 'strength=0.2']
     found = Methods().with_settings(asked)
     assert found.settings == {'inversion': {'offset_cost': 3.0}}
-    assert found.with_settings(['offset_cost=3.7']) == Methods()
+    assert found.with_settings(['offset_cost=5']) == Methods()
 
 
 @pytest.mark.parametrize(
