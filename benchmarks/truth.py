@@ -11,6 +11,8 @@ how they would with the true map or the true labels.
 
 import argparse
 from collections.abc import Iterator
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 
 import nibabel as nib
@@ -94,11 +96,9 @@ def crossed(truth: Path, out: Path) -> pd.DataFrame:
         mask = np.asanyarray(nib.load(kept).dataobj) > 0
         maps = [1000 * np.asanyarray(nib.load(p).dataobj) for p in (true, own)]
         maps = [image - image[mask].mean() for image in maps]
-        sides = {}
-        for region, drawn, known in nuclei(truth, path):
-            old = sides.get(region, (False, False))
-            sides[region] = (old[0] | (known & mask), old[1] | (drawn & mask))
-        for region, labels in sides.items():
+        for region, sides in groupby(nuclei(truth, path), itemgetter(0)):
+            _, drawn, known = zip(*sides, strict=True)
+            labels = [np.any(voxels, axis=0) & mask for voxels in (known, drawn)]
             means = [image[voxels].mean() for image in maps for voxels in labels]
             rows.append([label, region, *means])
     return pd.DataFrame(rows, columns=['participant_id', 'region', *CROSSED])
@@ -109,7 +109,7 @@ def crossed_over_people(truth: Path, out: Path) -> pd.DataFrame:
     true = read_tables(truth, 'sub-*/**/*_seg-dgm_desc-tissue_regions.tsv')
     both = crossed(truth, out).merge(true[true.hemisphere == 'both'], on=KEYS[:2])
     rows = {}
-    for region, own in both.groupby('region', sort=False):
+    for region, own in both.dropna(subset=['chi_mean', *CROSSED]).groupby('region', sort=False):
         if len(own) < LEAST_PEOPLE:
             continue
         lines = {column: line(own.chi_mean, own[column]) for column in CROSSED}

@@ -58,7 +58,7 @@ counts: 24 leaves .92 .92 .94 of the scales of 1-2, 2-4 and 4-8 voxels, 34 leave
 nuclei within 2.8 and 3.0 ppb (an offset's cost of 5.5)."""
 LEAST_NOISE = 0.03
 """Noise of a field at least, over its root mean square: interpolated images hide theirs. By eye;
-0 to .06 give the same on those phantoms, which are not interpolated."""
+0 to .06 gave the same on iso-3T and iso-1.5T, which are not interpolated."""
 
 
 def dual_tv(
